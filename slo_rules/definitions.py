@@ -1,0 +1,407 @@
+"""Definition files to the model: `load` reads, maps and checks, and names every fault of every file at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from slo_rules.documents import Document, load_documents
+from slo_rules.faults import DefinitionError, Fault
+from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Filter, Not, exact_value, spell
+from slo_rules.reading import Reader, suggestion
+from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Requirement, Source, Workflow
+
+API_VERSION = "milepost/v1"
+KINDS = ("Workflow", "Objective", "Source", "Route")
+_ROOTS = ("source", "type", "id", "subject", "data", "resource")
+
+
+def load(texts: Mapping[str, str]) -> Definitions:
+    """The definitions in these files (name → YAML text). Raises DefinitionError with all faults of all files."""
+    faults: list[Fault] = []
+    documents: list[Document] = []
+    for file, text in texts.items():
+        found, unreadable = load_documents(text, file)
+        documents += found
+        faults += unreadable
+    definitions = _read(documents, faults)
+    if faults:
+        raise DefinitionError(faults)
+    return definitions
+
+
+def fingerprint(workflow: Workflow) -> str:
+    """Equal for definitions that say the same, whatever their version number."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(workflow, version=0))).hexdigest()[:16]
+
+
+def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
+    read: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    readers: dict[tuple[str, str], Reader] = {}
+    for document in documents:
+        top = Reader(document, faults, document.value)
+        before = len(faults)
+        if not top.mapping(("apiVersion", "kind", "metadata", "spec"), ("apiVersion", "kind", "metadata", "spec")):
+            continue
+        if (version := top.optional("apiVersion")) and version.value != API_VERSION:
+            version.fault(f"must be {API_VERSION}, not {str(version.value)[:60]!r}")
+        kind = top.optional("kind")
+        if kind is None:
+            continue
+        if not isinstance(kind.value, str) or kind.value not in KINDS:
+            kind.fault(f"must be one of {', '.join(KINDS)}{suggestion(str(kind.value), KINDS)}")
+            continue
+        metadata, spec = top.optional("metadata"), top.optional("spec")
+        if metadata is None or spec is None or not metadata.mapping(None, ("name",)) or "name" not in metadata.value:
+            continue
+        name = metadata.at("name").name()
+        if name in read[kind.value]:
+            metadata.at("name").fault(f"a {kind.value} named {name!r} is defined twice")
+            continue
+        model = _READERS[kind.value](name, metadata, spec)
+        if name:
+            # A faulty definition still takes its name, so that what refers to it is not called unknown as well.
+            read[kind.value][name] = model if len(faults) == before else None
+            readers[kind.value, name] = top
+    _check_references(read, readers)
+    return Definitions(read["Workflow"], read["Objective"], read["Source"], read["Route"])
+
+
+def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, str], Reader]) -> None:
+    for name, objective in read["Objective"].items():
+        if objective is None:
+            continue
+        top = readers["Objective", name]
+        if objective.workflow not in read["Workflow"]:
+            known = suggestion(objective.workflow, read["Workflow"])
+            top.fault(f"there is no workflow {objective.workflow!r}{known}", ("spec", "workflow"))
+            continue
+        workflow = read["Workflow"][objective.workflow]
+        if workflow is None:
+            continue
+        for field, milestone in (("from", objective.start), ("to", objective.end)):
+            if milestone not in workflow.by_name:
+                known = suggestion(milestone, workflow.by_name)
+                message = f"the workflow {workflow.name!r} has no milestone {milestone!r}{known}"
+                top.fault(message, ("spec", objective.kind, field))
+
+
+# Workflow
+
+
+def _workflow(name: str, metadata: Reader, spec: Reader) -> Workflow | None:
+    metadata.mapping(("name", "domain", "owner", "title", "description"), ("domain", "owner"))
+    known = ("entity", "keys", "attributes", "value", "title", "milestones", "observes", "fails_on", "cancels_on")
+    if not spec.mapping(known, ("entity", "keys", "milestones")):
+        return None
+    owner = _text(metadata, "owner")
+    keys = _keys(spec)
+    milestones = _milestones(spec, owner)
+    namespaces = [rule.namespace for rule in keys]
+    title_keys = namespaces
+    if title := spec.optional("title"):
+        title_keys = [entry.text() for entry in _members(title)]
+        for word in title_keys:
+            if word and word not in namespaces:
+                title.fault(f"there is no key {word!r}{suggestion(word, namespaces)}")
+    amount, currency = _value(spec)
+    return Workflow(
+        name=name,
+        domain=_text(metadata, "domain"),
+        owner=owner,
+        entity=_text(spec, "entity"),
+        title=_text(metadata, "title") or name,
+        description=_text(metadata, "description", longest=2000),
+        version=1,
+        keys=tuple(keys),
+        milestones=tuple(milestones),
+        title_keys=tuple(title_keys),
+        attributes=_attributes(spec),
+        amount=amount,
+        currency=currency,
+        observes=_filters(spec, "observes"),
+        fails_on=_filters(spec, "fails_on"),
+        cancels_on=_filters(spec, "cancels_on"),
+    )
+
+
+def _keys(spec: Reader) -> list[KeyRule]:
+    keys = spec.optional("keys")
+    rules: list[KeyRule] = []
+    if keys is None or not keys.mapping():
+        return rules
+    for namespace in keys.value:
+        entry = keys.at(namespace)
+        Reader(entry.document, entry.faults, namespace, entry.path).name()
+        if isinstance(entry.value, (str, list)):
+            rules.append(KeyRule(namespace, _paths(entry)))
+        elif entry.mapping(("path", "joins"), ("path",)) and entry.optional("path"):
+            joins = entry.optional("joins")
+            rules.append(KeyRule(namespace, _paths(entry.at("path")), joins.flag() if joins else True))
+    if rules and not any(rule.joins for rule in rules):
+        keys.fault("no key joins: at least one key must identify the instance")
+    if not keys.value:
+        keys.fault("at least one key is needed to identify an instance")
+    return rules
+
+
+def _milestones(spec: Reader, owner: str) -> list[Milestone]:
+    entries = spec.optional("milestones")
+    if entries is None:
+        return []
+    found: list[tuple[Reader, Milestone]] = []
+    for entry in _list(entries):
+        milestone = _milestone(entry, found[-1][1].name if found else None, owner)
+        if milestone is not None:
+            if any(milestone.name == other.name for _, other in found):
+                entry.fault(f"a milestone named {milestone.name!r} is there already")
+            found.append((entry, milestone))
+    if not found and isinstance(entries.value, list) and not entries.value:
+        entries.fault("at least one milestone is needed")
+    milestones = _with_ends([milestone for _, milestone in found])
+    names = {milestone.name: milestone for milestone in milestones}
+    for entry, milestone in found:
+        if milestone.after is not None and milestone.after not in names:
+            entry.fault(f"there is no milestone {milestone.after!r} to come after{suggestion(milestone.after, names)}",
+                        (*entry.path, "after"))
+        if _in_cycle(milestone, names):
+            entry.fault(f"{milestone.name!r} waits for itself through its 'after' milestones", (*entry.path, "after"))
+    return milestones
+
+
+def _with_ends(milestones: list[Milestone]) -> list[Milestone]:
+    """Where no milestone is said to start or complete, the first starts and the last completes."""
+    if milestones and not any(milestone.starts for milestone in milestones):
+        milestones[0] = msgspec.structs.replace(milestones[0], starts=True)
+    if milestones and not any(milestone.completes for milestone in milestones):
+        milestones[-1] = msgspec.structs.replace(milestones[-1], completes=True)
+    return milestones
+
+
+def _in_cycle(milestone: Milestone, names: Mapping[str, Milestone]) -> bool:
+    seen: set[str] = set()
+    at: Milestone | None = milestone
+    while at is not None and at.after is not None:
+        if at.name in seen:
+            return at.name == milestone.name
+        seen.add(at.name)
+        at = names.get(at.after)
+    return False
+
+
+def _milestone(entry: Reader, previous: str | None, owner: str) -> Milestone | None:
+    known = ("name", "title", "on", "after", "within", "source", "owner", "starts", "completes", "require")
+    if not entry.mapping(known, ("name", "on")) or not entry.optional("name"):
+        return None
+    name = entry.at("name").name()
+    condition = _filter(entry.at("on")) if entry.optional("on") else None
+    starts = bool((flag := entry.optional("starts")) and flag.flag())
+    after = _text(entry, "after") or (None if starts else previous)
+    warn, breach = _within(entry)
+    if breach is not None and after is None:
+        entry.fault("a milestone that comes after none has no clock to run: 'within' needs 'after'", (*entry.path, "within"))
+    requirements = entry.optional("require")
+    require = tuple(filter(None, requirements.each(_requirement))) if requirements else ()
+    return Milestone(
+        name=name,
+        title=_text(entry, "title") or name.replace("_", " ").capitalize(),
+        condition=condition or Not(All(())),
+        after=after,
+        warn=warn,
+        breach=breach,
+        source=_text(entry, "source") or (_awaited(condition) if condition else None),
+        owner=_text(entry, "owner") or owner,
+        starts=starts,
+        completes=bool((flag := entry.optional("completes")) and flag.flag()),
+        require=require,
+    )
+
+
+def _awaited(condition: Filter) -> str | None:
+    return exact_value(condition, "source") or exact_value(condition, "service")
+
+
+def _within(entry: Reader) -> tuple[int | None, int | None]:
+    within = entry.optional("within")
+    if within is None:
+        return None, None
+    if isinstance(within.value, str):
+        return None, within.duration()
+    if not within.mapping(("warn", "breach"), ("breach",)) or not within.optional("breach"):
+        return None, None
+    breach = within.at("breach").duration()
+    warn = within.at("warn").duration() if within.optional("warn") else None
+    if warn is not None and breach is not None and warn >= breach:
+        within.at("warn").fault("the warning must come before the breach")
+    return warn, breach
+
+
+def _requirement(entry: Reader) -> Requirement | None:
+    if not entry.mapping(("path", "exists", "equals"), ("path",)) or not entry.optional("path"):
+        return None
+    paths = _paths(entry.at("path"))
+    equals, exists = entry.optional("equals"), entry.optional("exists")
+    if equals and spell(equals.value) is None:
+        equals.fault("must be text, a number, true or false")
+    if (equals is None) == (exists is None):
+        entry.fault("say either 'exists' or 'equals'")
+    return Requirement(
+        path=paths[0] if paths else "",
+        exists=exists.flag() if exists else True,
+        equals=spell(equals.value) if equals else None,
+    )
+
+
+def _attributes(spec: Reader) -> dict[str, tuple[str, ...]]:
+    attributes = spec.optional("attributes")
+    if attributes is None or not attributes.mapping():
+        return {}
+    found = {}
+    for name in attributes.value:
+        if name.startswith("$"):
+            attributes.at(name).fault("an attribute's name must not start with '$'")
+        found[name] = _paths(attributes.at(name))
+    return found
+
+
+def _value(spec: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    value = spec.optional("value")
+    if value is None or not value.mapping(("amount", "currency"), ("amount",)):
+        return (), ()
+    amount, currency = value.optional("amount"), value.optional("currency")
+    return (_paths(amount) if amount else ()), (_paths(currency) if currency else ())
+
+
+# Filters
+
+
+def _filters(spec: Reader, field: str) -> tuple[Filter, ...]:
+    entries = spec.optional(field)
+    return tuple(found for found in entries.each(_filter) if found is not None) if entries else ()
+
+
+def _filter(entry: Reader, *, span: bool = False) -> Filter | None:
+    if not entry.mapping(("exact", "prefix", "suffix", "all", "any", "not", "span")):
+        return None
+    if len(entry.value) != 1:
+        entry.fault("a filter says exactly one of exact, prefix, suffix, all, any, not or span")
+        return None
+    (dialect,) = entry.value
+    body = entry.at(dialect)
+    if dialect in ("exact", "prefix", "suffix"):
+        return _compare(dialect, body)
+    if dialect in ("all", "any"):
+        parts = [part for part in body.each(lambda part: _filter(part, span=span)) if part is not None]
+        if isinstance(body.value, list) and not body.value:
+            body.fault("must name at least one filter")
+        return All(tuple(parts)) if dialect == "all" else Any_(tuple(parts))
+    if dialect == "not":
+        part = _filter(body, span=span)
+        return Not(part) if part is not None else None
+    if dialect == "span":
+        if span:
+            body.fault("a span filter cannot hold another")
+        part = _filter(body, span=True)
+        return All((Compare("exact", "type", SPAN_TYPE), part)) if part is not None else None
+    return None
+
+
+def _compare(dialect: Any, body: Reader) -> Filter | None:
+    if not body.mapping():
+        return None
+    if not body.value:
+        body.fault("must name at least one attribute")
+    parts: list[Filter] = []
+    for path in body.value:
+        _check_path(Reader(body.document, body.faults, path, (*body.path, path)))
+        text = spell(body.value[path])
+        if text is None or text == "":
+            body.at(path).fault("must be text, a number, true or false")
+        else:
+            parts.append(Compare(dialect, path, text))
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+# Objective, Source, Route
+
+
+def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
+    metadata.mapping(("name", "owner", "title", "description"), ())
+    if not spec.mapping(("workflow", "latency", "freshness", "target", "window"), ("workflow", "target")):
+        return None
+    kinds = [kind for kind in ("latency", "freshness") if spec.optional(kind)]
+    if len(kinds) != 1:
+        spec.fault("say exactly one of 'latency' or 'freshness'")
+        return None
+    rule = spec.at(kinds[0])
+    if not rule.mapping(("from", "to", "within"), ("from", "to", "within")):
+        return None
+    within = rule.at("within").duration() if rule.optional("within") else None
+    target = spec.optional("target")
+    if target and (isinstance(target.value, bool) or not isinstance(target.value, (int, float)) or not 0 < target.value < 1):
+        target.fault("must be a share between 0 and 1, such as 0.99")
+    window = spec.optional("window")
+    return Objective(
+        name=name,
+        title=_text(metadata, "title") or name,
+        owner=_text(metadata, "owner"),
+        workflow=_text(spec, "workflow"),
+        kind=kinds[0],
+        start=_text(rule, "from"),
+        end=_text(rule, "to"),
+        within=within or 0,
+        target=float(target.value) if target and isinstance(target.value, (int, float)) else 0.0,
+        window=(window.duration() if window else None) or 30 * 86_400_000_000,
+    )
+
+
+def _source(name: str, metadata: Reader, spec: Reader) -> Source | None:
+    metadata.mapping(("name", "owner", "title", "description"), ())
+    if not spec.mapping(("silent_after",)):
+        return None
+    silent = spec.optional("silent_after")
+    return Source(name, _text(metadata, "title"), _text(metadata, "owner"), silent.duration() if silent else None)
+
+
+def _route(name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
+    metadata.mapping(("name", "owner", "title", "description"), ())
+    if not spec.mapping(("send_to", "match"), ("send_to",)):
+        return None
+    return {"metadata": metadata.value, "spec": spec.value}
+
+
+# Small readings
+
+
+def _text(reader: Reader, field: str, *, longest: int = 500) -> str:
+    member = reader.optional(field)
+    return member.text(longest=longest) if member else ""
+
+
+def _list(reader: Reader) -> Iterable[Reader]:
+    return reader.each(lambda member: member)
+
+
+def _members(reader: Reader) -> Iterable[Reader]:
+    return _list(reader) if isinstance(reader.value, list) else [reader]
+
+
+def _paths(reader: Reader) -> tuple[str, ...]:
+    paths = tuple(path for member in _members(reader) if (path := _check_path(member)))
+    if not paths and isinstance(reader.value, list) and not reader.value:
+        reader.fault("must name at least one path")
+    return paths
+
+
+def _check_path(reader: Reader) -> str:
+    path = reader.text(longest=300)
+    if path and ("" in path.split(".") or path in ("data", "resource")):
+        reader.fault(f"{path!r} is not a path: write it like data.order_id, resource.service.name or {_ROOTS[0]}")
+        return ""
+    return path
+
+
+_READERS: dict[str, Any] = {"Workflow": _workflow, "Objective": _objective, "Source": _source, "Route": _route}

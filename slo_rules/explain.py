@@ -1,0 +1,169 @@
+"""A verdict in words, and the journey behind it. Everything shown here is computed by the judgement, nothing anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from slo_rules.durations import format_duration
+from slo_rules.judgement import Marks, Reason, Verdict, waits
+from slo_rules.progress import Progress
+from slo_rules.workflow import Milestone, Workflow
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StepState(StrEnum):
+    """What is known of one milestone of a journey."""
+
+    REACHED = "reached"
+    REACHED_LATE = "reached_late"
+    DUE = "due"
+    OVERDUE = "overdue"
+    WAITING = "waiting"
+    SKIPPED = "skipped"
+    NOT_NEEDED = "not_needed"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One milestone of a journey. Times are micros."""
+
+    milestone: Milestone
+    state: StepState
+    at: int | None
+    started_at: int | None
+    warn_at: int | None
+    deadline_at: int | None
+    event_key: bytes | None
+    faults: tuple[str, ...]
+
+
+def clock(micros: int) -> str:
+    """`2026-11-21 09:14 UTC`; years beyond the calendar are named as such."""
+    try:
+        return f"{_EPOCH + timedelta(microseconds=micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
+    except OverflowError:
+        return "a time beyond the year 9999"
+
+
+def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Marks, now: int) -> str:
+    """One or two sentences for people who do not know the definition."""
+    milestone = workflow.by_name.get(verdict.waiting_for or "")
+    awaited = milestone.title if milestone else "the next step"
+    source = f" from {verdict.source}" if verdict.source else ""
+    match verdict.reason:
+        case Reason.OVERDUE:
+            assert verdict.deadline_at is not None
+            late = format_duration(_rounded(now - verdict.deadline_at))
+            return f"{awaited}{source} was due at {clock(verdict.deadline_at)} and has not come: {late} late."
+        case Reason.SOURCE_SILENT:
+            mark = marks.get(verdict.source or "")
+            heard = f" since {clock(mark.last_received_at)}" if mark else ""
+            return (
+                f"{awaited} is overdue, but nothing at all has arrived{source}{heard}: "
+                "the source is silent, so nobody can tell whether this one is stuck."
+            )
+        case Reason.SOURCE_CATCHING_UP:
+            return f"{awaited} is overdue, but {verdict.source} is still sending its past and has not got that far."
+        case Reason.WARNING_TIME_PASSED:
+            assert verdict.deadline_at is not None
+            left = format_duration(_rounded(verdict.deadline_at - now))
+            return f"{awaited}{source} is due at {clock(verdict.deadline_at)}, in {left}."
+        case Reason.WAITING:
+            assert verdict.deadline_at is not None
+            return f"Waiting for {awaited}{source}, due by {clock(verdict.deadline_at)}."
+        case Reason.NO_DEADLINE:
+            return f"Waiting for {awaited}{source}; no deadline was promised for it."
+        case Reason.NOT_STARTED:
+            return f"Known, but not started: waiting for {awaited}{source}."
+        case Reason.FAILURE_EVENT:
+            what = progress.failed.value if progress.failed else "a failure"
+            return f"Failed at {clock(verdict.since)} with {what}; nothing has succeeded since."
+        case Reason.REQUIREMENT_UNMET:
+            return f"Reached, but not a success: {'; '.join(_faults(progress, workflow))}."
+        case Reason.ALL_IN_TIME:
+            return f"Completed at {clock(verdict.since)}, every deadline met."
+        case Reason.FINISHED_AFTER_DEADLINE:
+            return f"Completed at {clock(verdict.since)}, but late: {_lateness(progress, workflow)}."
+        case Reason.CANCELLED:
+            return f"Cancelled at {clock(verdict.since)}."
+
+
+def _rounded(micros: int) -> int:
+    """To the minute above a quarter of an hour, else to the second."""
+    step = 60_000_000 if micros >= 900_000_000 else 1_000_000
+    return micros // step * step
+
+
+def _faults(progress: Progress, workflow: Workflow) -> list[str]:
+    marks = (progress.milestones.get(milestone.name) for milestone in workflow.requiring)
+    return [fault for mark in marks if mark is not None for fault in mark.faults]
+
+
+def _lateness(progress: Progress, workflow: Workflow) -> str:
+    late = [step for step in journey(progress, workflow, 0) if step.state is StepState.REACHED_LATE]
+    words = [
+        f"{step.milestone.title} came {format_duration(_rounded(step.at - step.deadline_at))} after its deadline"
+        for step in late
+        if step.at is not None and step.deadline_at is not None
+    ]
+    return "; ".join(words) or "a deadline was missed"
+
+
+def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: int) -> list[str]:
+    """How the deadline came about, one step a line."""
+    wait = next((wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for), None)
+    if wait is None or wait.milestone.after is None:
+        return []
+    before = workflow.by_name[wait.milestone.after]
+    lines = [f"{before.title} was reached at {clock(wait.started_at)}: the clock of {wait.milestone.title} starts."]
+    if wait.deadline_at is None or wait.milestone.breach is None:
+        return [*lines, "No deadline was promised for this step."]
+    if wait.warn_at is not None and wait.milestone.warn is not None:
+        lines.append(f"Warning after {format_duration(wait.milestone.warn)}: {clock(wait.warn_at)}.")
+    lines.append(f"Breach after {format_duration(wait.milestone.breach)}, around the clock: {clock(wait.deadline_at)}.")
+    apart = _rounded(abs(now - wait.deadline_at))
+    lines.append(f"Now it is {clock(now)}: {format_duration(apart)} {'past' if now >= wait.deadline_at else 'before'} it.")
+    return lines
+
+
+def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
+    """Every milestone in the order of the definition, with what is known of it at `now`."""
+    reached = progress.milestones
+    over = any(name in reached for name in workflow.completing)
+    running = {wait.milestone.name: wait for wait in waits(progress, workflow)}
+    steps = []
+    for milestone in workflow.milestones:
+        mark = reached.get(milestone.name)
+        start = reached.get(milestone.after or "")
+        started_at = start.at if start else None
+        warn_at = None if started_at is None or milestone.warn is None else started_at + milestone.warn
+        deadline_at = None if started_at is None or milestone.breach is None else started_at + milestone.breach
+        if mark is not None:
+            late = deadline_at is not None and mark.at > deadline_at
+            state = StepState.REACHED_LATE if late else StepState.REACHED
+        elif any(name in reached for name in workflow.descendants[milestone.name]):
+            state = StepState.SKIPPED
+        elif over or progress.cancelled is not None:
+            state = StepState.NOT_NEEDED
+        elif milestone.name not in running:
+            state = StepState.WAITING
+        else:
+            state = StepState.OVERDUE if deadline_at is not None and now >= deadline_at else StepState.DUE
+        steps.append(
+            Step(
+                milestone,
+                state,
+                mark.at if mark else None,
+                started_at,
+                warn_at,
+                deadline_at,
+                mark.key if mark else None,
+                mark.faults if mark else (),
+            )
+        )
+    return steps
+
+

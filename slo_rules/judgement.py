@@ -1,0 +1,219 @@
+"""What we say of an instance now, with its reason: `judge(progress, workflow, marks, now) -> Verdict`.
+
+The order in which the questions are asked is the meaning of the verdicts:
+
+1. cancelled — somebody called it off before it completed;
+2. failed — a failure is the last thing that happened;
+3. inconsistent — a milestone was reached by an event that lacks what it requires;
+4. completed or completed_late — a completing milestone was reached, all deadlines met or not;
+5. stuck or blind — a deadline has passed; blind when the awaited source itself cannot be seen beyond that deadline;
+6. due_soon — the warning time of the next deadline has passed;
+7. on_track — otherwise.
+
+A milestone counts as passed when one that can only come after it was reached: a lost message in the middle of a
+journey that went on is no reason to wake anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from slo_rules.durations import MINUTE
+from slo_rules.progress import Progress
+from slo_rules.workflow import Milestone, Workflow
+
+CATCHING_UP_LAG = 10 * MINUTE
+"""A source whose newest event is older than this on arrival is replaying its past."""
+CATCHING_UP_PATIENCE = 2 * MINUTE
+"""And counts as catching up for as long after its last arrival."""
+
+
+class VerdictKind(StrEnum):
+    """The verdicts (design.md §1)."""
+
+    ON_TRACK = "on_track"
+    DUE_SOON = "due_soon"
+    STUCK = "stuck"
+    BLIND = "blind"
+    FAILED = "failed"
+    INCONSISTENT = "inconsistent"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    COMPLETED_LATE = "completed_late"
+    CANCELLED = "cancelled"
+    WAIVED = "waived"
+
+
+FINAL = frozenset(
+    {VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE, VerdictKind.CANCELLED, VerdictKind.WAIVED}
+)
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is; the code flows unchanged to the log, the API, the message and the screen."""
+
+    CANCELLED = "cancelled"
+    FAILURE_EVENT = "failure_event"
+    REQUIREMENT_UNMET = "requirement_unmet"
+    ALL_IN_TIME = "all_in_time"
+    FINISHED_AFTER_DEADLINE = "finished_after_deadline"
+    OVERDUE = "overdue"
+    SOURCE_SILENT = "source_silent"
+    SOURCE_CATCHING_UP = "source_catching_up"
+    WARNING_TIME_PASSED = "warning_time_passed"
+    WAITING = "waiting"
+    NO_DEADLINE = "no_deadline"
+    NOT_STARTED = "not_started"
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """What is known of a source: its last arrival, the newest event time seen (never beyond its arrival), its cadence."""
+
+    last_received_at: int
+    last_occurred_at: int
+    silent_after: int | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A verdict with its arithmetic. Times are micros; `next_check_at` is when it may change without a new event."""
+
+    kind: VerdictKind
+    reason: Reason
+    since: int
+    waiting_for: str | None = None
+    source: str | None = None
+    owner: str | None = None
+    due_at: int | None = None
+    deadline_at: int | None = None
+    next_check_at: int | None = None
+    faults: tuple[str, ...] = ()
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """A milestone that is awaited: its clock started at `started_at`; `warn_at` and `deadline_at` may be absent."""
+
+    milestone: Milestone
+    started_at: int
+    warn_at: int | None
+    deadline_at: int | None
+
+
+Marks = Mapping[str, Watermark]
+
+
+def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
+    """The verdict on an instance at `now`."""
+    reached = progress.milestones
+    completed_at = [reached[name].at for name in workflow.completing if name in reached]
+    cancelled = progress.cancelled
+    if cancelled is not None and (not completed_at or cancelled.at < min(completed_at)):
+        return Verdict(VerdictKind.CANCELLED, Reason.CANCELLED, cancelled.at, owner=workflow.owner)
+    failed = progress.failed
+    if failed is not None and all(mark.last_at <= failed.at for mark in reached.values()):
+        wait = next_wait(progress, workflow)
+        return _open(VerdictKind.FAILED, Reason.FAILURE_EVENT, failed.at, wait, workflow, None, (str(failed.value),))
+    for milestone in workflow.requiring:
+        mark = reached.get(milestone.name)
+        if mark is not None and mark.faults:
+            return Verdict(
+                VerdictKind.INCONSISTENT, Reason.REQUIREMENT_UNMET, mark.last_at, milestone.name, milestone.source,
+                milestone.owner, faults=mark.faults,
+            )
+    if completed_at:
+        if was_late(progress, workflow):
+            return Verdict(
+                VerdictKind.COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, min(completed_at), owner=workflow.owner
+            )
+        return Verdict(VerdictKind.COMPLETED, Reason.ALL_IN_TIME, min(completed_at), owner=workflow.owner)
+    return _judge_wait(next_wait(progress, workflow), progress, workflow, marks, now)
+
+
+def _judge_wait(wait: Wait | None, progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
+    if wait is None:
+        first = next((m for m in workflow.milestones if m.name not in progress.milestones), None)
+        waiting_for, source = (first.name, first.source) if first else (None, None)
+        owner = first.owner if first else workflow.owner
+        return Verdict(VerdictKind.ON_TRACK, Reason.NOT_STARTED, progress.first_at, waiting_for, source, owner)
+    deadline, warn = wait.deadline_at, wait.warn_at
+    if deadline is None:
+        return _open(VerdictKind.ON_TRACK, Reason.NO_DEADLINE, wait.started_at, wait, workflow, None)
+    if now < deadline:
+        if warn is not None and now >= warn:
+            return _open(VerdictKind.DUE_SOON, Reason.WARNING_TIME_PASSED, warn, wait, workflow, deadline)
+        return _open(VerdictKind.ON_TRACK, Reason.WAITING, wait.started_at, wait, workflow, warn or deadline)
+    mark = marks.get(wait.milestone.source or "")
+    if mark is None:
+        return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, None)
+    patience_ends = mark.last_received_at + CATCHING_UP_PATIENCE
+    if (
+        mark.last_occurred_at < deadline
+        and mark.last_received_at - mark.last_occurred_at > CATCHING_UP_LAG
+        and now < patience_ends
+    ):
+        return _open(VerdictKind.BLIND, Reason.SOURCE_CATCHING_UP, deadline, wait, workflow, patience_ends)
+    if mark.silent_after is not None and mark.last_received_at < deadline:
+        silent_at = mark.last_received_at + mark.silent_after
+        if now >= silent_at:
+            return _open(VerdictKind.BLIND, Reason.SOURCE_SILENT, deadline, wait, workflow, None)
+        return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, silent_at)
+    return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, None)
+
+
+def _open(
+    kind: VerdictKind,
+    reason: Reason,
+    since: int,
+    wait: Wait | None,
+    workflow: Workflow,
+    next_check_at: int | None,
+    faults: tuple[str, ...] = (),
+) -> Verdict:
+    if wait is None:
+        return Verdict(kind, reason, since, owner=workflow.owner, next_check_at=next_check_at, faults=faults)
+    milestone = wait.milestone
+    return Verdict(
+        kind, reason, since, milestone.name, milestone.source, milestone.owner, wait.warn_at, wait.deadline_at,
+        next_check_at, faults,
+    )
+
+
+def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
+    """The milestones whose clock runs, in the order of the definition."""
+    reached = progress.milestones
+    found = []
+    for milestone in workflow.milestones:
+        if milestone.name in reached or milestone.after is None:
+            continue
+        start = reached.get(milestone.after)
+        if start is None or any(name in reached for name in workflow.descendants[milestone.name]):
+            continue
+        at = start.at
+        warn = None if milestone.warn is None else at + milestone.warn
+        found.append(Wait(milestone, at, warn, None if milestone.breach is None else at + milestone.breach))
+    return found
+
+
+def next_wait(progress: Progress, workflow: Workflow) -> Wait | None:
+    """The awaited milestone with the earliest deadline; one without a deadline only where none has one."""
+    best: Wait | None = None
+    for wait in waits(progress, workflow):
+        if best is None or (
+            wait.deadline_at is not None and (best.deadline_at is None or wait.deadline_at < best.deadline_at)
+        ):
+            best = wait
+    return best
+
+
+def was_late(progress: Progress, workflow: Workflow) -> bool:
+    """Whether any milestone that was reached was reached after its deadline."""
+    reached = progress.milestones
+    for milestone in workflow.milestones:
+        if milestone.breach is None or milestone.after is None:
+            continue
+        start, mark = reached.get(milestone.after), reached.get(milestone.name)
+        if start is not None and mark is not None and mark.at > start.at + milestone.breach:
+            return True
+    return False
