@@ -1,0 +1,176 @@
+"""The query API, health and metrics: FastAPI over the query layer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import orjson
+import psycopg
+import psycopg_pool
+from fastapi import FastAPI, HTTPException, Request
+from fastapi import Query as Parameter
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.ingest.doors import Doors
+from collector.query import Query
+from collector.query.instances import BadQuery
+
+Row = dict[str, Any]
+Ready = Callable[[], Awaitable[list[str]]]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def problem(status: int, title: str, faults: list[Row] | None = None) -> Response:
+    """A problem document (RFC 9457)."""
+    body: Row = {"type": "about:blank", "title": title, "status": status}
+    if faults:
+        body["faults"] = faults
+    return Response(orjson.dumps(body), status, media_type="application/problem+json")
+
+
+def build_api(query: Query, doors: Doors, ready: Ready, lifespan: Lifespan) -> FastAPI:
+    """The application. `ready` names what keeps this process from serving; empty when nothing does."""
+    api = FastAPIOffline(title="Milepost", version=version("milepost"), lifespan=lifespan, redoc_url=None)
+    api.router.routes += [
+        Route("/events", doors.events, methods=["POST"]),
+        Route("/events", doors.handshake, methods=["OPTIONS"]),
+        Route("/v1/traces", doors.traces, methods=["POST"]),
+        Route("/v1/logs", doors.logs, methods=["POST"]),
+    ]
+    _errors(api)
+    _health(api, ready)
+    _reads(api, query)
+    return api
+
+
+def _errors(api: FastAPI) -> None:
+    @api.exception_handler(BadQuery)
+    async def bad_query(_request: Request, error: Exception) -> Response:
+        field, _, message = str(error).partition(": ")
+        return problem(400, str(error), [{"field": field, "message": message}])
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        faults = [{"field": str(one["loc"][-1]), "message": one["msg"]} for one in error.errors()]
+        return problem(400, "; ".join(f"{one['field']}: {one['message']}" for one in faults), faults)
+
+    @api.exception_handler(StarletteHTTPException)
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, StarletteHTTPException)
+        return problem(error.status_code, str(error.detail))
+
+    @api.exception_handler(psycopg.OperationalError)
+    @api.exception_handler(psycopg_pool.PoolTimeout)
+    async def away(_request: Request, _error: Exception) -> Response:
+        answer = problem(503, "the database cannot be reached")
+        answer.headers["retry-after"] = "5"
+        return answer
+
+
+def _health(api: FastAPI, ready: Ready) -> None:
+    @api.get("/healthz", tags=["health"])
+    async def healthz() -> Row:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @api.get("/readyz", tags=["health"], response_model=None)
+    async def readyz() -> Response:
+        """The process serves; 503 with what is missing when it does not."""
+        missing = await ready()
+        body = orjson.dumps({"status": "not ready" if missing else "ok", "missing": missing})
+        return Response(body, 503 if missing else 200, media_type="application/json")
+
+    @api.get("/metrics", tags=["health"], response_class=Response)
+    async def metrics() -> Response:
+        """Prometheus metrics."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _reads(api: FastAPI, query: Query) -> None:
+    @api.get("/api/v1/overview", tags=["query"])
+    async def overview() -> Row:
+        """Per domain what is open, what needs a person, what it is worth; incidents and sources besides."""
+        return await query.overview()
+
+    @api.get("/api/v1/workflows", tags=["query"])
+    async def workflows() -> Row:
+        """The definitions in force with the number of their instances by verdict."""
+        return await query.workflows()
+
+    @api.get("/api/v1/instances", tags=["query"])
+    async def instances(
+        workflow: str | None = None,
+        domain: str | None = None,
+        verdict: Annotated[list[str] | None, Parameter()] = None,
+        owner: str | None = None,
+        source_awaited: str | None = None,
+        waiting_for: str | None = None,
+        key: Annotated[str | None, Parameter(description="`value`, or `namespace=value`")] = None,
+        q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
+        min_age_seconds: float | None = None,
+        min_value: float | None = None,
+        sort: Annotated[str, Parameter(description="deadline_at, stuck_since, value, updated_at, started_at or title; `-` before it turns it round")] = "deadline_at",
+        cursor: str | None = None,
+        limit: int = 50,
+        offset: int | None = None,
+    ) -> Row:
+        """A page of instances with count and value of everything the filter finds."""
+        return await query.instances(
+            workflow, domain, verdict, owner, source_awaited, waiting_for, key, q, min_age_seconds, min_value, sort,
+            cursor, limit, offset,
+        )
+
+    @api.get("/api/v1/instances/{id}", tags=["query"])
+    async def instance(id: str) -> Row:
+        """One instance: journey, verdict with its arithmetic, keys and what joined them, events, spans."""
+        return _found(await query.instance(id), "instance")
+
+    @api.get("/api/v1/objectives", tags=["query"])
+    async def objectives() -> Row:
+        """Every objective with its error budget."""
+        return await query.objectives()
+
+    @api.get("/api/v1/objectives/{name}", tags=["query"])
+    async def objective(name: str) -> Row:
+        """One objective with its days."""
+        return _found(await query.objective(name), "objective")
+
+    @api.get("/api/v1/incidents", tags=["query"])
+    async def incidents(status: str | None = None) -> Row:
+        """Incidents, firing first."""
+        return await query.incidents(status)
+
+    @api.get("/api/v1/incidents/{id}", tags=["query"])
+    async def incident(id: str) -> Row:
+        """One incident with its timeline and deliveries."""
+        return _found(await query.incident(id), "incident")
+
+    @api.get("/api/v1/sources", tags=["query"])
+    async def sources() -> Row:
+        """What each source has sent, and whether it can be seen."""
+        return await query.sources()
+
+    @api.get("/api/v1/dead-letters", tags=["query"])
+    async def dead_letters(source: str | None = None, cursor: str | None = None, limit: int = 50) -> Row:
+        """What was received and could not be used, with the reason."""
+        return await query.dead_letters(source, cursor, limit)
+
+    @api.get("/api/v1/search", tags=["query"])
+    async def search(q: str, limit: int = 10) -> Row:
+        """Instances by the beginning of any key they ever carried."""
+        return await query.search(q, limit)
+
+
+def _found(row: Row | None, what: str) -> Row:
+    if row is None:
+        raise HTTPException(404, f"there is no such {what}")
+    return row

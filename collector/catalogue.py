@@ -1,0 +1,102 @@
+"""The versions of workflow definitions: which there were, and from which event on each was in force.
+
+An instance keeps the version it started under. A version is in force for new instances from the log position at
+which it was loaded, so a replay gives every instance the version it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from collector.store.database import LOG_LOCK, Connection
+from slo_rules.definitions import fingerprint
+from slo_rules.matching import Matcher, WorkflowMatcher
+from slo_rules.workflow import Definitions, Objective, Source, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version with the log positions between which new instances start under it."""
+
+    workflow: Workflow
+    since_seq: int
+    until_seq: int | None
+
+    def in_force(self, seq: int) -> bool:
+        """Whether an instance that the event `seq` creates starts under this version."""
+        return self.since_seq < seq and (self.until_seq is None or seq <= self.until_seq)
+
+
+class Catalogue:
+    """All versions, with the objectives and sources of today."""
+
+    def __init__(self, versions: Iterable[Version], objectives: Iterable[Objective], sources: Iterable[Source]) -> None:
+        self.versions = {(version.workflow.name, version.workflow.version): version for version in versions}
+        self.sources = {source.name: source for source in sources}
+        self.objectives: dict[str, list[Objective]] = {}
+        for objective in objectives:
+            self.objectives.setdefault(objective.workflow, []).append(objective)
+        names = [name for name, _ in self.versions]
+        self.unversioned = {name for name in names if names.count(name) == 1}
+        """Workflows of which there was only ever one version, as is usual."""
+        self.matcher = Matcher(version.workflow for version in self.versions.values())
+
+    def matcher_of(self, workflow: str, version: int) -> WorkflowMatcher:
+        """The matcher of one version. KeyError when it is not known."""
+        return self.matcher.versions[workflow, version]
+
+    @property
+    def current(self) -> dict[str, Workflow]:
+        """The workflows in force now, by name."""
+        return {v.workflow.name: v.workflow for v in self.versions.values() if v.until_seq is None}
+
+
+def register(conn: Connection, definitions: Definitions) -> Catalogue:
+    """Write down what the files say now and return the whole catalogue. Equal definitions make no new version."""
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+        head = _head(conn)
+        known = {version.workflow.name: version for version in _load(conn) if version.until_seq is None}
+        for name, workflow in definitions.workflows.items():
+            former = known.pop(name, None)
+            if former is not None and fingerprint(former.workflow) == fingerprint(workflow):
+                continue
+            if former is not None:
+                _end(conn, name, head)
+            row = conn.execute("SELECT coalesce(max(version), 0) FROM definition WHERE workflow = %s", (name,)).fetchone()
+            version = (row[0] if row else 0) + 1
+            _insert(conn, msgspec.structs.replace(workflow, version=version), head)
+        for name in known:
+            _end(conn, name, head)
+        versions = _load(conn)
+    return Catalogue(versions, definitions.objectives.values(), definitions.sources.values())
+
+
+def start_over(conn: Connection) -> None:
+    """Let today's versions be in force from the beginning of the log and forget the others, in the caller's transaction."""
+    conn.execute("DELETE FROM definition WHERE until_seq IS NOT NULL")
+    conn.execute("UPDATE definition SET since_seq = 0")
+
+
+def _head(conn: Connection) -> int:
+    row = conn.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _end(conn: Connection, name: str, head: int) -> None:
+    conn.execute("UPDATE definition SET until_seq = %s WHERE workflow = %s AND until_seq IS NULL", (head, name))
+
+
+def _insert(conn: Connection, workflow: Workflow, head: int) -> None:
+    conn.execute(
+        "INSERT INTO definition (workflow, version, fingerprint, body, since_seq) VALUES (%s, %s, %s, %s::jsonb, %s)",
+        (workflow.name, workflow.version, fingerprint(workflow), msgspec.json.encode(workflow).decode(), head),
+    )
+
+
+def _load(conn: Connection) -> list[Version]:
+    rows = conn.execute("SELECT body::text, since_seq, until_seq FROM definition ORDER BY workflow, version").fetchall()
+    return [Version(msgspec.json.decode(body, type=Workflow), since, until) for body, since, until in rows]

@@ -1,0 +1,29 @@
+"""Events out of files: each reader streams over a binary file and never holds more than one record of it.
+
+`open_source(path)` opens a file (gzip or not); `read_xes`, `read_csv` and `read_jsonl` yield `Record` and `Fault`.
+"""
+
+from __future__ import annotations
+
+from collector.ingest.files.csv import read_csv
+from collector.ingest.files.csv_mapping import CsvMapping, CsvMappingError, DataColumn
+from collector.ingest.files.jsonl import read_jsonl
+from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, ImportError_, Record
+from collector.ingest.files.source import FileFormat, OpenedFile, open_source
+from collector.ingest.files.xes import read_xes
+
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "CsvMapping",
+    "CsvMappingError",
+    "DataColumn",
+    "Fault",
+    "FileFormat",
+    "ImportError_",
+    "OpenedFile",
+    "Record",
+    "open_source",
+    "read_csv",
+    "read_jsonl",
+    "read_xes",
+]

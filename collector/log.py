@@ -1,0 +1,198 @@
+"""The log: what arrives is made durable here before it is acknowledged, and read in the order of its commits.
+
+A sequence alone is not the order of commits: a transaction that took number 7 may commit after one that took 8, and a
+reader that has passed 8 would never see 7. Every writer therefore holds one advisory lock from before it takes its
+numbers until its commit is visible (PostgreSQL releases advisory transaction locks after that). A reader that has
+seen number n has then seen everything below n. Writers in several processes queue on the lock; group commit makes
+the queue short, and the projection, not the log, is what limits throughput.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+
+from collector import metrics
+from collector.copyformat import EVENT_COPY, HEADER, SPAN_COPY, TRAILER
+from collector.store.database import LOG_LOCK, Connection, connect
+
+log = structlog.get_logger("milepost.log")
+
+MAX_PENDING_BYTES = 64 * 2**20
+MAX_COMMIT_BYTES = 8 * 2**20
+RECONNECT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something received that could not be used, whole."""
+
+    source: str
+    reason: str
+    detail: str
+    body: bytes
+    event_id: str | None = None
+    type: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one request brought: rows in COPY format and the dead letters among them. It commits whole or not at all."""
+
+    events: list[bytes] = field(default_factory=list)
+    spans: list[bytes] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return (
+            sum(map(len, self.events))
+            + sum(map(len, self.spans))
+            + sum(len(letter.body) for letter in self.dead_letters)
+        )
+
+
+class Unavailable(Exception):
+    """The batch was not stored and may be sent again: the log is full or the database is away."""
+
+    def __init__(self, message: str, retry_after: int, *, overloaded: bool) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.overloaded = overloaded
+
+
+class LogWriter:
+    """Commits batches of many requests together on one connection and thread; bounded in bytes."""
+
+    def __init__(self, database_url: str, *, on_commit: threading.Event | None = None) -> None:
+        self._url = database_url
+        self._on_commit = on_commit
+        self._pending: list[tuple[Batch, int, Future[None]]] = []
+        self._bytes = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._down_until = 0.0
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what is pending, then stop."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(timeout=30)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes accepted and not yet committed."""
+        return self._bytes
+
+    def submit(self, batch: Batch) -> Future[None]:
+        """A future that is done when the batch is durable. Raises Unavailable when it must be sent again later."""
+        size = batch.size
+        future: Future[None] = Future()
+        with self._wake:
+            if self._closing:
+                raise Unavailable("the collector is shutting down", 5, overloaded=False)
+            if time.monotonic() < self._down_until:
+                raise Unavailable("the database cannot be reached", 5, overloaded=False)
+            if self._bytes + size > MAX_PENDING_BYTES and self._pending:
+                raise Unavailable("more arrives than can be stored", 1, overloaded=True)
+            self._pending.append((batch, size, future))
+            self._bytes += size
+            self._wake.notify()
+        return future
+
+    def _take(self) -> list[tuple[Batch, int, Future[None]]]:
+        with self._wake:
+            while not self._pending and not self._closing:
+                self._wake.wait()
+            taken, size = 0, 0
+            while taken < len(self._pending) and (taken == 0 or size < MAX_COMMIT_BYTES):
+                size += self._pending[taken][1]
+                taken += 1
+            batches, self._pending = self._pending[:taken], self._pending[taken:]
+            return batches
+
+    def _run(self) -> None:
+        conn: Connection | None = None
+        while batches := self._take():
+            try:
+                if conn is None or conn.closed:
+                    conn = connect(self._url, "log")
+                self._commit(conn, [batch for batch, _, _ in batches])
+                outcome: Exception | None = None
+            except psycopg.DataError:
+                self._one_by_one(conn, batches)
+                outcome = None
+            except psycopg.Error as error:
+                log.warning("log_not_written", error=str(error).strip(), batches=len(batches))
+                outcome = Unavailable("the database cannot be reached", 5, overloaded=False)
+                self._down_until = time.monotonic() + RECONNECT_SECONDS
+                if conn is not None:
+                    conn.close()
+            self._settle(batches, outcome)
+        if conn is not None:
+            conn.close()
+
+    def _settle(self, batches: list[tuple[Batch, int, Future[None]]], outcome: Exception | None) -> None:
+        with self._wake:
+            self._bytes -= sum(size for _, size, _ in batches)
+        for _, _, future in batches:
+            if future.done() or not future.set_running_or_notify_cancel():
+                continue
+            if outcome is None:
+                future.set_result(None)
+            else:
+                future.set_exception(outcome)
+        if self._on_commit is not None:
+            self._on_commit.set()
+
+    def _one_by_one(self, conn: Connection | None, batches: list[tuple[Batch, int, Future[None]]]) -> None:
+        """A batch the database refuses must not take the others of the commit with it."""
+        assert conn is not None
+        for batch, _, future in batches:
+            try:
+                self._commit(conn, [batch])
+            except psycopg.Error as error:
+                log.error("batch_refused", error=str(error).strip())
+                future.set_running_or_notify_cancel()
+                future.set_exception(error)
+
+    def _commit(self, conn: Connection, batches: list[Batch]) -> None:
+        events = [row for batch in batches for row in batch.events]
+        spans = [row for batch in batches for row in batch.spans]
+        letters = [letter for batch in batches for letter in batch.dead_letters]
+        started = time.perf_counter()
+        with conn.transaction():
+            append(conn, events, spans, letters)
+        metrics.LOG_COMMITS.observe(time.perf_counter() - started)
+
+
+def append(conn: Connection, events: list[bytes], spans: list[bytes], letters: list[DeadLetter]) -> None:
+    """Write rows to the log in the caller's transaction, which should end soon: it holds the writers' lock."""
+    if letters:
+        conn.cursor().executemany(
+            "INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, body) "
+            "VALUES (clock_timestamp(), %s, %s, %s, %s, %s, %s)",
+            [(one.source, one.reason, one.detail, one.event_id, one.type, one.body) for one in letters],
+        )
+    if spans:
+        _copy(conn, SPAN_COPY, spans)
+    if events:
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+        _copy(conn, EVENT_COPY, events)
+
+
+def _copy(conn: Connection, statement: str, rows: list[bytes]) -> None:
+    with conn.cursor().copy(statement) as copy:
+        copy.write(HEADER + b"".join(rows) + TRAILER)

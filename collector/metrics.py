@@ -1,0 +1,23 @@
+"""What Milepost says of itself to Prometheus. Names and labels stand here and nowhere else."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+RECEIVED = Counter("milepost_received", "Events, spans and log records accepted at a door.", ["door"])
+REJECTED = Counter("milepost_rejected", "Events, spans and log records refused at a door.", ["door"])
+THROTTLED = Counter("milepost_throttled_requests", "Requests answered 429 or 503.", ["door"])
+LOG_COMMITS = Histogram("milepost_log_commit_seconds", "Time of one group commit of the log.", buckets=_FAST)
+PROJECTED = Counter("milepost_projected", "Events applied to instances.")
+DUPLICATES = Counter("milepost_duplicates", "Events seen again with the same source and id.")
+UNMATCHED = Counter("milepost_unmatched", "Events that no workflow asks for.")
+DEAD_LETTERS = Counter("milepost_dead_letters", "Events set aside because they could not be used.", ["reason"])
+PROJECTION = Histogram("milepost_projection_batch_seconds", "Time to apply one batch of events.", buckets=_FAST)
+LAG = Gauge("milepost_projection_lag_seconds", "Age of the oldest event not yet applied; 0 when there is none.")
+LAG_EVENTS = Gauge("milepost_projection_lag_events", "Events in the log not yet applied.")
+EVALUATION = Histogram("milepost_evaluator_seconds", "Time of one sweep for passed deadlines.", buckets=_FAST)
+BREACHES = Counter("milepost_breaches", "Deadlines whose passing was recorded.", ["workflow"])
+INSTANCES = Gauge("milepost_instances", "Open instances.", ["workflow", "verdict"])
+DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty that ended in an error.", ["duty"])

@@ -1,0 +1,131 @@
+"""One instance with everything behind its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from collector.catalogue import Catalogue
+from collector.ingest.otlp import KINDS, STATUSES
+from collector.query.incidents import incident_row
+from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
+from collector.query.reader import Reader, Row, micros, rfc3339
+from slo_rules.explain import arithmetic, journey
+from slo_rules.judgement import Marks
+from slo_rules.progress import Progress
+
+MOST_EVENTS = 500
+MOST_SPANS = 2000
+_decode = msgspec.json.Decoder().decode
+
+
+async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, id_: UUID) -> Row | None:
+    """An instance, also by the id of one merged into it; None when there is none."""
+    row = await reader.one("instance", {"id": id_})
+    if row is None:
+        return None
+    now = await reader.now()
+    at = {"id": row["id"]}
+    merged, events, spans, history, incidents = await asyncio.gather(
+        reader.all("merged", at),
+        reader.all("events", at | {"limit": MOST_EVENTS}),
+        reader.all("spans", at | {"limit": MOST_SPANS}),
+        reader.all("history", at),
+        reader.all(
+            "incidents_of_instance",
+            {
+                "verdict": row["verdict"],
+                "workflow": row["workflow"],
+                "waiting_for": row["waiting_for"],
+                "source": row["source_awaited"],
+            },
+        ),
+    )
+    workflow, progress, verdict = definition_of(row, catalogue), stored_progress(row), stored_verdict(row)
+    by_key = {event["event_key"].bytes: event for event in events}
+    return instance_row(row, catalogue, marks, now) | {
+        "journey": [
+            {
+                "name": step.milestone.name,
+                "title": step.milestone.title,
+                "state": step.state,
+                "at": rfc3339(step.at),
+                "started_at": rfc3339(step.started_at),
+                "warn_at": rfc3339(step.warn_at),
+                "deadline_at": rfc3339(step.deadline_at),
+                "source": step.milestone.source,
+                "owner": step.milestone.owner,
+                "event_id": by_key[step.event_key]["id"] if step.event_key in by_key else None,
+                "faults": list(step.faults),
+            }
+            for step in journey(progress, workflow, micros(now))
+        ],
+        "arithmetic": arithmetic(progress, workflow, verdict, micros(now)),
+        "keys": _keys(progress, workflow.joining, by_key),
+        "joined": [
+            {"id": str(one["merged_id"]), "event": _reference(one), "at": rfc3339(one["at"])} for one in merged
+        ],
+        "events": [_event(event) for event in events],
+        "spans": [_span(span) for span in spans],
+        "history": [change | {"at": rfc3339(change["at"])} for change in history],
+        "incidents": [incident_row(incident) for incident in incidents],
+    }
+
+
+def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row]) -> list[Row]:
+    found = []
+    for word, stamp in sorted(progress.keys.items(), key=lambda pair: (pair[1].at, pair[0])):
+        namespace, _, value = word.partition("=")
+        event = by_key.get(stamp.key)
+        found.append(
+            {
+                "namespace": namespace,
+                "value": value,
+                "joins": namespace in joining,
+                "event": _reference(event) if event else None,
+                "at": rfc3339(stamp.at),
+            }
+        )
+    return found
+
+
+def _reference(event: Row) -> Row:
+    return {"source": event["source"], "id": event["id"], "type": event["type"]}
+
+
+def _event(event: Row) -> Row:
+    document = _decode(event["body"])
+    return {
+        "seq": event["seq"],
+        "source": event["source"],
+        "id": event["id"],
+        "type": event["type"],
+        "occurred_at": rfc3339(event["occurred_at"]),
+        "received_at": rfc3339(event["received_at"]),
+        "milestone": event["milestone"],
+        "trace_id": event["trace_id"].hex() if event["trace_id"] else None,
+        "data": document.get("data", document.get("data_base64")),
+    }
+
+
+def _span(span: Row) -> Row:
+    said: dict[str, Any] = _decode(span["body"])
+    return {
+        "trace_id": span["trace_id"].hex(),
+        "span_id": span["span_id"].hex(),
+        "parent_span_id": span["parent_span_id"].hex() if span["parent_span_id"] else None,
+        "service": span["service"],
+        "name": span["name"],
+        "kind": KINDS[span["kind"]],
+        "start": rfc3339(span["start_ns"] // 1000),
+        "end": rfc3339(span["end_ns"] // 1000),
+        "duration_ms": (span["end_ns"] - span["start_ns"]) / 1e6,
+        "status": STATUSES[span["status"]],
+        "status_message": said.get("status_message"),
+        "attributes": said.get("attributes", {}),
+        "resource": said.get("resource", {}),
+        "events": said.get("events", []),
+    }

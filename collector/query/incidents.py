@@ -1,0 +1,40 @@
+"""Incidents as alerting has written them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from collector.query.reader import Reader, Row, rfc3339
+
+MOST = 200
+_TIMES = ("oldest_since", "opened_at", "updated_at", "resolved_at")
+
+
+def incident_row(row: Row) -> Row:
+    """An incident as lists show it."""
+    times = {name: rfc3339(row[name]) for name in _TIMES}
+    value = [{"currency": one["currency"], "amount": float(one["amount"])} for one in row["value"] or ()]
+    return {name: row[name] for name in row if name != "samples"} | times | {"id": str(row["id"]), "value": value}
+
+
+async def list_incidents(reader: Reader, status: str | None) -> Row:
+    """Incidents, firing first."""
+    rows = await reader.all("incidents", {"status": status, "limit": MOST})
+    return {"items": [incident_row(row) for row in rows]}
+
+
+async def one_incident(reader: Reader, id_: UUID) -> Row | None:
+    """One incident with its timeline and deliveries; None when there is none."""
+    row = await reader.one("incident", {"id": id_})
+    if row is None:
+        return None
+    timeline = await reader.all("incident_timeline", {"id": id_})
+    deliveries = await reader.all("incident_deliveries", {"id": id_})
+    return incident_row(row) | {
+        "timeline": [line | {"at": rfc3339(line["at"])} for line in timeline],
+        "deliveries": [
+            {name: one[name] for name in ("target", "kind", "transition", "reason", "state", "attempts", "last_status")}
+            | {"at": rfc3339(one["last_attempt_at"] or one["created_at"])}
+            for one in deliveries
+        ],
+    }

@@ -1,0 +1,254 @@
+"""Instances: lists with filters, and how a row becomes the instance of the API."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from collector.catalogue import Catalogue
+from collector.query.reader import Reader, Row, amounts, micros, money, rfc3339
+from collector.store.tables import instance, instance_key
+from slo_rules.explain import explain
+from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
+from slo_rules.progress import AMOUNT, CURRENCY, Progress
+from slo_rules.workflow import Workflow
+
+MAX_LIMIT = 500
+SORTS: dict[str, sa.ColumnElement[Any]] = {
+    "deadline_at": instance.c.deadline_at,
+    "stuck_since": instance.c.stuck_since,
+    "value": instance.c.value_amount,
+    "updated_at": instance.c.updated_at,
+    "started_at": instance.c.started_at,
+    "title": instance.c.title,
+}
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+class BadQuery(Exception):
+    """A question that cannot be asked so; the message says which parameter and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFilter:
+    """Which instances; every field that is given must hold."""
+
+    workflow: str | None = None
+    domain: str | None = None
+    verdict: tuple[str, ...] = ()
+    owner: str | None = None
+    source_awaited: str | None = None
+    waiting_for: str | None = None
+    key: str | None = None
+    q: str | None = None
+    min_age_seconds: float | None = None
+    min_value: float | None = None
+
+    def conditions(self, now: datetime) -> list[sa.ColumnElement[bool]]:
+        """The conditions on `instance`. Raises BadQuery."""
+        columns = instance.c
+        found: list[sa.ColumnElement[bool]] = []
+        for name in ("workflow", "domain", "owner", "source_awaited", "waiting_for"):
+            value = getattr(self, name)
+            if value is not None:
+                found.append(columns[name] == _plain(name, value))
+        if self.verdict:
+            for verdict in self.verdict:
+                if verdict not in set(VerdictKind):
+                    raise BadQuery(f"verdict: {verdict[:40]!r} is none of {', '.join(VerdictKind)}")
+            found.append(columns.verdict.in_(self.verdict))
+        if self.key is not None:
+            found.append(columns.id.in_(_with_key(_plain("key", self.key))))
+        if self.q:
+            found.append(_with_words(_plain("q", self.q)))
+        if self.min_age_seconds is not None:
+            if not 0 <= self.min_age_seconds < 1e10:
+                raise BadQuery("min_age_seconds: must be a number of seconds")
+            since = sa.func.coalesce(columns.stuck_since, columns.started_at)
+            found.append(since <= now - timedelta(seconds=self.min_age_seconds))
+        if self.min_value is not None:
+            if not abs(self.min_value) < 1e15:
+                raise BadQuery("min_value: must be an amount")
+            found.append(columns.value_amount >= self.min_value)
+        return found
+
+
+def _plain(name: str, value: str) -> str:
+    if "\x00" in value or len(value) > 500:
+        raise BadQuery(f"{name}: at most 500 characters without NUL")
+    return value
+
+
+def _with_key(key: str) -> sa.Select[tuple[UUID]]:
+    found = sa.select(instance_key.c.instance_id)
+    namespace, equals, value = key.partition("=")
+    if equals:
+        return found.where(instance_key.c.namespace == namespace, instance_key.c.value == value)
+    return found.where(instance_key.c.value == key)
+
+
+def _with_words(text: str) -> sa.ColumnElement[bool]:
+    """Every word somewhere in title or attributes, or the whole as the beginning of a key."""
+    words = [instance.c.words.contains(word, autoescape=True) for word in text.lower().split()[:8]]
+    by_key = sa.select(instance_key.c.instance_id).where(instance_key.c.value.startswith(text.strip(), autoescape=True))
+    return sa.or_(sa.and_(sa.true(), *words), instance.c.id.in_(by_key))
+
+
+async def list_instances(
+    reader: Reader,
+    catalogue: Catalogue,
+    marks: Marks,
+    asked: InstanceFilter,
+    *,
+    sort: str,
+    cursor: str | None,
+    limit: int,
+    offset: int | None,
+) -> Row:
+    """A page of instances with the totals of the whole filter. Raises BadQuery."""
+    now = await reader.now()
+    conditions = asked.conditions(now)
+    column, descending = _sort(sort)
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")
+    if offset is not None and not 0 <= offset < 10**9:
+        raise BadQuery("offset: must not be negative")
+    page = sa.select(instance).where(*conditions).order_by(
+        (column.desc() if descending else column.asc()).nulls_last(), instance.c.id
+    )
+    if cursor:
+        page = page.where(_after(column, descending, sort, cursor))
+    rows = await reader.select(page.limit(limit + 1).offset(offset or 0))
+    totals = await reader.select(
+        sa.select(instance.c.value_currency, sa.func.count().label("count"), sa.func.sum(instance.c.value_amount))
+        .where(*conditions)
+        .group_by(instance.c.value_currency)
+    )
+    more = len(rows) > limit
+    rows = rows[:limit]
+    value: dict[str, Decimal] = {}
+    for row in totals:
+        if row["sum"] is not None:
+            value[row["value_currency"] or ""] = row["sum"]
+    return {
+        "items": [instance_row(row, catalogue, marks, now) for row in rows],
+        "next_cursor": _cursor(sort, rows[-1]) if more else None,
+        "total": sum(row["count"] for row in totals),
+        "value": amounts(value),
+    }
+
+
+def _sort(sort: str) -> tuple[sa.ColumnElement[Any], bool]:
+    name = sort.removeprefix("-")
+    if name not in SORTS:
+        raise BadQuery(f"sort: {name[:40]!r} is none of {', '.join(SORTS)}")
+    return SORTS[name], sort.startswith("-")
+
+
+def _cursor(sort: str, row: Row) -> str:
+    """The place after this row: opaque to clients, bound to the sort it was made for."""
+    value = row[SORTS[sort.removeprefix("-")].key or ""]
+    spelled = value.isoformat() if isinstance(value, datetime) else None if value is None else str(value)
+    return base64.urlsafe_b64encode(msgspec.json.encode([sort, spelled, str(row["id"])])).decode()
+
+
+def _after(column: sa.ColumnElement[Any], descending: bool, sort: str, cursor: str) -> sa.ColumnElement[bool]:
+    try:
+        made_for, spelled, id_ = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[str, str | None, UUID])
+        value: Any = spelled
+        if spelled is not None and isinstance(column.type, sa.DateTime):
+            value = datetime.fromisoformat(spelled)
+        elif spelled is not None and isinstance(column.type, sa.Numeric):
+            value = Decimal(spelled)
+            if not value.is_finite():
+                raise ValueError("not finite")
+    except (ValueError, ArithmeticError, msgspec.DecodeError, binascii.Error) as error:
+        raise BadQuery("cursor: not one of ours") from error
+    if made_for != sort:
+        raise BadQuery("cursor: it was made for another sort")
+    later_id = instance.c.id > id_
+    if value is None:
+        return sa.and_(column.is_(None), later_id)
+    beyond = column < value if descending else column > value
+    return sa.or_(beyond, sa.and_(column == value, later_id), column.is_(None))
+
+
+def stored_verdict(row: Row) -> Verdict:
+    """The verdict as it is stored."""
+
+    def at(name: str) -> int | None:
+        return None if row[name] is None else micros(row[name])
+
+    return Verdict(
+        VerdictKind(row["verdict"]),
+        Reason(row["reason"]),
+        micros(row["since"]),
+        row["waiting_for"],
+        row["source_awaited"],
+        row["owner"],
+        at("due_at"),
+        at("deadline_at"),
+        at("next_check_at"),
+    )
+
+
+def stored_progress(row: Row) -> Progress:
+    """The progress as it is stored."""
+    return _decode_progress(row["progress"])
+
+
+def definition_of(row: Row, catalogue: Catalogue) -> Workflow:
+    """The definition version an instance was started under."""
+    return catalogue.versions[row["workflow"], row["workflow_version"]].workflow
+
+
+def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) -> Row:
+    """An instance as lists show it."""
+    progress = stored_progress(row)
+    workflow = definition_of(row, catalogue)
+    waiting_for = workflow.by_name.get(row["waiting_for"] or "")
+    return {
+        "id": str(row["id"]),
+        "workflow": row["workflow"],
+        "workflow_version": row["workflow_version"],
+        "entity": row["entity"],
+        "domain": row["domain"],
+        "title": row["title"],
+        "verdict": row["verdict"],
+        "reason": row["reason"],
+        "explanation": explain(progress, workflow, stored_verdict(row), marks, micros(now)),
+        "waiting_for": row["waiting_for"],
+        "waiting_for_title": waiting_for.title if waiting_for else None,
+        "source_awaited": row["source_awaited"],
+        "owner": row["owner"],
+        "due_at": rfc3339(row["due_at"]),
+        "deadline_at": rfc3339(row["deadline_at"]),
+        "since": rfc3339(row["since"]),
+        "stuck_since": rfc3339(row["stuck_since"]),
+        "started_at": rfc3339(row["started_at"]),
+        "updated_at": rfc3339(row["updated_at"]),
+        "milestones": {m.name: rfc3339(progress.milestones[m.name].at) for m in workflow.milestones
+                       if m.name in progress.milestones},
+        "keys": [_key(word) for word in sorted(progress.keys)],
+        "attributes": attributes(progress),
+        "value": money(row["value_currency"], row["value_amount"]),
+    }
+
+
+def _key(word: str) -> Row:
+    namespace, _, value = word.partition("=")
+    return {"namespace": namespace, "value": value}
+
+
+def attributes(progress: Progress) -> Mapping[str, Any]:
+    """The business attributes, without the value, which has a field of its own."""
+    return {name: stamp.value for name, stamp in sorted(progress.attributes.items()) if name not in (AMOUNT, CURRENCY)}

@@ -1,0 +1,165 @@
+"""The questions the API and the dashboard ask."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from collector.catalogue import Catalogue
+from collector.query.details import instance_details
+from collector.query.incidents import list_incidents, one_incident
+from collector.query.instances import BadQuery, InstanceFilter, list_instances
+from collector.query.objectives import list_objectives, one_objective
+from collector.query.overview import overview
+from collector.query.reader import Reader, Row, rfc3339
+from collector.query.sources import list_sources, load_marks
+
+
+class Query:
+    """Reads one database with the definitions of one catalogue. Every answer is a JSON-ready dict."""
+
+    def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
+        self._reader = reader
+        self._catalogue = catalogue
+
+    async def overview(self) -> Row:
+        """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
+        return await overview(self._reader, self._catalogue)
+
+    async def workflows(self) -> Row:
+        """The definitions in force with the number of their instances by verdict."""
+        counts: dict[str, dict[str, int]] = {}
+        for statement in ("open_counts", "final_counts"):
+            for row in await self._reader.all(statement):
+                of = counts.setdefault(row["workflow"], {})
+                of[row["verdict"]] = of.get(row["verdict"], 0) + row["count"]
+        items = [
+            {
+                "name": workflow.name,
+                "version": workflow.version,
+                "title": workflow.title,
+                "description": workflow.description,
+                "domain": workflow.domain,
+                "owner": workflow.owner,
+                "entity": workflow.entity,
+                "milestones": [
+                    {
+                        "name": m.name,
+                        "title": m.title,
+                        "after": m.after,
+                        "source": m.source,
+                        "owner": m.owner,
+                        "warn_seconds": m.warn // 1_000_000 if m.warn else None,
+                        "breach_seconds": m.breach // 1_000_000 if m.breach else None,
+                        "starts": m.starts,
+                        "completes": m.completes,
+                    }
+                    for m in workflow.milestones
+                ],
+                "counts": counts.get(workflow.name, {}),
+            }
+            for workflow in self._catalogue.current.values()
+        ]
+        return {"items": items}
+
+    async def instances(
+        self,
+        workflow: str | None = None,
+        domain: str | None = None,
+        verdict: list[str] | None = None,
+        owner: str | None = None,
+        source_awaited: str | None = None,
+        waiting_for: str | None = None,
+        key: str | None = None,
+        q: str | None = None,
+        min_age_seconds: float | None = None,
+        min_value: float | None = None,
+        sort: str = "deadline_at",
+        cursor: str | None = None,
+        limit: int = 50,
+        offset: int | None = None,
+    ) -> Row:
+        """A page of instances. Raises BadQuery."""
+        asked = InstanceFilter(
+            workflow, domain, tuple(verdict or ()), owner, source_awaited, waiting_for, key, q, min_age_seconds, min_value
+        )
+        marks = await load_marks(self._reader, self._catalogue)
+        return await list_instances(
+            self._reader, self._catalogue, marks, asked, sort=sort, cursor=cursor, limit=limit, offset=offset
+        )
+
+    async def instance(self, id: str) -> Row | None:
+        """One instance with everything behind its verdict; None when there is none."""
+        found = _uuid(id)
+        if found is None:
+            return None
+        marks = await load_marks(self._reader, self._catalogue)
+        return await instance_details(self._reader, self._catalogue, marks, found)
+
+    async def objectives(self) -> Row:
+        """Every objective as it stands."""
+        return {"items": await list_objectives(self._reader, self._catalogue)}
+
+    async def objective(self, name: str) -> Row | None:
+        """One objective with its days; None when there is none."""
+        return await one_objective(self._reader, self._catalogue, name)
+
+    async def incidents(self, status: str | None = None) -> Row:
+        """Incidents, firing first. Raises BadQuery."""
+        if status not in (None, "firing", "resolved"):
+            raise BadQuery("status: must be firing or resolved")
+        return await list_incidents(self._reader, status)
+
+    async def incident(self, id: str) -> Row | None:
+        """One incident with its timeline; None when there is none."""
+        found = _uuid(id)
+        return None if found is None else await one_incident(self._reader, found)
+
+    async def sources(self) -> Row:
+        """Every source that has sent or is defined."""
+        now = await self._reader.now()
+        return {"items": await list_sources(self._reader, self._catalogue, now)}
+
+    async def dead_letters(self, source: str | None = None, cursor: str | None = None, limit: int = 50) -> Row:
+        """A page of dead letters, newest first. Raises BadQuery."""
+        if cursor is not None and not (cursor.isdecimal() and len(cursor) < 19):
+            raise BadQuery("cursor: not one of ours")
+        if not 1 <= limit <= 500:
+            raise BadQuery("limit: must be from 1 to 500")
+        source = source.replace("\x00", "") if source else None
+        before = int(cursor) if cursor else None
+        rows = await self._reader.all("dead_letters", {"source": source, "before": before, "limit": limit + 1})
+        total = await self._reader.one("count_dead_letters", {"source": source})
+        items = [
+            {name: value for name, value in row.items() if name not in ("number", "received_at")}
+            | {"id": str(row["number"]), "received_at": rfc3339(row["received_at"])}
+            for row in rows[:limit]
+        ]
+        following = items[-1]["id"] if len(rows) > limit else None
+        return {"items": items, "next_cursor": following, "total": total["count"] if total else 0}
+
+    async def search(self, text: str, limit: int = 10) -> Row:
+        """Instances by the beginning of any key they ever carried."""
+        text = text.strip().replace("\x00", "")[:200]
+        if not text:
+            return {"items": []}
+        prefix = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        rows = await self._reader.all("search", {"text": text, "prefix": prefix, "limit": max(1, min(limit, 50))})
+        return {
+            "items": [
+                {
+                    "id": str(row["id"]),
+                    "title": row["title"],
+                    "workflow": row["workflow"],
+                    "verdict": row["verdict"],
+                    "key": {"namespace": row["namespace"], "value": row["value"]},
+                }
+                for row in rows
+            ]
+        }
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,102 @@
+"""Reading: a pool of asynchronous connections, rows as dicts, and the JSON forms of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy.dialects.postgresql import psycopg as dialect
+
+from collector.store.database import sqlalchemy_url
+from collector.store.sql import load
+
+Row = dict[str, Any]
+Q = load("query")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
+
+
+class Reader:
+    """Runs statements of `query.sql`, and Core selects where a filter is put together at run time."""
+
+    def __init__(self, database_url: str, *, most_connections: int = 6) -> None:
+        url = sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=most_connections,
+            open=False,
+            timeout=10,
+            kwargs={
+                "row_factory": dict_row,
+                "autocommit": True,
+                "application_name": "milepost query",
+                "options": "-c timezone=UTC -c jit=off -c default_transaction_read_only=on -c statement_timeout=20s",
+            },
+        )
+
+    async def open(self) -> None:
+        """Begin to connect; a database that is away is waited for by the first read, not here."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    async def all(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """All rows of a named statement."""
+        async with self._pool.connection() as conn:
+            return await (await conn.execute(Q[name], parameters)).fetchall()
+
+    async def one(self, name: str, parameters: Mapping[str, Any] | None = None) -> Row | None:
+        """The first row of a named statement."""
+        async with self._pool.connection() as conn:
+            return await (await conn.execute(Q[name], parameters)).fetchone()
+
+    async def select(self, statement: sa.Select[Any]) -> list[Row]:
+        """All rows of a Core select."""
+        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        async with self._pool.connection() as conn:
+            return await (await conn.execute(str(compiled), compiled.params)).fetchall()
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        row = await self.one("now")
+        assert row is not None
+        found: datetime = row["clock_timestamp"]
+        return found
+
+
+def micros(moment: datetime) -> int:
+    """Micros of an aware datetime, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(instant: int) -> datetime:
+    """The aware datetime of micros."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def rfc3339(value: datetime | int | None) -> str | None:
+    """RFC 3339 with `Z`, seconds or microseconds."""
+    if value is None:
+        return None
+    at = moment(value) if isinstance(value, int) else value.astimezone(UTC)
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def money(currency: str | None, amount: Decimal | None) -> Row | None:
+    """`{"amount", "currency"}`, or None without an amount."""
+    return None if amount is None else {"amount": float(amount), "currency": currency or ""}
+
+
+def amounts(totals: Mapping[str, Decimal]) -> list[Row]:
+    """Amounts per currency, largest first; currencies are never added up."""
+    ordered = sorted(totals.items(), key=lambda pair: -pair[1])
+    return [{"currency": currency, "amount": float(amount)} for currency, amount in ordered if amount]

@@ -1,0 +1,59 @@
+"""Sources: what each has sent, and whether it can be seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from collector.catalogue import Catalogue
+from collector.query.reader import Reader, Row, micros, rfc3339
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
+
+
+async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
+    """Every source that has sent or is defined."""
+    found = {row["source"]: row for row in await reader.all("sources")}
+    rows = []
+    for name in sorted(found.keys() | catalogue.sources.keys()):
+        row, known = found.get(name), catalogue.sources.get(name)
+        silent_after = known.silent_after if known else None
+        rows.append(
+            {
+                "source": name,
+                "title": (known.title if known else "") or name,
+                "owner": known.owner if known else "",
+                "state": _state(row, silent_after, micros(now)),
+                "last_received_at": rfc3339(row["last_received_at"]) if row else None,
+                "last_occurred_at": rfc3339(row["last_occurred_at"]) if row else None,
+                "lag_seconds": (row["last_received_at"] - row["last_occurred_at"]).total_seconds() if row else None,
+                "received": row["received"] if row else 0,
+                "duplicates": row["duplicates"] if row else 0,
+                "rejected": row["rejected"] if row else 0,
+                "unmatched": row["unmatched"] if row else 0,
+                "dead_letters": row["dead_letters"] if row else 0,
+                "silent_after_seconds": silent_after // 1_000_000 if silent_after else None,
+            }
+        )
+    return rows
+
+
+def _state(row: Row | None, silent_after: int | None, now: int) -> str:
+    if row is None:
+        return "unknown"
+    received = micros(row["last_received_at"])
+    if silent_after is not None and now - received >= silent_after:
+        return "silent"
+    if received - micros(row["last_occurred_at"]) > CATCHING_UP_LAG and now - received < CATCHING_UP_PATIENCE:
+        return "catching_up"
+    return "live"
+
+
+async def load_marks(reader: Reader, catalogue: Catalogue) -> Marks:
+    """The watermarks as the judgement wants them."""
+    return {
+        row["source"]: Watermark(
+            micros(row["last_received_at"]),
+            micros(row["last_occurred_at"]),
+            known.silent_after if (known := catalogue.sources.get(row["source"])) else None,
+        )
+        for row in await reader.all("sources")
+    }

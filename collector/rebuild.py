@@ -1,0 +1,94 @@
+"""Forgetting what is derived and deriving it again, and telling whether two derivations are equal."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from psycopg import sql as psql
+
+from collector.catalogue import Catalogue, start_over
+from collector.changes import Q, moment
+from collector.store.database import Connection
+from collector.store.tables import DERIVED
+from slo_rules.contribution import Counts, contributions
+from slo_rules.progress import Progress
+from slo_rules.workflow import Objective
+
+import msgspec
+
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+def forget(conn: Connection, *, current_definitions: bool) -> None:
+    """Forget all derived state in one transaction; whoever projects then reads the log from its beginning.
+
+    With `current_definitions` today's versions count from the beginning of the log; without, every instance gets the
+    version it had.
+    """
+    with conn.transaction():
+        conn.execute(Q["begin"])
+        conn.execute(Q["position"])
+        for table in DERIVED:
+            conn.execute(psql.SQL("DELETE FROM {}").format(psql.Identifier(table.name)))
+        conn.execute("DELETE FROM dead_letter WHERE seq IS NOT NULL")
+        if current_definitions:
+            start_over(conn)
+        conn.execute("UPDATE projection SET seq = 0, received_at = NULL, swept_to = NULL WHERE name = 'instances'")
+
+
+def fingerprints(conn: Connection) -> dict[str, str]:
+    """A digest of every derived table's rows, whatever their physical order."""
+    found = {}
+    for table in DERIVED:
+        digest = sha256()
+        query = psql.SQL("SELECT md5(t::text) FROM {} t ORDER BY 1").format(psql.Identifier(table.name))
+        with conn.transaction(), conn.cursor(name=f"digest_{table.name}") as cursor:
+            for (row,) in cursor.execute(query):
+                digest.update(row.encode())
+        found[table.name] = digest.hexdigest()
+    return found
+
+
+def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
+    """Bring the buckets of new and changed objectives up to date from the instances; the names of those counted anew.
+
+    Title, owner, target and window may change without touching the buckets.
+    """
+    counted = []
+    with conn.transaction():
+        conn.execute(Q["begin"])
+        conn.execute(Q["position"])
+        known = dict(conn.execute("SELECT objective, fingerprint FROM objective_state").fetchall())
+        for objective in (one for of_workflow in catalogue.objectives.values() for one in of_workflow):
+            fingerprint = repr((objective.workflow, objective.kind, objective.start, objective.end, objective.within))
+            if known.pop(objective.name, None) == fingerprint:
+                continue
+            _drop(conn, objective.name)
+            _count(conn, catalogue, objective)
+            conn.execute("INSERT INTO objective_state VALUES (%s, %s)", (objective.name, fingerprint))
+            counted.append(objective.name)
+        for name in known:
+            _drop(conn, name)
+    return counted
+
+
+def _drop(conn: Connection, objective: str) -> None:
+    conn.execute("DELETE FROM sli_bucket WHERE objective = %s", (objective,))
+    conn.execute("DELETE FROM objective_state WHERE objective = %s", (objective,))
+
+
+def _count(conn: Connection, catalogue: Catalogue, objective: Objective) -> None:
+    total: dict[int, Counts] = {}
+    with conn.cursor(name="instances_of_objective", binary=True) as cursor:
+        cursor.itersize = 5000
+        cursor.execute("SELECT workflow_version, progress FROM instance WHERE workflow = %s", (objective.workflow,))
+        for version, progress in cursor:
+            workflow = catalogue.versions[objective.workflow, version].workflow
+            for (name, bucket), counts in contributions(_decode_progress(progress), workflow, (objective,)).items():
+                if name == objective.name:
+                    a = total.get(bucket, (0, 0, 0))
+                    total[bucket] = (a[0] + counts[0], a[1] + counts[1], a[2] + counts[2])
+    conn.cursor().executemany(
+        "INSERT INTO sli_bucket (objective, bucket, good, bad, stale_step) VALUES (%s, %s, %s, %s, %s)",
+        [(objective.name, moment(bucket), *counts) for bucket, counts in total.items()],
+    )

@@ -1,0 +1,167 @@
+"""Tables of alerting: incidents, their timeline, whom they were told to, and the outbox.
+
+Secrets: `incident_target.address` holds a target's address as the definition file spells it. A `${NAME}` reference is
+stored as the reference and resolved against the environment when a message is sent, so a secret that lives in the
+environment never reaches the database. One that was written into the file in plain text is stored just so: without it
+the resolve of an incident could not follow once the target is gone from the files. The column is never shown.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from collector.store.metadata import metadata
+
+_NO_TEXTS = text("'{}'::text[]")
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # Equal for every incident of one cause; receivers pair a resolve with its firing by it.
+    Column("dedup_key", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("workflow", Text),
+    Column("waiting_for", Text),
+    Column("source", Text),
+    Column("reason", Text),
+    Column("status", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("peak_count", Integer, nullable=False),
+    # The count last written to the timeline.
+    Column("noted_count", Integer, nullable=False),
+    # [{"currency": "USD", "amount": "1200000.00"}, …]; the amount is text so that no digit is lost.
+    Column("value", JSONB, nullable=False),
+    # The heaviest it ever was, for the resolve message.
+    Column("peak_value", JSONB, nullable=False),
+    Column("oldest_since", DateTime(timezone=True), nullable=False),
+    # The owner and domain of most instances; all of them are in the arrays.
+    Column("owner", Text),
+    Column("domain", Text),
+    Column("entity", Text),
+    Column("owners", ARRAY(Text), nullable=False, server_default=_NO_TEXTS),
+    Column("domains", ARRAY(Text), nullable=False, server_default=_NO_TEXTS),
+    Column("workflows", ARRAY(Text), nullable=False, server_default=_NO_TEXTS),
+    Column("samples", ARRAY(Uuid), nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("resolved_at", DateTime(timezone=True)),
+    CheckConstraint("status IN ('firing', 'resolved')", name="status"),
+    CheckConstraint("(status = 'resolved') = (resolved_at IS NOT NULL)", name="resolved_at"),
+)
+Index(
+    "uq_incident_open_dedup_key",
+    incident.c.dedup_key,
+    unique=True,
+    postgresql_where=text("status = 'firing'"),
+)
+Index("ix_incident_opened_at", incident.c.opened_at)
+
+incident_event = Table(
+    "incident_event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("incident_id", Uuid, ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    # opened, grown, shrunk, told, resolved
+    Column("what", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("ix_incident_event_incident_id", incident_event.c.incident_id, incident_event.c.id)
+
+incident_target = Table(
+    "incident_target",
+    metadata,
+    Column("incident_id", Uuid, ForeignKey("incident.id", ondelete="CASCADE"), primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("address", JSONB, nullable=False),
+    # What the target was last told (that is: what was last put into the outbox for it).
+    Column("told_status", Text, nullable=False),
+    Column("told_count", Integer, nullable=False),
+    Column("told_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("told_status IN ('firing', 'resolved')", name="told_status"),
+)
+Index(
+    "ix_incident_target_owed",
+    incident_target.c.incident_id,
+    postgresql_where=text("told_status = 'firing'"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    # The order in which messages of one (incident, target) are sent.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # The webhook-id: the same on every attempt, so that a receiver can drop repetitions.
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("incident_id", Uuid, ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("transition", Text, nullable=False),
+    # Why it is told (NotifyReason).
+    Column("reason", Text, nullable=False),
+    # What is told, before a channel gives it its form (alerting.message.Notice).
+    Column("notice", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    # Why it was dropped or is dead.
+    Column("outcome", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # An attempt ended without an answer that rules out that the message arrived.
+    Column("uncertain", Boolean, nullable=False, server_default=text("false")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Column("last_attempt_at", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("settled_at", DateTime(timezone=True)),
+    CheckConstraint("transition IN ('firing', 'updated', 'resolved')", name="transition"),
+    CheckConstraint("state IN ('pending', 'delivered', 'dropped', 'dead')", name="state"),
+    CheckConstraint("(state = 'pending') = (settled_at IS NULL)", name="settled_at"),
+)
+Index(
+    "uq_outbox_once",
+    outbox.c.incident_id,
+    outbox.c.target,
+    outbox.c.transition,
+    unique=True,
+    postgresql_where=text("transition IN ('firing', 'resolved')"),
+)
+Index(
+    "ix_outbox_pending",
+    outbox.c.incident_id,
+    outbox.c.target,
+    outbox.c.id,
+    postgresql_where=text("state = 'pending'"),
+)
+Index("ix_outbox_due", outbox.c.next_attempt_at, postgresql_where=text("state = 'pending'"))
+
+target_state = Table(
+    "target_state",
+    metadata,
+    Column("target", Text, primary_key=True),
+    # SHA-256 of the resolved address: a target that was disabled is enabled again by giving it another address.
+    Column("address_digest", Text),
+    Column("disabled_at", DateTime(timezone=True)),
+    Column("disabled_because", Text),
+    # No message goes to the target before this instant: it said Retry-After, or it did not answer.
+    Column("paused_until", DateTime(timezone=True)),
+)

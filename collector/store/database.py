@@ -1,0 +1,116 @@
+"""The way to the database: connecting, migrating, and the time partitions of the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from psycopg import sql as psql
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+MIGRATION_LOCK = 0x6D696C65_0001
+LOG_LOCK = 0x6D696C65_0002
+PROJECTION_LOCK = 0x6D696C65_0003
+
+PARTITION_DAYS = 7
+PARTITIONS_AHEAD = 4
+_MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def sqlalchemy_url(database_url: str) -> sa.URL:
+    """A `postgresql://` URL for SQLAlchemy with the psycopg driver."""
+    return sa.make_url(database_url).set(drivername="postgresql+psycopg")
+
+
+def connect(database_url: str, name: str, *, autocommit: bool = False) -> Connection:
+    """A connection whose session speaks UTC and carries `name` in pg_stat_activity. psycopg.OperationalError if down."""
+    return psycopg.connect(
+        sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
+        application_name=f"milepost {name}",
+        autocommit=autocommit,
+        connect_timeout=10,
+        options="-c timezone=UTC -c jit=off",
+    )
+
+
+def migrate(database_url: str) -> None:
+    """Bring the schema up to date; TimescaleDB is taken into use on the first run where the server offers it.
+
+    Several processes may do so at once: one works, the others wait.
+    """
+    engine = sa.create_engine(sqlalchemy_url(database_url), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as guard:
+            guard.execute(sa.text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+            guard.commit()
+            if not sa.inspect(guard).has_table("alembic_version"):
+                _offer_timescale(guard)
+            with engine.connect() as connection:
+                command.upgrade(_alembic(connection), "head")
+                connection.commit()
+    finally:
+        engine.dispose()
+    with connect(database_url, "partitions") as conn:
+        ensure_partitions(conn, datetime.now(UTC))
+
+
+def _alembic(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("collector.store") / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _offer_timescale(connection: sa.Connection) -> None:
+    available = connection.scalar(
+        sa.text(
+            "SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb' "
+            "AND current_setting('shared_preload_libraries') LIKE '%timescaledb%'"
+        )
+    )
+    if available:
+        try:
+            connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
+            connection.commit()
+        except sa.exc.ProgrammingError:
+            # Without the right to create extensions the native partitions do the same work.
+            connection.rollback()
+
+
+def has_timescale(conn: Connection) -> bool:
+    """Whether this database keeps the log in hypertables."""
+    row = conn.execute("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
+    return bool(row and row[0])
+
+
+def ensure_partitions(conn: Connection, now: datetime) -> list[str]:
+    """Make the native partitions of the coming weeks; returns the names of new ones. Does nothing under TimescaleDB."""
+    made: list[str] = []
+    with conn.transaction():
+        if has_timescale(conn):
+            return made
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+        week = _MONDAY + timedelta(days=(now - _MONDAY).days // PARTITION_DAYS * PARTITION_DAYS)
+        for table in ("event", "span"):
+            for number in range(PARTITIONS_AHEAD + 1):
+                start = week + timedelta(days=PARTITION_DAYS * number)
+                name = f"{table}_{start:%Y%m%d}"
+                row = conn.execute("SELECT to_regclass(%s)", (name,)).fetchone()
+                if row and row[0] is not None:
+                    continue
+                conn.execute(
+                    psql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
+                        psql.Identifier(name),
+                        psql.Identifier(table),
+                        psql.Literal(start.isoformat()),
+                        psql.Literal((start + timedelta(days=PARTITION_DAYS)).isoformat()),
+                    )
+                )
+                made.append(name)
+    return made

@@ -1,0 +1,167 @@
+-- name: horizon
+-- purpose: With the writers' lock held: the instant up to which everything received is in the log.
+SELECT clock_timestamp()
+
+-- name: position
+-- purpose: How far the log has been applied, locked against a rebuild and other projectors until the transaction ends.
+SELECT seq, received_at FROM projection WHERE name = 'instances' FOR UPDATE
+
+-- name: begin
+-- purpose: The position before anything was read.
+INSERT INTO projection (name, seq) VALUES ('instances', 0) ON CONFLICT (name) DO NOTHING
+
+-- name: advance
+-- purpose: Move the position in the transaction that applies the events.
+UPDATE projection SET seq = %(seq)s, received_at = %(received_at)s WHERE name = 'instances'
+
+-- name: swept
+-- purpose: Deadlines up to this instant have been judged with everything received before it applied.
+UPDATE projection SET swept_to = %(at)s WHERE name = 'instances'
+
+-- name: read
+-- purpose: The next events in the order of their commits. Order of arrival is the same but for steps of the clock, which the hour covers; it lets old partitions be skipped.
+SELECT seq, (extract(epoch FROM received_at) * 1000000)::bigint, (extract(epoch FROM occurred_at) * 1000000)::bigint,
+       source, id, type, trace_id, body
+FROM event
+WHERE seq > %(after)s AND received_at >= %(since)s
+ORDER BY seq
+LIMIT %(limit)s
+
+-- name: instances_of_keys
+-- purpose: Which instances the joining keys of a batch belong to.
+SELECT k.workflow, k.namespace, k.value, k.instance_id
+FROM unnest(%(workflows)s::text[], %(namespaces)s::text[], %(values)s::text[]) AS asked (workflow, namespace, value)
+JOIN instance_key k
+  ON k.joins AND k.workflow = asked.workflow AND k.namespace = asked.namespace AND k.value = asked.value
+
+-- name: load
+-- purpose: What the projection needs of stored instances.
+SELECT id, workflow, workflow_version, progress, verdict, reason, waiting_for, source_awaited, owner,
+       (extract(epoch FROM due_at) * 1000000)::bigint, (extract(epoch FROM deadline_at) * 1000000)::bigint,
+       (extract(epoch FROM since) * 1000000)::bigint, (extract(epoch FROM next_check_at) * 1000000)::bigint
+FROM instance
+WHERE id = ANY(%(ids)s)
+
+-- name: due
+-- purpose: The instances whose verdict may have changed by the passing of time, most overdue first, by their index.
+SELECT id FROM instance WHERE next_check_at <= %(now)s ORDER BY next_check_at LIMIT %(limit)s
+
+-- name: blind_on
+-- purpose: The instances that could not be judged while these sources were silent.
+SELECT id FROM instance WHERE verdict = 'blind' AND source_awaited = ANY(%(sources)s) ORDER BY id
+
+-- name: stage
+-- purpose: Session tables that take changes by binary COPY before one statement merges them.
+CREATE TEMPORARY TABLE staged_instance ON COMMIT DELETE ROWS AS SELECT * FROM instance WHERE false;
+CREATE TEMPORARY TABLE staged_event (
+    instance_id uuid, event_key uuid, seq bigint, received_at timestamptz, milestone text, trace_id bytea, source text
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE staged_change ON COMMIT DELETE ROWS AS SELECT * FROM verdict_change WHERE false
+
+-- name: update_instances
+-- purpose: Merge the staged instances into those that are stored.
+UPDATE instance i
+SET workflow_version = s.workflow_version, title = s.title, words = s.words, verdict = s.verdict, reason = s.reason,
+    waiting_for = s.waiting_for, source_awaited = s.source_awaited, owner = s.owner, due_at = s.due_at,
+    deadline_at = s.deadline_at, since = s.since, stuck_since = s.stuck_since, started_at = s.started_at,
+    updated_at = s.updated_at, next_check_at = s.next_check_at, value_amount = s.value_amount,
+    value_currency = s.value_currency, progress = s.progress
+FROM staged_instance s
+WHERE i.id = s.id
+
+-- name: insert_events
+-- purpose: Link events to instances; one that is linked already is a duplicate.
+INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone, trace_id)
+SELECT instance_id, event_key, seq, received_at, milestone, trace_id FROM staged_event ORDER BY seq
+ON CONFLICT (instance_id, event_key) DO NOTHING
+
+-- name: count_duplicates
+-- purpose: Per source, the staged events that were linked before under another number.
+SELECT s.source, count(DISTINCT (s.event_key, s.seq))
+FROM staged_event s JOIN instance_event e USING (instance_id, event_key)
+WHERE e.seq <> s.seq
+GROUP BY s.source
+
+-- name: insert_changes
+-- purpose: The record of verdicts; the same change is recorded once however often it is found.
+INSERT INTO verdict_change (instance_id, at, verdict, verdict_from, reason, waiting_for)
+SELECT instance_id, at, verdict, verdict_from, reason, waiting_for FROM staged_change
+ON CONFLICT (instance_id, at, verdict) DO NOTHING
+
+-- name: add_to_buckets
+-- purpose: Add differences to SLI buckets that exist.
+UPDATE sli_bucket b
+SET good = b.good + d.good, bad = b.bad + d.bad, stale_step = b.stale_step + d.stale_step
+FROM unnest(%(objectives)s::text[], %(buckets)s::timestamptz[], %(good)s::bigint[], %(bad)s::bigint[],
+            %(steps)s::bigint[]) AS d (objective, bucket, good, bad, stale_step)
+WHERE b.objective = d.objective AND b.bucket = d.bucket
+
+-- name: new_buckets
+-- purpose: Differences for buckets that do not exist yet.
+INSERT INTO sli_bucket (objective, bucket, good, bad, stale_step)
+SELECT d.objective, d.bucket, d.good, d.bad, d.stale_step
+FROM unnest(%(objectives)s::text[], %(buckets)s::timestamptz[], %(good)s::bigint[], %(bad)s::bigint[],
+            %(steps)s::bigint[]) AS d (objective, bucket, good, bad, stale_step)
+WHERE NOT EXISTS (SELECT FROM sli_bucket b WHERE b.objective = d.objective AND b.bucket = d.bucket)
+
+-- name: sources
+-- purpose: The state of all sources.
+SELECT source, (extract(epoch FROM last_received_at) * 1000000)::bigint,
+       (extract(epoch FROM last_occurred_at) * 1000000)::bigint
+FROM source_state
+
+-- name: add_to_source
+-- purpose: What a batch says of a source.
+INSERT INTO source_state (source, last_received_at, last_occurred_at, received, duplicates, unmatched)
+VALUES (%(source)s, %(last_received_at)s, %(last_occurred_at)s, %(received)s, %(duplicates)s, %(unmatched)s)
+ON CONFLICT (source) DO UPDATE
+SET last_received_at = greatest(source_state.last_received_at, excluded.last_received_at),
+    last_occurred_at = greatest(source_state.last_occurred_at, excluded.last_occurred_at),
+    received = source_state.received + excluded.received,
+    duplicates = source_state.duplicates + excluded.duplicates,
+    unmatched = source_state.unmatched + excluded.unmatched
+
+-- name: dead_letter
+-- purpose: An event of the log that a workflow asks for and cannot use.
+INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, workflow, seq)
+VALUES (%(received_at)s, %(source)s, %(reason)s, %(detail)s, %(event_id)s, %(type)s, %(workflow)s, %(seq)s)
+ON CONFLICT (seq, workflow) DO NOTHING
+
+-- name: merge_keys
+-- purpose: The keys of a merged instance belong to the one that stays.
+UPDATE instance_key SET instance_id = %(into)s WHERE instance_id = %(merged)s AND workflow = %(workflow)s
+  AND (namespace, value) IN (SELECT * FROM unnest(%(namespaces)s::text[], %(values)s::text[]))
+
+-- name: merge_events
+-- purpose: So do its events …
+INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone, trace_id)
+SELECT %(into)s, event_key, seq, received_at, milestone, trace_id FROM instance_event WHERE instance_id = %(merged)s
+ON CONFLICT (instance_id, event_key) DO NOTHING
+
+-- name: merge_changes
+-- purpose: … and what was said of it.
+INSERT INTO verdict_change (instance_id, at, verdict, verdict_from, reason, waiting_for)
+SELECT %(into)s, at, verdict, verdict_from, reason, waiting_for FROM verdict_change WHERE instance_id = %(merged)s
+ON CONFLICT (instance_id, at, verdict) DO NOTHING
+
+-- name: forget_events
+-- purpose: The links of a merged instance, once copied.
+DELETE FROM instance_event WHERE instance_id = %(merged)s
+
+-- name: forget_changes
+-- purpose: The verdicts of a merged instance, once copied.
+DELETE FROM verdict_change WHERE instance_id = %(merged)s
+
+-- name: forget_instance
+-- purpose: The merged instance itself.
+DELETE FROM instance WHERE id = %(merged)s
+
+-- name: follow_merges
+-- purpose: What was merged into the merged one is now in the one that stays.
+UPDATE instance_merge SET instance_id = %(into)s WHERE instance_id = %(merged)s
+
+-- name: record_merge
+-- purpose: Which event joined two instances.
+INSERT INTO instance_merge (merged_id, instance_id, event_key, seq, at)
+VALUES (%(merged)s, %(into)s, %(event_key)s, %(seq)s, %(at)s)
+ON CONFLICT (merged_id) DO UPDATE SET instance_id = excluded.instance_id

@@ -1,0 +1,258 @@
+"""The tables. `event` and `span` are the log; everything else is derived from it and can be rebuilt."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from collector.store.metadata import metadata
+from slo_rules.judgement import FINAL, VerdictKind
+
+FINAL_VERDICTS = tuple(sorted(FINAL))
+OPEN_VERDICTS = tuple(kind for kind in VerdictKind if kind not in FINAL)
+
+
+def _in(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
+
+
+event_seq = Sequence("event_seq", metadata=metadata, cache=1)
+
+# Rows are written under an advisory lock that is held from taking `seq` to the commit: order of `seq` is order of
+# commit, so a reader that has seen n has seen everything before n (collector/log.py).
+event = Table(
+    "event",
+    metadata,
+    Column("seq", BigInteger, nullable=False, server_default=event_seq.next_value()),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    _time("occurred_at"),
+    Column("source", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text),
+    Column("trace_id", LargeBinary),
+    Column("span_id", LargeBinary),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("seq", "received_at"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+span = Table(
+    "span",
+    metadata,
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("trace_id", LargeBinary, nullable=False),
+    Column("span_id", LargeBinary, nullable=False),
+    Column("parent_span_id", LargeBinary),
+    Column("service", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("yields_event", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_span_trace_id", "trace_id"),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("workflow", Text, nullable=False),
+    Column("workflow_version", Integer, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    # Title and attribute values in lower case, for free text.
+    Column("words", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("waiting_for", Text),
+    Column("source_awaited", Text),
+    Column("owner", Text),
+    _time("due_at", nullable=True),
+    _time("deadline_at", nullable=True),
+    _time("since"),
+    _time("stuck_since", nullable=True),
+    _time("started_at"),
+    _time("updated_at"),
+    _time("next_check_at", nullable=True),
+    Column("value_amount", Numeric(21, 6)),
+    Column("value_currency", Text),
+    Column("progress", LargeBinary, nullable=False),
+    CheckConstraint(_in("verdict", tuple(VerdictKind)), name="verdict_known"),
+    CheckConstraint(f"next_check_at IS NULL OR NOT {_in('verdict', FINAL_VERDICTS)}", name="final_needs_no_check"),
+    CheckConstraint("(stuck_since IS NOT NULL) = (verdict = 'stuck')", name="stuck_has_a_since"),
+    Index("ix_instance_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+    Index(
+        "ix_instance_open",
+        "verdict",
+        "deadline_at",
+        postgresql_where=text(_in("verdict", OPEN_VERDICTS)),
+    ),
+    postgresql_with={"fillfactor": "80"},
+)
+
+instance_key = Table(
+    "instance_key",
+    metadata,
+    Column("workflow", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("joins", Boolean, nullable=False),
+    Column("instance_id", Uuid, nullable=False),
+    Index(
+        "uq_instance_key_joins",
+        "workflow",
+        "namespace",
+        "value",
+        unique=True,
+        postgresql_where=text("joins"),
+    ),
+    Index("ix_instance_key_value", "value", "namespace", postgresql_ops={"value": "text_pattern_ops"}),
+)
+
+instance_event = Table(
+    "instance_event",
+    metadata,
+    Column("instance_id", Uuid, nullable=False),
+    Column("event_key", Uuid, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    _time("received_at"),
+    Column("milestone", Text),
+    Column("trace_id", LargeBinary),
+    PrimaryKeyConstraint("instance_id", "event_key"),
+)
+
+instance_merge = Table(
+    "instance_merge",
+    metadata,
+    Column("merged_id", Uuid, primary_key=True),
+    Column("instance_id", Uuid, nullable=False, index=True),
+    Column("event_key", Uuid, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    _time("at"),
+)
+
+verdict_change = Table(
+    "verdict_change",
+    metadata,
+    Column("instance_id", Uuid, nullable=False),
+    _time("at"),
+    Column("verdict", Text, nullable=False),
+    Column("verdict_from", Text),
+    Column("reason", Text, nullable=False),
+    Column("waiting_for", Text),
+    PrimaryKeyConstraint("instance_id", "at", "verdict"),
+    CheckConstraint(_in("verdict", tuple(VerdictKind)), name="verdict_known"),
+)
+
+sli_bucket = Table(
+    "sli_bucket",
+    metadata,
+    Column("objective", Text, nullable=False),
+    _time("bucket"),
+    Column("good", BigInteger, nullable=False),
+    Column("bad", BigInteger, nullable=False),
+    Column("stale_step", BigInteger, nullable=False),
+    PrimaryKeyConstraint("objective", "bucket"),
+    CheckConstraint("good >= 0 AND bad >= 0", name="counts_not_negative"),
+)
+
+source_state = Table(
+    "source_state",
+    metadata,
+    Column("source", Text, primary_key=True),
+    _time("last_received_at"),
+    _time("last_occurred_at"),
+    Column("received", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("unmatched", BigInteger, nullable=False),
+)
+
+# `seq` names the logged event a dead letter was made of (then it is derived, and a rebuild makes it anew);
+# without it the letter never reached the log and `body` is all there is.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("number", BigInteger, Identity(), primary_key=True),
+    _time("received_at"),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("event_id", Text),
+    Column("type", Text),
+    Column("workflow", Text),
+    Column("seq", BigInteger),
+    Column("body", LargeBinary),
+    CheckConstraint("seq IS NOT NULL OR body IS NOT NULL", name="kept_whole"),
+    Index("uq_dead_letter_seq_workflow", "seq", "workflow", unique=True),
+)
+
+projection = Table(
+    "projection",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    _time("received_at", nullable=True),
+    _time("swept_to", nullable=True),
+)
+
+definition = Table(
+    "definition",
+    metadata,
+    Column("workflow", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("since_seq", BigInteger, nullable=False),
+    Column("until_seq", BigInteger),
+    _time("loaded_at", now=True),
+    PrimaryKeyConstraint("workflow", "version"),
+)
+
+objective_state = Table(
+    "objective_state",
+    metadata,
+    Column("objective", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+)
+
+file_import = Table(
+    "file_import",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("finished", Boolean, nullable=False),
+)
+
+DERIVED = (
+    instance, instance_key, instance_event, instance_merge, verdict_change, sli_bucket, source_state,
+)
+"""What a rebuild forgets and derives again (dead letters with a `seq` and the projection's position besides)."""
