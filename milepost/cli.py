@@ -1,0 +1,107 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from milepost import settings as settings_of
+from milepost.definition_files import read_definitions
+from milepost.logs import configure_logging
+from milepost.settings import Settings, SettingsError
+from slo_rules.faults import DefinitionError
+
+app = typer.Typer(
+    name="milepost",
+    help="Watches the business processes that run across systems, and says what is stuck, since when and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database-url", help="postgresql://…; without it an embedded PostgreSQL is used.")
+]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded PostgreSQL keeps its data.")]
+DefinitionPaths = Annotated[
+    list[Path] | None,
+    typer.Option("--definitions", help="A folder or file of definitions; may be repeated; 'packs' are the shipped ones."),
+]
+Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
+
+
+def fail(message: str, *, code: int = 1) -> typer.Exit:
+    """Say what is wrong on standard error; raise what this returns."""
+    typer.echo(message, err=True)
+    return typer.Exit(code)
+
+
+def read_settings(config: Path | None, **flags: object) -> Settings:
+    """Settings from file, environment and flags; ends the program with all faults when they cannot be used."""
+    try:
+        return settings_of.load(flags, file=config)
+    except SettingsError as error:
+        raise fail("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from error
+
+
+@app.command()
+def serve(
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    definitions: DefinitionPaths = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Where people reach the dashboard; used in messages.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    config: Config = None,
+) -> None:
+    """Run the collector, the evaluator, alerting and the dashboard in one process."""
+    settings = read_settings(
+        config,
+        database_url=database_url,
+        data_dir=data_dir,
+        definitions=definitions,
+        host=host,
+        port=port,
+        public_url=public_url,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    configure_logging(settings.log_format, settings.log_level)
+    from milepost.server import Milepost
+
+    try:
+        milepost = Milepost(settings)
+    except DefinitionError as error:
+        raise fail(f"The definitions cannot be used:\n{error}") from error
+    typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)
+    milepost.serve()
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
+) -> None:
+    """Find all faults of definition files at once, each with file, line and path."""
+    try:
+        definitions = read_definitions(paths)
+    except DefinitionError as error:
+        raise fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.") from error
+    typer.echo(
+        f"No faults: {len(definitions.workflows)} workflows, {len(definitions.objectives)} objectives, "
+        f"{len(definitions.sources)} sources, {len(definitions.routes)} routes."
+    )
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

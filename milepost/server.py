@@ -1,0 +1,150 @@
+"""Start-up wiring: one process with every role."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+import psycopg
+import structlog
+import uvicorn
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from fastapi import FastAPI
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from collector import duties, metrics
+from collector.api import build_api
+from collector.catalogue import Catalogue, register
+from collector.ingest.doors import Doors
+from collector.log import LogWriter
+from collector.projection_loop import ProjectionLoop
+from collector.query import Query
+from collector.query.reader import Reader
+from collector.rebuild import keep_objectives
+from collector.store.database import Connection, connect, migrate, sqlalchemy_url
+from dashboard.app import build_dashboard
+from dashboard.mount import mount
+from milepost.definition_files import read_definitions
+from milepost.embedded import EmbeddedPostgres
+from milepost.settings import Settings
+
+log = structlog.get_logger("milepost")
+
+Duty = Callable[[Connection, datetime], object]
+
+
+class Milepost:
+    """Everything of one process, built from its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.definitions = read_definitions(settings.definitions)
+        self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+        self._closing: list[Callable[[], None]] = []
+
+    def open_database(self) -> str:
+        """The database's URL, once it is there and its schema is up to date."""
+        url = self.settings.database_url or ""
+        if self._embedded is not None:
+            url = self._embedded.start()
+            self._closing.append(self._embedded.stop)
+        migrate(url)
+        return url
+
+    def close(self) -> None:
+        """Stop everything, last started first."""
+        while self._closing:
+            self._closing.pop()()
+
+    def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Run until told to stop (SIGINT, SIGTERM)."""
+        try:
+            url = self.open_database()
+            with connect(url, "start") as conn:
+                catalogue = register(conn, self.definitions)
+                keep_objectives(conn, catalogue)
+            self._run(url, catalogue, on_ready)
+        finally:
+            self.close()
+
+    def _run(self, url: str, catalogue: Catalogue, on_ready: Callable[[], None]) -> None:
+        wake = threading.Event()
+        writer = LogWriter(url, on_commit=wake)
+        projection = ProjectionLoop(url, catalogue, wake)
+        reader = Reader(url)
+        pool: ConnectionPool[Connection] = ConnectionPool(
+            sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
+            min_size=1,
+            max_size=4,
+            open=True,
+            kwargs={"application_name": "milepost duties", "options": "-c timezone=UTC -c jit=off"},
+        )
+        self._closing.append(pool.close)
+        for part in (writer, projection):
+            part.start()
+            self._closing.append(part.close)
+        scheduler = self._schedule(pool)
+        scheduler.start()
+        self._closing.append(scheduler.shutdown)
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+            await reader.open()
+            on_ready()
+            yield
+            await reader.close()
+
+        async def ready() -> list[str]:
+            try:
+                await reader.now()
+            except (psycopg.Error, PoolTimeout):
+                return ["the database cannot be reached"]
+            return []
+
+        query = Query(reader, catalogue)
+        api = build_api(query, Doors(writer, lambda: catalogue.matcher), ready, lifespan)
+        app = mount(api, build_dashboard(query))
+        config = uvicorn.Config(
+            app,
+            host=self.settings.host,
+            port=self.settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=10,
+            backlog=1024,
+            lifespan="on",
+        )
+        log.info("serving", address=self.settings.address, workflows=len(catalogue.current))
+        uvicorn.Server(config).run()
+
+    def _schedule(self, pool: ConnectionPool[Connection]) -> BackgroundScheduler:
+        """The duties and how often they run. A run that comes late still runs: skipping one would be silence."""
+        scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(4)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone=UTC,
+        )
+
+        def add(name: str, seconds: float, duty: Duty) -> None:
+            scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
+
+        add("partitions", 3600, duties.make_partitions)
+        add("measure", 5, duties.measure)
+        return scheduler
+
+
+def _run_duty(name: str, pool: ConnectionPool[Connection], duty: Duty) -> None:
+    """One run; a failure is said and counted, and the next run comes all the same."""
+    try:
+        with pool.connection() as conn:
+            duty(conn, datetime.now(UTC))
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        metrics.DUTY_FAILURES.labels(name).inc()
+        log.warning("duty_interrupted", duty=name, error=str(error).strip())
+    except Exception:
+        metrics.DUTY_FAILURES.labels(name).inc()
+        log.exception("duty_failed", duty=name)

@@ -1,0 +1,154 @@
+"""Process settings: one frozen value, file < environment < flags, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+ENVIRONMENT_PREFIX = "MILEPOST_"
+LOG_FORMATS = ("console", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `faults` names all that is wrong and where each value came from."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one process runs. Without `database_url` an embedded PostgreSQL keeps its data under `data_dir`."""
+
+    database_url: str | None = None
+    data_dir: Path = Path("milepost-data")
+    definitions: tuple[Path, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+    log_format: str = "console"
+    log_level: str = "info"
+
+    @property
+    def address(self) -> str:
+        """Where people reach this process, without a trailing slash."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def shown(self) -> dict[str, str]:
+        """The settings for people and logs, secrets hidden."""
+        shown = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        shown["definitions"] = ", ".join(map(str, self.definitions)) or "none"
+        if self.database_url:
+            shown["database_url"] = sa.make_url(self.database_url).render_as_string(hide_password=True)
+        else:
+            shown["database_url"] = "embedded"
+        return shown
+
+
+_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ, file: Path | None = None
+) -> Settings:
+    """Settings from a TOML file, the environment (`MILEPOST_DATABASE_URL`, or `…_FILE` for a path to the value) and flags.
+
+    A flag of None is not given. Raises SettingsError with every fault.
+    """
+    faults: list[str] = []
+    given: dict[str, tuple[Any, str]] = {}
+    path = file or (Path(environment["MILEPOST_CONFIG"]) if environment.get("MILEPOST_CONFIG") else None)
+    if path is not None:
+        given |= _from_file(path, faults)
+    given |= _from_environment(environment, faults)
+    given |= {name: (value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value not in (None, [])}
+    values = {name: _check(name, value, origin, faults) for name, (value, origin) in given.items()}
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**values)
+
+
+def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"{path}: cannot be read: {error}")
+        return {}
+    for name in found:
+        if name not in _NAMES:
+            faults.append(f"{path}: unknown setting {name!r}; known are {', '.join(_NAMES)}")
+    return {name: (value, f"{path}: {name}") for name, value in found.items() if name in _NAMES}
+
+
+def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict[str, tuple[Any, str]]:
+    given: dict[str, tuple[Any, str]] = {}
+    for name in _NAMES:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if environment.get(f"{variable}_FILE"):
+            try:
+                given[name] = (Path(environment[f"{variable}_FILE"]).read_text("utf-8").strip(), f"{variable}_FILE")
+            except (OSError, UnicodeDecodeError) as error:
+                faults.append(f"{variable}_FILE: cannot be read: {error}")
+        elif environment.get(variable):
+            given[name] = (environment[variable], variable)
+    if environment.get("DATABASE_URL") and "database_url" not in given:
+        given["database_url"] = (environment["DATABASE_URL"], "DATABASE_URL")
+    known = {ENVIRONMENT_PREFIX + name.upper() + end for name in _NAMES for end in ("", "_FILE")}
+    for variable in environment:
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in known | {"MILEPOST_CONFIG"} | _OUTSIDE:
+            faults.append(f"{variable}: unknown setting")
+    return given
+
+
+_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_CHROMIUM"}
+"""Variables of the tests, which set them for every process they start."""
+
+
+def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
+    match name:
+        case "database_url":
+            return _database_url(str(value), origin, faults)
+        case "data_dir":
+            return Path(value)
+        case "definitions":
+            entries = value.split(os.pathsep) if isinstance(value, str) else value
+            paths = tuple(Path(entry) for entry in entries)
+            for path in paths:
+                if not path.exists() and str(path) != "packs":
+                    faults.append(f"{origin}: there is no file or folder {str(path)!r}")
+            return paths
+        case "port":
+            if not str(value).isdecimal() or not 0 < int(value) < 65536:
+                faults.append(f"{origin}: {str(value)!r} is not a port; it must be a number from 1 to 65535")
+                return 0
+            return int(value)
+        case "log_format" | "log_level":
+            known = LOG_FORMATS if name == "log_format" else LOG_LEVELS
+            if value not in known:
+                faults.append(f"{origin}: must be one of {', '.join(known)}, not {str(value)!r}")
+            return value
+        case _:
+            return str(value)
+
+
+def _database_url(value: str, origin: str, faults: list[str]) -> str:
+    try:
+        url = sa.make_url(value)
+    except sa.exc.ArgumentError:
+        faults.append(f"{origin}: not a database URL; write postgresql://user:password@host:5432/database")
+        return value
+    if url.get_backend_name() not in ("postgresql", "postgres", "timescaledb"):
+        faults.append(f"{origin}: only postgresql:// is supported, not {url.drivername}://")
+        return value
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
