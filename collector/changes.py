@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -15,22 +14,17 @@ from collector.instances import Change, Held
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.contribution import Contributions, Counts, Place, contributions, difference
+from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
 from slo_rules.progress import AMOUNT, CURRENCY, Progress
 
 Q = load("projection")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode_progress = msgspec.msgpack.Encoder(order="deterministic").encode
 
 INSTANCE_COLUMNS = (
     "id, workflow, workflow_version, entity, domain, title, words, verdict, reason, waiting_for, source_awaited, owner, "
     "due_at, deadline_at, since, stuck_since, started_at, updated_at, next_check_at, value_amount, value_currency, progress"
 )
-
-
-def moment(micros: int) -> datetime:
-    """Micros as an aware datetime, exactly."""
-    return _EPOCH + timedelta(microseconds=micros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +65,7 @@ class Changes:
         stored = [held for held in self.dirty.values() if held.stored is not None and held.merged_into is None]
         fresh = [held for held in self.dirty.values() if held.stored is None and held.merged_into is None]
         self._write_instances(conn, fresh, stored)
-        for merge in self.merges:
-            if merge.merged.stored is not None:
-                _write_merge(conn, merge)
-            else:
-                _record_merge(conn, merge)
+        _write_merges(conn, self.merges)
         self._write_keys(conn, fresh + stored)
         duplicates = self._write_links(conn)
         self._write_verdicts(conn)
@@ -96,11 +86,10 @@ class Changes:
     def _write_keys(self, conn: Connection, changed: list[Held]) -> None:
         merged_keys: dict[UUID, set[str]] = {}
         for merge in self.merges:
-            if merge.merged.stored is not None:
-                merged_keys.setdefault(merge.into.last.id, set()).update(merge.merged.stored.keys)
+            merged_keys.setdefault(merge.into.last.id, set()).update(_stored_keys(merge.merged))
         rows = []
         for held in changed:
-            known = held.stored.keys if held.stored is not None else {}
+            known = _stored_keys(held)
             taken = merged_keys.get(held.id, ())
             workflow = held.matcher.workflow
             for word in held.progress.keys:
@@ -109,8 +98,11 @@ class Changes:
                 namespace, _, value = word.partition("=")
                 rows.append(
                     copying.row(
-                        workflow.name.encode(), namespace.encode(), copying.text(value),
-                        copying.boolean(namespace in workflow.joining), held.id.bytes,
+                        copying.known_field(workflow.name),
+                        copying.known_field(namespace),
+                        copying.text_field(value),
+                        copying.field(copying.boolean(namespace in workflow.joining)),
+                        copying.field(held.id.bytes),
                     )
                 )
         if rows:
@@ -125,9 +117,13 @@ class Changes:
             f"COPY staged_event ({columns}) FROM STDIN (FORMAT binary)",
             [
                 copying.row(
-                    link.held.last.id.bytes, link.event_key, copying.bigint(link.seq),
-                    copying.instant(link.received_at), copying.text(link.milestone), link.trace_id,
-                    link.source.encode(),
+                    copying.field(link.held.last.id.bytes),
+                    copying.field(link.event_key),
+                    copying.field(copying.bigint(link.seq)),
+                    copying.instant(link.received_at),
+                    copying.known_field(link.milestone),
+                    copying.field(link.trace_id),
+                    copying.text_field(link.source),
                 )
                 for link in self.links
             ],
@@ -146,9 +142,12 @@ class Changes:
             f"COPY staged_change ({columns}) FROM STDIN (FORMAT binary)",
             [
                 copying.row(
-                    change.held.last.id.bytes, copying.instant(change.at), change.verdict.kind.encode(),
-                    change.former.kind.encode() if change.former else None, change.verdict.reason.encode(),
-                    copying.text(change.verdict.waiting_for),
+                    copying.field(change.held.last.id.bytes),
+                    copying.instant(change.at),
+                    copying.known_field(change.verdict.kind),
+                    copying.known_field(change.former.kind if change.former else None),
+                    copying.known_field(change.verdict.reason),
+                    copying.known_field(change.verdict.waiting_for),
                 )
                 for change in self.verdicts
             ],
@@ -196,58 +195,72 @@ def _words(title: str, progress: Progress) -> str:
 def _instance_row(held: Held) -> bytes:
     workflow, progress, verdict = held.matcher.workflow, held.progress, held.verdict
     assert verdict is not None
-    starts = [progress.milestones[m.name].at for m in workflow.milestones if m.starts and m.name in progress.milestones]
+    starts = [progress.milestones[name].at for name in workflow.starting if name in progress.milestones]
     amount, currency = progress.attributes.get(AMOUNT), progress.attributes.get(CURRENCY)
-    instant, text = copying.instant, copying.text
+    instant, text, known = copying.instant, copying.text_field, copying.known_field
     title = title_of(held)
-    return copying.row(
-        held.id.bytes,
-        workflow.name.encode(),
-        copying.integer(workflow.version),
-        text(workflow.entity),
-        text(workflow.domain),
-        text(title),
-        text(_words(title, progress)),
-        verdict.kind.encode(),
-        verdict.reason.encode(),
-        text(verdict.waiting_for),
-        text(verdict.source),
-        text(verdict.owner),
-        instant(verdict.due_at),
-        instant(verdict.deadline_at),
-        instant(verdict.since),
-        instant(verdict.since) if verdict.kind is VerdictKind.STUCK else None,
-        instant(min(starts) if starts else progress.first_at),
-        instant(progress.last_at),
-        instant(verdict.next_check_at),
-        copying.numeric(str(amount.value)) if amount else None,
-        text(str(currency.value)) if currency else None,
-        _encode_progress(progress),
+    return b"".join(
+        (
+            b"\x00\x16\x00\x00\x00\x10",
+            held.id.bytes,
+            known(workflow.name),
+            copying.field(copying.integer(workflow.version)),
+            known(workflow.entity),
+            known(workflow.domain),
+            text(title),
+            text(_words(title, progress)),
+            known(verdict.kind),
+            known(verdict.reason),
+            known(verdict.waiting_for),
+            known(verdict.source),
+            known(verdict.owner),
+            instant(verdict.due_at),
+            instant(verdict.deadline_at),
+            instant(verdict.since),
+            instant(verdict.since if verdict.kind is VerdictKind.STUCK else None),
+            instant(min(starts) if starts else progress.first_at),
+            instant(progress.last_at),
+            instant(verdict.next_check_at),
+            copying.field(copying.numeric(str(amount.value)) if amount else None),
+            text(str(currency.value) if currency else None),
+            copying.field(_encode_progress(progress)),
+        )
     )
 
 
-def _write_merge(conn: Connection, merge: Merge) -> None:
-    assert merge.merged.stored is not None
-    words = [word.partition("=") for word in merge.merged.stored.keys]
-    at = {"into": merge.into.last.id, "merged": merge.merged.id}
-    conn.execute(
-        Q["merge_keys"],
-        at
-        | {
-            "workflow": merge.merged.matcher.workflow.name,
-            "namespaces": [word[0] for word in words],
-            "values": [word[2] for word in words],
-        },
-    )
-    for step in ("merge_events", "forget_events", "merge_changes", "forget_changes", "forget_instance"):
-        conn.execute(Q[step], at)
-    _record_merge(conn, merge)
+def _write_merges(conn: Connection, merges: list[Merge]) -> None:
+    """Move what is stored of merged instances to those that stay, and record which event joined them."""
+    if not merges:
+        return
+    stored = [merge for merge in merges if merge.merged.stored is not None]
+    if stored:
+        words = [(merge, word.partition("=")) for merge in stored for word in _stored_keys(merge.merged)]
+        conn.execute(
+            Q["merge_keys"],
+            {
+                "workflows": [merge.merged.matcher.workflow.name for merge, _ in words],
+                "namespaces": [word[0] for _, word in words],
+                "values": [word[2] for _, word in words],
+                "merged": [merge.merged.id for merge, _ in words],
+                "stays": [merge.into.last.id for merge, _ in words],
+            },
+        )
+        at = {"merged": [merge.merged.id for merge in stored], "stays": [merge.into.last.id for merge in stored]}
+        for step in ("merge_events", "forget_events", "merge_changes", "forget_changes", "forget_instances"):
+            conn.execute(Q[step], at)
+    parameters = {
+        "merged": [merge.merged.id for merge in merges],
+        "stays": [merge.into.last.id for merge in merges],
+        "event_keys": [UUID(bytes=merge.event_key) for merge in merges],
+        "seqs": [merge.seq for merge in merges],
+        "at": [to_datetime(merge.at) for merge in merges],
+    }
+    conn.execute(Q["follow_merges"], parameters)
+    conn.execute(Q["record_merges"], parameters)
 
 
-def _record_merge(conn: Connection, merge: Merge) -> None:
-    at = {"into": merge.into.last.id, "merged": merge.merged.id}
-    conn.execute(Q["follow_merges"], at)
-    conn.execute(Q["record_merge"], at | {"event_key": UUID(bytes=merge.event_key), "seq": merge.seq, "at": moment(merge.at)})
+def _stored_keys(held: Held) -> Iterable[str]:
+    return held.stored.keys if held.stored is not None else ()
 
 
 def _write_buckets(conn: Connection, total: Contributions) -> None:
@@ -256,7 +269,7 @@ def _write_buckets(conn: Connection, total: Contributions) -> None:
     places = sorted(total)
     parameters = {
         "objectives": [objective for objective, _ in places],
-        "buckets": [moment(bucket) for _, bucket in places],
+        "buckets": [to_datetime(bucket) for _, bucket in places],
         "good": [total[place][0] for place in places],
         "bad": [total[place][1] for place in places],
         "steps": [total[place][2] for place in places],

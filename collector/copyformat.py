@@ -6,6 +6,7 @@ Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -23,7 +24,8 @@ _length = Struct("!i").pack
 _span_numbers = Struct("!ihihiqiqi?i").pack
 
 
-def _field(value: bytes | None) -> bytes:
+def field(value: bytes | None) -> bytes:
+    """A field of a row: the length and the bytes, or NULL."""
     return _NULL if value is None else _length(len(value)) + value
 
 
@@ -46,9 +48,9 @@ def event_row(
             id_,
             _length(len(type_)),
             type_,
-            _field(subject),
-            _field(trace_id),
-            _field(span_id),
+            field(subject),
+            field(trace_id),
+            field(span_id),
             _length(len(body)),
             body,
         )
@@ -78,7 +80,7 @@ def span_row(
             trace_id,
             b"\x00\x00\x00\x08",
             span_id,
-            _field(parent_span_id),
+            field(parent_span_id),
             _length(len(service)),
             service,
             _length(len(name)),
@@ -111,29 +113,37 @@ def numeric(text: str | None) -> bytes | None:
     return Struct(f"!hhHH{len(digits)}H").pack(len(digits), weight if digits else 0, sign, len(fraction), *digits)
 
 
-def row(*fields: bytes | None) -> bytes:
-    """A row of any table from fields in their binary forms."""
-    return b"".join((_count(len(fields)), *map(_field, fields)))
+def row(*fields: bytes) -> bytes:
+    """A row of any table from its fields."""
+    return _count(len(fields)) + b"".join(fields)
 
 
-def instant(micros: int | None) -> bytes | None:
-    """A timestamptz."""
-    return None if micros is None else _eight(micros - EPOCH_2000)
+def instant(micros: int | None) -> bytes:
+    """A timestamptz field."""
+    return _NULL if micros is None else _instant(8, micros - EPOCH_2000)
 
 
-def text(value: str | None) -> bytes | None:
-    """A text; NUL and lone surrogates, which PostgreSQL cannot hold, are dropped or replaced."""
+def text_field(value: str | None) -> bytes:
+    """A text field; NUL and lone surrogates, which PostgreSQL cannot hold, are dropped or replaced."""
     if value is None:
-        return None
+        return _NULL
     try:
         encoded = value.encode()
     except UnicodeEncodeError:
         encoded = value.encode("utf-8", "replace")
-    return encoded.replace(b"\x00", b"") if b"\x00" in encoded else encoded
+    if b"\x00" in encoded:
+        encoded = encoded.replace(b"\x00", b"")
+    return _length(len(encoded)) + encoded
+
+
+@lru_cache(maxsize=4096)
+def known_field(value: str | None) -> bytes:
+    """Like `text_field`, for the few words of definitions that come again and again."""
+    return text_field(value)
 
 
 _count = Struct("!h").pack
-_eight = Struct("!q").pack
+_instant = Struct("!iq").pack
 integer = Struct("!i").pack
-bigint = _eight
+bigint = Struct("!q").pack
 boolean = Struct("!?").pack

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from collector import metrics
 from collector.store.database import Connection, ensure_partitions
@@ -29,3 +29,13 @@ def measure(conn: Connection, now: datetime) -> int:
     if log and log[2] is not None and waiting and log[1] is not None:
         metrics.LAG.set(max(0.0, (now.astimezone(UTC) - log[1]).total_seconds()))
     return waiting
+
+
+def is_current(conn: Connection, now: datetime) -> bool:
+    """Whether everything received has been applied and judged within the last minute.
+
+    While a rebuild or a backlog is under way, what looks resolved or stuck is only not known yet.
+    """
+    with conn.transaction():
+        row = conn.execute("SELECT swept_to FROM projection WHERE name = 'instances'").fetchone()
+    return row is not None and row[0] is not None and now - row[0] < timedelta(minutes=1)

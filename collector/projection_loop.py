@@ -10,7 +10,7 @@ import structlog
 from collector import metrics
 from collector.catalogue import Catalogue
 from collector.projector import Projector
-from collector.store.database import Connection, connect
+from collector.store.database import BY_INDEX, Connection, connect
 
 log = structlog.get_logger("milepost.projector")
 
@@ -44,7 +44,7 @@ class ProjectionLoop:
         while not self._closing.is_set():
             try:
                 if conn is None or conn.closed:
-                    conn = connect(self._url, "projector")
+                    conn = connect(self._url, "projector", options=BY_INDEX)
                 if not self._projector.acquire(conn):
                     self._closing.wait(STANDBY_SECONDS)
                     continue

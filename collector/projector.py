@@ -29,11 +29,12 @@ import structlog
 
 from collector import metrics
 from collector.catalogue import Catalogue
-from collector.changes import Changes, Link, Merge, Q, moment
+from collector.changes import Changes, Link, Merge, Q
 from collector.instances import Held, InstanceCache, JoiningKey, instance_id
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from slo_rules.durations import HOUR
 from slo_rules.event import Event, event_key
+from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Reason, Verdict, VerdictKind, Watermark
 from slo_rules.matching import Match, WorkflowMatcher
 from slo_rules.progress import Progress
@@ -118,9 +119,9 @@ class Projector:
             applied += count
             if count < self._batch:
                 break
-            metrics.LAG.set((horizon - moment(self._received_at)).total_seconds())
+            metrics.LAG.set((horizon - to_datetime(self._received_at)).total_seconds())
         metrics.LAG.set(0)
-        self.sweep(conn, int(horizon.timestamp()) * 1_000_000 + horizon.microsecond)
+        self.sweep(conn, to_micros(horizon))
         return applied
 
     # Applying
@@ -154,7 +155,7 @@ class Projector:
             self._seq = seq
             self._received_at = -(2**62)
             self._marks = _marks(conn, self._catalogue)
-        since = "-infinity" if received_at is None else moment(_micros(received_at) - HOUR)
+        since = "-infinity" if received_at is None else to_datetime(to_micros(received_at) - HOUR)
         cursor = conn.cursor(binary=True)
         cursor.execute(Q["read"], {"after": seq, "since": since, "limit": self._batch})
         return cursor.fetchall()
@@ -229,11 +230,13 @@ class Projector:
             self._marks[event.source] = Watermark(event.received_at, seen, source.silent_after if source else None)
             batch.returned.add(event.source)
             return
-        if mark.silent_after is not None and event.received_at - mark.last_received_at >= mark.silent_after:
-            batch.returned.add(event.source)
-        self._marks[event.source] = Watermark(
+        following = Watermark(
             max(event.received_at, mark.last_received_at), max(seen, mark.last_occurred_at), mark.silent_after
         )
+        self._marks[event.source] = following
+        was_silent = mark.silent_after is not None and event.received_at - mark.last_received_at >= mark.silent_after
+        if was_silent or (mark.lags and not following.lags):
+            batch.returned.add(event.source)
 
     def _in_force(self, seq: int, found: Found) -> Found:
         """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
@@ -325,8 +328,8 @@ class Projector:
                 Q["add_to_source"],
                 {
                     "source": source,
-                    "last_received_at": moment(tally.last_received_at),
-                    "last_occurred_at": moment(tally.last_occurred_at),
+                    "last_received_at": to_datetime(tally.last_received_at),
+                    "last_occurred_at": to_datetime(tally.last_occurred_at),
                     "received": tally.received,
                     "duplicates": duplicates.get(source, 0),
                     "unmatched": tally.unmatched,
@@ -334,7 +337,7 @@ class Projector:
             )
             metrics.UNMATCHED.inc(tally.unmatched)
         metrics.DUPLICATES.inc(sum(duplicates.values()))
-        conn.execute(Q["advance"], {"seq": last[0], "received_at": moment(last[1])})
+        conn.execute(Q["advance"], {"seq": last[0], "received_at": to_datetime(last[1])})
 
     # Sweeping
 
@@ -348,14 +351,14 @@ class Projector:
                     row = conn.execute(Q["position"]).fetchone()
                     if row is None or row[0] != self._seq:
                         return total
-                    ids = [found[0] for found in conn.execute(Q["due"], {"now": moment(now), "limit": SWEEP_BATCH})]
+                    ids = [found[0] for found in conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH})]
                     changes = Changes()
                     for held in self._load(conn, ids):
                         held.advance(now, self._marks, changes.verdicts)
                         changes.dirty[held.id] = held
                     changes.write(conn, self._catalogue)
                     if len(ids) < SWEEP_BATCH:
-                        conn.execute(Q["swept"], {"at": moment(now)})
+                        conn.execute(Q["swept"], {"at": to_datetime(now)})
             except BaseException:
                 self._forget()
                 raise
@@ -373,7 +376,7 @@ class Projector:
 def _no_key(row: Row, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
     meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
     return {
-        "received_at": moment(row[1]),
+        "received_at": to_datetime(row[1]),
         "source": row[3],
         "reason": "no_usable_key",
         "detail": f"it means {meant} of {workflow}, but carries none of the keys {', '.join(joining)} with a usable value",
@@ -391,6 +394,3 @@ def _marks(conn: Connection, catalogue: Catalogue) -> dict[str, Watermark]:
         found[source] = Watermark(received_at, occurred_at, known.silent_after if known else None)
     return found
 
-
-def _micros(instant: Any) -> int:
-    return int(instant.timestamp()) * 1_000_000 + int(instant.microsecond)

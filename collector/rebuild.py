@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+import msgspec
 from psycopg import sql as psql
 
 from collector.catalogue import Catalogue, start_over
-from collector.changes import Q, moment
+from collector.changes import Q
 from collector.store.database import Connection
 from collector.store.tables import DERIVED
 from slo_rules.contribution import Counts, contributions
+from slo_rules.instants import to_datetime
 from slo_rules.progress import Progress
 from slo_rules.workflow import Objective
-
-import msgspec
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
@@ -90,5 +90,5 @@ def _count(conn: Connection, catalogue: Catalogue, objective: Objective) -> None
                     total[bucket] = (a[0] + counts[0], a[1] + counts[1], a[2] + counts[2])
     conn.cursor().executemany(
         "INSERT INTO sli_bucket (objective, bucket, good, bad, stale_step) VALUES (%s, %s, %s, %s, %s)",
-        [(objective.name, moment(bucket), *counts) for bucket, counts in total.items()],
+        [(objective.name, to_datetime(bucket), *counts) for bucket, counts in total.items()],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +83,22 @@ def serve(
 
 
 @app.command()
+def demo(
+    data_dir: Annotated[Path | None, typer.Option(help="Keep the data here; a second run goes on from it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another enterprise; the same seed gives the same one.")] = None,
+    days: Annotated[int, typer.Option(help="Days of history to send first.", min=1, max=60)] = 7,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Run Milepost beside a simulated enterprise: seven days of history first, then live, with faults to find."""
+    settings = read_settings(None, data_dir=data_dir, host=host, port=port, log_level="warning")
+    configure_logging(settings.log_format, settings.log_level)
+    from milepost.demonstration import Demonstration
+
+    Demonstration(settings, seed=seed, days=days, keep=data_dir is not None).run()
+
+
+@app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
 ) -> None:
@@ -104,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from alerting import incidents, outbox
+from alerting.channels.transport import new_client
+from alerting.route import Route, SlackTarget
 from collector import duties, metrics
 from collector.api import build_api
 from collector.catalogue import Catalogue, register
@@ -29,7 +33,9 @@ from dashboard.app import build_dashboard
 from dashboard.mount import mount
 from milepost.definition_files import read_definitions
 from milepost.embedded import EmbeddedPostgres
+from milepost.routes import read_routes
 from milepost.settings import Settings
+from slo_rules.instants import to_micros
 
 log = structlog.get_logger("milepost")
 
@@ -42,8 +48,13 @@ class Milepost:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.definitions = read_definitions(settings.definitions)
+        self.routes = read_routes(self.definitions, os.environ)
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._closing: list[Callable[[], None]] = []
+
+    def add_chat(self, webhook_url: str) -> None:
+        """Tell every incident to one Slack-compatible webhook."""
+        self.routes.append(Route("chat", {}, (SlackTarget("chat/slack", webhook_url),)))
 
     def open_database(self) -> str:
         """The database's URL, once it is there and its schema is up to date."""
@@ -86,7 +97,7 @@ class Milepost:
         for part in (writer, projection):
             part.start()
             self._closing.append(part.close)
-        scheduler = self._schedule(pool)
+        scheduler = self._schedule(pool, catalogue)
         scheduler.start()
         self._closing.append(scheduler.shutdown)
 
@@ -121,7 +132,7 @@ class Milepost:
         log.info("serving", address=self.settings.address, workflows=len(catalogue.current))
         uvicorn.Server(config).run()
 
-    def _schedule(self, pool: ConnectionPool[Connection]) -> BackgroundScheduler:
+    def _schedule(self, pool: ConnectionPool[Connection], catalogue: Catalogue) -> BackgroundScheduler:
         """The duties and how often they run. A run that comes late still runs: skipping one would be silence."""
         scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(4)},
@@ -132,6 +143,26 @@ class Milepost:
         def add(name: str, seconds: float, duty: Duty) -> None:
             scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
 
+        titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
+        client = new_client()
+        self._closing.append(client.close)
+
+        def look_after_incidents(conn: Connection, now: datetime) -> None:
+            if not duties.is_current(conn, now):
+                return
+            report = incidents.run_once(
+                conn, to_micros(now), self.routes, public_url=self.settings.address, milestone_titles=titles
+            )
+            if report.opened or report.resolved:
+                log.info("incidents", opened=report.opened, resolved=report.resolved)
+
+        def send(conn: Connection, now: datetime) -> None:
+            report = outbox.run_once(conn, to_micros(now), client, self.routes, os.environ)
+            if report.dead or report.disabled:
+                log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
+
+        add("incidents", 2, look_after_incidents)
+        add("outbox", 1, send)
         add("partitions", 3600, duties.make_partitions)
         add("measure", 5, duties.measure)
         return scheduler

@@ -11,7 +11,7 @@ import msgspec
 from slo_rules.documents import Document, load_documents
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Filter, Not, exact_value, spell
-from slo_rules.reading import Reader, suggestion
+from slo_rules.reading import Reader, spelled, suggestion
 from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Requirement, Source, Workflow
 
 API_VERSION = "milepost/v1"
@@ -370,7 +370,9 @@ def _route(name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
     metadata.mapping(("name", "owner", "title", "description"), ())
     if not spec.mapping(("send_to", "match"), ("send_to",)):
         return None
-    return {"metadata": metadata.value, "spec": spec.value}
+    lines = {spelled(path): line for path, line in spec.document.lines.items()}
+    place = {"file": spec.document.file, "line": metadata.document.line(("metadata",)), "lines": lines}
+    return {"metadata": metadata.value, "spec": spec.value, **place}
 
 
 # Small readings

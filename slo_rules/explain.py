@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
 from slo_rules.durations import format_duration
+from slo_rules.instants import to_datetime
 from slo_rules.judgement import Marks, Reason, Verdict, waits
 from slo_rules.progress import Progress
 from slo_rules.workflow import Milestone, Workflow
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StepState(StrEnum):
@@ -43,7 +42,7 @@ class Step(msgspec.Struct, frozen=True):
 def clock(micros: int) -> str:
     """`2026-11-21 09:14 UTC`; years beyond the calendar are named as such."""
     try:
-        return f"{_EPOCH + timedelta(microseconds=micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
+        return f"{to_datetime(micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
     except OverflowError:
         return "a time beyond the year 9999"
 

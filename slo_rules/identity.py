@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from slo_rules.filters import spell
-from slo_rules.paths import compile_first
+from slo_rules.paths import compile_many
 from slo_rules.workflow import Workflow
 
 Key = tuple[str, str]
@@ -18,6 +18,10 @@ PLACEHOLDERS = frozenset(
     "- -- --- . ? ?? * # x xx xxx".split()
 )
 
+_LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
+_HOLLOW = "0-{}."
+"""An id of nothing but these, such as 00000000-0000-0000-0000-000000000000, names nothing."""
+
 
 def normalise_key(value: Any) -> str | None:
     """The text of an id, or None where the value cannot be one: a placeholder, only zeros, a list, too long."""
@@ -25,9 +29,12 @@ def normalise_key(value: Any) -> str | None:
     if text is None:
         return None
     text = text.strip()
-    if not text or len(text) > LONGEST_KEY or "\x00" in text:
+    length = len(text)
+    if not length or length > LONGEST_KEY or "\x00" in text:
         return None
-    if text.casefold() in PLACEHOLDERS or not text.strip("0-{}."):
+    if length <= _LONGEST_PLACEHOLDER and text.casefold() in PLACEHOLDERS:
+        return None
+    if text[0] in _HOLLOW and not text.strip(_HOLLOW):
         return None
     return text
 
@@ -35,14 +42,13 @@ def normalise_key(value: Any) -> str | None:
 def key_extractor(workflow: Workflow) -> Extract:
     """A function from an event document to the `(namespace, value)` pairs it carries, joining keys first."""
     rules = sorted(workflow.keys, key=lambda rule: not rule.joins)
-    lookups = [(rule.namespace, compile_first(rule.paths)) for rule in rules]
+    lookup = compile_many([(rule.namespace, rule.paths) for rule in rules])
 
     def extract(document: Mapping[str, Any]) -> list[Key]:
-        found = []
-        for namespace, lookup in lookups:
-            text = normalise_key(lookup(document))
-            if text is not None:
-                found.append((namespace, text))
-        return found
+        return [
+            (namespace, text)
+            for namespace, value in lookup(document)
+            if (text := normalise_key(value)) is not None
+        ]
 
     return extract

@@ -69,15 +69,20 @@ class Reason(StrEnum):
     NOT_STARTED = "not_started"
 
 
-class Watermark(msgspec.Struct, frozen=True):
-    """What is known of a source: its last arrival, the newest event time seen (never beyond its arrival), its cadence."""
+class Watermark(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a source: its last arrival, the newest event time seen (at most its arrival), its cadence."""
 
     last_received_at: int
     last_occurred_at: int
     silent_after: int | None = None
 
+    @property
+    def lags(self) -> bool:
+        """Whether what it sent last was old when it came."""
+        return self.last_received_at - self.last_occurred_at > CATCHING_UP_LAG
 
-class Verdict(msgspec.Struct, frozen=True):
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """A verdict with its arithmetic. Times are micros; `next_check_at` is when it may change without a new event."""
 
     kind: VerdictKind
@@ -148,11 +153,7 @@ def _judge_wait(wait: Wait | None, progress: Progress, workflow: Workflow, marks
     if mark is None:
         return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, None)
     patience_ends = mark.last_received_at + CATCHING_UP_PATIENCE
-    if (
-        mark.last_occurred_at < deadline
-        and mark.last_received_at - mark.last_occurred_at > CATCHING_UP_LAG
-        and now < patience_ends
-    ):
+    if mark.lags and mark.last_occurred_at < deadline and now < patience_ends:
         return _open(VerdictKind.BLIND, Reason.SOURCE_CATCHING_UP, deadline, wait, workflow, patience_ends)
     if mark.silent_after is not None and mark.last_received_at < deadline:
         silent_at = mark.last_received_at + mark.silent_after
@@ -188,7 +189,7 @@ def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
         if milestone.name in reached or milestone.after is None:
             continue
         start = reached.get(milestone.after)
-        if start is None or any(name in reached for name in workflow.descendants[milestone.name]):
+        if start is None or not reached.keys().isdisjoint(workflow.descendants[milestone.name]):
             continue
         at = start.at
         warn = None if milestone.warn is None else at + milestone.warn

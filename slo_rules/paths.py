@@ -52,6 +52,39 @@ def _descend(branch: Any, rest: str) -> Any:
     return MISSING
 
 
+Many = Callable[[Mapping[str, Any]], list[tuple[str, Any]]]
+
+
+def compile_many(paths: list[tuple[str, tuple[str, ...]]]) -> Many:
+    """A function that returns what is there of several named lookups, as `(name, value)` in their order; null is absent.
+
+    Nearly all paths are one level under `data`, and this runs for every event: those are read from the dict at once.
+    """
+    plain = all(len(choices) == 1 and choices[0].count(".") == 1 and choices[0].startswith("data.") for _, choices in paths)
+    if plain:
+        members = [(name, choices[0][5:]) for name, choices in paths]
+
+        def of_data(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+            data = document.get("data")
+            if type(data) is not dict:
+                return []
+            get = data.get
+            return [(name, value) for name, member in members if (value := get(member)) is not None]
+
+        return of_data
+    lookups = [(name, compile_first(choices)) for name, choices in paths]
+
+    def of_document(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        found = []
+        for name, lookup in lookups:
+            value = lookup(document)
+            if value is not MISSING and value is not None:
+                found.append((name, value))
+        return found
+
+    return of_document
+
+
 def compile_first(paths: tuple[str, ...]) -> Lookup:
     """Like `compile_path`, for the first of several paths that is present and not null."""
     lookups = [compile_path(path) for path in paths]

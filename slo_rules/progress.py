@@ -18,7 +18,7 @@ import msgspec
 from slo_rules.event import Event
 from slo_rules.filters import spell
 from slo_rules.identity import Key
-from slo_rules.paths import MISSING, Lookup, compile_first, compile_path
+from slo_rules.paths import MISSING, compile_first, compile_many, compile_path
 from slo_rules.workflow import Milestone, Workflow
 
 AMOUNT = "$amount"
@@ -27,7 +27,7 @@ LONGEST_VALUE = 300
 Scalar = str | int | float | bool
 
 
-class Reached(msgspec.Struct, frozen=True, array_like=True):
+class Reached(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The first and the last time a milestone was reached; `faults` are the unmet requirements of the last."""
 
     at: int
@@ -37,7 +37,7 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
     faults: tuple[str, ...] = ()
 
 
-class Stamped(msgspec.Struct, frozen=True, array_like=True):
+class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A value with the time and the key of the event that said it."""
 
     at: int
@@ -45,7 +45,7 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True):
     value: Scalar
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True):
+class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one instance. Keys are `namespace=value`; their stamp names the earliest event that carried them."""
 
     first_at: int
@@ -67,21 +67,39 @@ def join(a: Progress, b: Progress) -> Progress:
         a.last_at if a.last_at >= b.last_at else b.last_at,
         _union(a.milestones, b.milestones, _join_reached),
         _union(a.keys, b.keys, _earlier),
-        _union(a.attributes, b.attributes, _later),
+        _latest(a.attributes, b.attributes),
         _either(a.failed, b.failed, _later),
         _either(a.cancelled, b.cancelled, _earlier),
     )
 
 
 def _union(a: dict[str, Any], b: dict[str, Any], pick: Callable[[Any, Any], Any]) -> dict[str, Any]:
+    """Copied only when something changes: most events bring the keys an instance has already."""
     if not b or a is b:
         return a
     if not a:
         return b
-    union = dict(a)
+    union = a
     for name, theirs in b.items():
-        ours = union.get(name)
-        union[name] = theirs if ours is None else pick(ours, theirs)
+        ours = a.get(name)
+        chosen = theirs if ours is None else pick(ours, theirs)
+        if chosen is not ours:
+            if union is a:
+                union = dict(a)
+            union[name] = chosen
+    return union
+
+
+def _latest(a: dict[str, Stamped], b: dict[str, Stamped]) -> dict[str, Stamped]:
+    """The union in which the later value of a name wins."""
+    if not b or a is b:
+        return a
+    union = dict(a)
+    get = a.get
+    for name, theirs in b.items():
+        ours = get(name)
+        if ours is None or theirs.at > ours.at or (theirs.at == ours.at and _order(theirs) > _order(ours)):
+            union[name] = theirs
     return union
 
 
@@ -121,9 +139,7 @@ def observer(workflow: Workflow) -> Observe:
     `milestones` are those the event reaches, `keys` those it carries; `fails` and `cancels` say whether the event
     matched `fails_on` or `cancels_on`.
     """
-    attributes: list[tuple[str, Lookup]] = [
-        (name, compile_first(paths)) for name, paths in sorted(workflow.attributes.items())
-    ]
+    attributes = compile_many(sorted(workflow.attributes.items()))
     amount = compile_first(workflow.amount) if workflow.amount else None
     currency = compile_first(workflow.currency) if workflow.currency else None
     checks = {milestone.name: _requirements(milestone) for milestone in workflow.requiring}
@@ -131,10 +147,9 @@ def observer(workflow: Workflow) -> Observe:
     def observe(event: Event, milestones: tuple[str, ...], keys: list[Key], fails: bool, cancels: bool) -> Progress:
         at, key, document = event.occurred_at, event.key, event.document
         said: dict[str, Stamped] = {}
-        for name, lookup in attributes:
-            value = lookup(document)
-            if value is not MISSING and (value := _scalar(value)) is not None:
-                said[name] = Stamped(at, key, value)
+        for name, value in attributes(document):
+            if (scalar := _scalar(value)) is not None:
+                said[name] = Stamped(at, key, scalar)
         if amount is not None and (value := _amount(amount(document))) is not None:
             said[AMOUNT] = Stamped(at, key, value)
         if currency is not None and isinstance(value := currency(document), str) and 0 < len(value.strip()) <= 12:
@@ -143,11 +158,12 @@ def observer(workflow: Workflow) -> Observe:
             name: Reached(at, key, at, key, checks[name](document) if name in checks else ()) for name in milestones
         }
         mark = Stamped(at, key, event.type) if fails or cancels else None
+        carried = Stamped(at, key, "")
         return Progress(
             at,
             at,
             reached,
-            {f"{namespace}={value}": Stamped(at, key, "") for namespace, value in keys},
+            {f"{namespace}={value}": carried for namespace, value in keys},
             said,
             mark if fails else None,
             mark if cancels else None,
@@ -157,8 +173,8 @@ def observer(workflow: Workflow) -> Observe:
 
 
 def _scalar(value: Any) -> Scalar | None:
-    if isinstance(value, str):
-        return value.replace("\x00", "")[:LONGEST_VALUE]
+    if type(value) is str:
+        return value if len(value) <= LONGEST_VALUE and "\x00" not in value else value.replace("\x00", "")[:LONGEST_VALUE]
     if isinstance(value, float) and value - value != 0:
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -170,6 +186,8 @@ def _amount(value: Any) -> str | None:
     """A decimal text of at most 15 digits before and 6 after the point; None for anything else."""
     if value is MISSING or isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
+    if type(value) is int and -(10**15) < value < 10**15:
+        return str(value)
     try:
         amount = Decimal(str(value).strip())
     except InvalidOperation:

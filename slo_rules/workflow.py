@@ -93,6 +93,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return tuple(milestone.name for milestone in self.milestones if milestone.completes)
 
     @cached_property
+    def starting(self) -> tuple[str, ...]:
+        """The milestones that start an instance."""
+        return tuple(milestone.name for milestone in self.milestones if milestone.starts)
+
+    @cached_property
     def requiring(self) -> tuple[Milestone, ...]:
         """The milestones with requirements."""
         return tuple(milestone for milestone in self.milestones if milestone.require)

@@ -10,20 +10,19 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from collector.copyformat import EARLIEST, LATEST, event_row
+from slo_rules.instants import to_micros
 
 MAX_EVENT_BYTES = 2**20
 MAX_ATTRIBUTE = 2048
 MAX_BATCH = 10_000
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,40}")
 
@@ -110,7 +109,7 @@ def _row(event: Envelope, body: bytes, now: int) -> bytes:
     else:
         if event.time.tzinfo is None:
             raise _Unfit
-        at = (event.time - _EPOCH) // _MICROSECOND
+        at = to_micros(event.time)
         if not EARLIEST <= at < LATEST:
             raise _Unfit
     if event.data_base64 is not None:

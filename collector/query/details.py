@@ -12,7 +12,8 @@ from collector.catalogue import Catalogue
 from collector.ingest.otlp import KINDS, STATUSES
 from collector.query.incidents import incident_row
 from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
-from collector.query.reader import Reader, Row, micros, rfc3339
+from collector.query.reader import Reader, Row, rfc3339
+from slo_rules.instants import to_micros
 from slo_rules.explain import arithmetic, journey
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress
@@ -61,9 +62,9 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
                 "event_id": by_key[step.event_key]["id"] if step.event_key in by_key else None,
                 "faults": list(step.faults),
             }
-            for step in journey(progress, workflow, micros(now))
+            for step in journey(progress, workflow, to_micros(now))
         ],
-        "arithmetic": arithmetic(progress, workflow, verdict, micros(now)),
+        "arithmetic": arithmetic(progress, workflow, verdict, to_micros(now)),
         "keys": _keys(progress, workflow.joining, by_key),
         "joined": [
             {"id": str(one["merged_id"]), "event": _reference(one), "at": rfc3339(one["at"])} for one in merged

@@ -15,8 +15,9 @@ import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.reader import Reader, Row, amounts, micros, money, rfc3339
+from collector.query.reader import Reader, Row, amounts, money, rfc3339
 from collector.store.tables import instance, instance_key
+from slo_rules.instants import to_micros
 from slo_rules.explain import explain
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.progress import AMOUNT, CURRENCY, Progress
@@ -129,7 +130,7 @@ async def list_instances(
         page = page.where(_after(column, descending, sort, cursor))
     rows = await reader.select(page.limit(limit + 1).offset(offset or 0))
     totals = await reader.select(
-        sa.select(instance.c.value_currency, sa.func.count().label("count"), sa.func.sum(instance.c.value_amount))
+        sa.select(instance.c.value_currency, sa.func.count().label("count"), sa.func.sum(instance.c.value_amount).label("amount"))
         .where(*conditions)
         .group_by(instance.c.value_currency)
     )
@@ -137,8 +138,8 @@ async def list_instances(
     rows = rows[:limit]
     value: dict[str, Decimal] = {}
     for row in totals:
-        if row["sum"] is not None:
-            value[row["value_currency"] or ""] = row["sum"]
+        if row["amount"] is not None:
+            value[row["value_currency"] or ""] = row["amount"]
     return {
         "items": [instance_row(row, catalogue, marks, now) for row in rows],
         "next_cursor": _cursor(sort, rows[-1]) if more else None,
@@ -186,12 +187,12 @@ def stored_verdict(row: Row) -> Verdict:
     """The verdict as it is stored."""
 
     def at(name: str) -> int | None:
-        return None if row[name] is None else micros(row[name])
+        return None if row[name] is None else to_micros(row[name])
 
     return Verdict(
         VerdictKind(row["verdict"]),
         Reason(row["reason"]),
-        micros(row["since"]),
+        to_micros(row["since"]),
         row["waiting_for"],
         row["source_awaited"],
         row["owner"],
@@ -225,7 +226,7 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "title": row["title"],
         "verdict": row["verdict"],
         "reason": row["reason"],
-        "explanation": explain(progress, workflow, stored_verdict(row), marks, micros(now)),
+        "explanation": explain(progress, workflow, stored_verdict(row), marks, to_micros(now)),
         "waiting_for": row["waiting_for"],
         "waiting_for_title": waiting_for.title if waiting_for else None,
         "source_awaited": row["source_awaited"],

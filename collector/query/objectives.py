@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from collector.catalogue import Catalogue
-from collector.query.reader import Reader, Row, micros, moment, rfc3339
+from collector.query.reader import Reader, Row, rfc3339
+from slo_rules.instants import to_datetime, to_micros
 from slo_rules.budget import Budget, budget, stale_slices
 from slo_rules.contribution import BUCKET, promise_name
 from slo_rules.durations import DAY, format_duration
@@ -28,7 +29,7 @@ async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
         "items",
         {
             "objectives": [one.name for one in latency],
-            "since": [moment(micros(until) - one.window) for one in latency],
+            "since": [to_datetime(to_micros(until) - one.window) for one in latency],
             "until": until,
         },
     )
@@ -53,7 +54,7 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str) -> Row 
         return None
     objective = next(one for one in all_objectives(catalogue) if one.name == name)
     until = _until(await reader.now())
-    since = moment(micros(until) - objective.window)
+    since = to_datetime(to_micros(until) - objective.window)
     if objective.kind == "latency":
         days = await reader.all("daily", {"objective": name, "since": since, "until": until})
         series = [(day["day"], day["good"], day["bad"]) for day in days]
@@ -72,19 +73,19 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str) -> Row 
 
 def _until(now: datetime) -> datetime:
     """Only whole buckets count: in the present one deadlines may still lie ahead."""
-    at = micros(now)
-    return moment(at - at % BUCKET)
+    at = to_micros(now)
+    return to_datetime(at - at % BUCKET)
 
 
 async def _slices(reader: Reader, objective: Objective, until: datetime) -> tuple[str, tuple[int, int]]:
     first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
-    since = micros(until) - objective.window
+    since = to_micros(until) - objective.window
     if first is None or first["min"] is None:
         return objective.name, (0, 0)
-    since = max(since, micros(first["min"]))
-    steps = await _steps(reader, objective, moment(since), until)
-    bad = stale_slices(steps, micros(until))
-    return objective.name, (max(0, (micros(until) - since) // BUCKET - bad), bad)
+    since = max(since, to_micros(first["min"]))
+    steps = await _steps(reader, objective, to_datetime(since), until)
+    bad = stale_slices(steps, to_micros(until))
+    return objective.name, (max(0, (to_micros(until) - since) // BUCKET - bad), bad)
 
 
 async def _slice_days(
@@ -93,21 +94,21 @@ async def _slice_days(
     first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
     if first is None or first["min"] is None:
         return []
-    start, end = max(micros(since), micros(first["min"])), micros(until)
-    steps = await _steps(reader, objective, moment(start), until)
+    start, end = max(to_micros(since), to_micros(first["min"])), to_micros(until)
+    steps = await _steps(reader, objective, to_datetime(start), until)
     days = []
     day = start - start % DAY
     while day < end:
         a, b = max(day, start), min(day + DAY, end)
         bad = stale_slices(steps, b) - stale_slices(steps, a)
-        days.append((moment(day), (b - a) // BUCKET - bad, bad))
+        days.append((to_datetime(day), (b - a) // BUCKET - bad, bad))
         day += DAY
     return days
 
 
 async def _steps(reader: Reader, objective: Objective, since: datetime, until: datetime) -> list[tuple[int, int]]:
     rows = await reader.all("stale_steps", {"objective": objective.name, "since": since, "until": until})
-    return [(micros(row["bucket"]), row["step"]) for row in rows]
+    return [(to_micros(row["bucket"]), row["step"]) for row in rows]
 
 
 def _row(objective: Objective, catalogue: Catalogue, found: Budget, pending: int) -> Row:

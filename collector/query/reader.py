@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +15,10 @@ from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from collector.store.database import sqlalchemy_url
 from collector.store.sql import load
+from slo_rules import instants
 
 Row = dict[str, Any]
 Q = load("query")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -73,22 +73,9 @@ class Reader:
         return found
 
 
-def micros(moment: datetime) -> int:
-    """Micros of an aware datetime, exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(instant: int) -> datetime:
-    """The aware datetime of micros."""
-    return _EPOCH + timedelta(microseconds=instant)
-
-
 def rfc3339(value: datetime | int | None) -> str | None:
     """RFC 3339 with `Z`, seconds or microseconds."""
-    if value is None:
-        return None
-    at = moment(value) if isinstance(value, int) else value.astimezone(UTC)
-    return at.isoformat().replace("+00:00", "Z")
+    return None if value is None else instants.rfc3339(value)
 
 
 def money(currency: str | None, amount: Decimal | None) -> Row | None:

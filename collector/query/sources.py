@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from collector.catalogue import Catalogue
-from collector.query.reader import Reader, Row, micros, rfc3339
-from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
+from collector.query.reader import Reader, Row, rfc3339
+from slo_rules.instants import to_micros
+from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
 
 
 async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
@@ -21,7 +22,7 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
                 "source": name,
                 "title": (known.title if known else "") or name,
                 "owner": known.owner if known else "",
-                "state": _state(row, silent_after, micros(now)),
+                "state": _state(row, silent_after, to_micros(now)),
                 "last_received_at": rfc3339(row["last_received_at"]) if row else None,
                 "last_occurred_at": rfc3339(row["last_occurred_at"]) if row else None,
                 "lag_seconds": (row["last_received_at"] - row["last_occurred_at"]).total_seconds() if row else None,
@@ -39,10 +40,10 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
 def _state(row: Row | None, silent_after: int | None, now: int) -> str:
     if row is None:
         return "unknown"
-    received = micros(row["last_received_at"])
+    received = to_micros(row["last_received_at"])
     if silent_after is not None and now - received >= silent_after:
         return "silent"
-    if received - micros(row["last_occurred_at"]) > CATCHING_UP_LAG and now - received < CATCHING_UP_PATIENCE:
+    if Watermark(received, to_micros(row["last_occurred_at"])).lags and now - received < CATCHING_UP_PATIENCE:
         return "catching_up"
     return "live"
 
@@ -51,8 +52,8 @@ async def load_marks(reader: Reader, catalogue: Catalogue) -> Marks:
     """The watermarks as the judgement wants them."""
     return {
         row["source"]: Watermark(
-            micros(row["last_received_at"]),
-            micros(row["last_occurred_at"]),
+            to_micros(row["last_received_at"]),
+            to_micros(row["last_occurred_at"]),
             known.silent_after if (known := catalogue.sources.get(row["source"])) else None,
         )
         for row in await reader.all("sources")

@@ -14,6 +14,10 @@ from psycopg import sql as psql
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+BY_INDEX = "-c enable_seqscan=off -c plan_cache_mode=force_custom_plan"
+"""For sessions that only ever look a batch up by its keys: without it, plans made while the tables were still empty
+and without statistics read them whole until the next ANALYZE."""
+
 MIGRATION_LOCK = 0x6D696C65_0001
 LOG_LOCK = 0x6D696C65_0002
 PROJECTION_LOCK = 0x6D696C65_0003
@@ -28,14 +32,14 @@ def sqlalchemy_url(database_url: str) -> sa.URL:
     return sa.make_url(database_url).set(drivername="postgresql+psycopg")
 
 
-def connect(database_url: str, name: str, *, autocommit: bool = False) -> Connection:
+def connect(database_url: str, name: str, *, autocommit: bool = False, options: str = "") -> Connection:
     """A connection whose session speaks UTC and carries `name` in pg_stat_activity. psycopg.OperationalError if down."""
     return psycopg.connect(
         sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
         application_name=f"milepost {name}",
         autocommit=autocommit,
         connect_timeout=10,
-        options="-c timezone=UTC -c jit=off",
+        options=f"-c timezone=UTC -c jit=off {options}",
     )
 
 

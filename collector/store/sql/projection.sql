@@ -128,40 +128,52 @@ VALUES (%(received_at)s, %(source)s, %(reason)s, %(detail)s, %(event_id)s, %(typ
 ON CONFLICT (seq, workflow) DO NOTHING
 
 -- name: merge_keys
--- purpose: The keys of a merged instance belong to the one that stays.
-UPDATE instance_key SET instance_id = %(into)s WHERE instance_id = %(merged)s AND workflow = %(workflow)s
-  AND (namespace, value) IN (SELECT * FROM unnest(%(namespaces)s::text[], %(values)s::text[]))
+-- purpose: The keys of merged instances belong to those that stay.
+UPDATE instance_key k
+SET instance_id = m.stays
+FROM unnest(%(workflows)s::text[], %(namespaces)s::text[], %(values)s::text[], %(merged)s::uuid[], %(stays)s::uuid[])
+     AS m (workflow, namespace, value, merged, stays)
+WHERE k.value = m.value AND k.namespace = m.namespace AND k.workflow = m.workflow AND k.instance_id = m.merged
 
 -- name: merge_events
--- purpose: So do its events …
+-- purpose: So do their events …
 INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone, trace_id)
-SELECT %(into)s, event_key, seq, received_at, milestone, trace_id FROM instance_event WHERE instance_id = %(merged)s
+SELECT m.stays, e.event_key, e.seq, e.received_at, e.milestone, e.trace_id
+FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)
+JOIN instance_event e ON e.instance_id = m.merged
+ORDER BY e.seq
 ON CONFLICT (instance_id, event_key) DO NOTHING
 
 -- name: merge_changes
--- purpose: … and what was said of it.
+-- purpose: … and what was said of them.
 INSERT INTO verdict_change (instance_id, at, verdict, verdict_from, reason, waiting_for)
-SELECT %(into)s, at, verdict, verdict_from, reason, waiting_for FROM verdict_change WHERE instance_id = %(merged)s
+SELECT m.stays, c.at, c.verdict, c.verdict_from, c.reason, c.waiting_for
+FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)
+JOIN verdict_change c ON c.instance_id = m.merged
 ON CONFLICT (instance_id, at, verdict) DO NOTHING
 
 -- name: forget_events
--- purpose: The links of a merged instance, once copied.
-DELETE FROM instance_event WHERE instance_id = %(merged)s
+-- purpose: The links of merged instances, once copied.
+DELETE FROM instance_event WHERE instance_id = ANY(%(merged)s)
 
 -- name: forget_changes
--- purpose: The verdicts of a merged instance, once copied.
-DELETE FROM verdict_change WHERE instance_id = %(merged)s
+-- purpose: The verdicts of merged instances, once copied.
+DELETE FROM verdict_change WHERE instance_id = ANY(%(merged)s)
 
--- name: forget_instance
--- purpose: The merged instance itself.
-DELETE FROM instance WHERE id = %(merged)s
+-- name: forget_instances
+-- purpose: The merged instances themselves.
+DELETE FROM instance WHERE id = ANY(%(merged)s)
 
 -- name: follow_merges
--- purpose: What was merged into the merged one is now in the one that stays.
-UPDATE instance_merge SET instance_id = %(into)s WHERE instance_id = %(merged)s
+-- purpose: What was merged into a merged one is now in the one that stays.
+UPDATE instance_merge i
+SET instance_id = m.stays
+FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)
+WHERE i.instance_id = m.merged
 
--- name: record_merge
--- purpose: Which event joined two instances.
+-- name: record_merges
+-- purpose: Which events joined instances.
 INSERT INTO instance_merge (merged_id, instance_id, event_key, seq, at)
-VALUES (%(merged)s, %(into)s, %(event_key)s, %(seq)s, %(at)s)
+SELECT * FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[], %(event_keys)s::uuid[], %(seqs)s::bigint[],
+                     %(at)s::timestamptz[])
 ON CONFLICT (merged_id) DO UPDATE SET instance_id = excluded.instance_id

@@ -75,9 +75,9 @@ CREATE TABLE instance_key (
 	instance_id UUID NOT NULL
 );
 
-CREATE UNIQUE INDEX uq_instance_key_joins ON instance_key (workflow, namespace, value) WHERE joins;
-
 CREATE INDEX ix_instance_key_value ON instance_key (value text_pattern_ops, namespace);
+
+CREATE UNIQUE INDEX uq_instance_key_joins ON instance_key (workflow, namespace, value) WHERE joins;
 
 CREATE TABLE instance_event (
 	instance_id UUID NOT NULL, 
@@ -281,9 +281,9 @@ CREATE TABLE outbox (
 	CONSTRAINT fk_outbox_incident_id_incident FOREIGN KEY(incident_id) REFERENCES incident (id) ON DELETE CASCADE
 );
 
-CREATE UNIQUE INDEX uq_outbox_once ON outbox (incident_id, target, transition) WHERE transition IN ('firing', 'resolved');
-
 CREATE INDEX ix_outbox_pending ON outbox (incident_id, target, id) WHERE state = 'pending';
+
+CREATE UNIQUE INDEX uq_outbox_once ON outbox (incident_id, target, transition) WHERE transition IN ('firing', 'resolved');
 
 CREATE INDEX ix_outbox_due ON outbox (next_attempt_at) WHERE state = 'pending'
 ;

@@ -1,0 +1,347 @@
+"""What an incident's message says, purely: the notice that the outbox keeps, and its plain words.
+
+Nothing here fails because something is missing; what is not known is left out of the sentence.
+Instants are micros since the Unix epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import urlencode
+
+from alerting.incident import Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
+from alerting.instant import to_datetime
+from slo_rules.durations import format_duration
+
+_WORD_LIMIT = 200
+_LIST_LIMIT = 3
+_REASONS = {
+    "failure_event": "a failure was reported",
+    "requirement_unmet": "something it requires is missing",
+}
+_UNITS = ((Decimal(10) ** 12, " T"), (Decimal(10) ** 9, " B"), (Decimal(10) ** 6, " M"), (Decimal(10) ** 3, " k"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """All a channel can say about one transition of an incident. Amounts are text, so that JSON keeps every digit."""
+
+    transition: str = "firing"
+    reason: str = ""
+    at: int = 0
+    incident: str = ""
+    dedup_key: str = ""
+    verdict: str = ""
+    severity: str = ""
+    workflow: str | None = None
+    waiting_for: str | None = None
+    waiting_for_title: str | None = None
+    source: str | None = None
+    cause_reason: str | None = None
+    count: int = 0
+    told_count: int | None = None
+    peak_count: int = 0
+    value: Sequence[tuple[str, str]] = ()
+    peak_value: Sequence[tuple[str, str]] = ()
+    oldest_since: int | None = None
+    opened_at: int | None = None
+    resolved_at: int | None = None
+    resolved_because: str | None = None
+    owner: str | None = None
+    owners: Sequence[str] = ()
+    domain: str | None = None
+    domains: Sequence[str] = ()
+    workflows: Sequence[str] = ()
+    entity: str | None = None
+    samples: Sequence[str] = ()
+    link: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Notice:
+        """A notice written by any version: fields it did not know keep their defaults, others are passed over."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in document.items() if key in known and value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a channel escapes what comes from outside, and how it sets it off."""
+
+    escape: Callable[[str], str] = str
+    strong: Callable[[str], str] = str
+
+    def word(self, text: str | None) -> str:
+        """Text from outside, shortened and escaped."""
+        return self.escape(shorten(text or "", _WORD_LIMIT))
+
+    def name(self, text: str | None) -> str:
+        """The same, set off."""
+        return self.strong(self.word(text))
+
+
+PLAIN = Style()
+
+
+def notice(
+    incident: Incident,
+    reason: NotifyReason,
+    now: int,
+    *,
+    last: LastNotified | None = None,
+    because: ChangeReason | None = None,
+    milestone_title: str | None = None,
+    public_url: str = "",
+) -> Notice:
+    """The notice of one transition; `because` is why the incident resolved, `last` what the target knows."""
+    cause, population = incident.cause, incident.population
+    transitions = {NotifyReason.GROWN: "updated", NotifyReason.RESOLVED: "resolved"}
+    return Notice(
+        transition=transitions.get(reason, "firing"),
+        reason=reason.value,
+        at=now,
+        incident=str(incident.id),
+        dedup_key=cause.dedup_key,
+        verdict=cause.verdict,
+        severity=cause.severity,
+        workflow=cause.workflow,
+        waiting_for=cause.waiting_for,
+        waiting_for_title=milestone_title,
+        source=cause.source,
+        cause_reason=cause.reason,
+        count=0 if incident.resolved_at is not None else population.count,
+        told_count=last.count if last else None,
+        peak_count=incident.peak_count,
+        value=() if incident.resolved_at is not None else _spelled(population.value),
+        peak_value=_spelled(incident.peak_value),
+        oldest_since=None if incident.resolved_at is not None else population.oldest_since,
+        opened_at=incident.opened_at,
+        resolved_at=incident.resolved_at,
+        resolved_because=because.value if because else None,
+        owner=population.owner,
+        owners=population.owners,
+        domain=population.domain,
+        domains=population.domains,
+        workflows=population.workflows,
+        entity=population.entity,
+        samples=[str(sample) for sample in population.samples],
+        link=worklist_link(public_url, cause) if public_url else None,
+    )
+
+
+def worklist_link(public_url: str, cause: Cause) -> str:
+    """The page with exactly the instances this cause holds up."""
+    query = {
+        "verdict": cause.verdict,
+        "workflow": cause.workflow,
+        "waiting_for": cause.waiting_for,
+        "source_awaited": cause.source,
+        "reason": cause.reason,
+    }
+    given = {key: value for key, value in query.items() if value}
+    return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode(given)}"
+
+
+def title(cause: Cause, entity: str | None, milestone_title: str | None = None) -> str:
+    """What the incident is called; it holds for its whole life, so it names no number."""
+    return headline(
+        Notice(
+            verdict=cause.verdict,
+            waiting_for=cause.waiting_for,
+            waiting_for_title=milestone_title,
+            source=cause.source,
+            cause_reason=cause.reason,
+            entity=entity,
+        )
+    )
+
+
+def headline(n: Notice) -> str:
+    """A short line without numbers: `Orders waiting for Order accepted from sap`."""
+    things = _capital(_plural(n.entity))
+    at = f" at {_milestone(n)}" if _milestone(n) else ""
+    why = f": {_why(n)}" if n.cause_reason else ""
+    match n.verdict:
+        case "stuck":
+            return f"{things} waiting for {_milestone(n) or 'the next step'}{_from(n, PLAIN)}"
+        case "blind":
+            return f"{shorten(n.source or 'A source', _WORD_LIMIT)} is silent or far behind"
+        case "failed":
+            return f"{things} failed{why}"
+        case "inconsistent":
+            return f"{things} inconsistent{at}{why}"
+    return f"{things} need attention"
+
+
+def sentence(n: Notice, style: Style = PLAIN) -> str:
+    """The message in plain words, one to three sentences."""
+    match n.transition:
+        case "resolved":
+            return _resolved(n, style)
+        case "updated" if n.told_count:
+            return f"Grown from {n.told_count:,} to {n.count:,}: {_firing(n, style)}"
+    return _firing(n, style)
+
+
+def fallback(document: Mapping[str, Any]) -> Notice:
+    """The barest notice, for when a stored one cannot be read: what happened, and to how many."""
+    texts = {key: str(document[key]) for key in ("transition", "incident", "dedup_key", "verdict") if document.get(key)}
+    count = document.get("count")
+    at = document.get("at")
+    return Notice(
+        **texts,  # type: ignore[arg-type]
+        count=count if isinstance(count, int) else 0,
+        at=at if isinstance(at, int) else 0,
+    )
+
+
+def money(value: Sequence[tuple[str, str]]) -> str:
+    """`USD 1.2 M and EUR 300 k`; empty where there is no value."""
+    return _listed([spelled for currency, amount in value if (spelled := _amount(currency, amount))])
+
+
+def instant(at: int, now: int) -> str:
+    """`09:14 UTC` today, `19 Nov 09:14 UTC` this year, `19 Nov 2025 09:14 UTC` before."""
+    moment, today = to_datetime(at), to_datetime(now)
+    clock = f"{moment:%H:%M} UTC"
+    if moment.date() == today.date():
+        return clock
+    year = "" if moment.year == today.year else f" {moment.year}"
+    return f"{moment.day} {moment:%b}{year} {clock}"
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters; what is cut ends in an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _firing(n: Notice, style: Style) -> str:
+    several = n.count != 1
+    things = _counted(n.count, n.entity, style) + _worth(n.value)
+    since = ""
+    if n.oldest_since is not None:
+        since = f", {'oldest ' if several else ''}since {instant(n.oldest_since, n.at)}"
+    at = f" at {style.name(_milestone(n))}" if _milestone(n) else ""
+    why = f": {style.word(_why(n))}" if n.cause_reason else ""
+    be, have = ("are", "have") if several else ("is", "has")
+    match n.verdict:
+        case "stuck":
+            awaited = style.name(_milestone(n) or "the next step")
+            said = f"{things} {be} waiting for {awaited}{_from(n, style)}{since}."
+        case "blind":
+            source = style.name(n.source or "A source")
+            said = f"{source} is silent or far behind: {things} {be} waiting for it and cannot be judged{since}."
+        case "failed":
+            said = f"{things} {have} failed{why}{since}."
+        case "inconsistent":
+            said = f"{things} {be} inconsistent{at}{why}{since}."
+        case _:
+            said = f"{things} {'need' if several else 'needs'} attention{since}."
+    return said + _owned(n, style)
+
+
+def _resolved(n: Notice, style: Style) -> str:
+    things, milestone = style.word(_plural(n.entity)), _milestone(n)
+    awaited = style.name(milestone or "the next step") + _from(n, style)
+    source = style.name(n.source or "the source")
+    if n.resolved_because == ChangeReason.SOURCE_BLIND:
+        return (
+            f"No longer told as stuck: {source} is silent or far behind, so whether {things} still wait for {awaited} "
+            f"cannot be known. That is an incident of its own.{_owned(n, style)}"
+        )
+    why = f": {style.word(_why(n))}" if n.cause_reason else ""
+    match n.verdict:
+        case "stuck":
+            said = f"Resolved: no {things} are waiting too long for {awaited} any more."
+        case "blind":
+            said = f"Resolved: nothing waits for a silent {source} any more."
+        case "failed":
+            said = f"Resolved: no {things} stand as failed any more{why}."
+        case "inconsistent":
+            at = f" at {style.name(milestone)}" if milestone else ""
+            said = f"Resolved: no {things} are inconsistent{at} any more{why}."
+        case _:
+            said = "Resolved."
+    if n.opened_at is not None and n.resolved_at is not None:
+        lasted = format_duration(n.resolved_at - n.opened_at)
+        held = f" and held up {_counted(n.peak_count, n.entity, style)}{_worth(n.peak_value)} at its worst"
+        said += f" It lasted {lasted}{held if n.peak_count else ''}."
+    return said + _owned(n, style)
+
+
+def _owned(n: Notice, style: Style) -> str:
+    owners = list(n.owners) or ([n.owner] if n.owner else [])
+    if not owners:
+        return ""
+    return f" {'Owner' if len(owners) == 1 else 'Owners'}: {_listed([style.word(owner) for owner in owners])}."
+
+
+def _from(n: Notice, style: Style) -> str:
+    return f" from {style.word(n.source)}" if n.source else ""
+
+
+def _worth(value: Sequence[tuple[str, str]]) -> str:
+    return f" worth {spelled}" if (spelled := money(value)) else ""
+
+
+def _why(n: Notice) -> str:
+    return _REASONS.get(n.cause_reason or "", shorten(_spaced(n.cause_reason), _WORD_LIMIT))
+
+
+def _milestone(n: Notice) -> str:
+    return shorten(n.waiting_for_title or _capital(_spaced(n.waiting_for)), _WORD_LIMIT)
+
+
+def _counted(count: int, entity: str | None, style: Style) -> str:
+    noun = (_spaced(entity) or "item") if count == 1 else _plural(entity)
+    return f"{count:,} {style.word(noun)}"
+
+
+def _plural(entity: str | None) -> str:
+    noun = _spaced(entity) or "item"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s")
+
+
+def _spaced(name: str | None) -> str:
+    return (name or "").replace("_", " ").strip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _listed(parts: Sequence[str]) -> str:
+    shown = list(parts[:_LIST_LIMIT])
+    if len(parts) > _LIST_LIMIT:
+        shown.append(f"{len(parts) - _LIST_LIMIT} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def _amount(currency: str, amount: str) -> str:
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        return ""
+    if not number.is_finite() or number == 0:
+        return ""
+    for size, unit in _UNITS:
+        # What would round up to 1000 of the smaller unit is 1 of this one.
+        if abs(number) >= size * Decimal("0.99995"):
+            return f"{currency} {_trimmed((number / size).quantize(Decimal('0.1'), ROUND_HALF_UP))}{unit}"
+    return f"{currency} {_trimmed(number.quantize(Decimal('0.01'), ROUND_HALF_UP))}"
+
+
+def _trimmed(number: Decimal) -> str:
+    return f"{number:f}".rstrip("0").rstrip(".") if number == number.to_integral_value() else f"{number:f}"
+
+
+def _spelled(value: Money) -> list[tuple[str, str]]:
+    return [(currency, str(amount)) for currency, amount in value]

@@ -1,0 +1,62 @@
+"""Builds the Dash application over an injected query layer."""
+
+# mypy: disallow-untyped-decorators=False
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import dash
+import dash_mantine_components as dmc
+from dash import hooks, no_update
+from fastapi import FastAPI
+
+from dashboard.links import Links
+from dashboard.pages import incident, incidents, instance, objective, objectives, overview, sources, worklist
+from dashboard.query_port import DashboardQuery
+from dashboard.shell import register_shell
+
+log = logging.getLogger(__name__)
+
+PAGES = (overview, worklist, instance, objectives, objective, incidents, incident, sources)
+
+dmc.pre_render_color_scheme()
+
+
+# Mantine's hook replaces the bare <html> tag of whatever the template says, so this one runs after it
+@hooks.index(final=True)
+def _page_language(html: str) -> str:
+    return html.replace("<html", '<html lang="en"', 1)
+
+
+def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/") -> dash.Dash:
+    """`prefix` begins and ends with a slash. Dash allows one application per process; building
+    another one (as tests do) takes the place of the first.
+    """
+    links = Links(prefix)
+    dash.page_registry.clear()
+    app = dash.Dash(
+        "dashboard",
+        server=FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry={"operation_spans": False}),
+        assets_folder=str(Path(__file__).parent / "assets"),
+        routes_pathname_prefix=prefix,
+        requests_pathname_prefix=prefix,
+        use_pages=True,
+        pages_folder="",
+        use_async=True,
+        compress=True,
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        on_error=_on_error,
+        title="Milepost",
+        update_title=None,
+    )
+    app.layout = register_shell(app, query, links)
+    for page in PAGES:
+        page.register(app, query, links)
+    return app
+
+
+def _on_error(error: Exception) -> object:
+    log.error("a dashboard callback failed", exc_info=error)
+    return no_update

@@ -1,0 +1,137 @@
+// The browser's part: the clock of relative times, the tick, the hotkeys, the filters of the worklist.
+(function () {
+  const milepost = window.milepost = {};
+  const config = () => document.getElementById('milepost').dataset;
+  const nothing = () => window.dash_clientside.no_update;
+
+  milepost.rough = function (seconds) {   // as wording.rough
+    const size = Math.abs(seconds);
+    const units = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']], whole = Math.floor(size);
+    for (let i = 0; i < units.length; i++) {
+      const [length, unit] = units[i];
+      if (whole < length) continue;
+      let told = Math.floor(whole / length) + ' ' + unit;
+      if (i + 1 < units.length) {
+        const finer = Math.floor(whole % length / units[i + 1][0]);
+        if (finer && unit !== 'min') told += ' ' + finer + ' ' + units[i + 1][1];
+      }
+      return told;
+    }
+    return '0 s';
+  };
+  milepost.relative = function (text) {
+    const gap = (Date.parse(text) - Date.now()) / 1000;
+    if (Math.abs(gap) < 5) return 'just now';
+    return gap > 0 ? 'in ' + milepost.rough(gap) : milepost.rough(gap) + ' ago';
+  };
+  milepost.age = text => milepost.rough((Date.now() - Date.parse(text)) / 1000);
+  milepost.moment = function (text) {      // as wording.short_instant
+    const at = new Date(text), two = n => String(n).padStart(2, '0');
+    const month = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')[at.getUTCMonth()];
+    return at.getUTCDate() + ' ' + month + ' ' + two(at.getUTCHours()) + ':' + two(at.getUTCMinutes());
+  };
+  milepost.money = function (value) {
+    if (!value || value.amount == null) return '–';
+    try {
+      return new Intl.NumberFormat('en-US', {style: 'currency', currency: value.currency, maximumFractionDigits: 0}).format(value.amount);
+    } catch (e) {
+      return value.currency + ' ' + Math.round(value.amount).toLocaleString('en-US');
+    }
+  };
+  milepost.verdict = name => (JSON.parse(config().verdicts))[name] || name;
+  milepost.instance = id => config().prefix + 'instances/' + encodeURIComponent(id);
+
+  // the same that dcc.Link does
+  milepost.go = function (href) {
+    window.history.pushState({}, '', href);
+    window.dispatchEvent(new CustomEvent('_dashprivate_pushstate'));
+    window.scrollTo(0, 0);
+  };
+
+  setInterval(function () {
+    if (document.hidden) return;
+    document.querySelectorAll('time[data-tell]').forEach(function (e) {
+      const told = milepost[e.dataset.tell](e.getAttribute('datetime'));
+      if (e.firstChild && e.firstChild.nodeType === 3 && e.firstChild.nodeValue !== told) e.firstChild.nodeValue = told;
+    });
+  }, 1000);
+
+  let live = true;
+  const tick = () => window.dash_clientside.set_props('tick', {disabled: document.hidden || !live});
+  document.addEventListener('visibilitychange', tick);
+
+  document.addEventListener('keydown', function (e) {
+    if ((e.ctrlKey || e.metaKey) && e.key === 'k') {
+      e.preventDefault();
+      window.dash_clientside.set_props('search', {opened: true});
+    }
+    const on = document.activeElement;
+    const quiet = ['radio', 'checkbox', 'button', 'range'];
+    const typing = on && (on.isContentEditable || on.tagName === 'TEXTAREA' || (on.tagName === 'INPUT' && quiet.indexOf(on.type) < 0));
+    const field = document.getElementById('filter-q');
+    if (e.key === '/' && !typing && field) { e.preventDefault(); field.focus(); }
+  });
+
+  // --- the worklist's filters live in the address. dcc.Location is left alone: it would mount the page anew.
+  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'min_age_seconds'];
+  const KEPT = ['key', 'min_value'];          // no control of their own, but a link may carry them
+  const onWorklist = () => location.pathname === config().prefix + 'worklist';
+
+  function address(filters, sort) {
+    const p = new URLSearchParams();
+    for (const [name, value] of Object.entries(filters)) {
+      if (Array.isArray(value)) value.forEach(v => p.append(name, v));
+      else if (value) p.set(name, value);
+    }
+    if (sort) p.set('sort', sort);
+    const text = p.toString();
+    return location.pathname + (text ? '?' + text : '');
+  }
+  milepost.filters = {};
+  milepost.rewrite = function () {
+    if (!onWorklist()) return;
+    const next = address(milepost.filters, milepost.grid.sort);
+    if (next !== location.pathname + location.search) history.replaceState(history.state, '', next);
+  };
+
+  // a link to the worklist while it is open: dcc.Location does not see what replaceState wrote, so the controls follow the address here
+  function follow() {
+    setTimeout(function () {
+      if (!onWorklist() || !document.getElementById('filter-q')) return;
+      const p = new URLSearchParams(location.search);
+      CONTROLS.forEach(function (name) {
+        const value = name === 'verdict' ? p.getAll(name) : p.get(name) || (name === 'q' ? '' : null);
+        if (JSON.stringify(value) !== JSON.stringify(milepost.filters[name] || (name === 'verdict' ? [] : name === 'q' ? '' : null)))
+          window.dash_clientside.set_props('filter-' + name, {value: value});
+      });
+    }, 60);
+  }
+  window.addEventListener('_dashprivate_pushstate', follow);
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {milepost: {
+    navigation: opened => ({width: 200, breakpoint: 'sm', collapsed: {mobile: !opened}}),
+    closeNavigation: () => false,
+    openSearch: function () {
+      const by = window.dash_clientside.callback_context.triggered.map(t => t.prop_id + ':' + t.value);
+      if (by.some(b => /^open-search/.test(b) && !/:(null|undefined)$/.test(b))) return true;
+      return by.some(b => b.indexOf('_pages_location') === 0) ? false : nothing();
+    },
+    live: function (checked) { live = checked !== false; return document.hidden || !live; },
+    toggleFilters: n => 'filters' + ((n || 0) % 2 ? ' open' : ''),
+    filter: function () {
+      const filters = {}, values = arguments, p = new URLSearchParams(location.search);
+      CONTROLS.forEach(function (name, i) {
+        const value = values[i];
+        if (value && value.length) filters[name] = value;
+      });
+      KEPT.forEach(name => { if (p.get(name)) filters[name] = p.get(name); });
+      const same = JSON.stringify(filters) === JSON.stringify(milepost.filters);
+      milepost.filters = filters;
+      milepost.rewrite();
+      if (!same) milepost.grid.purge();
+      return filters;
+    },
+    attachGrid: function (id) { milepost.grid.attach(id); return ''; },
+    refreshGrid: function (version) { milepost.grid.changed(version); return ''; },
+  }});
+})();

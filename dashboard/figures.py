@@ -1,0 +1,148 @@
+"""Figures as pure functions of rows. Colours of text and grid come from the page's style sheet,
+so one figure serves the dark and the light scheme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import plotly.graph_objects as go
+from dash import dcc
+
+from dashboard import palette
+from dashboard.query_port import Row
+from dashboard.wording import moment
+
+# plotly's own button would upload the figure to a server outside
+CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"],
+    "scrollZoom": False,
+}
+
+GRID = "rgba(134,142,150,.22)"
+HOVER = {"bgcolor": "#16181b", "bordercolor": "#16181b", "font": {"color": "#fff", "size": 12}}
+
+
+def graph(id: str, figure: go.Figure | None = None, height: int | None = None) -> dcc.Graph:
+    """Every figure on a page comes through here."""
+    style = {"height": f"{height}px"} if height else {}
+    return dcc.Graph(id=id, figure=figure or blank(), config=CONFIG, style=style, className="figure")
+
+
+def layout(height: int, **more: Any) -> dict[str, Any]:
+    return {
+        "height": height,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "Inter, system-ui, sans-serif", "size": 12, "color": palette.GREY},
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 36},
+        "hoverlabel": HOVER,
+        "uirevision": "keep",
+        "showlegend": False,
+        "dragmode": "zoom",
+        **more,
+    }
+
+
+def blank(height: int = 120) -> go.Figure:
+    return go.Figure(layout=layout(height, xaxis={"visible": False}, yaxis={"visible": False}))
+
+
+def sparkline(trend: Sequence[Row], bars: int = 28, width: int = 168, height: int = 30) -> str:
+    """Good and bad per stretch of time as an SVG data address: bad stands on top, in its own colour."""
+    size = max(1, -(-len(trend) // bars))
+    stretches = [trend[i : i + size] for i in range(0, len(trend), size)]
+    good = [sum(r["good"] for r in rows) for rows in stretches]
+    bad = [sum(r["bad"] for r in rows) for rows in stretches]
+    top = max((g + b for g, b in zip(good, bad, strict=True)), default=0) or 1
+    step = width / max(1, len(stretches))
+    parts = [f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' preserveAspectRatio='none'>"]
+    for i, (g, b) in enumerate(zip(good, bad, strict=True)):
+        x, bar = f"{i * step:.1f}", f"{max(1.0, step - 1.5):.1f}"
+        tall_good = g / top * (height - 2)
+        # one miss among thousands must still be seen
+        tall_bad = max(2.5, b / top * (height - 2)) if b else 0.0
+        tall_good = min(tall_good, height - tall_bad)
+        parts.append(
+            f"<rect x='{x}' y='{height - tall_good:.1f}' width='{bar}' height='{tall_good:.1f}' "
+            f"fill='{palette.GREY}' fill-opacity='.45'/>"
+        )
+        if b:
+            y = height - tall_good - tall_bad
+            parts.append(
+                f"<rect x='{x}' y='{max(0.0, y):.1f}' width='{bar}' height='{tall_bad:.1f}' fill='{palette.BAD}'/>"
+            )
+    return "data:image/svg+xml," + quote("".join(parts) + "</svg>", safe="' =/:.")
+
+
+def budget_left(series: Sequence[Row]) -> go.Figure:
+    """How the error budget ran down over the window: 1 is untouched, below 0 is overspent."""
+    x = [r["t"] for r in series]
+    y = [r["left_ratio"] for r in series]
+    low = min([0.0, *(v for v in y if v is not None)])
+    figure = go.Figure(
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line={"color": palette.BLUE, "width": 2, "shape": "hv"},
+            fill="tozeroy",
+            fillcolor=palette.faint(palette.BLUE, 0.10),
+            hovertemplate="%{x|%d %b}<br>%{y:.0%} left<extra></extra>",
+        )
+    )
+    figure.add_hline(y=0, line={"color": palette.BAD, "width": 1.5, "dash": "dot"})
+    figure.update_layout(
+        layout(
+            240,
+            xaxis=_dates(),
+            yaxis={
+                "tickformat": ".0%",
+                "gridcolor": GRID,
+                "zeroline": False,
+                "range": [low - 0.08, 1.05],
+                "automargin": True,
+            },
+        )
+    )
+    return figure
+
+
+def good_and_bad(series: Sequence[Row]) -> go.Figure:
+    figure = go.Figure()
+    x = [r["t"] for r in series]
+    for name, field, colour in (("Good", "good", palette.faint(palette.GREY, 0.45)), ("Bad", "bad", palette.BAD)):
+        figure.add_bar(
+            name=name,
+            x=x,
+            y=[r[field] for r in series],
+            marker={"color": colour, "line": {"width": 0}},
+            hovertemplate=f"%{{x|%d %b %H:%M}}<br>%{{y}} {name.lower()}<extra></extra>",
+        )
+    figure.update_layout(
+        layout(
+            240,
+            barmode="stack",
+            bargap=0.25,
+            xaxis=_dates(),
+            yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero"},
+            showlegend=True,
+            legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
+        )
+    )
+    return figure
+
+
+def _dates() -> dict[str, Any]:
+    return {"type": "date", "gridcolor": "rgba(0,0,0,0)", "zeroline": False, "automargin": True, "nticks": 8}
+
+
+def seconds_between(start: str, end: str) -> float:
+    first, last = moment(start), moment(end)
+    return 0.0 if first is None or last is None else (last - first).total_seconds()

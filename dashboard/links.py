@@ -1,0 +1,47 @@
+"""The dashboard's addresses. Every number on a page opens one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+OPEN = ("on_track", "due_soon", "stuck", "blind", "failed", "inconsistent", "paused")
+NEEDS_A_PERSON = ("stuck", "failed", "inconsistent")
+
+
+@dataclass(frozen=True)
+class Links:
+    """`prefix` begins and ends with a slash."""
+
+    prefix: str
+
+    def overview(self) -> str:
+        return self.prefix
+
+    def worklist(self, **filters: Any) -> str:
+        """Filters that are None or empty are left out; a sequence becomes a repeated parameter."""
+        present = {k: v for k, v in filters.items() if v not in (None, "", (), [])}
+        query = urlencode(present, doseq=True)
+        return f"{self.prefix}worklist" + (f"?{query}" if query else "")
+
+    def instance(self, id: str) -> str:
+        return f"{self.prefix}instances/{quote(id, safe='')}"
+
+    def objectives(self, name: str | None = None) -> str:
+        return f"{self.prefix}objectives" + (f"/{quote(name, safe='')}" if name else "")
+
+    def incidents(self, id: str | None = None) -> str:
+        return f"{self.prefix}incidents" + (f"/{quote(id, safe='')}" if id else "")
+
+    def held_up_by(self, incident: dict[str, Any]) -> str:
+        """The instances that an incident holds up."""
+        return self.worklist(
+            workflow=incident.get("workflow"),
+            verdict=incident.get("verdict"),
+            waiting_for=incident.get("waiting_for"),
+            source_awaited=incident.get("source"),
+        )
+
+    def sources(self) -> str:
+        return f"{self.prefix}sources"

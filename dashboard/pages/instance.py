@@ -1,0 +1,104 @@
+# mypy: disallow-untyped-decorators=False
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+import dash
+import dash_mantine_components as dmc
+from dash import Input, Output, State, html, no_update
+
+from dashboard import components as c
+from dashboard import figures
+from dashboard.journey import journey_figure
+from dashboard.links import Links
+from dashboard.pages.live import live_state, register_live
+from dashboard.query_port import DashboardQuery
+from dashboard.views import instance as view
+from dashboard.waterfall import traces, waterfall_figure, worth_seeing
+
+# "now" moves on the timeline even when nothing happens
+REDRAW_SECONDS = 60
+
+
+def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
+    async def layout(id: str = "", **_: Any) -> html.Div:
+        return html.Div(_sections(unquote(id)), className="instance")
+
+    async def load(asked: dict[str, Any]) -> Any:
+        return await query.instance(asked["id"])
+
+    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+        if data is None:
+            return {"instance": view.unknown()}, [figures.blank(), "hidden"]
+        regions = {
+            "instance": view.head(data, now, links),
+            "instance-incidents": view.incidents_card(data, now, links),
+            "instance-why": view.why(data),
+            "instance-history": view.history(data),
+            "instance-journey": view.journey_table(data),
+            "instance-keys": view.keys_table(data),
+            "instance-events": view.events_table(data),
+        }
+        return regions, [journey_figure(data, now), ""]
+
+    outputs = [Output("instance-timeline", "figure"), Output("instance-body", "className")]
+    register_live(app, "instance", load, draw, outputs, REDRAW_SECONDS)
+
+    @app.callback(
+        Output("waterfall", "figure"),
+        Output("trace-note", "children"),
+        Output("trace", "data"),
+        Output("trace", "value"),
+        Input("trace", "value"),
+        Input("instance-shown", "data"),
+        State("instance-ask", "data"),
+    )
+    async def one_trace(chosen: str | None, shown: str | None, asked: dict[str, Any] | None) -> list[Any]:
+        if not shown or asked is None:
+            return [no_update] * 4
+        data = await query.instance(asked["id"])
+        found = traces(data["spans"]) if data else []
+        trace = next((t for t in found if t.trace_id == chosen), None) or worth_seeing(found)
+        value = trace.trace_id if trace else None
+        return [
+            waterfall_figure(trace),
+            view.trace_note(trace),
+            view.trace_options(found),
+            no_update if value == chosen else value,
+        ]
+
+    dash.register_page("instance", path_template="/instances/<id>", title="Instance · Milepost", layout=layout)
+
+
+def _sections(id: str) -> list[Any]:
+    trace = dmc.Select(
+        id="trace", data=[], value=None, allowDeselect=False, searchable=True, size="xs", className="trace-select",
+        **{"aria-label": "Trace"},
+    )  # fmt: skip
+    return [
+        *live_state("instance", id=id),
+        html.Div(c.skeleton(4), id="instance"),
+        html.Div(
+            [
+                html.Div(id="instance-incidents"),
+                c.card(figures.graph("instance-timeline"), "Journey", "times in UTC"),
+                html.Div(
+                    [
+                        c.card(html.Div(c.skeleton(2), id="instance-why"), "Why"),
+                        c.card(html.Div(c.skeleton(2), id="instance-history"), "Verdicts"),
+                    ],
+                    className="halves",
+                ),
+                c.card(html.Div(c.skeleton(), id="instance-journey"), "Milestones"),
+                c.card(
+                    [html.P(id="trace-note", className="muted note"), figures.graph("waterfall")], "Spans", trace,
+                    className="spans",
+                ),
+                c.card(html.Div(c.skeleton(2), id="instance-keys"), "Keys"),
+                c.card(html.Div(c.skeleton(), id="instance-events"), "Events"),
+            ],
+            id="instance-body",
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,101 @@
+"""Keeps regions of a page current without remounting them."""
+
+# mypy: disallow-untyped-decorators=False
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dash
+import orjson
+from dash import ClientsideFunction, Input, Output, State, dcc, no_update, set_props
+
+from dashboard.components import unavailable
+
+log = logging.getLogger(__name__)
+
+Load = Callable[[dict[str, Any]], Awaitable[Any]]
+Draw = Callable[[Any, datetime], tuple[dict[str, Any], Sequence[Any]]]
+
+FAILED = "failed"
+STALE = "!"
+
+
+def live_state(name: str, /, **arguments: Any) -> list[dcc.Store]:
+    """What a layout must hold to be live: what it asks for, what comes, and the version that it shows."""
+    return [
+        dcc.Store(id=f"{name}-ask", data=arguments),
+        dcc.Store(id=f"{name}-regions"),
+        dcc.Store(id=f"{name}-drawn"),
+        dcc.Store(id=f"{name}-shown"),
+    ]
+
+
+def version(payload: Any, asked: dict[str, Any], now: datetime, redraw_seconds: int | None) -> str:
+    """The same text as long as a redraw would show the same. What always moves is left out."""
+    steps = int(now.timestamp()) // redraw_seconds if redraw_seconds else 0
+    seen = orjson.dumps((_lasting(payload), asked, steps), default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(seen).hexdigest()[:16]
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _lasting(v) for k, v in value.items() if k not in ("as_of", "lag_seconds")}
+    return [_lasting(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def register_live(
+    app: dash.Dash,
+    name: str,
+    load: Load,
+    draw: Draw,
+    outputs: Sequence[Output] = (),
+    redraw_seconds: int | None = None,
+) -> None:
+    """Every tick loads, and draws when something differs.
+
+    `draw` answers the content by region id, which the browser merges into the page, and one value per
+    further output. The element with the id `name` is where trouble is shown.
+    `redraw_seconds` redraws unchanged data that often, for what moves with the clock.
+    """
+    unchanged = [no_update] * (len(outputs) + 2)
+
+    @app.callback(
+        Output(f"{name}-regions", "data"),
+        *outputs,
+        Output(f"{name}-shown", "data"),
+        Input("tick", "n_intervals"),
+        Input(f"{name}-ask", "data"),
+        State(f"{name}-shown", "data"),
+    )
+    async def refresh(_: int | None, asked: dict[str, Any] | None, shown: str | None) -> list[Any]:
+        if asked is None:
+            return unchanged
+        try:
+            payload = await load(asked)
+        except Exception:
+            log.exception("reading for %s failed", name)
+            if shown is None:
+                return [{name: unavailable()}, *unchanged[2:], FAILED]
+            if shown == FAILED:
+                return unchanged
+            # what is on the page stays, and says that it may be old
+            set_props("stale", {"hidden": False})
+            return [*unchanged[1:], shown if shown.endswith(STALE) else shown + STALE]
+        if shown and shown.endswith(STALE):
+            set_props("stale", {"hidden": True})
+        now = datetime.now(UTC)
+        current = version(payload, asked, now, redraw_seconds)
+        if current == shown:
+            return unchanged
+        regions, values = draw(payload, now)
+        return [regions, *values, current]
+
+    app.clientside_callback(
+        ClientsideFunction("milepost", "morph"),
+        Output(f"{name}-drawn", "data"),
+        Input(f"{name}-regions", "data"),
+    )

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, html
+
+from dashboard.links import Links
+from dashboard.pages.live import live_state, register_live
+from dashboard.query_port import DashboardQuery
+from dashboard.views import worklist as view
+
+
+def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
+    async def layout(**asked: Any) -> html.Div:
+        try:
+            workflows = (await query.workflows())["items"]
+        except Exception:  # the filters can do without; the region below says what is wrong
+            workflows = []
+        filters = view.filters_from(asked)
+        return html.Div(
+            [
+                *live_state("worklist", pending=True),
+                html.Div(id="worklist"),
+                *view.worklist(workflows, filters, asked.get("sort")),
+            ],
+            className="worklist",
+        )
+
+    async def load(asked: dict[str, Any]) -> Any:
+        if asked.get("pending"):
+            return None
+        found = await query.instances(**view.filters_from(asked), sort="-updated_at", limit=1)
+        latest = found["items"][0]["updated_at"] if found["items"] else None
+        return {"total": found["total"], "value": found["value"], "latest": latest}
+
+    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+        return {"worklist-totals": view.totals(data) if data else ""}, []
+
+    register_live(app, "worklist", load, draw)
+    app.clientside_callback(
+        ClientsideFunction("milepost", "filter"),
+        Output("worklist-ask", "data"),
+        *[Input(f"filter-{name}", "value") for name in view.CONTROLS],
+    )
+    app.clientside_callback(
+        ClientsideFunction("milepost", "attachGrid"),
+        Output("worklist-grid-state", "title"),
+        Input("worklist-grid", "id"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("milepost", "refreshGrid"),
+        Output("worklist-grid-state", "lang"),
+        Input("worklist-shown", "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("milepost", "toggleFilters"),
+        Output("worklist-filters", "className"),
+        Input("worklist-more", "n_clicks"),
+    )
+    dash.register_page("worklist", path="/worklist", title="Worklist · Milepost", layout=layout)

@@ -1,0 +1,50 @@
+"""What the dashboard asks of the query layer.
+
+Every answer is a JSON-ready dict; times in it are RFC 3339 text with `Z`, or None.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+
+
+class DashboardQuery(Protocol):
+    async def overview(self) -> Row: ...
+
+    async def workflows(self) -> Row: ...
+
+    async def instances(
+        self,
+        workflow: str | None = None,
+        domain: str | None = None,
+        verdict: list[str] | None = None,
+        owner: str | None = None,
+        source_awaited: str | None = None,
+        waiting_for: str | None = None,
+        key: str | None = None,
+        q: str | None = None,
+        min_age_seconds: float | None = None,
+        min_value: float | None = None,
+        sort: str = "deadline_at",
+        cursor: str | None = None,
+        limit: int = 50,
+        offset: int | None = None,
+    ) -> Row: ...
+
+    async def instance(self, id: str) -> Row | None: ...
+
+    async def objectives(self) -> Row: ...
+
+    async def objective(self, name: str) -> Row | None: ...
+
+    async def incidents(self, status: str | None = None) -> Row: ...
+
+    async def incident(self, id: str) -> Row | None: ...
+
+    async def sources(self) -> Row: ...
+
+    async def dead_letters(self, source: str | None = None, cursor: str | None = None, limit: int = 50) -> Row: ...
+
+    async def search(self, text: str, limit: int = 10) -> Row: ...

@@ -1,0 +1,210 @@
+"""One instance: what it waits for and why, its journey, its spans and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from dash import dcc, html
+
+from dashboard import components as c
+from dashboard import wording
+from dashboard.links import NEEDS_A_PERSON, OPEN, Links
+from dashboard.query_port import Row
+from dashboard.views.incidents import incident_line
+from dashboard.waterfall import MOST_SPANS, Trace
+
+
+def head(i: Row, now: datetime, links: Links) -> Any:
+    back = links.worklist(workflow=i["workflow"], verdict=NEEDS_A_PERSON)
+    return html.Header(
+        [
+            html.Div(
+                [
+                    dcc.Link("Worklist", href=links.worklist(verdict=NEEDS_A_PERSON)),
+                    html.Span("/", className="muted"),
+                    dcc.Link(wording.humanise(i["workflow"]), href=back),
+                ],
+                className="crumbs",
+            ),
+            html.Div([html.H1(i["title"]), c.badge(i["verdict"])], className="title-row"),
+            html.P(i["explanation"], className="lead"),
+            _facts(i, now, links),
+        ],
+        className="page-head",
+    )
+
+
+def _facts(i: Row, now: datetime, links: Links) -> Any:
+    open_now = i["verdict"] in OPEN
+    pairs: list[tuple[str, Any]] = []
+    if open_now and i.get("waiting_for"):
+        pairs.append(("Waiting for", i.get("waiting_for_title") or wording.humanise(i["waiting_for"])))
+        pairs.append(
+            ("From", dcc.Link(i["source_awaited"], href=links.sources()) if i["source_awaited"] else wording.DASH)
+        )
+    pairs.append(
+        (
+            "Owner",
+            dcc.Link(i["owner"], href=links.worklist(owner=i["owner"], verdict=OPEN)) if i["owner"] else wording.DASH,
+        )
+    )
+    pairs.append(("Value", wording.money(i["value"])))
+    if open_now and i.get("deadline_at"):
+        pairs.append(("Deadline", c.when(i["deadline_at"], now)))
+    if i.get("stuck_since"):
+        pairs.append(("Held up for", c.age(i["stuck_since"], now)))
+    pairs.append(("Started", c.when(i["started_at"], now)))
+    pairs.append(("Last event", c.when(i["updated_at"], now)))
+    pairs += [(wording.humanise(k), str(v)) for k, v in (i.get("attributes") or {}).items()]
+    return c.facts(pairs)
+
+
+def why(i: Row) -> Any:
+    lines = i.get("arithmetic") or []
+    if not lines:
+        return c.quiet("No deadline is running.")
+    return html.Ol([html.Li(line) for line in lines], className="arithmetic")
+
+
+def journey_table(i: Row) -> Any:
+    rows = [
+        [
+            html.Div(
+                [c.mark(j["state"]), html.Span(j["title"] or wording.humanise(j["name"]), className="strong")],
+                className="row",
+            ),
+            _state(j),
+            c.at_time(j["at"]),
+            c.at_time(j["deadline_at"]),
+            j["source"] or wording.DASH,
+            j["owner"] or wording.DASH,
+        ]
+        for j in i["journey"]
+    ]
+    return c.table(
+        ("Milestone", "State", "Reached", "Deadline", "Source", "Owner"), rows, "Journey, times in UTC", "journey"
+    )
+
+
+def _state(j: Row) -> Any:
+    faults = j.get("faults") or []
+    words = wording.state_label(j["state"])
+    return (
+        html.Div([words, *(html.Span(f, className="fault") for f in faults)], className="stacked") if faults else words
+    )
+
+
+def keys_table(i: Row) -> Any:
+    rows = [
+        [
+            html.Div([html.Span(k["namespace"], className="muted"), html.Code(k["value"])], className="row"),
+            "joins" if k["joins"] else "finds only",
+            _event(k["event"]),
+            c.at_time(k["at"]),
+        ]
+        for k in i["keys"]
+    ]
+    joined = i.get("joined") or []
+    note = html.Ul(
+        [
+            html.Li(
+                [
+                    html.Code(j["id"][:8]),
+                    " was joined into this one by ",
+                    _event(j["event"]),
+                    " at ",
+                    c.at_time(j["at"]),
+                ]
+            )
+            for j in joined
+        ],
+        className="notes",
+    )
+    return html.Div([c.table(("Key", "Use", "Brought by", "At"), rows, "Keys", "keys"), note if joined else None])
+
+
+def _event(event: Row | None) -> Any:
+    if not event:
+        return wording.DASH
+    return html.Span([f"{event['source']} ", html.Code(event["type"])], title=f"event {event['id']}")
+
+
+def history(i: Row) -> Any:
+    rows = [
+        html.Li(
+            [
+                c.mark(h["verdict"]),
+                html.Span(wording.verdict_label(h["verdict"]), className="strong"),
+                html.Span(wording.humanise(h["reason"]).lower() if h["reason"] else "", className="muted"),
+                html.Span(c.at_time(h["at"]), className="muted push"),
+            ]
+        )
+        for h in reversed(i.get("history") or [])
+    ]
+    return html.Ul(rows, className="history") if rows else c.quiet("No verdict has changed yet.")
+
+
+def incidents_card(i: Row, now: datetime, links: Links) -> Any:
+    lines = [incident_line(x, now, links) for x in i.get("incidents") or () if x["status"] == "firing"]
+    return c.card(html.Div(lines, className="lines"), "Held up by") if lines else None
+
+
+def events_table(i: Row) -> Any:
+    rows = [
+        [
+            c.at_time(e["occurred_at"]),
+            e["source"],
+            html.Div(
+                [
+                    html.Code(e["type"]),
+                    html.Span(wording.humanise(e["milestone"]), className="sub") if e["milestone"] else None,
+                ],
+                className="stacked",
+            ),
+            _delay(e),
+            _raw(e),
+        ]
+        for e in i["events"]
+    ]
+    return c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events, times in UTC", "events")
+
+
+def _delay(e: Row) -> Any:
+    occurred, received = wording.moment(e["occurred_at"]), wording.moment(e["received_at"])
+    if occurred is None or received is None:
+        return wording.DASH
+    gap = (received - occurred).total_seconds()
+    told = f"{wording.duration(gap)} later" if gap >= 0 else f"{wording.duration(gap)} before its own time"
+    return html.Span(told, title=wording.instant(e["received_at"]))
+
+
+def _raw(e: Row) -> html.Details:
+    whole = {k: e[k] for k in ("id", "trace_id", "seq") if e.get(k) is not None} | {"data": e["data"]}
+    text = orjson.dumps(whole, option=orjson.OPT_INDENT_2, default=str).decode()
+    return html.Details([html.Summary(html.Code(e["id"])), html.Pre(text, tabIndex=0)])
+
+
+def trace_options(found: Sequence[Trace]) -> list[dict[str, str]]:
+    return [{"value": t.trace_id, "label": _trace_label(t)} for t in found]
+
+
+def _trace_label(t: Trace) -> str:
+    errors = f" · {wording.plural(t.errors, 'error')}" if t.errors else ""
+    return f"{wording.short_instant(t.start)} · {t.root['name']} · {wording.duration(t.duration_ms / 1000)} · {wording.plural(len(t.spans), 'span')}{errors}"
+
+
+def trace_note(trace: Trace | None) -> str:
+    if trace is None:
+        return "No span has been received for this instance."
+    more = f" The first {MOST_SPANS} of {len(trace.spans)} spans are shown." if len(trace.spans) > MOST_SPANS else ""
+    return f"Trace {trace.trace_id}, {wording.plural(len({s['service'] for s in trace.spans}), 'service')}.{more}"
+
+
+def unknown() -> Any:
+    return c.nothing_here(
+        "No such instance",
+        "It may have been joined into another one, or removed by retention. Try to find it by its key.",
+    )

@@ -1,0 +1,242 @@
+"""The overview: what needs a person, where, what it is worth, and what is left of each promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard import components as c
+from dashboard import wording
+from dashboard.figures import sparkline
+from dashboard.links import NEEDS_A_PERSON, OPEN, Links
+from dashboard.query_port import Row
+from dashboard.views.incidents import incident_line
+
+INCIDENTS_SHOWN = 6
+BUDGETS_SHOWN = 8
+FAILING = ("failed", "inconsistent")
+
+
+def overview(data: Row, now: datetime, links: Links) -> Any:
+    domains: list[Row] = data["domains"]
+    if not data.get("events_total") and not domains:
+        return c.no_data_yet()
+    return html.Div(
+        [
+            kpi_strip(domains, now, links),
+            html.Div(
+                [
+                    html.Div([domain_card(domains, now, links), budget_card(domains, links)], className="main-column"),
+                    html.Div(
+                        [incident_card(data["incidents"], now, links), source_card(data["sources"], now, links)],
+                        className="side-column",
+                    ),
+                ],
+                className="columns",
+            ),
+        ]
+    )
+
+
+def _sum(domains: Sequence[Row], *fields: str) -> int:
+    return sum(int(d.get(f) or 0) for d in domains for f in fields)
+
+
+def kpi(label: str, value: str, href: str, note: Any = None, tone: str = "", state: str | None = None) -> dcc.Link:
+    return dcc.Link(
+        [
+            html.Span([c.mark(state) if state else None, label], className="kpi-label"),
+            html.Span(value, className=f"kpi-value {tone}".strip()),
+            html.Span(note, className="kpi-note"),
+        ],
+        href=href,
+        className="kpi",
+    )
+
+
+def kpi_strip(domains: Sequence[Row], now: datetime, links: Links) -> html.Div:
+    stuck, due, blind = _sum(domains, "stuck"), _sum(domains, "due_soon"), _sum(domains, "blind")
+    failing = _sum(domains, *FAILING)
+    risk = wording.total_money(d["value_at_risk"] for d in domains)
+    oldest = min((d["oldest_stuck_since"] for d in domains if d.get("oldest_stuck_since")), default=None)
+    main, rest = risk[:1], risk[1:]
+    return html.Div(
+        [
+            kpi(
+                "Stuck", wording.count(stuck), links.worklist(verdict="stuck", sort="stuck_since"),
+                ["oldest ", c.age(oldest, now)] if oldest else "nothing is stuck", "bad" if stuck else "zero", "stuck",
+            ),
+            kpi(
+                "Failed or inconsistent", wording.count(failing), links.worklist(verdict=FAILING),
+                "needs a person", "" if failing else "zero", "failed",
+            ),
+            kpi(
+                "Value at risk", wording.money(main, compact=True) if main else wording.DASH,
+                links.worklist(verdict=NEEDS_A_PERSON, sort="-value"),
+                f"+ {wording.money(rest, compact=True)}" if rest else "in stuck and failed work",
+            ),
+            kpi("Due soon", wording.count(due), links.worklist(verdict="due_soon"), "past their warning", "", "due_soon"),
+            kpi(
+                "Blind", wording.count(blind), links.worklist(verdict="blind"), "awaited source is silent",
+                "" if blind else "zero", "blind",
+            ),
+            kpi("Open", wording.count(_sum(domains, "open")), links.worklist(verdict=OPEN), "under way in all"),
+        ],
+        className="kpis",
+        id="kpis",
+    )  # fmt: skip
+
+
+def worst_objective(objectives: Sequence[Row]) -> Row | None:
+    known = [o for o in objectives if o.get("budget_left_ratio") is not None]
+    return min(known, key=lambda o: o["budget_left_ratio"], default=None)
+
+
+def domain_card(domains: Sequence[Row], now: datetime, links: Links) -> html.Section:
+    heads = (
+        "Domain",
+        "Open",
+        "Due soon",
+        "Stuck",
+        "Failed",
+        "Blind",
+        "Value at risk",
+        "SLO budget left",
+        "Last 7 days",
+    )
+    rows = [cells for d in domains for cells in domain_rows(d, now, links)]
+    return c.card(c.table(heads, rows, "Domains and their workflows", "domains"), "Domains", "good and missed per 6 h")
+
+
+def domain_rows(domain: Row, now: datetime, links: Links) -> list[list[Any]]:
+    name = domain["domain"]
+    workflows: list[Row] = domain["workflows"]
+    title = html.Div(
+        [
+            dcc.Link(wording.humanise(name), href=links.worklist(domain=name, verdict=OPEN), className="strong"),
+            html.Span(_domain_note(workflows), className="sub"),
+        ],
+        className="stacked",
+    )
+    rows = [
+        [title, *_numbers(domain, {"domain": name}, links), _budget(domain, links), trend_image(name, domain["trend"])]
+    ]
+    if len(workflows) > 1:
+        rows += [
+            [
+                dcc.Link(
+                    w["title"] or w["name"], href=links.worklist(workflow=w["name"], verdict=OPEN), className="child"
+                ),
+                *_numbers(w, {"workflow": w["name"]}, links),
+                "",
+                "",
+            ]
+            for w in workflows
+        ]
+    return rows
+
+
+def _domain_note(workflows: Sequence[Row]) -> str:
+    if len(workflows) == 1:
+        return str(workflows[0]["title"] or workflows[0]["name"])
+    return wording.plural(len(workflows), "workflow")
+
+
+def _numbers(row: Row, where: dict[str, str], links: Links) -> list[Any]:
+    return [
+        c.number(row["open"], links.worklist(**where, verdict=OPEN), "Open"),
+        c.number(row["due_soon"], links.worklist(**where, verdict="due_soon"), "Due soon"),
+        c.number(row["stuck"], links.worklist(**where, verdict="stuck"), "Stuck", "bad"),
+        c.number(
+            row["failed"] + row["inconsistent"], links.worklist(**where, verdict=FAILING), "Failed or inconsistent"
+        ),
+        c.number(row["blind"], links.worklist(**where, verdict="blind"), "Blind"),
+        dcc.Link(
+            [html.Span(wording.money(m, compact=True)) for m in row["value_at_risk"]] or wording.DASH,
+            href=links.worklist(**where, verdict=NEEDS_A_PERSON, sort="-value"),
+            className="num amounts" + ("" if row["value_at_risk"] else " zero"),
+            title=wording.money(row["value_at_risk"]),
+        ),
+    ]
+
+
+def _budget(domain: Row, links: Links) -> Any:
+    worst = worst_objective(domain["objectives"])
+    if worst is None:
+        return wording.DASH
+    left = worst["budget_left_ratio"]
+    return dcc.Link(
+        [
+            html.Span(
+                [html.Span(wording.percent(left), className=f"strong {c.budget_tone(left)}"), c.budget_bar(left, worst["title"] or worst["name"])],
+                className="budget-line",
+            ),
+            html.Span(worst["title"] or worst["name"], className="sub"),
+        ],
+        href=links.objectives(worst["name"]),
+        className="stacked",
+        title=f"The tightest of {wording.plural(len(domain['objectives']), 'objective')}: {wording.budget_words(worst)}",
+    )  # fmt: skip
+
+
+def budget_card(domains: Sequence[Row], links: Links) -> Any:
+    """The tightest budgets of all domains, with the arithmetic in words."""
+    known = [o for d in domains for o in d["objectives"] if o.get("budget_left_ratio") is not None]
+    if not known:
+        return None
+    rows = [
+        dcc.Link(
+            [
+                html.Span(o["title"] or wording.humanise(o["name"]), className="budget-name"),
+                html.Span(wording.budget_words(o), className="muted budget-told"),
+                c.budget_bar(o["budget_left_ratio"], o["title"] or o["name"]),
+                html.Span(
+                    wording.percent(o["budget_left_ratio"]), className=f"figure {c.budget_tone(o['budget_left_ratio'])}"
+                ),
+            ],
+            href=links.objectives(o["name"]),
+            className="budget-row",
+        )
+        for o in sorted(known, key=lambda o: o["budget_left_ratio"])[:BUDGETS_SHOWN]
+    ]
+    return c.card(html.Div(rows), "Error budgets", "tightest first")
+
+
+def trend_image(name: str, trend: Sequence[Row]) -> html.Img:
+    good, bad = sum(r["good"] for r in trend), sum(r["bad"] for r in trend)
+    told = f"{wording.humanise(name)}, last 7 days: {wording.count(good)} good, {wording.count(bad)} missed"
+    return html.Img(src=sparkline(trend), alt=told, title=told, className="spark")
+
+
+def incident_card(incidents: Sequence[Row], now: datetime, links: Links) -> html.Section:
+    more = len(incidents) - INCIDENTS_SHOWN
+    body: list[Any] = [incident_line(i, now, links) for i in incidents[:INCIDENTS_SHOWN]]
+    if not incidents:
+        body = [c.quiet("No open incident. Nothing holds up a group of instances.")]
+    if more > 0:
+        body.append(dcc.Link(f"{more} more", href=links.incidents(), className="more"))
+    count = dcc.Link(wording.count(len(incidents)), href=links.incidents(), className="num", title="Open incidents")
+    return c.card(html.Div(body, className="lines"), "Open incidents", count)
+
+
+def source_card(sources: Sequence[Row], now: datetime, links: Links) -> html.Section:
+    order = {"silent": 0, "catching_up": 1, "unknown": 2, "live": 3}
+    rows = [
+        dcc.Link(
+            [
+                c.mark(s["state"]),
+                html.Span(s["title"] or s["source"], className="pulse-name"),
+                html.Span(wording.state_label(s["state"]).lower() if s["state"] != "live" else None, className="muted"),
+                html.Span(c.when(s["last_received_at"], now), className="muted"),
+            ],
+            href=links.sources(),
+            className="pulse",
+        )
+        for s in sorted(sources, key=lambda s: order.get(s["state"], 4))
+    ]
+    live = sum(s["state"] == "live" for s in sources)
+    body = html.Div(rows, className="pulses") if rows else c.quiet("No source is defined yet.")
+    return c.card(body, "Sources", f"{live} of {len(sources)} live")

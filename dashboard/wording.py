@@ -1,0 +1,170 @@
+"""How times, durations, money, counts and verdicts read on a page. All of it pure; times are UTC."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+DASH = "–"
+
+VERDICT_LABELS = {
+    "stuck": "Stuck",
+    "failed": "Failed",
+    "inconsistent": "Inconsistent",
+    "due_soon": "Due soon",
+    "blind": "Blind",
+    "on_track": "On track",
+    "paused": "Paused",
+    "completed_late": "Completed late",
+    "completed": "Completed",
+    "cancelled": "Cancelled",
+    "waived": "Waived",
+}
+
+STATE_LABELS = {
+    "reached": "Reached",
+    "reached_late": "Reached late",
+    "due": "Due",
+    "overdue": "Overdue",
+    "waiting": "Not started",
+    "skipped": "Skipped",
+    "not_needed": "Not needed",
+    "live": "Live",
+    "silent": "Silent",
+    "catching_up": "Catching up",
+    "unknown": "Nothing yet",
+    "firing": "Firing",
+    "resolved": "Resolved",
+}
+
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def moment(text: str | None) -> datetime | None:
+    """RFC 3339 text as an aware UTC datetime; None stays None."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: `3 d 4 h`, `12 min`, `45 s`; below a second, milliseconds."""
+    size = abs(seconds)
+    if size < 1:
+        return f"{size * 1000:.0f} ms" if size * 1000 >= 10 or size == 0 else f"{size * 1000:.1f} ms"
+    if size < 10:
+        return f"{size:.1f} s".replace(".0 s", " s")
+    whole = int(size)
+    for place, (length, unit) in enumerate(_UNITS):
+        if whole >= length:
+            parts = [f"{whole // length} {unit}"]
+            rest = whole % length
+            if place + 1 < len(_UNITS):
+                finer_length, finer_unit = _UNITS[place + 1]
+                finer = rest // finer_length
+                if finer:
+                    parts.append(f"{finer} {finer_unit}")
+            return " ".join(parts)
+    return "0 s"
+
+
+def rough(seconds: float) -> str:
+    """For ages on a page: as `duration`, but minutes come without seconds."""
+    size = abs(seconds)
+    return duration(size // 60 * 60 if 60 <= size < 3600 else int(size))
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """`3 h ago`, `in 12 min`, `just now` (within five seconds)."""
+    gap = (at - now).total_seconds()
+    if abs(gap) < 5:
+        return "just now"
+    return f"in {rough(gap)}" if gap > 0 else f"{rough(gap)} ago"
+
+
+def instant(text: str | None) -> str:
+    """`21 Nov 14:05:09 UTC`, with the year when it is not obvious from the page it stands on."""
+    at = moment(text)
+    return DASH if at is None else f"{at.day} {at:%b %Y %H:%M:%S} UTC"
+
+
+def short_instant(text: str | None) -> str:
+    at = moment(text)
+    return DASH if at is None else f"{at.day} {at:%b %H:%M}"
+
+
+def count(n: float | None) -> str:
+    return DASH if n is None else f"{n:,.0f}"
+
+
+def plural(n: float, one: str, many: str | None = None) -> str:
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def percent(ratio: float | None, digits: int = 0) -> str:
+    """A ratio of 0.9987 reads `99.87 %` with two digits; it never rounds up to 100 %."""
+    if ratio is None:
+        return DASH
+    scaled = ratio * 100 * 10**digits
+    rounded = math.floor(scaled + 1e-9) if 0.5 < ratio < 1 else round(scaled)
+    return f"{rounded / 10**digits:.{digits}f} %".replace("-", "−")
+
+
+def target(ratio: float) -> str:
+    return f"{ratio * 100:.6f}".rstrip("0").rstrip(".") + " %"
+
+
+def one_money(amount: float, currency: str, compact: bool = False) -> str:
+    sign, size = ("−" if amount < 0 else ""), abs(amount)
+    if compact and size >= 999_500:
+        figure = f"{size / 1e6:.3g}M" if size < 999.5e6 else f"{size / 1e9:.3g}B"
+    elif compact and size >= 10_000:
+        figure = f"{size / 1e3:.0f}k"
+    else:
+        figure = f"{size:,.0f}" if size == int(size) or size >= 1000 else f"{size:,.2f}"
+    symbol = _SYMBOLS.get(currency)
+    return f"{sign}{symbol}{figure}" if symbol else f"{sign}{currency} {figure}"
+
+
+def money(amounts: Iterable[Mapping[str, Any]] | Mapping[str, Any] | None, compact: bool = False) -> str:
+    """Amounts of different currencies are never added: `$48,250 + €1,200`, the largest first."""
+    if amounts is None:
+        return DASH
+    rows = [amounts] if isinstance(amounts, Mapping) else list(amounts)
+    rows = sorted((r for r in rows if r.get("amount")), key=lambda r: -abs(r["amount"]))
+    return " + ".join(one_money(r["amount"], r["currency"], compact) for r in rows) or DASH
+
+
+def total_money(amounts: Iterable[Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    totals: dict[str, float] = {}
+    for group in amounts:
+        for row in group or ():
+            totals[row["currency"]] = totals.get(row["currency"], 0.0) + row["amount"]
+    return [{"currency": c, "amount": a} for c, a in sorted(totals.items(), key=lambda i: -i[1])]
+
+
+def verdict_label(verdict: str) -> str:
+    return VERDICT_LABELS.get(verdict, humanise(verdict))
+
+
+def state_label(state: str) -> str:
+    return STATE_LABELS.get(state, humanise(state))
+
+
+def humanise(name: str | None) -> str:
+    """`order_accepted` or `order-to-cash` as words."""
+    if not name:
+        return DASH
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def budget_words(objective: Mapping[str, Any]) -> str:
+    """`31 of 50 allowed used`, and what that leaves."""
+    allowed, used = objective.get("budget_allowed") or 0, objective.get("budget_used") or 0
+    unit = "slices" if objective.get("unit") == "slices" else "misses"
+    figure = count(allowed) if allowed >= 10 else f"{allowed:.1f}".removesuffix(".0")
+    return f"{count(used)} of {figure} allowed {unit} used"

