@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from alerting.instant import MINUTE, SECOND
+from slo_rules.durations import MINUTE, SECOND
 
 Money = tuple[tuple[str, Decimal], ...]
 SAMPLES = 5

@@ -34,10 +34,10 @@ from alerting.incident import (
     decide,
     should_notify,
 )
-from alerting.instant import to_datetime, to_micros
 from alerting.message import notice, title
 from alerting.route import Address, Route, targets_for, written_address
 from collector.store.sql import load
+from slo_rules.instants import to_datetime, to_micros
 
 Q = load("incident", package="alerting")
 

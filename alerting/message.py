@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from alerting.incident import Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
-from alerting.instant import to_datetime
 from slo_rules.durations import format_duration
+from slo_rules.instants import to_datetime
 
 _WORD_LIMIT = 200
 _LIST_LIMIT = 3

@@ -26,10 +26,11 @@ from psycopg.rows import dict_row
 from alerting.channels import slack, webhook
 from alerting.channels.answer import Fate, Outcome
 from alerting.channels.transport import post
-from alerting.instant import DAY, MINUTE, SECOND, to_datetime, to_micros
 from alerting.message import Notice, fallback
 from alerting.route import Address, Route, Target, resolve_address, targets_by_name
 from collector.store.sql import load
+from slo_rules.durations import DAY, MINUTE, SECOND
+from slo_rules.instants import to_datetime, to_micros
 
 Q = load("outbox", package="alerting")
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from collector.ingest.doors import Doors
 from collector.query import Query
-from collector.query.instances import BadQuery
+from collector.query.instances import SORTS, BadQuery
 
 Row = dict[str, Any]
 Ready = Callable[[], Awaitable[list[str]]]
@@ -114,19 +114,33 @@ def _reads(api: FastAPI, query: Query) -> None:
         owner: str | None = None,
         source_awaited: str | None = None,
         waiting_for: str | None = None,
+        reason: str | None = None,
         key: Annotated[str | None, Parameter(description="`value`, or `namespace=value`")] = None,
         q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,
-        sort: Annotated[str, Parameter(description="deadline_at, stuck_since, value, updated_at, started_at or title; `-` before it turns it round")] = "deadline_at",
+        sort: Annotated[str, Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round")] = "deadline_at",
         cursor: str | None = None,
         limit: int = 50,
         offset: int | None = None,
     ) -> Row:
         """A page of instances with count and value of everything the filter finds."""
         return await query.instances(
-            workflow, domain, verdict, owner, source_awaited, waiting_for, key, q, min_age_seconds, min_value, sort,
-            cursor, limit, offset,
+            workflow=workflow,
+            domain=domain,
+            verdict=verdict,
+            owner=owner,
+            source_awaited=source_awaited,
+            waiting_for=waiting_for,
+            reason=reason,
+            key=key,
+            q=q,
+            min_age_seconds=min_age_seconds,
+            min_value=min_value,
+            sort=sort,
+            cursor=cursor,
+            limit=limit,
+            offset=offset,
         )
 
     @api.get("/api/v1/instances/{id}", tags=["query"])

@@ -71,8 +71,24 @@ def register(conn: Connection, definitions: Definitions) -> Catalogue:
             _insert(conn, msgspec.structs.replace(workflow, version=version), head)
         for name in known:
             _end(conn, name, head)
+        conn.execute("DELETE FROM current_definition")
+        for kind, of_kind in (("Objective", definitions.objectives), ("Source", definitions.sources)):
+            for name, definition in of_kind.items():
+                conn.execute(
+                    "INSERT INTO current_definition (kind, name, body) VALUES (%s, %s, %s::jsonb)",
+                    (kind, name, msgspec.json.encode(definition).decode()),
+                )
+        return load_catalogue(conn)
+
+
+def load_catalogue(conn: Connection) -> Catalogue:
+    """The catalogue as it is written down."""
+    with conn.transaction():
         versions = _load(conn)
-    return Catalogue(versions, definitions.objectives.values(), definitions.sources.values())
+        rows = conn.execute("SELECT kind, body::text FROM current_definition ORDER BY kind, name").fetchall()
+    objectives = [msgspec.json.decode(body, type=Objective) for kind, body in rows if kind == "Objective"]
+    sources = [msgspec.json.decode(body, type=Source) for kind, body in rows if kind == "Source"]
+    return Catalogue(versions, objectives, sources)
 
 
 def start_over(conn: Connection) -> None:

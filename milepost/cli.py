@@ -98,6 +98,56 @@ def demo(
     Demonstration(settings, seed=seed, days=days, keep=data_dir is not None).run()
 
 
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CloudEvents .jsonl, .csv with --mapping, or .xes; each also as .gz.")],
+    workflow: Annotated[str, typer.Option(help="The workflow the events belong to.")],
+    mapping: Annotated[Path | None, typer.Option(help="For CSV: which column is what, as YAML.")] = None,
+    source: Annotated[str | None, typer.Option(help="The source the events get; default: format and file name.")] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    definitions: DefinitionPaths = None,
+    config: Config = None,
+) -> None:
+    """Import history from a file. An interrupted import goes on where it stopped; twice is once."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning")
+    configure_logging(settings.log_format, settings.log_level)
+    from collector.ingest.files import ImportError_
+    from milepost.upkeep import import_file
+
+    try:
+        lines = import_file(settings, file, workflow, source, mapping)
+    except DefinitionError as error:
+        raise fail(f"The definitions cannot be used:\n{error}") from error
+    except (ImportError_, ValueError, OSError) as error:
+        raise fail(f"{file} cannot be imported: {error}") from error
+    typer.echo("\n".join(lines))
+
+
+@app.command()
+def rebuild(
+    current_definitions: Annotated[
+        bool, typer.Option("--current-definitions", help="Judge the whole history by the definitions of today.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    definitions: DefinitionPaths = None,
+    config: Config = None,
+) -> None:
+    """Forget everything derived, replay the log, and say whether the result equals what was there."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning")
+    configure_logging(settings.log_format, settings.log_level)
+    from milepost.upkeep import rebuild as run
+
+    equal = run(settings, current_definitions=current_definitions)
+    if equal:
+        typer.echo("Rebuilt: equal to what was there.")
+    elif current_definitions:
+        typer.echo("Rebuilt by the definitions of today; the result differs from what was there.")
+    else:
+        raise fail("Rebuilt: different from what was there.", code=3)
+
+
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],

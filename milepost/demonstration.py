@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from milepost.definition_files import PACKS
 from milepost.demo import Enterprise
+from milepost.demo.sender import Refused
 from milepost.server import Milepost
 from milepost.settings import Settings
 
@@ -143,7 +144,10 @@ class Demonstration:
             return
         self._save()
         self._tell(enterprise)
-        enterprise.run_live(self._stop)
+        try:
+            enterprise.run_live(self._stop)
+        except Refused as error:
+            self._console.print(f"The collector refused what the enterprise sent: {error}", style="red")
 
     def _tell(self, enterprise: Enterprise) -> None:
         say = self._console.print

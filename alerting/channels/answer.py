@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from alerting.instant import HOUR, SECOND, to_micros
+from slo_rules.durations import HOUR, SECOND
+from slo_rules.instants import to_micros
 
 LONGEST_RETRY_AFTER = HOUR
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import orjson
 
 from alerting.channels.answer import Answer, Outcome, Request, classify
-from alerting.instant import SECOND, rfc3339
 from alerting.message import Notice, headline, sentence
 from alerting.route import Address, secret_bytes
+from slo_rules.durations import SECOND
+from slo_rules.instants import rfc3339
 
 
 def request(notice: Notice, address: Address, message_id: str, at: int) -> Request:

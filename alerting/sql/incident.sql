@@ -13,7 +13,8 @@ WITH held AS MATERIALIZED (
         CASE WHEN verdict IN ('stuck', 'blind') THEN COALESCE(source_awaited, '') ELSE '' END AS source,
         CASE WHEN verdict IN ('failed', 'inconsistent') THEN COALESCE(reason, '') ELSE '' END AS reason
     FROM instance
-    WHERE verdict IN ('stuck', 'blind', 'failed', 'inconsistent')
+    -- A source that replays its past is no cause to tell anybody: what waits for it is judged when it has caught up.
+    WHERE verdict IN ('stuck', 'blind', 'failed', 'inconsistent') AND reason <> 'source_catching_up'
 ),
 sums AS (
     SELECT verdict, workflow, waiting_for, source, reason, value_currency, SUM(value_amount) AS amount

@@ -42,6 +42,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
                 "workflow": row["workflow"],
                 "waiting_for": row["waiting_for"],
                 "source": row["source_awaited"],
+                "reason": row["reason"],
             },
         ),
     )

@@ -49,6 +49,7 @@ class InstanceFilter:
     owner: str | None = None
     source_awaited: str | None = None
     waiting_for: str | None = None
+    reason: str | None = None
     key: str | None = None
     q: str | None = None
     min_age_seconds: float | None = None
@@ -58,7 +59,7 @@ class InstanceFilter:
         """The conditions on `instance`. Raises BadQuery."""
         columns = instance.c
         found: list[sa.ColumnElement[bool]] = []
-        for name in ("workflow", "domain", "owner", "source_awaited", "waiting_for"):
+        for name in ("workflow", "domain", "owner", "source_awaited", "waiting_for", "reason"):
             value = getattr(self, name)
             if value is not None:
                 found.append(columns[name] == _plain(name, value))

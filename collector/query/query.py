@@ -69,6 +69,7 @@ class Query:
         owner: str | None = None,
         source_awaited: str | None = None,
         waiting_for: str | None = None,
+        reason: str | None = None,
         key: str | None = None,
         q: str | None = None,
         min_age_seconds: float | None = None,
@@ -80,7 +81,17 @@ class Query:
     ) -> Row:
         """A page of instances. Raises BadQuery."""
         asked = InstanceFilter(
-            workflow, domain, tuple(verdict or ()), owner, source_awaited, waiting_for, key, q, min_age_seconds, min_value
+            workflow=workflow,
+            domain=domain,
+            verdict=tuple(verdict or ()),
+            owner=owner,
+            source_awaited=source_awaited,
+            waiting_for=waiting_for,
+            reason=reason,
+            key=key,
+            q=q,
+            min_age_seconds=min_age_seconds,
+            min_value=min_value,
         )
         marks = await load_marks(self._reader, self._catalogue)
         return await list_instances(

@@ -236,6 +236,17 @@ definition = Table(
     PrimaryKeyConstraint("workflow", "version"),
 )
 
+# What the files say of objectives and sources now; workflows have versions, these do not.
+current_definition = Table(
+    "current_definition",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("body", JSONB, nullable=False),
+    PrimaryKeyConstraint("kind", "name"),
+    CheckConstraint("kind IN ('Objective', 'Source')", name="kind_known"),
+)
+
 objective_state = Table(
     "objective_state",
     metadata,

@@ -161,6 +161,7 @@ WHERE status = 'firing' AND verdict = %(verdict)s
   AND (verdict = 'blind' OR workflow = %(workflow)s)
   AND (verdict NOT IN ('stuck', 'inconsistent') OR waiting_for IS NOT DISTINCT FROM %(waiting_for)s)
   AND (verdict NOT IN ('stuck', 'blind') OR source IS NOT DISTINCT FROM %(source)s)
+  AND (verdict NOT IN ('failed', 'inconsistent') OR reason IS NOT DISTINCT FROM %(reason)s)
 ORDER BY opened_at
 LIMIT 5
 

@@ -63,9 +63,9 @@ CREATE TABLE instance (
 )
  WITH (fillfactor = 80);
 
-CREATE INDEX ix_instance_open ON instance (verdict, deadline_at) WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused');
-
 CREATE INDEX ix_instance_next_check_at ON instance (next_check_at) WHERE next_check_at IS NOT NULL;
+
+CREATE INDEX ix_instance_open ON instance (verdict, deadline_at) WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused');
 
 CREATE TABLE instance_key (
 	workflow TEXT NOT NULL, 
@@ -75,9 +75,9 @@ CREATE TABLE instance_key (
 	instance_id UUID NOT NULL
 );
 
-CREATE INDEX ix_instance_key_value ON instance_key (value text_pattern_ops, namespace);
-
 CREATE UNIQUE INDEX uq_instance_key_joins ON instance_key (workflow, namespace, value) WHERE joins;
+
+CREATE INDEX ix_instance_key_value ON instance_key (value text_pattern_ops, namespace);
 
 CREATE TABLE instance_event (
 	instance_id UUID NOT NULL, 
@@ -165,6 +165,14 @@ CREATE TABLE definition (
 	until_seq BIGINT, 
 	loaded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	CONSTRAINT pk_definition PRIMARY KEY (workflow, version)
+);
+
+CREATE TABLE current_definition (
+	kind TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	body JSONB NOT NULL, 
+	CONSTRAINT pk_current_definition PRIMARY KEY (kind, name), 
+	CONSTRAINT ck_current_definition_kind_known CHECK (kind IN ('Objective', 'Source'))
 );
 
 CREATE TABLE objective_state (
@@ -281,9 +289,9 @@ CREATE TABLE outbox (
 	CONSTRAINT fk_outbox_incident_id_incident FOREIGN KEY(incident_id) REFERENCES incident (id) ON DELETE CASCADE
 );
 
-CREATE INDEX ix_outbox_pending ON outbox (incident_id, target, id) WHERE state = 'pending';
-
 CREATE UNIQUE INDEX uq_outbox_once ON outbox (incident_id, target, transition) WHERE transition IN ('firing', 'resolved');
+
+CREATE INDEX ix_outbox_pending ON outbox (incident_id, target, id) WHERE state = 'pending';
 
 CREATE INDEX ix_outbox_due ON outbox (next_attempt_at) WHERE state = 'pending'
 ;

@@ -1,0 +1,141 @@
+"""Commands that work on the database: importing files and rebuilding what is derived."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from collector.catalogue import Catalogue, load_catalogue, register
+from collector.ingest.files import CsvMapping, open_source
+from collector.ingest.importing import fingerprint, import_records, read_records
+from collector.projector import Projector
+from collector.rebuild import fingerprints, forget, keep_objectives
+from collector.store.database import BY_INDEX, Connection, connect
+from milepost.server import Milepost
+from milepost.settings import Settings
+
+_console = Console(stderr=True)
+
+
+@contextmanager
+def open_catalogue(settings: Settings) -> Iterator[tuple[str, Connection, Catalogue]]:
+    """The database with the catalogue in it; definitions that are given are registered first."""
+    milepost = Milepost(settings)
+    try:
+        url = milepost.open_database()
+        with connect(url, "upkeep") as conn:
+            if settings.definitions:
+                catalogue = register(conn, milepost.definitions)
+                keep_objectives(conn, catalogue)
+            else:
+                catalogue = load_catalogue(conn)
+            yield url, conn, catalogue
+    finally:
+        milepost.close()
+
+
+@contextmanager
+def _bar(label: str, unit: str) -> Iterator[tuple[Progress, TaskID]]:
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[count]:>10,} " + unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_console) as bar:
+        yield bar, bar.add_task(label, count=0)
+
+
+def import_file(
+    settings: Settings, file: Path, workflow: str, source: str | None, mapping_file: Path | None
+) -> list[str]:
+    """Import a file and apply it; the lines that say what came of it. Raises ImportError_, ValueError."""
+    spelled = mapping_file.read_text("utf-8") if mapping_file else ""
+    mapping = CsvMapping.from_yaml(spelled) if mapping_file else None
+    with open_catalogue(settings) as (url, conn, catalogue), open_source(file) as opened:
+        if workflow not in catalogue.current:
+            known = ", ".join(sorted(catalogue.current)) or "none; give them with --definitions"
+            raise ValueError(f"there is no workflow {workflow!r}; known are {known}")
+        before = _instances(conn, workflow)
+        named = source or opened.default_source
+        records = read_records(opened, named, mapping)
+        with _bar(f"Reading {file.name}", "records") as (bar, task):
+
+            def progress(consumed: int, done: int) -> None:
+                bar.update(task, total=max(opened.total_bytes, 1), completed=consumed, count=done)
+
+            print_of_file = fingerprint(file, named, spelled)
+            report = import_records(conn, records, print_of_file, named, opened.consumed, progress)
+            bar.update(task, total=1, completed=1)
+        apply_log(url, conn, catalogue)
+        after = _instances(conn, workflow)
+    lines = [f"{report.appended:,} events appended from {file.name} as {named}."]
+    if report.skipped:
+        lines.append(f"{report.skipped:,} records had been imported before.")
+    if report.unusable:
+        lines.append(f"{report.unusable:,} records could not be used and are kept as dead letters:")
+        lines += [f"  {fault}" for fault in report.faults]
+    lines.append(f"{workflow}: {after - before:,} new instances, {after:,} in all.")
+    if report.appended and after == 0:
+        lines.append(f"No event reached {workflow}: do its filters name the source {named!r} and these event types?")
+    return lines
+
+
+def rebuild(settings: Settings, *, current_definitions: bool) -> bool:
+    """Forget what is derived and derive it again; whether the result equals what was there."""
+    with open_catalogue(settings) as (url, conn, catalogue):
+        apply_log(url, conn, catalogue)
+        before = fingerprints(conn)
+        forget(conn, current_definitions=current_definitions)
+        catalogue = load_catalogue(conn)
+        apply_log(url, conn, catalogue, label="Replaying the log")
+        keep_objectives(conn, catalogue)
+        after = fingerprints(conn)
+    for table in before:
+        _console.print(f"  {table:<16} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
+    return before == after
+
+
+def apply_log(url: str, conn: Connection, catalogue: Catalogue, label: str = "Applying") -> None:
+    """Apply the whole log: with a projector of our own, or by waiting for the one that runs."""
+    with _bar(label, "events") as (bar, task), connect(url, "projector", options=BY_INDEX) as projecting:
+        head = _one(conn, "SELECT coalesce(max(seq), 0) FROM event")
+        start = _one(conn, "SELECT coalesce((SELECT seq FROM projection), 0)")
+
+        def show() -> int:
+            at = _one(conn, "SELECT coalesce((SELECT seq FROM projection), 0)")
+            bar.update(task, total=max(1, head - start), completed=at - start, count=at - start)
+            return at
+
+        projector = Projector(catalogue)
+        if projector.acquire(projecting):
+            while projector.apply_batch(projecting):
+                show()
+            projector.cycle(projecting)
+            show()
+        else:
+            _wait_until(lambda: show() >= head)
+        bar.update(task, total=1, completed=1)
+
+
+def _wait_until(done: Callable[[], bool]) -> None:
+    while not done():
+        time.sleep(0.2)
+
+
+def _instances(conn: Connection, workflow: str) -> int:
+    with conn.transaction():
+        row = conn.execute("SELECT count(*) FROM instance WHERE workflow = %s", (workflow,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _one(conn: Connection, query: str) -> int:
+    with conn.transaction():
+        row = conn.execute(query).fetchone()
+    return int(row[0]) if row else 0
