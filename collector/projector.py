@@ -69,6 +69,7 @@ class Batch:
     tallies: dict[str, SourceTally] = field(default_factory=dict)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
     returned: set[str] = field(default_factory=set)
+    """Sources that were heard for the first time, after silence, or that have caught up."""
 
     def touch(self, held: Held) -> None:
         """It must be written."""
@@ -162,27 +163,38 @@ class Projector:
 
     def _apply(self, conn: Connection, rows: list[Row]) -> Batch:
         batch = Batch()
-        parsed = [self._parse(row) for row in rows]
-        self._fetch(conn, parsed)
-        for row, (event, found) in zip(rows, parsed, strict=True):
+        parsed = [(row, *self._parse(batch, row)) for row in rows]
+        self._fetch(conn, [found for _, _, found in parsed])
+        for row, event, found in parsed:
             self._note_arrival(batch, event)
             if not found:
                 batch.tallies[event.source].unmatched += 1
                 continue
             for matcher, match in self._in_force(row[0], found):
-                self._apply_event(batch, row, event, matcher, match)
+                try:
+                    self._apply_event(batch, row, event, matcher, match)
+                except Exception as error:
+                    log.exception("event_set_aside", seq=row[0])
+                    batch.dead_letters.append(_set_aside(row, matcher.workflow.name, error))
         return batch
 
-    def _parse(self, row: Row) -> tuple[Event, Found]:
+    def _parse(self, batch: Batch, row: Row) -> tuple[Event, Found]:
+        """An event that cannot be read or matched must not stop those behind it: it is set aside with the reason."""
         _seq, received_at, occurred_at, source, id_, type_, trace_id, body = row
-        event = Event(source, type_, occurred_at, received_at, event_key(source, id_), _decode_body(body), trace_id)
-        return event, self._catalogue.matcher.matches(event)
+        key = event_key(source, id_)
+        try:
+            event = Event(source, type_, occurred_at, received_at, key, _decode_body(body), trace_id)
+            return event, self._catalogue.matcher.matches(event)
+        except Exception as error:
+            log.exception("event_set_aside", seq=row[0])
+            batch.dead_letters.append(_set_aside(row, "", error))
+            return Event(source, type_, occurred_at, received_at, key, {}, trace_id), []
 
-    def _fetch(self, conn: Connection, parsed: list[tuple[Event, Found]]) -> None:
+    def _fetch(self, conn: Connection, batch_found: list[Found]) -> None:
         """Bring what the batch's keys belong to into the cache: two queries for the whole batch."""
         cache = self._cache
         asked: set[JoiningKey] = set()
-        for _, found in parsed:
+        for found in batch_found:
             for matcher, match in found:
                 workflow = matcher.workflow
                 for namespace, value in match.keys:
@@ -313,9 +325,9 @@ class Projector:
     def _finish(self, conn: Connection, batch: Batch, last: Row) -> None:
         duplicates = batch.changes.write(conn, self._catalogue)
         if batch.returned:
-            blind = conn.execute(Q["blind_on"], {"sources": sorted(batch.returned)}).fetchall()
+            overdue = conn.execute(Q["overdue_on"], {"sources": sorted(batch.returned)}).fetchall()
             again = Changes()
-            for held in self._load(conn, [row[0] for row in blind]):
+            for held in self._load(conn, [row[0] for row in overdue]):
                 held.judge(last[1], self._marks, again.verdicts)
                 again.dirty[held.id] = held
             again.write(conn, self._catalogue)
@@ -371,6 +383,19 @@ class Projector:
                 break
         metrics.EVALUATION.observe(time.perf_counter() - started)
         return total
+
+
+def _set_aside(row: Row, workflow: str, error: Exception) -> dict[str, Any]:
+    return {
+        "received_at": to_datetime(row[1]),
+        "source": row[3],
+        "reason": "cannot_be_applied",
+        "detail": f"{type(error).__name__}: {str(error)[:300]}",
+        "event_id": row[4],
+        "type": row[5],
+        "workflow": workflow,
+        "seq": row[0],
+    }
 
 
 def _no_key(row: Row, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:

@@ -46,17 +46,17 @@ WHERE id = ANY(%(ids)s)
 -- purpose: The instances whose verdict may have changed by the passing of time, most overdue first, by their index.
 SELECT id FROM instance WHERE next_check_at <= %(now)s ORDER BY next_check_at LIMIT %(limit)s
 
--- name: blind_on
--- purpose: The instances that could not be judged while these sources were silent.
-SELECT id FROM instance WHERE verdict = 'blind' AND source_awaited = ANY(%(sources)s) ORDER BY id
+-- name: overdue_on
+-- purpose: The overdue instances that wait for sources of which more is known now than when they were judged.
+SELECT id FROM instance WHERE verdict IN ('blind', 'stuck') AND source_awaited = ANY(%(sources)s) ORDER BY id
 
 -- name: stage
 -- purpose: Session tables that take changes by binary COPY before one statement merges them.
-CREATE TEMPORARY TABLE staged_instance ON COMMIT DELETE ROWS AS SELECT * FROM instance WHERE false;
-CREATE TEMPORARY TABLE staged_event (
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_instance ON COMMIT DELETE ROWS AS SELECT * FROM instance WHERE false;
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_event (
     instance_id uuid, event_key uuid, seq bigint, received_at timestamptz, milestone text, trace_id bytea, source text
 ) ON COMMIT DELETE ROWS;
-CREATE TEMPORARY TABLE staged_change ON COMMIT DELETE ROWS AS SELECT * FROM verdict_change WHERE false
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_change ON COMMIT DELETE ROWS AS SELECT * FROM verdict_change WHERE false
 
 -- name: update_instances
 -- purpose: Merge the staged instances into those that are stored.

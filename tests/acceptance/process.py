@@ -1,0 +1,111 @@
+"""The real process, started as a user would."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+COMMAND = [sys.executable, "-m", "milepost.cli"]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def environment() -> dict[str, str]:
+    """Ours without what would be settings."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MILEPOST_", "OTEL_")) and k != "DATABASE_URL"}
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """The first true answer of `condition`; AssertionError when there is none in time."""
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+    return found
+
+
+class Serving:
+    """A `milepost serve` on an embedded database, which can be killed and started again."""
+
+    def __init__(self, folder: Path, definitions: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "log"
+        self._definitions = definitions
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        arguments = ["--data-dir", str(self.data), "--definitions", str(self._definitions), "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = process = subprocess.Popen(
+                [*COMMAND, "serve", *arguments, "--log-format", "json"], stdout=log, stderr=log, env=environment()
+            )
+
+        def ready() -> bool:
+            assert process.poll() is None, self.log.read_text()
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{self.url}/readyz").status_code == 200
+            return False
+
+        wait_until(ready, 40, "the process serves")
+
+    def kill(self, *, with_database: bool) -> None:
+        """End it as a power cut would."""
+        assert self.process is not None
+        victims = self.database_processes() if with_database else []
+        self.process.send_signal(signal.SIGKILL)
+        for victim in victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+        self.process.wait(10)
+        psutil.wait_procs(victims, 10)
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(30)
+
+    def database_processes(self) -> list[psutil.Process]:
+        """The processes of the PostgreSQL under this folder."""
+        found: list[psutil.Process] = []
+        for one in psutil.process_iter(["name", "cmdline"]):
+            words = one.info["cmdline"] or []
+            if one.info["name"] == "postgres" and any(str(self.data) in word for word in words):
+                found += [one, *one.children(recursive=True)]
+        return found
+
+    def errors(self) -> list[dict[str, Any]]:
+        """What the process logged as an error; every line but the first of each start is JSON."""
+        lines = [line for line in self.log.read_text().splitlines() if line and not line.startswith("Settings: ")]
+        return [one for one in map(json.loads, lines) if one["level"] in ("error", "critical")]
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        for one in self.database_processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()

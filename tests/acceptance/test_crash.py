@@ -1,0 +1,177 @@
+"""What was acknowledged survives any crash, counts once, and gives the same instances however it came."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.enterprise import DEFINITIONS, comparable, expected, generate
+from tests.acceptance.process import COMMAND, Serving, environment, wait_until
+from tests.acceptance.sending import Job, heartbeats, nameless, plan, send
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+
+ORDERS = 2_000
+SEED = 20_261_121
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, because the database's socket lies in it; not below pytest's folders, which other users cannot enter."""
+    made = Path(tempfile.mkdtemp(prefix="mp-", dir="/tmp"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def serving(folder: Path) -> Iterator[Serving]:
+    definitions = folder / "definitions.yaml"
+    definitions.write_text(DEFINITIONS)
+    made = Serving(folder, definitions)
+    yield made
+    made.close()
+
+
+def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:
+    now = time.time_ns() // 1000
+    orders = generate(ORDERS, now, SEED)
+    wanted = {one["title"]: one for order in orders for group in order.groups for one in [expected(group, now)]}
+    verdicts = Counter(one["verdict"] for one in wanted.values())
+    assert min(verdicts.values()) >= 10, verdicts
+    assert len(verdicts) == 8, verdicts
+    jobs = [*plan(orders, SEED), nameless(20)]
+    random_ = random.Random(SEED)
+
+    serving.start()
+    _crash_while_sending(serving, jobs, after=len(jobs) // 4, with_database=False)
+    serving.start()
+    _crash_while_sending(serving, _left(jobs, random_), after=len(jobs) // 4, with_database=True)
+    serving.start()
+    send(serving.url, _left(jobs, random_))
+    assert all(job.acknowledged for job in jobs)
+
+    at = datetime.now(UTC)
+    heartbeats(serving.url, at)
+    _wait_for_projection(serving.url, at)
+    _compare(serving.url, wanted)
+    letters = httpx.get(f"{serving.url}/api/v1/dead-letters", params={"limit": 500}).json()
+    assert {one["event_id"] for one in letters["items"]} == {f"nameless-{number}" for number in range(20)}
+    assert {one["reason"] for one in letters["items"]} == {"no_usable_key"}
+
+    rebuilt = subprocess.run(
+        [*COMMAND, "rebuild", "--data-dir", str(serving.data)], capture_output=True, text=True, timeout=60, env=environment()
+    )
+    assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
+    assert "equal to what was there" in rebuilt.stdout
+    _wait_for_projection(serving.url, at)
+    _compare(serving.url, wanted)
+
+    assert serving.interrupt() == 0
+    assert serving.database_processes() == []
+    assert serving.errors() == []
+
+
+def _crash_while_sending(serving: Serving, jobs: list[Job], *, after: int, with_database: bool) -> None:
+    enough = threading.Event()
+
+    def count(acknowledged: int) -> None:
+        if acknowledged >= after:
+            enough.set()
+
+    sending = threading.Thread(target=send, args=(serving.url, jobs, count))
+    sending.start()
+    assert enough.wait(60)
+    serving.kill(with_database=with_database)
+    sending.join()
+    assert not all(job.acknowledged for job in jobs), "the crash came too late to interrupt anything"
+
+
+def _left(jobs: list[Job], random_: random.Random) -> list[Job]:
+    """What must be sent again, and a tenth of what need not be, as a sender would that forgot where it was."""
+    acknowledged = [job for job in jobs if job.acknowledged]
+    left = [job for job in jobs if not job.acknowledged] + random_.sample(acknowledged, len(acknowledged) // 10)
+    random_.shuffle(left)
+    return left
+
+
+def _wait_for_projection(url: str, at: datetime) -> None:
+    """Heartbeats are the last thing in the log: once they count, so does everything before them."""
+    spelled = at.isoformat().replace("+00:00", "Z")
+
+    def done() -> bool:
+        answer = httpx.get(f"{url}/api/v1/overview", timeout=20).json()
+        seen = [one for one in answer["sources"] if one["last_occurred_at"] == spelled]
+        return len(seen) == len(answer["sources"]) == 6 and answer["lag_seconds"] == 0
+
+    wait_until(done, 60, "everything is projected")
+
+
+def _compare(url: str, wanted: dict[str, dict[str, Any]]) -> None:
+    found: dict[str, dict[str, Any]] = {}
+    cursor = None
+    total = -1
+    while True:
+        parameters = {"limit": 500, "workflow": "order-to-cash"} | ({"cursor": cursor} if cursor else {})
+        page = httpx.get(f"{url}/api/v1/instances", params=parameters, timeout=30).json()
+        for row in page["items"]:
+            assert row["title"] not in found, "an instance came twice"
+            found[row["title"]] = comparable(row)
+        total, cursor = page["total"], page["next_cursor"]
+        if cursor is None:
+            break
+    assert found.keys() == wanted.keys()
+    assert total == len(wanted)
+    different = {title: (found[title], wanted[title]) for title in wanted if found[title] != wanted[title]}
+    assert not different, f"{len(different)} of {len(wanted)} differ, among them {next(iter(different.items()))}"
+    listed = httpx.get(f"{url}/api/v1/workflows").json()["items"][0]["counts"]
+    assert listed == Counter(one["verdict"] for one in wanted.values())
+
+
+def test_ctrl_c_ends_cleanly_and_leaves_nothing_behind(serving: Serving) -> None:
+    serving.start()
+    assert serving.database_processes()
+    assert serving.interrupt() == 0
+    assert serving.database_processes() == []
+    assert serving.errors() == []
+    assert "Traceback" not in serving.log.read_text()
+
+
+def test_faults_of_the_settings_are_all_named(folder: Path) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--port", "70000", "--log-format", "xml", "--definitions", str(folder / "nowhere"),
+         "--database-url", "mysql://root@db/x"],
+        capture_output=True, text=True, timeout=30, env=environment() | {"MILEPOST_PROT": "1"}, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    for words in ("--port", "70000", "--log-format", "--definitions", "nowhere", "--database-url", "mysql", "MILEPOST_PROT"):
+        assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_faults_of_the_definitions_are_all_named(folder: Path) -> None:
+    file = folder / "wrong.yaml"
+    file.write_text(DEFINITIONS.replace("breach: 4h", "breach: 4 fortnights").replace("starts: true", "begins: true"))
+    other = folder / "other.yaml"
+    other.write_text("apiVersion: milepost/v1\nkind: Workflw\nmetadata: {name: x}\nspec: {}\n")
+    ended = subprocess.run(
+        [*COMMAND, "serve", "--data-dir", str(folder / "data"), "--definitions", str(folder)],
+        capture_output=True, text=True, timeout=30, env=environment(), check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    for words in ("wrong.yaml", "4 fortnights", "begins", "other.yaml", "Workflw"):
+        assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (folder / "data").exists()

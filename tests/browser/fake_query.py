@@ -1,0 +1,256 @@
+"""A query layer made of plain rows in memory, with the shapes of the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS
+from fake_instances import make, population, z
+
+AT_RISK = ("stuck", "failed", "inconsistent")
+
+
+def _sum(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    totals: dict[str, float] = {}
+    for row in rows:
+        if row["value"]:
+            totals[row["value"]["currency"]] = totals.get(row["value"]["currency"], 0) + row["value"]["amount"]
+    return [{"currency": c, "amount": round(a, 2)} for c, a in sorted(totals.items())]
+
+
+def _public(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if not k.startswith("_")}
+
+
+def _seed(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+class FakeQuery:
+    def __init__(self, empty: bool = False, size: int = 200) -> None:
+        self.now = datetime.now(UTC)
+        self.rows = [] if empty else population(self.now, size=size)
+        self.empty = empty
+        self.broken = False
+        self.added = 0
+
+    def add_stuck(self, workflow: str = "order-to-cash") -> str:
+        """One more stuck instance, as if an event had just been judged."""
+        self.added += 1
+        row = make(random.Random(1000 + self.added), workflow, 900 + self.added, "stuck", self.now)
+        self.rows.append(row)
+        return str(row["id"])
+
+    def heaviest(self) -> str:
+        """The id of the incident that stands first, without an event loop."""
+        waiting = self.incidents("firing")
+        try:
+            waiting.send(None)
+        except StopIteration as done:
+            return str(done.value["items"][0]["id"])
+        raise RuntimeError
+
+    def _up(self) -> None:
+        if self.broken:
+            raise ConnectionError("the database does not answer")
+
+    def _counts(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        by = {v: sum(r["verdict"] == v for r in rows) for v in
+              ("due_soon", "stuck", "blind", "failed", "inconsistent", "completed", "completed_late")}  # fmt: skip
+        closed = ("completed", "completed_late", "cancelled", "waived")
+        risk = [r for r in rows if r["verdict"] in AT_RISK]
+        return {
+            "open": sum(r["verdict"] not in closed for r in rows), **by, "value_at_risk": _sum(risk),
+            "oldest_stuck_since": min((r["stuck_since"] for r in risk if r["stuck_since"]), default=None),
+        }  # fmt: skip
+
+    async def overview(self) -> dict[str, Any]:
+        self._up()
+        objectives = (await self.objectives())["items"]
+        domains = []
+        for domain in dict.fromkeys(w["domain"] for w in WORKFLOWS.values()) if not self.empty else ():
+            rows = [r for r in self.rows if r["domain"] == domain]
+            rng = random.Random(_seed(domain))
+            hour = self.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=167)
+            trend = []
+            for h in range(168):
+                load = 6 + 5 * math.sin((h % 24 - 6) / 24 * 2 * math.pi)
+                spike = 6 if domain == "orders" and 130 < h < 138 else 0
+                trend.append({"t": z(hour + timedelta(hours=h)), "good": max(0, round(rng.gauss(load, 2))),
+                              "bad": spike + (rng.random() < 0.12)})  # fmt: skip
+            domains.append({
+                "domain": domain, **self._counts(rows), "trend": trend,
+                "workflows": [{"name": n, "title": w["title"], "entity": w["entity"], "owner": w["owner"],
+                               **self._counts([r for r in rows if r["workflow"] == n])}
+                              for n, w in WORKFLOWS.items() if w["domain"] == domain],
+                "objectives": [o for o in objectives if o["domain"] == domain],
+            })  # fmt: skip
+        return {"as_of": z(datetime.now(UTC)), "domains": domains,
+                "incidents": (await self.incidents("firing"))["items"], "sources": (await self.sources())["items"],
+                "events_total": 0 if self.empty else 722_208 + self.added, "lag_seconds": 0.4}  # fmt: skip
+
+    async def workflows(self) -> dict[str, Any]:
+        self._up()
+        return {"items": [
+            {"name": n, "version": 3, "title": w["title"], "domain": w["domain"], "owner": w["owner"],
+             "entity": w["entity"], "counts": {},
+             "milestones": [{"name": m[0], "title": m[1], "after": None, "source": m[2], "owner": m[3],
+                             "warn_seconds": m[4], "breach_seconds": m[5], "completes": False, "starts": i == 0}
+                            for i, m in enumerate(w["milestones"])]}
+            for n, w in WORKFLOWS.items() if not self.empty]}  # fmt: skip
+
+    async def instances(self, workflow: str | None = None, domain: str | None = None,
+                        verdict: list[str] | None = None, owner: str | None = None,
+                        source_awaited: str | None = None, waiting_for: str | None = None, key: str | None = None,
+                        q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
+                        sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
+                        offset: int | None = None) -> dict[str, Any]:  # fmt: skip
+        self._up()
+        wanted = {"workflow": workflow, "domain": domain, "owner": owner, "source_awaited": source_awaited,
+                  "waiting_for": waiting_for}  # fmt: skip
+        rows = [r for r in self.rows if all(v is None or r[k] == v for k, v in wanted.items())]
+        rows = [r for r in rows if not verdict or r["verdict"] in verdict]
+        if q:
+            rows = [r for r in rows if q.lower() in (r["title"] + str(r["keys"]) + str(r["attributes"])).lower()]
+        if min_age_seconds:
+            limit_at = z(self.now - timedelta(seconds=min_age_seconds))
+            rows = [r for r in rows if r["stuck_since"] and r["stuck_since"] <= (limit_at or "")]
+        field = sort.lstrip("-")
+
+        def order(row: dict[str, Any]) -> Any:
+            return row["value"]["amount"] if field == "value" else row[field]
+
+        present = [r for r in rows if (row_value := r[field]) is not None and row_value != ""]
+        present.sort(key=order, reverse=sort.startswith("-"))
+        rows = present + [r for r in rows if r[field] is None]
+        start = offset or 0
+        return {"items": [_public(r) for r in rows[start : start + limit]], "next_cursor": None,
+                "total": len(rows), "value": _sum(rows)}  # fmt: skip
+
+    async def instance(self, id: str) -> dict[str, Any] | None:
+        self._up()
+        row = next((r for r in self.rows if r["id"] == id), None)
+        if row is None:
+            return None
+        line = next((j for j in row["_journey"] if j["name"] == row["waiting_for"]), row["_journey"][-1])
+        first = row["_events"][0]
+        event = {"source": first["source"], "id": first["id"], "type": first["type"]}
+        return {
+            **_public(row), "journey": row["_journey"], "events": row["_events"], "spans": row["_spans"],
+            "arithmetic": [f"The clock for “{line['title']}” started at {line['started_at']}.",
+                           f"It is due within its limit: deadline {line['deadline_at']}.",
+                           "No calendar applies, so every hour counts."],
+            "keys": [{**k, "joins": i == 0, "event": event, "at": row["started_at"]} for i, k in enumerate(row["keys"])],
+            "joined": [{"id": "5b1c0000-0000-4000-8000-000000000000", "event": event, "at": row["updated_at"]}],
+            "history": [{"at": row["started_at"], "verdict": "on_track", "verdict_from": None, "reason": "started"},
+                        {"at": row["updated_at"], "verdict": row["verdict"], "verdict_from": "on_track", "reason": row["reason"]}],
+            "incidents": [i for i in (await self.incidents())["items"]
+                          if i["verdict"] == row["verdict"] and i["workflow"] == row["workflow"] and i["waiting_for"] == row["waiting_for"]],
+        }  # fmt: skip
+
+    async def objectives(self) -> dict[str, Any]:
+        self._up()
+        items = []
+        for name, title, owner, workflow, kind, start, end, within, target, total, bad, pending, unit in OBJECTIVES:
+            if self.empty:
+                break
+            allowed = total * (1 - target)
+            items.append({
+                "name": name, "title": title, "owner": owner, "workflow": workflow,
+                "domain": WORKFLOWS[workflow]["domain"], "kind": kind,
+                "description": f"{start} → {end} within {within}", "target": target, "window_seconds": 30 * 86400,
+                "good": total - bad, "bad": bad, "total": total, "ratio": (total - bad) / total,
+                "budget_allowed": allowed, "budget_used": bad, "budget_left_ratio": 1 - bad / allowed,
+                "pending_bad": pending, "unit": unit,
+            })  # fmt: skip
+        return {"items": items}
+
+    async def objective(self, name: str) -> dict[str, Any] | None:
+        row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
+        if row is None:
+            return None
+        rng = random.Random(_seed(name))
+        day = self.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=29)
+        series, budget, left = [], [], row["bad"]
+        weights = [rng.random() ** 4 for _ in range(30)]
+        for d in range(30):
+            bad = min(left, round(row["bad"] * weights[d] / sum(weights))) if d < 29 else left
+            left -= bad
+            series.append(
+                {"t": z(day + timedelta(days=d)), "good": round(row["good"] / 30 * rng.uniform(0.6, 1.4)), "bad": bad}
+            )
+            budget.append(
+                {"t": z(day + timedelta(days=d)), "left_ratio": 1 - (row["bad"] - left) / row["budget_allowed"]}
+            )
+        return {**row, "series": series, "budget_series": budget}
+
+    async def incidents(self, status: str | None = None) -> dict[str, Any]:
+        self._up()
+        groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for r in self.rows:
+            if r["verdict"] in (*AT_RISK, "blind"):
+                groups.setdefault((r["workflow"], r["verdict"], r["waiting_for"]), []).append(r)
+        items = []
+        for (workflow, verdict, waiting_for), rows in groups.items():
+            first, opened = rows[0], min(r["stuck_since"] for r in rows)
+            resolved = len(rows) == 1
+            items.append({
+                "id": hashlib.sha256(f"{workflow}{verdict}{waiting_for}".encode()).hexdigest()[:12],
+                "status": "resolved" if resolved else "firing",
+                "severity": "critical" if len(rows) > 3 else "warning",
+                "title": f"{len(rows)} {first['entity']}{'s' if len(rows) > 1 else ''} {verdict.replace('_', ' ')}: "
+                         f"{(first['waiting_for_title'] or '').lower()} from {first['source_awaited']}",
+                "workflow": workflow, "domain": first["domain"], "verdict": verdict, "waiting_for": waiting_for,
+                "source": first["source_awaited"], "owner": first["owner"], "count": len(rows),
+                "peak_count": len(rows) + 2, "value": _sum(rows), "oldest_since": opened, "opened_at": opened,
+                "updated_at": z(self.now), "resolved_at": z(self.now) if resolved else None,
+            })  # fmt: skip
+        items.sort(key=lambda i: (-sum(v["amount"] for v in i["value"]), -i["count"]))
+        return {"items": [i for i in items if status in (None, i["status"])]}
+
+    async def incident(self, id: str) -> dict[str, Any] | None:
+        row = next((i for i in (await self.incidents())["items"] if i["id"] == id), None)
+        if row is None:
+            return None
+        return {**row,
+                "timeline": [{"at": row["opened_at"], "what": "opened", "detail": "first instance overdue"},
+                             {"at": row["updated_at"], "what": "grew", "detail": f"now {row['count']} instances"}],
+                "deliveries": [{"target": "#order-ops", "kind": "slack", "reason": "opened", "state": "delivered",
+                                "attempts": 1, "last_status": "200", "at": row["opened_at"]},
+                               {"target": "https://pager.example/hook", "kind": "webhook", "reason": "grew",
+                                "state": "retrying", "attempts": 3, "last_status": "503", "at": row["updated_at"]}]}  # fmt: skip
+
+    async def sources(self) -> dict[str, Any]:
+        self._up()
+        now = datetime.now(UTC)
+        items = []
+        for source, title, owner, state, ago, silent, received, dup, rejected, dead in (
+            SOURCES if not self.empty else ()
+        ):
+            last = z(self.now - timedelta(seconds=ago)) if ago is not None else None
+            items.append({
+                "source": source, "title": title, "owner": owner, "state": state, "last_received_at": last,
+                "last_occurred_at": last, "lag_seconds": (now - self.now).total_seconds() + ago if ago is not None else None,
+                "received": received, "duplicates": dup, "rejected": rejected, "unmatched": received // 40,
+                "dead_letters": dead, "silent_after_seconds": silent,
+            })  # fmt: skip
+        return {"items": items}
+
+    async def dead_letters(
+        self, source: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> dict[str, Any]:
+        self._up()
+        items = [{"id": n, "received_at": z(self.now - timedelta(minutes=17 * n)), "source": "jira" if n < 11 else "sap",
+                  "reason": "unreadable", "detail": "data.issue.created: not a time: “yesterday”",
+                  "event_id": f"jira-{n}", "type": "issue.created"} for n in range(13)]  # fmt: skip
+        items = [i for i in items if source in (None, i["source"])] if not self.empty else []
+        return {"items": items[:limit], "next_cursor": None, "total": len(items)}
+
+    async def search(self, text: str, limit: int = 10) -> dict[str, Any]:
+        found = (await self.instances(q=text, limit=limit))["items"]
+        return {"items": [{"id": r["id"], "title": r["title"], "workflow": r["workflow"], "verdict": r["verdict"],
+                           "key": r["keys"][0]} for r in found]}  # fmt: skip

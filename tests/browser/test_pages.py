@@ -1,0 +1,97 @@
+"""Every page, at desk and phone size, in both schemes."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import DESK, PHONE, SCREENSHOTS, Open, Served
+from playwright.sync_api import expect
+
+STUCK = "worklist?verdict=stuck&verdict=failed&verdict=inconsistent"
+
+# page: address, and what shows that its data has come
+PAGES = {
+    "overview": ("", ".domains td .num"),
+    "worklist": (STUCK, ".ag-row .badge"),
+    "instance": ("instances/{stuck}", "#instance-timeline .annotation-text"),
+    "objectives": ("objectives", ".objectives .budget"),
+    "objective": ("objectives/orders-shipped-in-time", "#objective-days .trace.bars"),
+    "incidents": ("incidents", ".incidents .badge"),
+    "incident": ("incidents/{incident}", ".facts .badge"),
+    "sources": ("sources", ".sources .badge"),
+}
+
+
+def address(served: Served, path: str) -> str:
+    rows = served.query.rows
+    stuck = next(r for r in rows if r["verdict"] == "stuck" and r["workflow"] == "order-to-cash")
+    return path.format(stuck=stuck["id"], incident=served.query.heaviest())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shows_its_data(name: str, size: tuple[int, int], scheme: str, served: Served, opened: Open) -> None:
+    path, proof = PAGES[name]
+    watched = opened(address(served, path), size, scheme)
+    page = watched.page
+    expect(page.locator(proof).first).to_be_visible(timeout=20_000)
+    expect(page.locator(".skeleton")).to_have_count(0)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    width = "desk" if size == DESK else "phone"
+    page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    found = Axe().run(page).response["violations"]
+    serious = {v["id"]: [n["html"][:200] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
+    assert serious == {}
+    assert watched.trouble == []
+    assert watched.outside == []
+
+
+def test_before_the_first_event_the_next_step_is_told(served: Served, opened: Open) -> None:
+    served.query.empty, served.query.rows = True, []
+    page = opened("").page
+    expect(page.locator("#first-event")).to_contain_text("curl")
+
+
+def test_a_store_that_does_not_answer_is_told_and_retried(served: Served, opened: Open) -> None:
+    served.query.broken = True
+    page = opened("").page
+    expect(page.get_by_role("alert")).to_contain_text("cannot be read right now")
+    served.query.broken = False
+    expect(page.locator(".kpi-value").first).to_be_visible(timeout=15_000)
+
+
+def test_what_is_on_the_page_stays_when_the_store_stops_answering(served: Served, opened: Open) -> None:
+    page = opened("").page
+    expect(page.locator(".kpi-value").first).to_be_visible()
+    served.query.broken = True
+    expect(page.locator("#stale")).to_be_visible(timeout=15_000)
+    expect(page.locator(".kpi-value").first).to_be_visible()
+    served.query.broken = False
+    expect(page.locator("#stale")).to_be_hidden(timeout=15_000)
+
+
+def test_a_lost_connection_is_told_and_taken_back(opened: Open) -> None:
+    page = opened("").page
+    expect(page.locator(".kpi-value").first).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.locator("#connection")).to_contain_text("Connection lost", timeout=15_000)
+    page.context.set_offline(False)
+    expect(page.locator("#connection")).to_be_hidden(timeout=15_000)
+
+
+def test_an_unknown_instance_says_so(opened: Open) -> None:
+    page = opened("instances/00000000-0000-4000-8000-000000000000").page
+    expect(page.get_by_text("No such instance")).to_be_visible()
+    expect(page.locator("#instance-body")).to_be_hidden()
+
+
+def test_the_scheme_can_be_chosen(opened: Open) -> None:
+    page = opened("", scheme="light").page
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+    page.locator("#scheme").click()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")

@@ -1,0 +1,132 @@
+"""Filters, addresses, navigation and live refresh."""
+
+from __future__ import annotations
+
+import re
+
+from conftest import PHONE, Open, Served
+from playwright.sync_api import Page, expect
+
+
+def count(served: Served, *verdicts: str, **wanted: str) -> int:
+    rows = [r for r in served.query.rows if not verdicts or r["verdict"] in verdicts]
+    return sum(all(r[k] == v for k, v in wanted.items()) for r in rows)
+
+
+def total(page: Page, number: int) -> None:
+    expect(page.locator("#worklist-totals strong").first).to_have_text(str(number), timeout=15_000)
+
+
+def test_a_deep_link_restores_its_filters(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck&workflow=purchase-to-pay&sort=-value").page
+    total(page, count(served, "stuck", workflow="purchase-to-pay"))
+    expect(page.locator("input[value=stuck]")).to_be_checked()
+    expect(page.locator("#filter-workflow")).to_have_value("Purchase to pay")
+    expect(page.locator(".ag-row").first).to_be_visible()
+    assert page.locator(".ag-row .badge").all_inner_texts() == ["Stuck"] * page.locator(".ag-row").count()
+    values = [
+        float(re.sub(r"[^0-9.]", "", t)) for t in page.locator(".ag-row [col-id=value] .figure").all_inner_texts()
+    ]
+    assert values == sorted(values, reverse=True)
+
+
+def test_filters_are_written_to_the_address_without_a_new_mount(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck").page
+    total(page, count(served, "stuck"))
+    page.evaluate("document.getElementById('worklist-grid').dataset.mark = 'same'")
+    page.locator("label", has_text="Blind").click()
+    total(page, count(served, "stuck", "blind"))
+    expect(page).to_have_url(re.compile(r"verdict=stuck&verdict=blind$"))
+    page.locator("#filter-q").fill("ORD-")
+    expect(page).to_have_url(re.compile(r"&q=ORD-$"))
+    expect(page.locator("#worklist-grid")).to_have_attribute("data-mark", "same")
+
+
+def test_back_returns_to_the_filtered_list(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck").page
+    total(page, count(served, "stuck"))
+    page.locator("label", has_text="Failed").click()
+    total(page, count(served, "stuck", "failed"))
+    title = page.locator(".ag-row a").first.inner_text()
+    page.locator(".ag-row a").first.click()
+    expect(page.locator("h1")).to_have_text(title)
+    page.go_back()
+    total(page, count(served, "stuck", "failed"))
+    expect(page.locator("input[value=failed]")).to_be_checked()
+
+
+def test_a_link_to_the_open_worklist_sets_its_filters(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck&verdict=failed&verdict=inconsistent").page
+    page.locator("label", has_text="Failed").click()
+    total(page, count(served, "stuck", "inconsistent"))
+    page.get_by_role("link", name="Worklist").click()
+    total(page, count(served, "stuck", "failed", "inconsistent"))
+    expect(page.locator("input[value=failed]")).to_be_checked()
+
+
+def test_a_number_on_the_overview_opens_as_many(served: Served, opened: Open) -> None:
+    page = opened("").page
+    stuck = page.locator(".kpi", has_text="Stuck").first
+    expect(stuck.locator(".kpi-value")).to_have_text(str(count(served, "stuck")))
+    stuck.click()
+    total(page, count(served, "stuck"))
+
+
+def test_nothing_that_matches_is_said(opened: Open) -> None:
+    page = opened("worklist?q=no-such-thing").page
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+
+
+def test_on_a_phone_the_list_is_made_of_cards(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck", PHONE).page
+    expect(page.locator(".work-card").first).to_be_visible()
+    expect(page.locator("#filter-workflow")).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    expect(page.locator("#filter-workflow")).to_be_visible()
+
+
+def test_live_refresh_changes_a_number_and_mounts_nothing_anew(served: Served, opened: Open) -> None:
+    page = opened("").page
+    before = count(served, "stuck")
+    value = page.locator(".kpi-value").first
+    expect(value).to_have_text(str(before))
+    marked = "document.querySelectorAll('.kpi, .kpi-value, .domains td, .spark, .pulse')"
+    page.evaluate(f"{marked}.forEach(e => e.mark = 1)")
+    served.query.add_stuck()
+    expect(value).to_have_text(str(before + 1), timeout=15_000)
+    assert page.evaluate(f"[...{marked}].every(e => e.mark === 1)")
+
+
+def test_the_grid_follows_a_change_and_keeps_its_place(served: Served, opened: Open) -> None:
+    page = opened("worklist").page
+    total(page, len(served.query.rows))
+    place = page.locator(".ag-body-viewport")
+    expect(page.locator(".ag-row a").first).to_be_visible()
+    place.evaluate("e => e.scrollTop = 1500")
+    expect(page.locator(".ag-row[row-index='35'] a")).to_be_visible()
+    at = place.evaluate("e => e.scrollTop")
+    with page.expect_request(lambda r: "/api/v1/instances" in r.url, timeout=30_000):
+        served.query.add_stuck()
+    total(page, len(served.query.rows))
+    assert place.evaluate("e => e.scrollTop") == at
+
+
+def test_an_instance_is_found_by_its_key(served: Served, opened: Open) -> None:
+    row = served.query.rows[0]
+    page = opened("").page
+    expect(page.locator(".kpi-value").first).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.locator("#search-text").fill(row["title"])
+    page.locator("#search-results a", has_text=row["title"]).first.click()
+    expect(page.locator("h1")).to_have_text(row["title"])
+    expect(page.locator("#search-text")).to_be_hidden()
+
+
+def test_opened_event_data_stays_open_while_the_page_lives(served: Served, opened: Open) -> None:
+    row = next(r for r in served.query.rows if r["verdict"] == "stuck")
+    page = opened(f"instances/{row['id']}").page
+    page.locator("#instance-events summary").first.click()
+    expect(page.locator("#instance-events pre").first).to_be_visible()
+    row["explanation"] = "Something else is said now."
+    expect(page.locator(".lead")).to_have_text("Something else is said now.", timeout=15_000)
+    expect(page.locator("#instance-events pre").first).to_be_visible()

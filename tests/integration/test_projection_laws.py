@@ -1,0 +1,132 @@
+"""The projection against an oracle that knows nothing of logs, batches, caches or merges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.catalogue import Catalogue
+from collector.rebuild import fingerprints, forget
+from collector.store.database import Connection
+from slo_rules.contribution import Contributions, contributions
+from slo_rules.event import Event
+from slo_rules.instants import to_micros
+from slo_rules.matching import Matcher
+from slo_rules.progress import Progress, join
+from tests.fix_postgres import Server
+from tests.projecting import enroll, log_events, project, projecting, stored, wipe
+from tests.strategies import definitions, events
+
+DEFINITIONS = definitions()
+WORKFLOW = DEFINITIONS.workflows["orders"]
+SLOW = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+@pytest.fixture
+def conn(either_server: Server) -> Iterator[Connection]:
+    url = either_server.clone()
+    with projecting(url) as connection:
+        yield connection
+    either_server.drop(url)
+
+
+def components(history: list[Event]) -> list[Progress]:
+    """What instances there must be: events that share a joining key, directly or through others, are one."""
+    matcher = Matcher([WORKFLOW])
+    groups: list[tuple[set[tuple[str, str]], list[Progress]]] = []
+    for event in history:
+        found = matcher.matches(event)
+        if not found:
+            continue
+        keys = {key for key in found[0][1].keys if key[0] in WORKFLOW.joining}
+        if not keys:
+            continue
+        parts = [found[0][0].observe(event, found[0][1])]
+        apart = []
+        for group_keys, group_parts in groups:
+            if group_keys & keys:
+                keys |= group_keys
+                parts += group_parts
+            else:
+                apart.append((group_keys, group_parts))
+        groups = [*apart, (keys, parts)]
+    return [reduce(join, parts) for _, parts in groups]
+
+
+def buckets(conn: Connection) -> Contributions:
+    rows = conn.execute("SELECT objective, bucket, good, bad, stale_step FROM sli_bucket").fetchall()
+    conn.commit()
+    return {(row[0], to_micros(row[1])): (row[2], row[3], row[4]) for row in rows if row[2:] != (0, 0, 0)}
+
+
+def recomputed(progresses: list[Progress]) -> Contributions:
+    total: Contributions = {}
+    for progress in progresses:
+        for place, counts in contributions(progress, WORKFLOW, DEFINITIONS.objectives.values()).items():
+            at = total.get(place, (0, 0, 0))
+            total[place] = (at[0] + counts[0], at[1] + counts[1], at[2] + counts[2])
+    return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
+
+
+def apply_in_parts(conn: Connection, history: list[Event], cuts: list[int], batch: int) -> Catalogue:
+    """Log and project the history in several commits, each with a projector that remembers nothing."""
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    edges = [0, *sorted(cuts), len(history)]
+    for start, end in zip(edges, edges[1:], strict=False):
+        log_events(conn, history[start:end])
+        project(conn, catalogue, batch=batch)
+    return catalogue
+
+
+@SLOW
+@given(events(20), st.data(), st.integers(1, 7))
+def test_any_arrival_in_any_parts_gives_the_components_of_the_history(
+    conn: Connection, history: list[Event], draw: st.DataObject, batch: int
+) -> None:
+    arrival = draw.draw(st.permutations(history + history[: len(history) // 3]))
+    cuts = draw.draw(st.lists(st.integers(0, len(arrival)), max_size=3))
+    apply_in_parts(conn, arrival, cuts, batch)
+    wanted = components(history)
+    found = [row["progress"] for row in stored(conn)]
+    by_keys = {frozenset(progress.keys): progress for progress in found}
+    assert by_keys == {frozenset(progress.keys): progress for progress in wanted}
+    assert len(found) == len(wanted)
+    assert buckets(conn) == recomputed(wanted)
+
+
+@SLOW
+@given(events(20), st.data(), st.integers(1, 7), st.integers(1, 7))
+def test_a_rebuild_equals_what_was_there(
+    conn: Connection, history: list[Event], draw: st.DataObject, batch: int, again: int
+) -> None:
+    cuts = draw.draw(st.lists(st.integers(0, len(history)), max_size=3))
+    catalogue = apply_in_parts(conn, history, cuts, batch)
+    before = fingerprints(conn)
+    forget(conn, current_definitions=False)
+    assert stored(conn) == []
+    project(conn, catalogue, batch=again)
+    assert fingerprints(conn) == before
+
+
+@SLOW
+@given(events(15))
+def test_every_key_leads_to_its_one_instance(conn: Connection, history: list[Event]) -> None:
+    apply_in_parts(conn, history, [len(history) // 2], 3)
+    owners = {
+        (namespace, value): id_
+        for namespace, value, id_ in conn.execute("SELECT namespace, value, instance_id FROM instance_key WHERE joins")
+    }
+    conn.commit()
+    for row in stored(conn):
+        for word in row["progress"].keys:
+            namespace, _, value = word.partition("=")
+            if namespace in WORKFLOW.joining:
+                assert owners.pop((namespace, value)) == row["id"]
+    assert owners == {}

@@ -1,0 +1,275 @@
+"""What the projector promises beyond the laws: order of commit, deadlines, blindness, dead letters, versions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from collector.catalogue import register
+from collector.log import append
+from collector.projector import Projector
+from collector.rebuild import keep_objectives
+from collector.store.database import Connection, connect
+from slo_rules.definitions import load
+from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
+from slo_rules.event import Event
+from slo_rules.instants import to_datetime, to_micros
+from tests.projecting import enroll, log_events, log_row, project, projecting, stored
+from tests.strategies import DEFINITIONS, START, definitions, make_event
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[Connection]:
+    with projecting(database_url) as connection:
+        yield connection
+
+
+def now_of(conn: Connection) -> int:
+    row = conn.execute("SELECT clock_timestamp()").fetchone()
+    conn.commit()
+    assert row is not None
+    return to_micros(row[0])
+
+
+def at(conn: Connection, type_: str, ago: int, number: int, source: str = "crm", **data: object) -> Event:
+    """An event that occurred `ago` micros before now."""
+    return make_event(type_, now_of(conn) - START - ago, number, source, {"order": "SO-1", "tax_code": "V1"} | data)
+
+
+def changes(conn: Connection) -> list[tuple[str, int]]:
+    rows = conn.execute("SELECT verdict, at FROM verdict_change ORDER BY at").fetchall()
+    conn.commit()
+    return [(verdict, to_micros(moment)) for verdict, moment in rows]
+
+
+class TestTheLog:
+    def test_a_late_commit_is_not_skipped(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        first, second = at(conn, "won", 0, 1, order="A"), at(conn, "won", 0, 2, order="B")
+        with connect(database_url, "slow writer") as slow, connect(database_url, "watch") as watch:
+            slow.execute("BEGIN")
+            append(slow, [log_row(first)], [], [])
+            other = threading.Thread(target=lambda: _write(database_url, second))
+            other.start()
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'milepost other' AND wait_event = 'advisory'"
+            while not _count(watch, waiting):
+                pass
+            projector = Projector(catalogue)
+            projector.acquire(conn)
+            assert projector.apply_batch(conn) == 0
+            slow.commit()
+            other.join()
+        project(conn, catalogue)
+        assert [row["title"] for row in sorted(stored(conn), key=lambda row: row["title"])] == ["A", "B"]
+
+    def test_order_of_numbers_is_order_of_commits(self, database_url: str, conn: Connection) -> None:
+        events = [[at(conn, "won", 0, 100 * n + m) for m in range(20)] for n in range(8)]
+        threads = [threading.Thread(target=_write_all, args=(database_url, batch)) for batch in events]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        rows = conn.execute("SELECT seq, received_at FROM event ORDER BY seq").fetchall()
+        assert [row[0] for row in rows] == list(range(1, 161))
+        assert [row[1] for row in rows] == sorted(row[1] for row in rows)
+
+
+def _write(url: str, event: Event) -> None:
+    with connect(url, "other") as other:
+        log_events(other, [event])
+
+
+def _write_all(url: str, events: list[Event]) -> None:
+    with connect(url, "other") as other:
+        for event in events:
+            log_events(other, [event])
+
+
+def _count(conn: Connection, query: str) -> int:
+    row = conn.execute(query).fetchone()
+    conn.commit()
+    return int(row[0]) if row else 0
+
+
+class TestDeadlines:
+    def test_a_breach_is_recorded_with_the_deadlines_time(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        won = at(conn, "won", 4 * HOUR - MINUTE, 1)
+        log_events(conn, [won])
+        projector = project(conn, catalogue)
+        deadline = won.occurred_at + 4 * HOUR
+        assert [row["verdict"] for row in stored(conn)] == ["due_soon"]
+        projector.sweep(conn, deadline - 1)
+        assert [row["verdict"] for row in stored(conn)] == ["due_soon"]
+        projector.sweep(conn, deadline + 17 * SECOND)
+        (row,) = stored(conn)
+        assert (row["verdict"], row["reason"], row["waiting_for"]) == ("stuck", "overdue", "accepted")
+        assert to_micros(row["stuck_since"]) == deadline
+        assert changes(conn)[-1] == ("stuck", deadline)
+
+    def test_an_arrival_after_the_deadline_records_the_breach_before_itself(self, conn: Connection) -> None:
+        """Nobody swept in between: the record is the same as if somebody had."""
+        catalogue = enroll(conn, definitions())
+        won = at(conn, "won", 4 * HOUR - SECOND // 2, 1)
+        log_events(conn, [won])
+        projector = Projector(catalogue)
+        projector.acquire(conn)
+        projector.apply_batch(conn)
+        deadline = won.occurred_at + 4 * HOUR
+        while now_of(conn) <= deadline:
+            pass
+        log_events(conn, [at(conn, "accepted", 0, 2, "sap")])
+        projector.apply_batch(conn)
+        assert [verdict for verdict, _ in changes(conn)] == ["due_soon", "stuck", "on_track"]
+        assert changes(conn)[1] == ("stuck", deadline)
+
+    def test_only_one_projector_works_at_a_time(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        first = Projector(catalogue)
+        assert first.acquire(conn)
+        with projecting(database_url) as other_conn:
+            other = Projector(catalogue)
+            assert not other.acquire(other_conn)
+            log_events(conn, [at(conn, "won", DAY, 1)])
+            first.cycle(conn)
+            conn.close()
+            while not other.acquire(other_conn):
+                pass
+            other.cycle(other_conn)
+            assert [row["verdict"] for row in stored(other_conn)] == ["stuck"]
+
+
+class TestBlindness:
+    def test_what_waits_for_a_silent_source_is_blind_until_it_is_heard_again(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        won = at(conn, "won", HOUR, 1)
+        log_events(conn, [won, at(conn, "noise", 0, 2, "sap")])
+        projector = project(conn, catalogue)
+        deadline = won.occurred_at + 4 * HOUR
+        projector.sweep(conn, deadline + SECOND)
+        (row,) = stored(conn)
+        assert (row["verdict"], row["reason"]) == ("blind", "source_silent")
+        conn.execute("UPDATE source_state SET last_received_at = last_received_at - interval '3 hours'")
+        conn.commit()
+        log_events(conn, [at(conn, "noise", 0, 3, "sap")])
+        again = Projector(catalogue)
+        again.acquire(conn)
+        again.apply_batch(conn)
+        assert [row["verdict"] for row in stored(conn)] == ["on_track"]
+
+    def test_a_source_that_replays_its_past_makes_nothing_stuck_until_it_has_caught_up(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", 5 * DAY, 1), at(conn, "noise", 6 * DAY, 2, "sap")])
+        project(conn, catalogue)
+        assert [(row["verdict"], row["reason"]) for row in stored(conn)] == [("blind", "source_catching_up")]
+        log_events(conn, [at(conn, "noise", 0, 3, "sap")])
+        project(conn, catalogue)
+        assert [(row["verdict"], row["reason"]) for row in stored(conn)] == [("stuck", "overdue")]
+
+
+class TestWhatCannotBeUsed:
+    @pytest.mark.parametrize("value", ["", "0", "N/A", "null", "00000000-0000-0000-0000-000000000000", None, [], {}])
+    def test_placeholders_never_join(self, conn: Connection, value: object) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(
+            conn,
+            [
+                at(conn, "won", 0, 1, order="A", sales_order=value),
+                at(conn, "won", 0, 2, order="B", sales_order=value),
+                at(conn, "won", 0, 3, order=None, sales_order=value),
+            ],
+        )
+        project(conn, catalogue)
+        assert [row["title"] for row in sorted(stored(conn), key=lambda row: row["title"])] == ["A", "B"]
+        letters = conn.execute("SELECT reason, event_id, workflow, seq FROM dead_letter").fetchall()
+        assert letters == [("no_usable_key", "e3", "orders", 3)]
+
+    def test_an_event_that_breaks_us_is_set_aside_and_the_rest_goes_on(
+        self, conn: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        catalogue = enroll(conn, definitions())
+        matcher = catalogue.matcher_of("orders", 1)
+        observe = matcher.observe
+
+        def poisoned(event: Event, match: object) -> object:
+            if event.document["id"] == "e2":
+                raise RuntimeError("poison")
+            return observe(event, match)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(matcher, "observe", poisoned)
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in (1, 2, 3)])
+        project(conn, catalogue)
+        assert sorted(row["title"] for row in stored(conn)) == ["SO-1", "SO-3"]
+        letters = conn.execute("SELECT reason, detail, seq FROM dead_letter").fetchall()
+        assert letters == [("cannot_be_applied", "RuntimeError: poison", 2)]
+
+    def test_a_duplicate_is_counted_and_changes_nothing(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        event = at(conn, "won", 0, 1)
+        log_events(conn, [event, event])
+        project(conn, catalogue)
+        before = stored(conn)
+        log_events(conn, [event])
+        project(conn, catalogue)
+        assert stored(conn) == before
+        assert conn.execute("SELECT received, duplicates FROM source_state").fetchall() == [(3, 2)]
+
+
+class TestMerging:
+    def test_two_halves_become_one_and_the_joining_event_is_on_record(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", HOUR, 1, order=None, opportunity="O-1")])
+        log_events(conn, [at(conn, "accepted", MINUTE, 2, "sap", order=None, sales_order="47")])
+        project(conn, catalogue)
+        halves = {row["id"] for row in stored(conn)}
+        assert len(halves) == 2
+        log_events(conn, [at(conn, "linked", 0, 3, order=None, opportunity="O-1", sales_order="47")])
+        project(conn, catalogue)
+        (row,) = stored(conn)
+        assert set(row["progress"].milestones) == {"won", "accepted"}
+        merged = conn.execute("SELECT merged_id, instance_id, seq FROM instance_merge").fetchall()
+        assert merged == [(*(halves - {row["id"]}), row["id"], 3)]
+        assert _count(conn, "SELECT count(*) FROM instance_event") == 3
+        assert _count(conn, "SELECT count(DISTINCT instance_id) FROM instance_key") == 1
+
+
+class TestVersions:
+    def test_an_instance_keeps_the_version_it_started_under(self, conn: Connection) -> None:
+        enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", HOUR, 1, order="old")])
+        stricter = load({"orders.yaml": DEFINITIONS.replace("{warn: 3h, breach: 4h}", "{warn: 10m, breach: 30m}")})
+        catalogue = register(conn, stricter)
+        keep_objectives(conn, catalogue)
+        log_events(conn, [at(conn, "won", HOUR, 2, order="new")])
+        project(conn, catalogue)
+        assert {row["title"]: row["verdict"] for row in stored(conn)} == {"old": "on_track", "new": "stuck"}
+        log_events(conn, [at(conn, "accepted", 0, 3, "sap", order="old"), at(conn, "accepted", 0, 4, "sap", order="new")])
+        project(conn, catalogue)
+        versions = conn.execute("SELECT title, workflow_version FROM instance ORDER BY title").fetchall()
+        assert versions == [("new", 2), ("old", 1)]
+
+    def test_equal_definitions_make_no_new_version(self, conn: Connection) -> None:
+        enroll(conn, definitions())
+        catalogue = register(conn, definitions())
+        assert list(catalogue.versions) == [("orders", 1)]
+
+    def test_an_objective_that_changes_is_counted_anew(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", DAY, 1), at(conn, "accepted", DAY - 2 * HOUR, 2, "sap")])
+        project(conn, catalogue)
+        count = "SELECT good, bad FROM sli_bucket WHERE objective = 'accepted-in-time'"
+        assert conn.execute(count).fetchall() == [(1, 0)]
+        conn.commit()
+        tighter = load({"orders.yaml": DEFINITIONS.replace("to: accepted, within: 4h", "to: accepted, within: 1h")})
+        enroll(conn, tighter)
+        assert conn.execute(count).fetchall() == [(0, 1)]
+
+
+def test_times_of_dirty_logs_are_kept(conn: Connection) -> None:
+    catalogue = enroll(conn, definitions())
+    log_events(conn, [make_event("won", -START - 700_000_000 * SECOND, 1, "crm", {"order": "1948"})])
+    project(conn, catalogue)
+    row = conn.execute("SELECT started_at FROM instance").fetchone()
+    assert row == (to_datetime(-700_000_000 * SECOND),)

@@ -1,0 +1,74 @@
+"""Putting histories through the real log and projector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from collector.catalogue import Catalogue, register
+from collector.copyformat import event_row
+from collector.log import append
+from collector.projector import Projector
+from collector.rebuild import keep_objectives
+from collector.store.database import BY_INDEX, Connection, connect
+from slo_rules.event import Event
+from slo_rules.progress import Progress
+from slo_rules.workflow import Definitions
+
+decode_progress = msgspec.msgpack.Decoder(Progress).decode
+
+
+def log_row(event: Event) -> bytes:
+    """The event as a door would log it."""
+    body = msgspec.json.encode(event.document)
+    id_ = event.document["id"]
+    return event_row(
+        event.occurred_at, event.source.encode(), id_.encode(), event.type.encode(), None, event.trace_id, None, body
+    )
+
+
+def log_events(conn: Connection, events: Iterable[Event]) -> None:
+    """Append events to the log, in one commit."""
+    with conn.transaction():
+        append(conn, [log_row(event) for event in events], [], [])
+
+
+def projecting(url: str) -> Connection:
+    """A connection like the projector's own."""
+    return connect(url, "test projector", options=BY_INDEX)
+
+
+def project(conn: Connection, catalogue: Catalogue, *, batch: int = 5000) -> Projector:
+    """Apply the log with a fresh projector and sweep."""
+    projector = Projector(catalogue, batch=batch)
+    assert projector.acquire(conn)
+    projector.cycle(conn)
+    return projector
+
+
+def enroll(conn: Connection, definitions: Definitions) -> Catalogue:
+    """The catalogue with these definitions in force."""
+    catalogue = register(conn, definitions)
+    keep_objectives(conn, catalogue)
+    return catalogue
+
+
+def stored(conn: Connection) -> list[dict[str, Any]]:
+    """All instances, with their progress."""
+    columns = "id, workflow, verdict, reason, waiting_for, deadline_at, stuck_since, title, progress"
+    rows = conn.execute(f"SELECT {columns} FROM instance ORDER BY id").fetchall()
+    conn.commit()
+    names = columns.split(", ")
+    return [dict(zip(names, row, strict=True)) | {"progress": decode_progress(row[-1])} for row in rows]
+
+
+def wipe(conn: Connection) -> None:
+    """Forget the log and everything derived from it."""
+    tables = (
+        "event, span, instance, instance_key, instance_event, instance_merge, verdict_change, sli_bucket, "
+        "source_state, dead_letter, projection, definition, current_definition, objective_state"
+    )
+    with conn.transaction():
+        conn.execute(f"TRUNCATE {tables}")

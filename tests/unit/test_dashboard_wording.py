@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dashboard import wording
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0 ms"),
+        (0.0042, "4.2 ms"),
+        (0.29, "290 ms"),
+        (1, "1 s"),
+        (1.25, "1.2 s"),
+        (45, "45 s"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (3660, "1 h 1 min"),
+        (86_400 * 3 + 4 * 3600 + 59, "3 d 4 h"),
+        (-90, "1 min 30 s"),
+    ],
+)
+def test_a_duration_tells_its_two_largest_units(seconds: float, told: str) -> None:
+    assert wording.duration(seconds) == told
+
+
+def test_an_age_of_minutes_comes_without_seconds() -> None:
+    assert wording.rough(5 * 60 + 24) == "5 min"
+    assert wording.rough(59.9) == "59 s"
+    assert wording.rough(2 * 3600 + 5 * 60) == "2 h 5 min"
+
+
+@pytest.mark.parametrize(
+    ("gap", "told"),
+    [(-3, "just now"), (3, "just now"), (-7200, "2 h ago"), (720, "in 12 min")],
+)
+def test_a_moment_is_told_from_now(gap: int, told: str) -> None:
+    assert wording.relative(NOW + timedelta(seconds=gap), NOW) == told
+
+
+def test_times_are_read_and_told_in_utc() -> None:
+    assert wording.instant("2026-11-21T14:05:09+02:00") == "21 Nov 2026 12:05:09 UTC"
+    assert wording.short_instant("2026-11-01T04:05:09Z") == "1 Nov 04:05"
+    assert wording.instant(None) == wording.DASH
+
+
+def test_different_currencies_are_never_added() -> None:
+    amounts = [{"currency": "EUR", "amount": 1200.0}, {"currency": "USD", "amount": 48_250.0}]
+    assert wording.money(amounts) == "$48,250 + €1,200"
+    assert wording.money([{"currency": "CHF", "amount": 12.5}]) == "CHF 12.50"
+    assert wording.money([]) == wording.DASH
+    assert wording.money(None) == wording.DASH
+    assert wording.total_money([amounts, amounts]) == [
+        {"currency": "USD", "amount": 96_500.0},
+        {"currency": "EUR", "amount": 2_400.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(950, "$950"), (48_250, "$48k"), (999_600, "$1M"), (1_240_000, "$1.24M"), (-20_000, "−$20k")],
+)
+def test_compact_money(amount: float, told: str) -> None:
+    assert wording.one_money(amount, "USD", compact=True) == told
+
+
+def test_a_ratio_below_one_never_reads_as_all() -> None:
+    assert wording.percent(0.99999) == "99 %"
+    assert wording.percent(0.999949, 2) == "99.99 %"
+    assert wording.percent(1.0) == "100 %"
+    assert wording.percent(-0.15) == "−15 %"
+    assert wording.percent(None) == wording.DASH
+
+
+def test_a_target_keeps_its_digits() -> None:
+    assert wording.target(0.99) == "99 %"
+    assert wording.target(0.9995) == "99.95 %"
+
+
+def test_the_budget_is_told_in_items() -> None:
+    objective = {"budget_allowed": 50.12, "budget_used": 31, "unit": "items"}
+    assert wording.budget_words(objective) == "31 of 50 allowed misses used"
+    assert wording.budget_words({"budget_allowed": 8.84, "budget_used": 2, "unit": "slices"}) == (
+        "2 of 8.8 allowed slices used"
+    )
+
+
+def test_every_verdict_has_a_label() -> None:
+    verdicts = "on_track due_soon stuck blind failed inconsistent paused completed completed_late cancelled waived"
+    assert set(verdicts.split()) == set(wording.VERDICT_LABELS)

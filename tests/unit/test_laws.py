@@ -1,0 +1,122 @@
+"""The laws of the core: order, repetition and grouping of events change nothing."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slo_rules.budget import stale_slices
+from slo_rules.contribution import BUCKET, Contributions, contributions, difference
+from slo_rules.event import Event
+from slo_rules.explain import arithmetic, explain, journey
+from slo_rules.judgement import FINAL, VerdictKind, Watermark, judge
+from slo_rules.matching import Matcher
+from slo_rules.progress import Progress, join
+from tests.strategies import LATER, START, definitions, events
+
+DEFINITIONS = definitions()
+WORKFLOW = DEFINITIONS.workflows["orders"]
+OBJECTIVES = tuple(DEFINITIONS.objectives.values())
+MATCHER = Matcher([WORKFLOW])
+MARKS = st.fixed_dictionaries(
+    {}, optional={"sap": st.builds(lambda r, o: Watermark(max(r, o), o, 7_200_000_000), LATER, LATER)}
+)
+
+
+def made(event: Event) -> Progress | None:
+    found = MATCHER.matches(event)
+    return found[0][0].observe(event, found[0][1]) if found else None
+
+
+def fold(history: list[Event]) -> Progress | None:
+    parts = [part for event in history if (part := made(event)) is not None]
+    return reduce(join, parts) if parts else None
+
+
+@given(events(), events(), events())
+def test_join_is_associative_commutative_and_idempotent(a: list[Event], b: list[Event], c: list[Event]) -> None:
+    x, y, z = fold(a), fold(b), fold(c)
+    if x is None or y is None or z is None:
+        return
+    assert join(x, y) == join(y, x)
+    assert join(join(x, y), z) == join(x, join(y, z))
+    assert join(x, x) == x
+
+
+@given(events(), st.data())
+def test_any_permutation_repetition_and_partition_gives_the_same(history: list[Event], draw: st.DataObject) -> None:
+    whole = fold(history)
+    again = draw.draw(st.permutations(history + history[: len(history) // 2]))
+    assert fold(again) == whole
+    cut = draw.draw(st.integers(0, len(again)))
+    parts = [part for part in (fold(again[:cut]), fold(again[cut:])) if part is not None]
+    assert (reduce(join, parts) if parts else None) == whole
+
+
+@given(events(), st.data(), LATER, MARKS)
+def test_verdict_and_contributions_do_not_depend_on_order(
+    history: list[Event], draw: st.DataObject, now: int, marks: dict[str, Watermark]
+) -> None:
+    a, b = fold(history), fold(draw.draw(st.permutations(history)))
+    if a is None or b is None:
+        return
+    assert judge(a, WORKFLOW, marks, now) == judge(b, WORKFLOW, marks, now)
+    assert contributions(a, WORKFLOW, OBJECTIVES) == contributions(b, WORKFLOW, OBJECTIVES)
+
+
+@given(events(), LATER, MARKS)
+def test_a_verdict_holds_until_its_next_check(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
+    progress = fold(history)
+    if progress is None:
+        return
+    verdict = judge(progress, WORKFLOW, marks, now)
+    assert verdict.next_check_at is None or verdict.next_check_at > now
+    end = verdict.next_check_at if verdict.next_check_at is not None else START + 10**14
+    for later in (now, (now + end) // 2, end - 1):
+        if later >= now:
+            assert judge(progress, WORKFLOW, marks, later).kind is verdict.kind
+    if verdict.kind in FINAL:
+        assert verdict.next_check_at is None
+    if verdict.kind is VerdictKind.STUCK:
+        assert verdict.deadline_at is not None
+        assert verdict.since == verdict.deadline_at <= now
+
+
+@given(events(), LATER, MARKS)
+def test_every_verdict_can_be_explained(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
+    progress = fold(history)
+    if progress is None:
+        return
+    verdict = judge(progress, WORKFLOW, marks, now)
+    assert explain(progress, WORKFLOW, verdict, marks, now).endswith(".")
+    arithmetic(progress, WORKFLOW, verdict, now)
+    assert [step.milestone for step in journey(progress, WORKFLOW, now)] == list(WORKFLOW.milestones)
+
+
+@given(events(), events())
+def test_differences_of_contributions_add_up(a: list[Event], b: list[Event]) -> None:
+    x = fold(a)
+    y = fold(a + b)
+    old: Contributions = contributions(x, WORKFLOW, OBJECTIVES) if x else {}
+    new: Contributions = contributions(y, WORKFLOW, OBJECTIVES) if y else {}
+    total = dict(old)
+    for place, step in difference(old, new).items():
+        at = total.get(place, (0, 0, 0))
+        total[place] = (at[0] + step[0], at[1] + step[1], at[2] + step[2])
+    assert {place: counts for place, counts in total.items() if counts != (0, 0, 0)} == {
+        place: counts for place, counts in new.items() if counts != (0, 0, 0)
+    }
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=6), st.integers(0, 60))
+def test_stale_slices_equal_counting_them_one_by_one(intervals: list[tuple[int, int]], until: int) -> None:
+    steps: dict[int, int] = {}
+    for start, length in intervals:
+        steps[start * BUCKET] = steps.get(start * BUCKET, 0) + 1
+        steps[(start + length) * BUCKET] = steps.get((start + length) * BUCKET, 0) - 1
+    by_hand = sum(
+        any(start <= number < start + length for start, length in intervals) for number in range(until)
+    )
+    assert stale_slices(sorted(steps.items()), until * BUCKET) == by_hand
