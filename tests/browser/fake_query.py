@@ -105,13 +105,13 @@ class FakeQuery:
 
     async def instances(self, workflow: str | None = None, domain: str | None = None,
                         verdict: list[str] | None = None, owner: str | None = None,
-                        source_awaited: str | None = None, waiting_for: str | None = None, key: str | None = None,
-                        q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
+                        source_awaited: str | None = None, waiting_for: str | None = None,
+                        reason: str | None = None, key: str | None = None, q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
                         sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
                         offset: int | None = None) -> dict[str, Any]:  # fmt: skip
         self._up()
         wanted = {"workflow": workflow, "domain": domain, "owner": owner, "source_awaited": source_awaited,
-                  "waiting_for": waiting_for}  # fmt: skip
+                  "waiting_for": waiting_for, "reason": reason}  # fmt: skip
         rows = [r for r in self.rows if all(v is None or r[k] == v for k, v in wanted.items())]
         rows = [r for r in rows if not verdict or r["verdict"] in verdict]
         if q:

@@ -34,8 +34,11 @@ def fake_api(query: FakeQuery) -> FastAPI:
     ) -> dict[str, Any]:  # fmt: skip
         if query.broken:
             raise HTTPException(503)
-        return await query.instances(workflow, domain, verdict, owner, source_awaited, waiting_for, key, q,
-                                     min_age_seconds, min_value, sort, cursor, limit, offset)  # fmt: skip
+        return await query.instances(
+            workflow=workflow, domain=domain, verdict=verdict, owner=owner, source_awaited=source_awaited,
+            waiting_for=waiting_for, key=key, q=q, min_age_seconds=min_age_seconds, min_value=min_value,
+            sort=sort, cursor=cursor, limit=limit, offset=offset,
+        )  # fmt: skip
 
     @api.post("/test/add-stuck")
     async def add_stuck(workflow: str = "order-to-cash") -> dict[str, str]:
