@@ -119,7 +119,9 @@ def _reads(api: FastAPI, query: Query) -> None:
         q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,
-        sort: Annotated[str, Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round")] = "deadline_at",
+        sort: Annotated[
+            str, Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round")
+        ] = "deadline_at",
         cursor: str | None = None,
         limit: int = 50,
         offset: int | None = None,

@@ -66,7 +66,9 @@ def register(conn: Connection, definitions: Definitions) -> Catalogue:
                 continue
             if former is not None:
                 _end(conn, name, head)
-            row = conn.execute("SELECT coalesce(max(version), 0) FROM definition WHERE workflow = %s", (name,)).fetchone()
+            row = conn.execute(
+                "SELECT coalesce(max(version), 0) FROM definition WHERE workflow = %s", (name,)
+            ).fetchone()
             version = (row[0] if row else 0) + 1
             _insert(conn, msgspec.structs.replace(workflow, version=version), head)
         for name in known:
@@ -92,7 +94,7 @@ def load_catalogue(conn: Connection) -> Catalogue:
 
 
 def start_over(conn: Connection) -> None:
-    """Let today's versions be in force from the beginning of the log and forget the others, in the caller's transaction."""
+    """Let today's versions be in force from the beginning of the log; in the caller's transaction."""
     conn.execute("DELETE FROM definition WHERE until_seq IS NOT NULL")
     conn.execute("UPDATE definition SET since_seq = 0")
 

@@ -22,8 +22,9 @@ Q = load("projection")
 _encode_progress = msgspec.msgpack.Encoder(order="deterministic").encode
 
 INSTANCE_COLUMNS = (
-    "id, workflow, workflow_version, entity, domain, title, words, verdict, reason, waiting_for, source_awaited, owner, "
-    "due_at, deadline_at, since, stuck_since, started_at, updated_at, next_check_at, value_amount, value_currency, progress"
+    "id, workflow, workflow_version, entity, domain, title, words, verdict, reason, waiting_for, source_awaited, "
+    "owner, due_at, deadline_at, since, stuck_since, started_at, updated_at, next_check_at, value_amount, "
+    "value_currency, progress"
 )
 
 
@@ -78,8 +79,11 @@ class Changes:
         if fresh:
             _copy(conn, f"COPY instance ({INSTANCE_COLUMNS}) FROM STDIN (FORMAT binary)", map(_instance_row, fresh))
         if stored:
-            _copy(conn, f"COPY staged_instance ({INSTANCE_COLUMNS}) FROM STDIN (FORMAT binary)",
-                  map(_instance_row, stored))
+            _copy(
+                conn,
+                f"COPY staged_instance ({INSTANCE_COLUMNS}) FROM STDIN (FORMAT binary)",
+                map(_instance_row, stored),
+            )
             conn.execute(Q["update_instances"])
             conn.execute("TRUNCATE staged_instance")
 
@@ -106,7 +110,11 @@ class Changes:
                     )
                 )
         if rows:
-            _copy(conn, "COPY instance_key (workflow, namespace, value, joins, instance_id) FROM STDIN (FORMAT binary)", rows)
+            _copy(
+                conn,
+                "COPY instance_key (workflow, namespace, value, joins, instance_id) FROM STDIN (FORMAT binary)",
+                rows,
+            )
 
     def _write_links(self, conn: Connection) -> dict[str, int]:
         if not self.links:
@@ -163,7 +171,12 @@ class Changes:
                 total[place] = (a[0] + sign * good, a[1] + sign * bad, a[2] + sign * step)
 
         for held in changed:
-            add(difference(_contributions(held, held.stored, catalogue), _contributions(held, held.progress, catalogue)), 1)
+            add(
+                difference(
+                    _contributions(held, held.stored, catalogue), _contributions(held, held.progress, catalogue)
+                ),
+                1,
+            )
         for merge in self.merges:
             add(_contributions(merge.merged, merge.merged.stored, catalogue), -1)
         return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}

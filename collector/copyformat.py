@@ -39,7 +39,7 @@ def event_row(
     span_id: bytes | None,
     body: bytes,
 ) -> bytes:
-    """A row of `event (occurred_at, source, id, type, subject, trace_id, span_id, body)`; texts are UTF-8 without NUL."""
+    """A row of `event` in the order of EVENT_COPY; texts are UTF-8 without NUL."""
     return b"".join(
         (
             _event_head(8, 8, occurred_at - EPOCH_2000, len(source)),

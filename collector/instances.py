@@ -58,7 +58,7 @@ class Held:
         return held
 
     def advance(self, until: int, marks: Marks, changes: list[Change]) -> None:
-        """Let time pass: judge at every instant up to `until` at which the verdict may change, and record the changes."""
+        """Let time pass: judge at every instant up to `until` at which the verdict may change; record changes."""
         while (verdict := self.verdict) is not None:
             check_at = verdict.next_check_at
             if check_at is None or check_at > until:

@@ -164,7 +164,7 @@ class LogWriter:
             try:
                 self._commit(conn, [batch])
             except psycopg.Error as error:
-                log.error("batch_refused", error=str(error).strip())
+                log.exception("batch_refused")
                 future.set_running_or_notify_cancel()
                 future.set_exception(error)
 

@@ -108,7 +108,7 @@ class Projector:
         self._seq = -1
 
     def cycle(self, conn: Connection) -> int:
-        """Apply everything that was received before now and judge what time has changed; the number of events applied."""
+        """Apply everything received before now and judge what time has changed; the number of events applied."""
         with conn.transaction():
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
             row = conn.execute(Q["horizon"]).fetchone()
@@ -208,7 +208,11 @@ class Projector:
         if not asked:
             return
         keys = list(asked)
-        columns = {"workflows": [k[0] for k in keys], "namespaces": [k[1] for k in keys], "values": [k[2] for k in keys]}
+        columns = {
+            "workflows": [k[0] for k in keys],
+            "namespaces": [k[1] for k in keys],
+            "values": [k[2] for k in keys],
+        }
         stored = conn.execute(Q["instances_of_keys"], columns).fetchall()
         self._load(conn, [row[3] for row in stored])
 
@@ -221,7 +225,14 @@ class Projector:
                 progress = _decode_progress(row[3])
                 due_at, deadline_at, since, next_check_at = row[9:13]
                 verdict = Verdict(
-                    VerdictKind(row[4]), Reason(row[5]), since, row[6], row[7], row[8], due_at, deadline_at,
+                    VerdictKind(row[4]),
+                    Reason(row[5]),
+                    since,
+                    row[6],
+                    row[7],
+                    row[8],
+                    due_at,
+                    deadline_at,
                     next_check_at,
                 )
                 matcher = self._catalogue.matcher_of(row[1], row[2])
@@ -234,7 +245,7 @@ class Projector:
             tally = batch.tallies[event.source] = SourceTally()
         tally.received += 1
         tally.last_received_at = event.received_at
-        seen = event.occurred_at if event.occurred_at < event.received_at else event.received_at
+        seen = min(event.received_at, event.occurred_at)
         tally.last_occurred_at = max(tally.last_occurred_at, seen)
         mark = self._marks.get(event.source)
         if mark is None:
@@ -363,7 +374,9 @@ class Projector:
                     row = conn.execute(Q["position"]).fetchone()
                     if row is None or row[0] != self._seq:
                         return total
-                    ids = [found[0] for found in conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH})]
+                    ids = [
+                        found[0] for found in conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH})
+                    ]
                     changes = Changes()
                     for held in self._load(conn, ids):
                         held.advance(now, self._marks, changes.verdicts)
@@ -404,7 +417,7 @@ def _no_key(row: Row, workflow: str, match: Match, joining: list[str]) -> dict[s
         "received_at": to_datetime(row[1]),
         "source": row[3],
         "reason": "no_usable_key",
-        "detail": f"it means {meant} of {workflow}, but carries none of the keys {', '.join(joining)} with a usable value",
+        "detail": f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}",
         "event_id": row[4],
         "type": row[5],
         "workflow": workflow,
@@ -418,4 +431,3 @@ def _marks(conn: Connection, catalogue: Catalogue) -> dict[str, Watermark]:
         known = catalogue.sources.get(source)
         found[source] = Watermark(received_at, occurred_at, known.silent_after if known else None)
     return found
-

@@ -58,7 +58,7 @@ def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
     with conn.transaction():
         conn.execute(Q["begin"])
         conn.execute(Q["position"])
-        known = dict(conn.execute("SELECT objective, fingerprint FROM objective_state").fetchall())
+        known: dict[str, str] = dict(conn.execute("SELECT objective, fingerprint FROM objective_state").fetchall())
         for objective in (one for of_workflow in catalogue.objectives.values() for one in of_workflow):
             fingerprint = repr((objective.workflow, objective.kind, objective.start, objective.end, objective.within))
             if known.pop(objective.name, None) == fingerprint:

@@ -30,8 +30,9 @@ def _page_language(html: str) -> str:
 
 
 def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/") -> dash.Dash:
-    """`prefix` begins and ends with a slash. Dash allows one application per process; building
-    another one (as tests do) takes the place of the first.
+    """`prefix` begins and ends with a slash.
+
+    Dash allows one application per process: building another one, as tests do, takes the place of the first.
     """
     links = Links(prefix)
     dash.page_registry.clear()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import brotli
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
 Load = Callable[[str], Awaitable[tuple[int, str, bytes]]]
 
@@ -60,7 +60,7 @@ class BundleCache:
         return bundle
 
 
-async def send_bundle(bundle: Bundle, scope: Scope, receive: Receive, send: Send) -> None:
+async def send_bundle(bundle: Bundle, scope: Scope, send: Send) -> None:
     request = Headers(scope=scope)
     accepted = request.get("accept-encoding", "")
     name = scope["path"].rsplit("/", 1)[-1]

@@ -61,12 +61,12 @@ def number(value: float, href: str, label: str, tone: str = "") -> dcc.Link:
 
 
 def card(
-    children: Child, title: Child = None, aside: Child = None, className: str = "", id: str | None = None
+    children: Child, title: Child = None, aside: Child = None, css: str = "", anchor: str | None = None
 ) -> html.Section:
     head = [html.Div([html.H2(title), html.Div(aside, className="aside")], className="card-head")] if title else []
-    extra: dict[str, Any] = {"id": id} if id else {}
+    extra: dict[str, Any] = {"id": anchor} if anchor else {}
     body = children if isinstance(children, list) else [children]
-    return html.Section([*head, *body], className=f"card {className}".strip(), **extra)
+    return html.Section([*head, *body], className=f"card {css}".strip(), **extra)
 
 
 def page_head(title: Child, aside: Child = None, lead: Child = None) -> html.Header:
@@ -87,7 +87,7 @@ def facts(pairs: Sequence[tuple[str, Child]]) -> html.Dl:
     return html.Dl([fact(label, value) for label, value in pairs], className="facts")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, className: str = "") -> html.Div:
+def table(heads: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, css: str = "") -> html.Div:
     """On a phone each row becomes a small card; the column's name then stands before its value."""
     body = [
         html.Tr([html.Td(cell, **{"data-label": head}) for head, cell in zip(heads, row, strict=True)]) for row in rows
@@ -99,7 +99,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, c
                 html.Thead(html.Tr([html.Th(h, scope="col") for h in heads])),
                 html.Tbody(body),
             ],
-            className=f"table {className}".strip(),
+            className=f"table {css}".strip(),
         ),
         className="table-scroll",
     )

@@ -1,5 +1,6 @@
-"""Figures as pure functions of rows. Colours of text and grid come from the page's style sheet,
-so one figure serves the dark and the light scheme.
+"""Figures as pure functions of rows.
+
+Colours of text come from the page's style sheet, so one figure serves the dark and the light scheme.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ GRID = "rgba(134,142,150,.22)"
 HOVER = {"bgcolor": "#16181b", "bordercolor": "#16181b", "font": {"color": "#fff", "size": 12}}
 
 
-def graph(id: str, figure: go.Figure | None = None, height: int | None = None) -> dcc.Graph:
+def graph(component_id: str, figure: go.Figure | None = None, height: int | None = None) -> dcc.Graph:
     """Every figure on a page comes through here."""
     style = {"height": f"{height}px"} if height else {}
-    return dcc.Graph(id=id, figure=figure or blank(), config=CONFIG, style=style, className="figure")
+    return dcc.Graph(id=component_id, figure=figure or blank(), config=CONFIG, style=style, className="figure")
 
 
 def layout(height: int, **more: Any) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
     state = step["state"]
     at, started = moment(step.get("at")), moment(step.get("started_at"))
     warn, deadline = moment(step.get("warn_at")), moment(step.get("deadline_at"))
-    hover = _milestone_words(step, now)
+    hover = _milestone_words(step)
     if started and deadline:
         warned = warn if warn and warn < deadline else deadline
         _bar(figure, y, started, warned, palette.faint(palette.GREY, 0.20), 0.30)
@@ -102,18 +102,19 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
         _bar(figure, y, started, within, palette.BLUE if not at else palette.GOOD, 0.12, hover)
         if deadline and until > deadline:
             _bar(figure, y, deadline, until, palette.BAD, 0.30 if not at else 0.12, hover)
-    if deadline:
-        colour = palette.BAD if state in ("overdue", "reached_late") else palette.GREY
+    if deadline and state != "overdue":
+        colour = palette.BAD if state == "reached_late" else palette.GREY
         figure.add_scatter(
             x=[deadline], y=[y], mode="markers", hovertext=f"Deadline {wording.instant(step['deadline_at'])}",
             hoverinfo="text", marker={"symbol": "line-ns", "size": 16, "line": {"width": 2.5, "color": colour}},
         )  # fmt: skip
     symbol, colour = POINTS.get(state, ("circle-open", palette.GREY))
+    edge = {"width": 0 if at else 1.5, "color": "#fff"}
     spot = at or (deadline if state == "overdue" else None)
     if spot:
         figure.add_scatter(
             x=[spot], y=[y], mode="markers", hovertext=hover, hoverinfo="text",
-            marker={"symbol": symbol, "size": 12, "color": colour, "line": {"width": 0 if at else 1.5, "color": colour}},
+            marker={"symbol": symbol, "size": 12, "color": colour, "line": edge},
         )  # fmt: skip
     title = step.get("title") or wording.humanise(step["name"])
     figure.add_annotation(**LABEL, y=y + 0.2, text=f"<b>{title}</b>  {_state_words(step, now)}")
@@ -135,7 +136,7 @@ def _state_words(step: Row, now: datetime) -> str:
     return wording.state_label(step["state"]).lower()
 
 
-def _milestone_words(step: Row, now: datetime) -> str:
+def _milestone_words(step: Row) -> str:
     lines = [f"<b>{step.get('title') or step['name']}</b> · {wording.state_label(step['state'])}"]
     for label, field in (
         ("Clock started", "started_at"),
@@ -168,7 +169,7 @@ def _service_row(figure: go.Figure, spans: Sequence[Row], service: str, y: float
             figure.add_scatter(
                 x=[s["start"] for s in group], y=[y] * len(group), mode="markers",
                 hovertext=[span_words(s) for s in group], hoverinfo="text",
-                marker={"symbol": symbol, "size": 10 if line else 9, "color": shade, "line": {"width": line, "color": shade}},
+                marker={"symbol": symbol, "size": 9, "color": shade, "line": {"width": line, "color": shade}},
             )  # fmt: skip
     said = wording.plural(len(spans), "span") + (f", {wording.plural(len(errors), 'error')}" if errors else "")
     figure.add_annotation(**LABEL, y=y + 0.17, text=f"{service}  <span style='font-size:11px'>{said}</span>")

@@ -13,7 +13,7 @@ STARTUP_SECONDS = 120
 SHUTDOWN_SECONDS = 60
 
 
-class StartupFailed(RuntimeError):
+class StartupFailedError(RuntimeError):
     pass
 
 
@@ -22,7 +22,7 @@ async def running(app: ASGIApp, state: MutableMapping[str, Any] | None = None) -
     """Inside, `app` has completed its lifespan start-up; on leaving, its shutdown.
 
     An application without lifespan support is taken as started, as the ASGI specification asks.
-    StartupFailed carries the application's own message. `state` is what the server gave us.
+    StartupFailedError carries the application's own message. `state` is what the server gave us.
     """
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     outbox: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
@@ -43,14 +43,14 @@ async def running(app: ASGIApp, state: MutableMapping[str, Any] | None = None) -
         reply.cancel()
         if not task.done():
             task.cancel()
-            raise StartupFailed(f"no answer to {message} within {seconds} s")
+            raise StartupFailedError(f"no answer to {message} within {seconds} s")
         return None
 
     reply = await ask("lifespan.startup", STARTUP_SECONDS)
     if reply is not None and reply["type"] == "lifespan.startup.failed":
         with contextlib.suppress(BaseException):
             await task
-        raise StartupFailed(reply.get("message") or "the application failed to start")
+        raise StartupFailedError(reply.get("message") or "the application failed to start")
     supported = reply is not None
     if not supported:
         task.exception()  # taken, so that asyncio does not report it

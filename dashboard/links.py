@@ -25,14 +25,14 @@ class Links:
         query = urlencode(present, doseq=True)
         return f"{self.prefix}worklist" + (f"?{query}" if query else "")
 
-    def instance(self, id: str) -> str:
-        return f"{self.prefix}instances/{quote(id, safe='')}"
+    def instance(self, instance_id: str) -> str:
+        return f"{self.prefix}instances/{quote(instance_id, safe='')}"
 
     def objectives(self, name: str | None = None) -> str:
         return f"{self.prefix}objectives" + (f"/{quote(name, safe='')}" if name else "")
 
-    def incidents(self, id: str | None = None) -> str:
-        return f"{self.prefix}incidents" + (f"/{quote(id, safe='')}" if id else "")
+    def incidents(self, incident_id: str | None = None) -> str:
+        return f"{self.prefix}incidents" + (f"/{quote(incident_id, safe='')}" if incident_id else "")
 
     def held_up_by(self, incident: dict[str, Any]) -> str:
         """The instances that an incident holds up."""

@@ -52,13 +52,13 @@ class Mounted:
         if scope["method"] in ("GET", "HEAD") and scope["path"].startswith(self._prefix + _BUNDLES):
             try:
                 bundle = await self._bundles.get(scope["path"])
-            except Exception:  # Dash answers an unknown bundle with an unhandled error
+            except Exception:  # noqa: BLE001 - Dash answers an unknown bundle with an unhandled error
                 bundle = None
             if bundle is None:
                 await send({"type": "http.response.start", "status": 404, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await send_bundle(bundle, scope, receive, send)
+                await send_bundle(bundle, scope, send)
             return
         await self._pages(scope, receive, send)
 
@@ -76,7 +76,7 @@ class Mounted:
                 await stack.enter_async_context(running(self._api, scope.get("state")))
                 await stack.enter_async_context(running(self._pages))
                 await self._warm_up()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the server is told
                 await stack.aclose()
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
@@ -84,14 +84,15 @@ class Mounted:
             await receive()
             try:
                 await stack.aclose()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 await send({"type": "lifespan.shutdown.failed", "message": str(error)})
                 return
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _warm_up(self) -> None:
-        """Dash sets itself up on the first request for exactly its prefix, and a deep link before
-        that would miss its assets; the page it answers also tells which inline scripts to allow.
+        """Make Dash set itself up, and learn from its page which inline scripts to allow.
+
+        It does so on the first request for exactly its prefix; a deep link before that would miss its assets.
         """
         async with self._warming:
             if self._policy is None:

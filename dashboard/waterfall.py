@@ -82,8 +82,9 @@ def call_order(spans: Sequence[Row]) -> list[tuple[int, Row]]:
 
 
 def waterfall_figure(trace: Trace | None) -> go.Figure:
-    """One row per span, milliseconds from the start of the trace. Coloured by service; an error is
-    outlined in red and carries a cross.
+    """One row per span, milliseconds from the start of the trace, coloured by service.
+
+    An error is outlined in red and carries a cross.
     """
     if trace is None:
         return blank()

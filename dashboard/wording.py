@@ -47,7 +47,7 @@ def moment(text: str | None) -> datetime | None:
     """RFC 3339 text as an aware UTC datetime; None stays None."""
     if not text:
         return None
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def duration(seconds: float) -> str:
@@ -72,9 +72,16 @@ def duration(seconds: float) -> str:
 
 
 def rough(seconds: float) -> str:
-    """For ages on a page: as `duration`, but minutes come without seconds."""
-    size = abs(seconds)
-    return duration(size // 60 * 60 if 60 <= size < 3600 else int(size))
+    """For ages on a page: as `duration`, with the finer unit only beside a single digit of days or hours."""
+    size = int(abs(seconds))
+    if size < 60:
+        return f"{size} s"
+    for length, _ in _UNITS[:2]:
+        if size >= 10 * length:
+            return duration(size // length * length)
+        if size >= length:
+            return duration(size)
+    return duration(size // 60 * 60)
 
 
 def relative(at: datetime, now: datetime) -> str:
@@ -117,7 +124,7 @@ def target(ratio: float) -> str:
     return f"{ratio * 100:.6f}".rstrip("0").rstrip(".") + " %"
 
 
-def one_money(amount: float, currency: str, compact: bool = False) -> str:
+def one_money(amount: float, currency: str, *, compact: bool = False) -> str:
     sign, size = ("−" if amount < 0 else ""), abs(amount)
     if compact and size >= 999_500:
         figure = f"{size / 1e6:.3g}M" if size < 999.5e6 else f"{size / 1e9:.3g}B"
@@ -129,13 +136,13 @@ def one_money(amount: float, currency: str, compact: bool = False) -> str:
     return f"{sign}{symbol}{figure}" if symbol else f"{sign}{currency} {figure}"
 
 
-def money(amounts: Iterable[Mapping[str, Any]] | Mapping[str, Any] | None, compact: bool = False) -> str:
+def money(amounts: Iterable[Mapping[str, Any]] | Mapping[str, Any] | None, *, compact: bool = False) -> str:
     """Amounts of different currencies are never added: `$48,250 + €1,200`, the largest first."""
     if amounts is None:
         return DASH
     rows = [amounts] if isinstance(amounts, Mapping) else list(amounts)
     rows = sorted((r for r in rows if r.get("amount")), key=lambda r: -abs(r["amount"]))
-    return " + ".join(one_money(r["amount"], r["currency"], compact) for r in rows) or DASH
+    return " + ".join(one_money(r["amount"], r["currency"], compact=compact) for r in rows) or DASH
 
 
 def total_money(amounts: Iterable[Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -28,7 +28,9 @@ DatabaseUrl = Annotated[
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded PostgreSQL keeps its data.")]
 DefinitionPaths = Annotated[
     list[Path] | None,
-    typer.Option("--definitions", help="A folder or file of definitions; may be repeated; 'packs' are the shipped ones."),
+    typer.Option(
+        "--definitions", help="A folder or file of definitions; may be repeated; 'packs' are the shipped ones."
+    ),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 
@@ -103,14 +105,18 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CloudEvents .jsonl, .csv with --mapping, or .xes; each also as .gz.")],
     workflow: Annotated[str, typer.Option(help="The workflow the events belong to.")],
     mapping: Annotated[Path | None, typer.Option(help="For CSV: which column is what, as YAML.")] = None,
-    source: Annotated[str | None, typer.Option(help="The source the events get; default: format and file name.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The source the events get; default: format and file name.")
+    ] = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     definitions: DefinitionPaths = None,
     config: Config = None,
 ) -> None:
     """Import history from a file. An interrupted import goes on where it stopped; twice is once."""
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning")
+    settings = read_settings(
+        config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
+    )
     configure_logging(settings.log_format, settings.log_level)
     from collector.ingest.files import ImportError_
     from milepost.upkeep import import_file
@@ -135,7 +141,9 @@ def rebuild(
     config: Config = None,
 ) -> None:
     """Forget everything derived, replay the log, and say whether the result equals what was there."""
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning")
+    settings = read_settings(
+        config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
+    )
     configure_logging(settings.log_format, settings.log_level)
     from milepost.upkeep import rebuild as run
 

@@ -151,7 +151,7 @@ class Demonstration:
 
     def _tell(self, enterprise: Enterprise) -> None:
         say = self._console.print
-        say(f"\n{enterprise.sent_events:,} events and {enterprise.sent_spans:,} spans sent; the enterprise now runs live.")
+        say(f"\n{enterprise.sent_events:,} events and {enterprise.sent_spans:,} spans sent; from now on it runs live.")
         say(f"\n  [bold]{self._settings.address}[/bold]\n")
         for path, what in LOOK_AT:
             say(f"  {self._settings.address}/{path:<36} {what}", highlight=False)

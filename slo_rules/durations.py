@@ -10,19 +10,19 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
-_SHAPE = re.compile(r"(?:\d{1,6}[wdhms])+")
-_PART = re.compile(r"(\d+)([wdhms])")
+_SHAPE = re.compile(r"(?:[0-9]{1,6}[wdhms])+")
+_PART = re.compile(r"([0-9]+)([wdhms])")
 
 
 def parse_duration(text: str) -> int:
     """Microseconds of a duration such as `1h30m`; a day is 24 hours. ValueError when it is not one or is zero."""
     if not _SHAPE.fullmatch(text):
-        raise ValueError(f"{text!r} is not a duration; write it like 90s, 15m, 4h, 2d or 1h30m")
+        raise ValueError(f"{text[:80]!r} is not a duration; write it like 90s, 15m, 4h, 2d or 1h30m")
     total = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if total == 0:
         raise ValueError("a duration must be longer than zero")
     if total > 3650 * DAY:
-        raise ValueError(f"{text!r} is longer than ten years")
+        raise ValueError(f"{text[:80]!r} is longer than ten years")
     return total
 
 

@@ -13,7 +13,6 @@ from slo_rules.progress import Progress
 from slo_rules.workflow import Milestone, Workflow
 
 
-
 class StepState(StrEnum):
     """What is known of one milestone of a journey."""
 
@@ -124,7 +123,9 @@ def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: in
         lines.append(f"Warning after {format_duration(wait.milestone.warn)}: {clock(wait.warn_at)}.")
     lines.append(f"Breach after {format_duration(wait.milestone.breach)}, around the clock: {clock(wait.deadline_at)}.")
     apart = _rounded(abs(now - wait.deadline_at))
-    lines.append(f"Now it is {clock(now)}: {format_duration(apart)} {'past' if now >= wait.deadline_at else 'before'} it.")
+    lines.append(
+        f"Now it is {clock(now)}: {format_duration(apart)} {'past' if now >= wait.deadline_at else 'before'} it."
+    )
     return lines
 
 
@@ -164,5 +165,3 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
             )
         )
     return steps
-
-

@@ -14,8 +14,11 @@ Extract = Callable[[Mapping[str, Any]], list[Key]]
 
 LONGEST_KEY = 200
 PLACEHOLDERS = frozenset(
-    "n/a na none null nil undefined unknown unassigned tbd tba test dummy default empty missing not_set notset "
-    "- -- --- . ? ?? * # x xx xxx".split()
+    (
+        *("n/a", "na", "none", "null", "nil", "undefined", "unknown", "unassigned", "tbd", "tba", "test", "dummy"),
+        *("default", "empty", "missing", "not_set", "notset", "-", "--", "---", ".", "?", "??", "*", "#"),
+        *("x", "xx", "xxx"),
+    )
 )
 
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
@@ -46,9 +49,7 @@ def key_extractor(workflow: Workflow) -> Extract:
 
     def extract(document: Mapping[str, Any]) -> list[Key]:
         return [
-            (namespace, text)
-            for namespace, value in lookup(document)
-            if (text := normalise_key(value)) is not None
+            (namespace, text) for namespace, value in lookup(document) if (text := normalise_key(value)) is not None
         ]
 
     return extract

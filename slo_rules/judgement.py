@@ -47,9 +47,7 @@ class VerdictKind(StrEnum):
     WAIVED = "waived"
 
 
-FINAL = frozenset(
-    {VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE, VerdictKind.CANCELLED, VerdictKind.WAIVED}
-)
+FINAL = frozenset({VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE, VerdictKind.CANCELLED, VerdictKind.WAIVED})
 
 
 class Reason(StrEnum):
@@ -124,8 +122,13 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
         mark = reached.get(milestone.name)
         if mark is not None and mark.faults:
             return Verdict(
-                VerdictKind.INCONSISTENT, Reason.REQUIREMENT_UNMET, mark.last_at, milestone.name, milestone.source,
-                milestone.owner, faults=mark.faults,
+                VerdictKind.INCONSISTENT,
+                Reason.REQUIREMENT_UNMET,
+                mark.last_at,
+                milestone.name,
+                milestone.source,
+                milestone.owner,
+                faults=mark.faults,
             )
     if completed_at:
         if was_late(progress, workflow):
@@ -176,8 +179,16 @@ def _open(
         return Verdict(kind, reason, since, owner=workflow.owner, next_check_at=next_check_at, faults=faults)
     milestone = wait.milestone
     return Verdict(
-        kind, reason, since, milestone.name, milestone.source, milestone.owner, wait.warn_at, wait.deadline_at,
-        next_check_at, faults,
+        kind,
+        reason,
+        since,
+        milestone.name,
+        milestone.source,
+        milestone.owner,
+        wait.warn_at,
+        wait.deadline_at,
+        next_check_at,
+        faults,
     )
 
 

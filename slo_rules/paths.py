@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Lookup = Callable[[Mapping[str, Any]], Any]
-MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING", "__bool__": lambda self: False})()
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Any = _Missing()
 
 
 def compile_path(path: str) -> Lookup:
@@ -56,11 +66,13 @@ Many = Callable[[Mapping[str, Any]], list[tuple[str, Any]]]
 
 
 def compile_many(paths: list[tuple[str, tuple[str, ...]]]) -> Many:
-    """A function that returns what is there of several named lookups, as `(name, value)` in their order; null is absent.
+    """A function that returns what is there of several named lookups, `(name, value)` in their order; null is absent.
 
     Nearly all paths are one level under `data`, and this runs for every event: those are read from the dict at once.
     """
-    plain = all(len(choices) == 1 and choices[0].count(".") == 1 and choices[0].startswith("data.") for _, choices in paths)
+    plain = all(
+        len(choices) == 1 and choices[0].count(".") == 1 and choices[0].startswith("data.") for _, choices in paths
+    )
     if plain:
         members = [(name, choices[0][5:]) for name, choices in paths]
 

@@ -46,7 +46,7 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of one instance. Keys are `namespace=value`; their stamp names the earliest event that carried them."""
+    """What is known of one instance. Keys are `namespace=value`, stamped with the earliest event that carried them."""
 
     first_at: int
     last_at: int
@@ -63,8 +63,8 @@ Observe = Callable[[Event, tuple[str, ...], list[Key], bool, bool], Progress]
 def join(a: Progress, b: Progress) -> Progress:
     """The progress of an instance of which both are known."""
     return Progress(
-        a.first_at if a.first_at <= b.first_at else b.first_at,
-        a.last_at if a.last_at >= b.last_at else b.last_at,
+        min(a.first_at, b.first_at),
+        max(a.last_at, b.last_at),
         _union(a.milestones, b.milestones, _join_reached),
         _union(a.keys, b.keys, _earlier),
         _latest(a.attributes, b.attributes),
@@ -174,7 +174,9 @@ def observer(workflow: Workflow) -> Observe:
 
 def _scalar(value: Any) -> Scalar | None:
     if type(value) is str:
-        return value if len(value) <= LONGEST_VALUE and "\x00" not in value else value.replace("\x00", "")[:LONGEST_VALUE]
+        return (
+            value if len(value) <= LONGEST_VALUE and "\x00" not in value else value.replace("\x00", "")[:LONGEST_VALUE]
+        )
     if isinstance(value, float) and value - value != 0:
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -210,7 +212,9 @@ def _requirements(milestone: Milestone) -> Callable[[Mapping[str, Any]], tuple[s
                     found = "nothing" if absent else repr(spell(value) or "a structure")[:80]
                     faults.append(f"{milestone.title}: {rule.path} should be {rule.equals!r}, found {found}")
             elif absent is rule.exists:
-                faults.append(f"{milestone.title}: {rule.path} is {'missing' if rule.exists else 'there but should not be'}")
+                faults.append(
+                    f"{milestone.title}: {rule.path} is {'missing' if rule.exists else 'there but should not be'}"
+                )
         return tuple(faults)
 
     return check

@@ -84,12 +84,14 @@ class Reader:
         """A name: lower-case letters, digits, `-`, `_`, `.`; at most 63 characters."""
         text = self.text()
         if text and not NAME.fullmatch(text):
-            self.fault(f"{text[:80]!r} is not a name: use lower-case letters, digits, '-', '_' or '.', at most 63 characters")
+            self.fault(
+                f"{text[:80]!r} is not a name: use lower-case letters, digits, '-', '_' or '.', at most 63 characters"
+            )
             return ""
         return text
 
     def flag(self) -> bool:
-        """true or false."""
+        """True or false."""
         if not isinstance(self.value, bool):
             self.fault(f"must be true or false, not {_kind(self.value)}")
             return False
@@ -97,8 +99,11 @@ class Reader:
 
     def duration(self) -> int | None:
         """Micros of a duration."""
+        if not isinstance(self.value, (str, int, float)) or isinstance(self.value, bool):
+            self.fault(f"must be a duration such as 4h, not {_kind(self.value)}")
+            return None
         try:
-            return parse_duration(self.value if isinstance(self.value, str) else str(self.value))
+            return parse_duration(str(self.value))
         except ValueError as error:
             self.fault(str(error))
             return None

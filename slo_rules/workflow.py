@@ -11,7 +11,7 @@ from slo_rules.filters import Filter
 
 
 class KeyRule(msgspec.Struct, frozen=True):
-    """Where an event carries one of the instance's ids. A joining key identifies the instance, a search key finds it."""
+    """Where an event carries an id of the instance. A joining key identifies the instance, a search key finds it."""
 
     namespace: str
     paths: tuple[str, ...]

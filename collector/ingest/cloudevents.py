@@ -10,20 +10,26 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from collector.copyformat import EARLIEST, LATEST, event_row
+from collector.copyformat import event_row
 from slo_rules.instants import to_micros
 
 MAX_EVENT_BYTES = 2**20
 MAX_ATTRIBUTE = 2048
 MAX_BATCH = 10_000
+MAX_DEPTH = 100
+"""Levels of nesting; what recurses over a stored event, in whatever thread, never comes near its limit."""
+EARLIEST = to_micros(datetime(1, 1, 2, tzinfo=UTC))
+LATEST = to_micros(datetime(9900, 1, 1, tzinfo=UTC))
+"""Times from which any zone and any deadline can still be told in the years 1 to 9999."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_ESCAPED = re.compile(r"\\(.)")
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,40}")
 
 
@@ -37,6 +43,7 @@ class Envelope(msgspec.Struct):
     time: datetime | None = None
     subject: str | None = None
     traceparent: str | None = None
+    datacontenttype: str | None = None
     data_base64: str | None = None
 
 
@@ -93,7 +100,7 @@ def decode(members: Iterable[bytes], now: int) -> tuple[list[bytes], list[Refuse
         try:
             rows.append(_row(_envelope.decode(body), body, now))
         except (msgspec.MsgspecError, _Unfit, RecursionError, UnicodeError):
-            refused.append(_explain(index, body, now))
+            refused.append(_explain(index, body))
     return rows, refused
 
 
@@ -112,6 +119,11 @@ def _row(event: Envelope, body: bytes, now: int) -> bytes:
         at = to_micros(event.time)
         if not EARLIEST <= at < LATEST:
             raise _Unfit
+    # The envelope skips what it does not name, unread: a number or a text in it that cannot be read would be found
+    # by the projection only, which must be able to read everything that is in the log.
+    document = _anything.decode(body)
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(document):
+        raise _Unfit
     if event.data_base64 is not None:
         body = _with_plain_data(body)
     source, id_, type_ = event.source.encode(), event.id.encode(), event.type.encode()
@@ -127,6 +139,21 @@ def _row(event: Envelope, body: bytes, now: int) -> bytes:
     if event.traceparent is not None:
         trace_id, span_id = parse_traceparent(event.traceparent)
     return event_row(at, source, id_, type_, subject, trace_id, span_id, body)
+
+
+def _is_deep(document: Any) -> bool:
+    """Whether JSON is nested more than MAX_DEPTH levels."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return any(isinstance(one, (dict, list)) for one in level)
 
 
 def parse_traceparent(text: str) -> tuple[bytes | None, bytes | None]:
@@ -146,9 +173,12 @@ def _with_plain_data(body: bytes) -> bytes:
         raise _Unfit from error
     if is_json(event.get("datacontenttype")) and "data" not in event:
         try:
-            event["data"] = _anything.decode(content)
-        except (msgspec.DecodeError, RecursionError):
+            data = _anything.decode(content)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return body
+        if _is_deep(data):
+            return body
+        event["data"] = data
         del event["data_base64"]
         return _encode(event)
     return body
@@ -160,7 +190,7 @@ def is_json(content_type: str | None) -> bool:
     return media.endswith(("/json", "+json"))
 
 
-def _explain(index: int, body: bytes, now: int) -> Refused:
+def _explain(index: int, body: bytes) -> Refused:
     """Look again at an event that did not pass, and name all its faults."""
     faults: list[EventFault] = []
 
@@ -169,8 +199,11 @@ def _explain(index: int, body: bytes, now: int) -> Refused:
 
     try:
         event: Any = _anything.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        fault("", f"not JSON: {error}" if str(error) else "nested too deeply")
+    except RecursionError:
+        fault("", f"nested more than {MAX_DEPTH} levels deep")
+        return Refused(faults, body, None, None, None)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        fault("", f"not JSON: {error}")
         return Refused(faults, body, None, None, None)
     if not isinstance(event, dict):
         fault("", "an event is a JSON object")
@@ -179,7 +212,7 @@ def _explain(index: int, body: bytes, now: int) -> Refused:
         _check_text(event.get(name), name, fault, required=True)
     if isinstance(event.get("specversion"), str) and event["specversion"] != "1.0":
         fault("specversion", f"must be '1.0', not {event['specversion'][:20]!r}")
-    for name in ("subject", "traceparent", "data_base64"):
+    for name in ("subject", "traceparent", "datacontenttype", "data_base64"):
         if event.get(name) is not None:
             _check_text(event[name], name, fault, required=False)
     _check_time(event.get("time"), fault)
@@ -188,6 +221,8 @@ def _explain(index: int, body: bytes, now: int) -> Refused:
             base64.b64decode(event["data_base64"], validate=True)
         except ValueError:
             fault("data_base64", "not base64")
+    if _is_deep(event):
+        fault("", f"nested more than {MAX_DEPTH} levels deep")
     if len(body) > MAX_EVENT_BYTES:
         fault("", f"larger than {MAX_EVENT_BYTES} bytes")
     if not faults:
@@ -219,6 +254,8 @@ def _check_time(value: Any, fault: Any) -> None:
         return
     if moment.tzinfo is None:
         fault("time", "must say its zone: end it with Z or an offset")
+    elif not EARLIEST <= to_micros(moment) < LATEST:
+        fault("time", "must lie between 0001-01-02 and 9899-12-31")
 
 
 def from_binary(headers: Mapping[str, str], body: bytes) -> tuple[bytes, list[EventFault]]:
@@ -236,7 +273,7 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> tuple[bytes, list[Ev
         if not _ATTRIBUTE_NAME.fullmatch(attribute) or attribute in ("data", "datacontenttype"):
             faults.append(EventFault(0, name, "is not a header of a CloudEvent"))
             continue
-        text = value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if _is_quoted(value) else value
+        text = _ESCAPED.sub(r"\1", value[1:-1]) if _is_quoted(value) else value
         try:
             event[attribute] = unquote_to_bytes(text).decode("utf-8")
         except UnicodeDecodeError:
@@ -248,8 +285,10 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> tuple[bytes, list[Ev
         if is_json(content_type):
             try:
                 event["data"] = _anything.decode(body)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-                faults.append(EventFault(0, "data", f"not JSON: {error}" if str(error) else "nested too deeply"))
+            except RecursionError:
+                faults.append(EventFault(0, "data", f"nested more than {MAX_DEPTH} levels deep"))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                faults.append(EventFault(0, "data", f"not JSON: {error}"))
         else:
             try:
                 event["data"] = body.decode("utf-8")

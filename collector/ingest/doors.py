@@ -63,15 +63,15 @@ class Doors:
     async def _take_events(self, request: Request, body: bytes) -> Response:
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         faults: list[cloudevents.EventFault] = []
-        if media.startswith("application/cloudevents-batch"):
+        if media == "application/cloudevents-batch+json":
             try:
                 members = cloudevents.split_batch(body)
             except cloudevents.Malformed as error:
                 raise _Refusal(400, str(error)) from error
-        elif media.startswith("application/cloudevents"):
-            if not media.endswith("+json"):
-                raise _Refusal(415, f"{media!r} is not taken; send application/cloudevents+json or -batch+json")
+        elif media == "application/cloudevents+json":
             members = [body]
+        elif media.startswith("application/cloudevents"):
+            raise _Refusal(415, f"{media!r} is not taken; send application/cloudevents+json or -batch+json")
         elif any(name.startswith("ce-") for name in request.headers):
             member, faults = cloudevents.from_binary(request.headers, body)
             members = [member]
@@ -213,6 +213,8 @@ class Doors:
                 body = _inflate(body, encoding)
                 self._in_flight += len(body)
                 held += len(body)
+                if self._in_flight > MAX_IN_FLIGHT:
+                    raise _Refusal(429, "too much is being received at once", 1)
             yield body
         finally:
             self._in_flight -= held
@@ -220,17 +222,24 @@ class Doors:
 
 def _inflate(body: bytes, encoding: str) -> bytes:
     """Decompress up to MAX_BODY: what a small body can blow up to is bounded before it is held."""
-    decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+    parts: list[bytes] = []
+    room = MAX_BODY
     try:
-        plain = decompressor.decompress(body, MAX_BODY + 1)
-        if len(plain) > MAX_BODY or decompressor.unconsumed_tail:
-            raise _Refusal(413, f"the body is larger than {MAX_BODY} bytes when decompressed")
-        plain += decompressor.flush()
+        while True:
+            decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
+            plain = decompressor.decompress(body, room + 1)
+            room -= len(plain)
+            if room < 0 or decompressor.unconsumed_tail:
+                raise _Refusal(413, f"the body is larger than {MAX_BODY} bytes when decompressed")
+            parts.append(plain)
+            if not decompressor.eof:
+                raise _Refusal(400, f"the {encoding} body is cut short")
+            body = decompressor.unused_data
+            # A gzip file may consist of several members (RFC 1952 2.2): what follows the first is content too.
+            if not body:
+                return b"".join(parts)
     except zlib.error as error:
         raise _Refusal(400, f"the body is not {encoding}: {error}") from error
-    if not decompressor.eof:
-        raise _Refusal(400, f"the {encoding} body is cut short")
-    return plain
 
 
 def _now() -> int:

@@ -55,7 +55,11 @@ def fingerprint(path: Path, source: str, mapping: str) -> str:
 
 
 def import_records(
-    conn: Connection, records: Iterator[Record | Fault], print_of_file: str, source: str, consumed: Callable[[], int],
+    conn: Connection,
+    records: Iterator[Record | Fault],
+    print_of_file: str,
+    source: str,
+    consumed: Callable[[], int],
     progress: Progress,
 ) -> ImportReport:
     """Append what has not been appended yet; `progress` is told bytes consumed and records done."""

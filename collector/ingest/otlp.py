@@ -21,7 +21,6 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.copyformat import EARLIEST, LATEST, event_row, span_row
@@ -93,7 +92,7 @@ def _parse(request: _M, body: bytes, json: bool, *path: str) -> _M:
         json_format.ParseDict(document, request, ignore_unknown_fields=True, max_recursion_depth=50)
     except (DecodeError, msgspec.DecodeError, json_format.ParseError, RecursionError, UnicodeDecodeError) as error:
         raise Malformed(str(error)[:300] or "nested too deeply") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise Malformed(f"not an OTLP request: {str(error)[:300]}") from error
     return request
 
@@ -156,7 +155,7 @@ def decode_traces(request: ExportTraceServiceRequest, matcher: Matcher) -> Decod
     decoded = Decoded()
     for group in request.resource_spans:
         resource = attributes(group.resource.attributes)
-        service = _service(group.resource, resource)
+        service = _service(resource)
         service_bytes = service.encode("utf-8", "replace")
         interesting = bool(matcher.plan(service, SPAN_TYPE))
         for scope in group.scope_spans:
@@ -165,7 +164,7 @@ def decode_traces(request: ExportTraceServiceRequest, matcher: Matcher) -> Decod
     return decoded
 
 
-def _service(resource: Resource, found: dict[str, Any]) -> str:
+def _service(found: dict[str, Any]) -> str:
     name = found.get("service.name")
     return _clean(name)[:MAX_NAME] if isinstance(name, str) and name else "unknown_service"
 
@@ -208,8 +207,17 @@ def _decode_span(
     parent = span.parent_span_id if len(span.parent_span_id) == 8 and span.parent_span_id != _NO_PARENT else None
     decoded.spans.append(
         span_row(
-            trace_id, span_id, parent, service_bytes, _clean(name).encode("utf-8", "replace"), kind, status,
-            start, end, event is not None, body,
+            trace_id,
+            span_id,
+            parent,
+            service_bytes,
+            _clean(name).encode("utf-8", "replace"),
+            kind,
+            status,
+            start,
+            end,
+            event is not None,
+            body,
         )
     )
     if event is not None:
@@ -260,7 +268,7 @@ def decode_logs(request: ExportLogsServiceRequest, now: int) -> Decoded:
     decoded = Decoded()
     for group in request.resource_logs:
         resource = attributes(group.resource.attributes)
-        service = _service(group.resource, resource)
+        service = _service(resource)
         for scope in group.scope_logs:
             for record in scope.log_records:
                 _decode_record(decoded, record, service, resource, now)
@@ -279,7 +287,10 @@ def _decode_record(decoded: Decoded, record: LogRecord, service: str, resource: 
     if record.HasField("body"):
         said.setdefault("body", plain(record.body))
     document = {
-        "source": service, "type": _clean(name)[:MAX_NAME], "severity": record.severity_text, "data": said,
+        "source": service,
+        "type": _clean(name)[:MAX_NAME],
+        "severity": record.severity_text,
+        "data": said,
         "resource": resource,
     }
     given = said.get("event.id")
@@ -300,5 +311,3 @@ def _record_id(record: LogRecord, document: dict[str, Any]) -> str:
     """Log records have no id: what they say, when and in which span stands in, so that a retry is seen as one."""
     said = _encode([record.time_unix_nano, record.trace_id.hex(), record.span_id.hex(), document])
     return blake2b(said, digest_size=16).hexdigest()
-
-

@@ -13,8 +13,8 @@ from collector.ingest.otlp import KINDS, STATUSES
 from collector.query.incidents import incident_row
 from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.instants import to_micros
 from slo_rules.explain import arithmetic, journey
+from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress
 
@@ -67,9 +67,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         ],
         "arithmetic": arithmetic(progress, workflow, verdict, to_micros(now)),
         "keys": _keys(progress, workflow.joining, by_key),
-        "joined": [
-            {"id": str(one["merged_id"]), "event": _reference(one), "at": rfc3339(one["at"])} for one in merged
-        ],
+        "joined": [{"id": str(one["merged_id"]), "event": _reference(one), "at": rfc3339(one["at"])} for one in merged],
         "events": [_event(event) for event in events],
         "spans": [_span(span) for span in spans],
         "history": [change | {"at": rfc3339(change["at"])} for change in history],

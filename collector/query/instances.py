@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, amounts, money, rfc3339
 from collector.store.tables import instance, instance_key
-from slo_rules.instants import to_micros
 from slo_rules.explain import explain
+from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.progress import AMOUNT, CURRENCY, Progress
 from slo_rules.workflow import Workflow
@@ -124,14 +124,20 @@ async def list_instances(
         raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")
     if offset is not None and not 0 <= offset < 10**9:
         raise BadQuery("offset: must not be negative")
-    page = sa.select(instance).where(*conditions).order_by(
-        (column.desc() if descending else column.asc()).nulls_last(), instance.c.id
+    page = (
+        sa.select(instance)
+        .where(*conditions)
+        .order_by((column.desc() if descending else column.asc()).nulls_last(), instance.c.id)
     )
     if cursor:
         page = page.where(_after(column, descending, sort, cursor))
     rows = await reader.select(page.limit(limit + 1).offset(offset or 0))
     totals = await reader.select(
-        sa.select(instance.c.value_currency, sa.func.count().label("count"), sa.func.sum(instance.c.value_amount).label("amount"))
+        sa.select(
+            instance.c.value_currency,
+            sa.func.count().label("count"),
+            sa.func.sum(instance.c.value_amount).label("amount"),
+        )
         .where(*conditions)
         .group_by(instance.c.value_currency)
     )
@@ -165,7 +171,9 @@ def _cursor(sort: str, row: Row) -> str:
 
 def _after(column: sa.ColumnElement[Any], descending: bool, sort: str, cursor: str) -> sa.ColumnElement[bool]:
     try:
-        made_for, spelled, id_ = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[str, str | None, UUID])
+        made_for, spelled, id_ = msgspec.json.decode(
+            base64.urlsafe_b64decode(cursor), type=tuple[str, str | None, UUID]
+        )
         value: Any = spelled
         if spelled is not None and isinstance(column.type, sa.DateTime):
             value = datetime.fromisoformat(spelled)
@@ -238,8 +246,11 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "stuck_since": rfc3339(row["stuck_since"]),
         "started_at": rfc3339(row["started_at"]),
         "updated_at": rfc3339(row["updated_at"]),
-        "milestones": {m.name: rfc3339(progress.milestones[m.name].at) for m in workflow.milestones
-                       if m.name in progress.milestones},
+        "milestones": {
+            m.name: rfc3339(progress.milestones[m.name].at)
+            for m in workflow.milestones
+            if m.name in progress.milestones
+        },
         "keys": [_key(word) for word in sorted(progress.keys)],
         "attributes": attributes(progress),
         "value": money(row["value_currency"], row["value_amount"]),

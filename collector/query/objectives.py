@@ -8,10 +8,10 @@ from typing import Any
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.instants import to_datetime, to_micros
 from slo_rules.budget import Budget, budget, stale_slices
 from slo_rules.contribution import BUCKET, promise_name
 from slo_rules.durations import DAY, format_duration
+from slo_rules.instants import to_datetime, to_micros
 from slo_rules.workflow import Objective
 
 

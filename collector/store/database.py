@@ -33,7 +33,7 @@ def sqlalchemy_url(database_url: str) -> sa.URL:
 
 
 def connect(database_url: str, name: str, *, autocommit: bool = False, options: str = "") -> Connection:
-    """A connection whose session speaks UTC and carries `name` in pg_stat_activity. psycopg.OperationalError if down."""
+    """A connection that speaks UTC and shows as `name` in pg_stat_activity. psycopg.OperationalError if down."""
     return psycopg.connect(
         sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
         application_name=f"milepost {name}",

@@ -264,6 +264,12 @@ file_import = Table(
 )
 
 DERIVED = (
-    instance, instance_key, instance_event, instance_merge, verdict_change, sli_bucket, source_state,
+    instance,
+    instance_key,
+    instance_event,
+    instance_merge,
+    verdict_change,
+    sli_bucket,
+    source_state,
 )
 """What a rebuild forgets and derives again (dead letters with a `seq` and the projection's position besides)."""

@@ -13,7 +13,7 @@
       let told = Math.floor(whole / length) + ' ' + unit;
       if (i + 1 < units.length) {
         const finer = Math.floor(whole % length / units[i + 1][0]);
-        if (finer && unit !== 'min') told += ' ' + finer + ' ' + units[i + 1][1];
+        if (finer && unit !== 'min' && whole < 10 * length) told += ' ' + finer + ' ' + units[i + 1][1];
       }
       return told;
     }
@@ -74,7 +74,7 @@
 
   // --- the worklist's filters live in the address. dcc.Location is left alone: it would mount the page anew.
   const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'min_age_seconds'];
-  const KEPT = ['key', 'min_value'];          // no control of their own, but a link may carry them
+  const KEPT = ['key', 'min_value', 'reason'];          // no control of their own, but a link may carry them
   const onWorklist = () => location.pathname === config().prefix + 'worklist';
 
   function address(filters, sort) {

@@ -16,10 +16,12 @@
   const two = (first, second) => h('div', {className: 'two'}, h('div', {className: 'two-a'}, first), h('div', {className: 'two-b'}, second));
   const words = name => { const t = (name || '').replace(/[_-]/g, ' '); return t.charAt(0).toUpperCase() + t.slice(1); };
 
+  const held = r => r.stuck_since || (['failed', 'inconsistent', 'blind'].includes(r.verdict) ? r.since : null);
+
   cells.Verdict = needsRow(r => badge(r.verdict));
   cells.Instance = needsRow(r => two(link(r, 'strong'), words(r.workflow)));
   cells.Awaited = needsRow(r => r.waiting_for ? two(r.waiting_for_title || words(r.waiting_for), r.source_awaited ? 'from ' + r.source_awaited : '') : h('span', {className: 'muted'}, '–'));
-  cells.HeldUp = needsRow(r => h('span', {className: 'held'}, time('age', r.stuck_since)));
+  cells.HeldUp = needsRow(r => h('span', {className: 'held'}, time('age', held(r))));
   cells.Deadline = needsRow(r => time(r.deadline_at && Date.parse(r.deadline_at) < Date.now() ? 'moment' : 'relative', r.deadline_at));
   cells.Owner = needsRow(r => r.owner || h('span', {className: 'muted'}, '–'));
   cells.Value = needsRow(r => h('span', {className: r.value ? 'figure' : 'muted'}, m.money(r.value)));
@@ -28,7 +30,7 @@
     h('div', {className: 'work-card-head'}, link(r, 'strong'), badge(r.verdict)),
     h('div', {className: 'work-card-line'}, r.waiting_for ? 'waits for ' + (r.waiting_for_title || words(r.waiting_for)) + (r.source_awaited ? ' from ' + r.source_awaited : '') : words(r.workflow)),
     h('div', {className: 'work-card-foot'},
-      h('span', null, r.stuck_since ? ['for ', time('age', r.stuck_since)] : r.deadline_at ? ['due ', time('relative', r.deadline_at)] : time('relative', r.updated_at)),
+      h('span', null, held(r) ? ['for ', time('age', held(r))] : r.deadline_at ? ['due ', time('relative', r.deadline_at)] : time('relative', r.updated_at)),
       h('span', null, r.owner || ''), h('span', {className: 'figure push'}, m.money(r.value)))));
 
   functions.milepostTheme = theme => theme.withParams({

@@ -15,10 +15,10 @@ from dashboard.views import incidents as view
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
-    async def layout(id: str = "", **_: Any) -> html.Div:
+    async def layout(incident_id: str = "", **_: Any) -> html.Div:
         return html.Div(
             [
-                *live_state("incident", id=unquote(id)),
+                *live_state("incident", id=unquote(incident_id)),
                 html.Div([dcc.Link("Incidents", href=links.incidents())], className="crumbs"),
                 html.H1("Incident", id="incident-title"),
                 html.Div(c.skeleton(), id="incident"),
@@ -34,4 +34,4 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         return {"incident": view.incident_page(data, now, links), "incident-title": data["title"]}, []
 
     register_live(app, "incident", load, draw)
-    dash.register_page("incident", path_template="/incidents/<id>", title="Incident · Milepost", layout=layout)
+    dash.register_page("incident", path_template="/incidents/<incident_id>", title="Incident · Milepost", layout=layout)

@@ -23,8 +23,8 @@ REDRAW_SECONDS = 60
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
-    async def layout(id: str = "", **_: Any) -> html.Div:
-        return html.Div(_sections(unquote(id)), className="instance")
+    async def layout(instance_id: str = "", **_: Any) -> html.Div:
+        return html.Div(_sections(unquote(instance_id)), className="instance")
 
     async def load(asked: dict[str, Any]) -> Any:
         return await query.instance(asked["id"])
@@ -69,16 +69,16 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             no_update if value == chosen else value,
         ]
 
-    dash.register_page("instance", path_template="/instances/<id>", title="Instance · Milepost", layout=layout)
+    dash.register_page("instance", path_template="/instances/<instance_id>", title="Instance · Milepost", layout=layout)
 
 
-def _sections(id: str) -> list[Any]:
+def _sections(instance_id: str) -> list[Any]:
     trace = dmc.Select(
         id="trace", data=[], value=None, allowDeselect=False, searchable=True, size="xs", className="trace-select",
         **{"aria-label": "Trace"},
     )  # fmt: skip
     return [
-        *live_state("instance", id=id),
+        *live_state("instance", id=instance_id),
         html.Div(c.skeleton(4), id="instance"),
         html.Div(
             [
@@ -94,7 +94,7 @@ def _sections(id: str) -> list[Any]:
                 c.card(html.Div(c.skeleton(), id="instance-journey"), "Milestones"),
                 c.card(
                     [html.P(id="trace-note", className="muted note"), figures.graph("waterfall")], "Spans", trace,
-                    className="spans",
+                    css="spans",
                 ),
                 c.card(html.Div(c.skeleton(2), id="instance-keys"), "Keys"),
                 c.card(html.Div(c.skeleton(), id="instance-events"), "Events"),

@@ -34,7 +34,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     async def load(asked: dict[str, Any]) -> Any:
         return await query.objective(asked["name"])
 
-    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+    def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
             gone = c.nothing_here("No such objective", "It is not among the loaded definitions.")
             return {"objective": gone}, [figures.blank(), figures.blank()]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import time
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +14,8 @@ from dashboard.pages.live import live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import objectives as view
 
-# a sparkline costs one query per objective; a longer list does without
+# a trend costs queries of its own, and its days hardly move
+TREND_SECONDS = 60
 MOST_TRENDS = 40
 
 
@@ -23,12 +26,20 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             [*live_state("objectives"), c.page_head("Objectives", lead=lead), html.Div(c.skeleton(), id="objectives")]
         )
 
-    async def load(_: dict[str, Any]) -> Any:
-        items = (await query.objectives())["items"]
-        found = [await query.objective(o["name"]) for o in items[:MOST_TRENDS]]
-        return {"items": items, "trends": {o["name"]: o["series"] for o in found if o}}
+    trends: dict[str, Any] = {}
+    read_at = -math.inf
 
-    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+    async def load(_: dict[str, Any]) -> Any:
+        nonlocal read_at
+        items = (await query.objectives())["items"]
+        if time.monotonic() - read_at > TREND_SECONDS or any(o["name"] not in trends for o in items[:MOST_TRENDS]):
+            read_at = time.monotonic()
+            found = [await query.objective(o["name"]) for o in items[:MOST_TRENDS]]
+            trends.clear()
+            trends.update({o["name"]: o["series"] for o in found if o})
+        return {"items": items, "trends": dict(trends)}
+
+    def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         return {"objectives": view.objective_table(data["items"], data["trends"], links)}, []
 
     register_live(app, "objectives", load, draw)

@@ -12,11 +12,11 @@ from dashboard.query_port import DashboardQuery
 from dashboard.views import worklist as view
 
 
-def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
+def register(app: dash.Dash, query: DashboardQuery, _: Links) -> None:
     async def layout(**asked: Any) -> html.Div:
         try:
             workflows = (await query.workflows())["items"]
-        except Exception:  # the filters can do without; the region below says what is wrong
+        except Exception:  # noqa: BLE001 - the filters can do without; the region below says what is wrong
             workflows = []
         filters = view.filters_from(asked)
         return html.Div(
@@ -35,7 +35,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         latest = found["items"][0]["updated_at"] if found["items"] else None
         return {"total": found["total"], "value": found["value"], "latest": latest}
 
-    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+    def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         return {"worklist-totals": view.totals(data) if data else ""}, []
 
     register_live(app, "worklist", load, draw)

@@ -54,8 +54,9 @@ def _facts(i: Row, now: datetime, links: Links) -> Any:
     pairs.append(("Value", wording.money(i["value"])))
     if open_now and i.get("deadline_at"):
         pairs.append(("Deadline", c.when(i["deadline_at"], now)))
-    if i.get("stuck_since"):
-        pairs.append(("Held up for", c.age(i["stuck_since"], now)))
+    held = i.get("stuck_since") or (i.get("since") if i["verdict"] in NEEDS_A_PERSON else None)
+    if held:
+        pairs.append(("Held up for", c.age(held, now)))
     pairs.append(("Started", c.when(i["started_at"], now)))
     pairs.append(("Last event", c.when(i["updated_at"], now)))
     pairs += [(wording.humanise(k), str(v)) for k, v in (i.get("attributes") or {}).items()]
@@ -193,7 +194,8 @@ def trace_options(found: Sequence[Trace]) -> list[dict[str, str]]:
 
 def _trace_label(t: Trace) -> str:
     errors = f" · {wording.plural(t.errors, 'error')}" if t.errors else ""
-    return f"{wording.short_instant(t.start)} · {t.root['name']} · {wording.duration(t.duration_ms / 1000)} · {wording.plural(len(t.spans), 'span')}{errors}"
+    took, size = wording.duration(t.duration_ms / 1000), wording.plural(len(t.spans), "span")
+    return f"{wording.short_instant(t.start)} · {t.root['name']} · {took} · {size}{errors}"
 
 
 def trace_note(trace: Trace | None) -> str:

@@ -103,7 +103,9 @@ def objective_head(o: Row, links: Links) -> Any:
 
 
 def _plain_words(o: Row) -> str:
-    what = f"{wording.target(o['target'])} must keep {o['description']}, over the last {wording.duration(o['window_seconds'])}."
+    window = wording.duration(o["window_seconds"])
+    counted = "of all time slices" if o.get("unit") == "slices" else "of all instances"
+    what = f"Promised: {o['description']}, for {wording.target(o['target'])} {counted} of the last {window}."
     if o["budget_left_ratio"] is None:
         return f"{what} Nothing has been counted yet."
     remaining = (o["budget_allowed"] or 0) - (o["budget_used"] or 0)

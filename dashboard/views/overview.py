@@ -29,7 +29,7 @@ def overview(data: Row, now: datetime, links: Links) -> Any:
             kpi_strip(domains, now, links),
             html.Div(
                 [
-                    html.Div([domain_card(domains, now, links), budget_card(domains, links)], className="main-column"),
+                    html.Div([domain_card(domains, links), budget_card(domains, links)], className="main-column"),
                     html.Div(
                         [incident_card(data["incidents"], now, links), source_card(data["sources"], now, links)],
                         className="side-column",
@@ -78,7 +78,9 @@ def kpi_strip(domains: Sequence[Row], now: datetime, links: Links) -> html.Div:
                 links.worklist(verdict=NEEDS_A_PERSON, sort="-value"),
                 f"+ {wording.money(rest, compact=True)}" if rest else "in stuck and failed work",
             ),
-            kpi("Due soon", wording.count(due), links.worklist(verdict="due_soon"), "past their warning", "", "due_soon"),
+            kpi(
+                "Due soon", wording.count(due), links.worklist(verdict="due_soon"), "past their warning", "", "due_soon"
+            ),
             kpi(
                 "Blind", wording.count(blind), links.worklist(verdict="blind"), "awaited source is silent",
                 "" if blind else "zero", "blind",
@@ -95,7 +97,7 @@ def worst_objective(objectives: Sequence[Row]) -> Row | None:
     return min(known, key=lambda o: o["budget_left_ratio"], default=None)
 
 
-def domain_card(domains: Sequence[Row], now: datetime, links: Links) -> html.Section:
+def domain_card(domains: Sequence[Row], links: Links) -> html.Section:
     heads = (
         "Domain",
         "Open",
@@ -107,11 +109,11 @@ def domain_card(domains: Sequence[Row], now: datetime, links: Links) -> html.Sec
         "SLO budget left",
         "Last 7 days",
     )
-    rows = [cells for d in domains for cells in domain_rows(d, now, links)]
+    rows = [cells for d in domains for cells in domain_rows(d, links)]
     return c.card(c.table(heads, rows, "Domains and their workflows", "domains"), "Domains", "good and missed per 6 h")
 
 
-def domain_rows(domain: Row, now: datetime, links: Links) -> list[list[Any]]:
+def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
     name = domain["domain"]
     workflows: list[Row] = domain["workflows"]
     title = html.Div(
@@ -167,18 +169,22 @@ def _budget(domain: Row, links: Links) -> Any:
     worst = worst_objective(domain["objectives"])
     if worst is None:
         return wording.DASH
-    left = worst["budget_left_ratio"]
+    left, title = worst["budget_left_ratio"], worst["title"] or worst["name"]
+    counted = wording.plural(len(domain["objectives"]), "objective")
     return dcc.Link(
         [
             html.Span(
-                [html.Span(wording.percent(left), className=f"strong {c.budget_tone(left)}"), c.budget_bar(left, worst["title"] or worst["name"])],
+                [
+                    html.Span(wording.percent(left), className=f"strong {c.budget_tone(left)}"),
+                    c.budget_bar(left, title),
+                ],
                 className="budget-line",
             ),
-            html.Span(worst["title"] or worst["name"], className="sub"),
+            html.Span(title, className="sub"),
         ],
         href=links.objectives(worst["name"]),
         className="stacked",
-        title=f"The tightest of {wording.plural(len(domain['objectives']), 'objective')}: {wording.budget_words(worst)}",
+        title=f"The tightest of {counted}: {wording.budget_words(worst)}",
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def source_page(sources: Sequence[Row], dead: Row, now: datetime, links: Links) 
                 else c.quiet("None. Everything received could be used."),
                 "Dead letters",
                 wording.count(dead["total"]),
-                id="dead-letters",
+                anchor="dead-letters",
             ),
         ]
     )

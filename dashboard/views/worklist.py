@@ -15,7 +15,7 @@ from dashboard.query_port import Row
 
 # the controls on the page, in the order in which the browser's filter function takes them
 CONTROLS = ("verdict", "q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "min_age_seconds")
-TEXTS = ("q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "key")
+TEXTS = ("q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "key", "reason")
 NUMBERS = ("min_age_seconds", "min_value")
 SORTABLE = ("stuck_since", "deadline_at", "value", "updated_at")
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
@@ -79,6 +79,9 @@ def totals(data: Row) -> Any:
 def _filters(workflows: Sequence[Row], filters: Mapping[str, Any]) -> list[Any]:
     steps = [m for w in workflows for m in w["milestones"]]
     owners = {w["owner"] for w in workflows} | {m["owner"] for m in steps}
+    awaited = [(m["name"], m["title"] or m["name"]) for m in steps if not m["starts"]]
+    sources = sorted({m["source"] for m in steps if m["source"]})
+    domains = [(d, wording.humanise(d)) for d in sorted({w["domain"] for w in workflows})]
     chips = dmc.ChipGroup(
         [
             dmc.Chip([c.mark(v), label], value=v, size="xs", variant="outline", className="chip")
@@ -94,15 +97,16 @@ def _filters(workflows: Sequence[Row], filters: Mapping[str, Any]) -> list[Any]:
         html.Div(
             [
                 dmc.TextInput(
-                    id="filter-q", value=filters.get("q", ""), placeholder="Key, title or attribute ( / )", debounce=300,
-                    size="xs", leftSection=c.icon("search", 15), className="search", **{"aria-label": "Find by key, title or attribute"},
+                    id="filter-q", value=filters.get("q", ""), placeholder="Key, title or attribute ( / )",
+                    debounce=300, size="xs", leftSection=c.icon("search", 15), className="search",
+                    **{"aria-label": "Find by key, title or attribute"},
                 ),
                 html.Button([c.icon("filter", 15), "Filters"], id="worklist-more", className="more-filters"),
                 _select("workflow", "Workflow", [(w["name"], w["title"] or w["name"]) for w in workflows], filters),
                 _select("owner", "Owner", [(o, o) for o in sorted(o for o in owners if o)], filters),
-                _select("waiting_for", "Waiting for", [(m["name"], m["title"] or m["name"]) for m in steps if not m["starts"]], filters),
-                _select("source_awaited", "From", [(s, s) for s in sorted({m["source"] for m in steps if m["source"]})], filters),
-                _select("domain", "Domain", [(d, wording.humanise(d)) for d in sorted({w["domain"] for w in workflows})], filters),
+                _select("waiting_for", "Waiting for", awaited, filters),
+                _select("source_awaited", "From", [(s, s) for s in sources], filters),
+                _select("domain", "Domain", domains, filters),
                 _select("min_age_seconds", "Held up", AGES, filters),
             ],
             className="selects",
@@ -138,14 +142,14 @@ def grid(sort: str | None) -> dag.AgGrid:
         return column | ({"sort": direction} if name == field and name in SORTABLE else {})
 
     columns = [
-        column("verdict", "Verdict", 136, "Verdict"),
+        column("verdict", "Verdict", 130, "Verdict"),
         column("title", "Instance", 200, "Instance", flex=2, minWidth=160),
         column("waiting_for", "Waiting for", 220, "Awaited", flex=2, minWidth=180),
-        column("stuck_since", "Held up for", 118, "HeldUp"),
-        column("deadline_at", "Deadline", 124, "Deadline"),
-        column("owner", "Owner", 150, "Owner", flex=1, minWidth=150),
-        column("value", "Value", 118, "Value", type="rightAligned"),
-        column("updated_at", "Last event", 128, "LastEvent"),
+        column("stuck_since", "Held up for", 112, "HeldUp"),
+        column("deadline_at", "Deadline", 118, "Deadline"),
+        column("owner", "Owner", 150, "Owner", flex=1, minWidth=172),
+        column("value", "Value", 108, "Value", type="rightAligned"),
+        column("updated_at", "Last event", 116, "LastEvent"),
         {"colId": "card", "headerName": "", "cellRenderer": "Card", "hide": True, "flex": 1, "sortable": False},
     ]
     return dag.AgGrid(

@@ -76,10 +76,7 @@ def moment(at: int) -> datetime:
 
 def rfc3339(at: int) -> str:
     """RFC 3339 with milliseconds and `Z`."""
-    return (
-        datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        + f".{at % SECOND // 1000:03d}Z"
-    )
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at % SECOND // 1000:03d}Z"
 
 
 def cloud_event(event: BusinessEvent) -> dict[str, Any]:

@@ -72,9 +72,7 @@ HOPS: dict[str, tuple[_Part, ...]] = {
     "order-to-erp": (
         _Part("sap-connector", "process orders.v2", CONSUMER, None, 0, 1, _queue("orders.v2", "process")),
         _Part("sap-connector", "map order to A_SalesOrder", INTERNAL, 0, 0.03, 0.12, {}),
-        _Part(
-            "sap-connector", "POST A_SalesOrder", CLIENT, 0, 0.14, 0.95, _http("POST", _SALES_ORDER, 201, _S4)
-        ),
+        _Part("sap-connector", "POST A_SalesOrder", CLIENT, 0, 0.14, 0.95, _http("POST", _SALES_ORDER, 201, _S4)),
         _Part(
             "sap-connector",
             "send sales-orders.v1",
@@ -140,9 +138,7 @@ HOPS: dict[str, tuple[_Part, ...]] = {
         ),
     ),
     "payment-bridge": (
-        _Part(
-            "billing-bridge", "POST /hooks/stripe", SERVER, None, 0, 1, _http("POST", "/hooks/stripe", 200)
-        ),
+        _Part("billing-bridge", "POST /hooks/stripe", SERVER, None, 0, 1, _http("POST", "/hooks/stripe", 200)),
         _Part("billing-bridge", "match payment to invoice", INTERNAL, 0, 0.04, 0.18, {}),
         _Part(
             "billing-bridge",
@@ -156,9 +152,7 @@ HOPS: dict[str, tuple[_Part, ...]] = {
     ),
     "account-sync": (
         _Part("sap-connector", "process accounts.v1", CONSUMER, None, 0, 1, _queue("accounts.v1", "process")),
-        _Part(
-            "sap-connector", "GET A_BusinessPartner", CLIENT, 0, 0.05, 0.3, _http("GET", _PARTNER, 404, _S4)
-        ),
+        _Part("sap-connector", "GET A_BusinessPartner", CLIENT, 0, 0.05, 0.3, _http("GET", _PARTNER, 404, _S4)),
         _Part(
             "sap-connector",
             "POST A_BusinessPartner",
@@ -170,9 +164,7 @@ HOPS: dict[str, tuple[_Part, ...]] = {
         ),
     ),
     "account-billing": (
-        _Part(
-            "billing-bridge", "process customers.v1", CONSUMER, None, 0, 1, _queue("customers.v1", "process")
-        ),
+        _Part("billing-bridge", "process customers.v1", CONSUMER, None, 0, 1, _queue("customers.v1", "process")),
         _Part(
             "billing-bridge",
             "POST /v1/customers",
@@ -184,9 +176,7 @@ HOPS: dict[str, tuple[_Part, ...]] = {
         ),
     ),
     "account-support": (
-        _Part(
-            "support-sync", "process customers.v1", CONSUMER, None, 0, 1, _queue("customers.v1", "process")
-        ),
+        _Part("support-sync", "process customers.v1", CONSUMER, None, 0, 1, _queue("customers.v1", "process")),
         _Part(
             "support-sync",
             "POST /api/v2/organizations",

@@ -30,9 +30,7 @@ def onboarding(
     partner, billed_as = f"{number:010d}", f"cus_Q{number:x}"
     base = {**customer(account), "country": account.country}
     story = Story(rng, "customer-onboarding", ("account", account.id), start, base, express=express)
-    story.start(
-        "salesforce", "account.created", f"account/{account.id}", {"industry": account.name.split()[-1]}
-    )
+    story.start("salesforce", "account.created", f"account/{account.id}", {"industry": account.name.split()[-1]})
     if story.chance(0.3):
         story.emit(
             "salesforce",
@@ -121,9 +119,7 @@ def subscription(
     billed = {"invoice_id": invoice, "amount": amount(rng, 2_400, 0.7), "currency": account.currency}
     story = Story(rng, "invoice-to-entitlement", ("invoice", invoice), start, base, express=express)
     subject = f"invoice/{invoice}"
-    story.start(
-        "stripe", "invoice.finalized", subject, {"subscription_id": f"sub_{account.id[4:]}", **billed}
-    )
+    story.start("stripe", "invoice.finalized", subject, {"subscription_id": f"sub_{account.id[4:]}", **billed})
     if processor == "northpay" and active(faults.CARD_PROCESSOR_DOWN, start - anchor):
         story.cause = faults.CARD_PROCESSOR_DOWN.name
         for wait in (10 * MINUTE, 80 * MINUTE, 4 * HOUR):
@@ -280,9 +276,7 @@ def purchase(rng: random.Random, region: str, number: int, start: int, *, expres
         story.cancel("coupa", "purchase_order.cancelled", subject, {"po_number": order_number})
         return story
     if story.chance(0.6):
-        story.emit(
-            "coupa", "purchase_order.acknowledged", subject, {"po_number": order_number}, after=25 * MINUTE
-        )
+        story.emit("coupa", "purchase_order.acknowledged", subject, {"po_number": order_number}, after=25 * MINUTE)
     story.advance("goods_received")
     story.emit(
         "sap",
@@ -301,9 +295,7 @@ def purchase(rng: random.Random, region: str, number: int, start: int, *, expres
     )
     if story.chance(0.007):
         story.now += 30 * MINUTE
-        story.fail(
-            "coupa", "invoice.disputed", subject, {"po_number": order_number, "supplier_invoice": invoice}
-        )
+        story.fail("coupa", "invoice.disputed", subject, {"po_number": order_number, "supplier_invoice": invoice})
         return story
     story.advance("cleared")
     story.emit(

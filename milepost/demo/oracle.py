@@ -81,9 +81,7 @@ def _cause(story: Story, verdict: str, at: int) -> str | None:
         return story.cause
     if verdict == "blind":
         return faults.ERP_SILENT_LIVE.name
-    if verdict == "stuck" and any(
-        action.at <= at < action.deliver_at for action in story.actions if action.mark
-    ):
+    if verdict == "stuck" and any(action.at <= at < action.deliver_at for action in story.actions if action.mark):
         return faults.LATE_EVENTS.name
     return faults.SLOW_STEPS.name if verdict == "stuck" and story.slow else None
 

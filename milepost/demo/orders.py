@@ -39,9 +39,7 @@ def order(
     """Order to cash. `take` fixes the micros of the first two steps."""
     opportunity, order_id, sales_order = f"OPP-{number}", f"SO-{number}", f"{number:010d}"
     value = {"amount": amount(rng, 18_000, 0.9), "currency": account.currency}
-    story = Story(
-        rng, "order-to-cash", ("opportunity", opportunity), start, customer(account), express=express
-    )
+    story = Story(rng, "order-to-cash", ("opportunity", opportunity), start, customer(account), express=express)
     story.start(
         "salesforce",
         "opportunity.won",
@@ -51,9 +49,7 @@ def order(
     story.advance("order_created", take=take[0] if take else None)
     since_anchor = story.now - anchor
     taxless = take is None and story.chance(faults.NO_TAX_CODE.share)
-    entity = (
-        faults.NO_TAX_CODE.affects["legal_entity"] if taxless else rng.choice(LEGAL_ENTITIES[account.region])
-    )
+    entity = faults.NO_TAX_CODE.affects["legal_entity"] if taxless else rng.choice(LEGAL_ENTITIES[account.region])
     connector = "2.2.7"
     if not taxless and not take:
         connector = _connector(rng, account.region, channel, since_anchor, express=express)

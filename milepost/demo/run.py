@@ -123,25 +123,17 @@ class Enterprise:
     def expected(self, at: datetime | None = None) -> oracle.Expectation:
         """What is truly stuck, complete and so on at `at` (default: `position`, or now)."""
         at = at or self.position or self._clock()
-        told = scenario.told(
-            self.seed, self.opens, at, anchor=self.anchor, opens=self.opens, pauses=self.pauses
-        )
-        return oracle.expect(
-            (story for _, stories in told for story in stories), micros(at), micros(self.anchor)
-        )
+        told = scenario.told(self.seed, self.opens, at, anchor=self.anchor, opens=self.opens, pauses=self.pauses)
+        return oracle.expect((story for _, stories in told for story in stories), micros(at), micros(self.anchor))
 
     def _deliveries(self, start: datetime, until: datetime) -> Iterator[Action]:
-        return scenario.deliveries(
-            self.seed, start, until, anchor=self.anchor, opens=self.opens, pauses=self.pauses
-        )
+        return scenario.deliveries(self.seed, start, until, anchor=self.anchor, opens=self.opens, pauses=self.pauses)
 
 
 class _Wire:
     """Both senders, open for the time of a run."""
 
-    def __init__(
-        self, enterprise: Enterprise, stop: threading.Event, headers: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, enterprise: Enterprise, stop: threading.Event, headers: Mapping[str, str] | None) -> None:
         self._enterprise = enterprise
         self._events = EventSender(enterprise.base_url, stop, headers)
         self._spans = SpanSender(enterprise.base_url, stop, headers)

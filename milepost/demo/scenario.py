@@ -203,17 +203,13 @@ def _story(
             if stream.name == "orders-edi":
                 region = "EMEA" if rng.random() < 0.8 else "AMER"
             channel = "edi" if stream.name == "orders-edi" else rng.choice(("web", "sales"))
-            return orders.order(
-                rng, rng.choice(base[region]), number, start, anchor, channel, express=express
-            )
+            return orders.order(rng, rng.choice(base[region]), number, start, anchor, channel, express=express)
         case "customer-onboarding":
             if express and region == "APAC":
                 region = "AMER"
             return journeys.onboarding(rng, region, number, start, anchor, express=express)
         case "invoice-to-entitlement":
-            return journeys.subscription(
-                rng, rng.choice(base[region]), number, start, anchor, express=express
-            )
+            return journeys.subscription(rng, rng.choice(base[region]), number, start, anchor, express=express)
         case "case-to-credit":
             return journeys.case(rng, rng.choice(base[region]), number, start, express=express)
         case _:

@@ -19,11 +19,11 @@ _LONGEST_WAIT = 10.0
 _HEADER_SAFE = "!#$&'()*+,/:;=?@[]|{}~^`<>\\"
 
 
-class Refused(Exception):  # noqa: N818 — an answer, not an error of ours
+class Refused(Exception):
     """The collector answered that it will never take this request."""
 
 
-class Stopped(Exception):  # noqa: N818 — the caller wished it
+class Stopped(Exception):
     """`stop` was set before the collector had taken everything."""
 
 

@@ -40,9 +40,7 @@ class SpanSender:
     Not for use by several threads at once.
     """
 
-    def __init__(
-        self, base_url: str, stop: threading.Event, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, base_url: str, stop: threading.Event, headers: Mapping[str, str] | None = None) -> None:
         session = requests.Session()
         session.trust_env = False
         endpoint = f"{base_url.rstrip('/')}/v1/traces"

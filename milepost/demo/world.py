@@ -54,9 +54,7 @@ def new_account(rng: random.Random, number: int, region: str) -> Account:
     """An account that did not exist before; `number` makes its id."""
     country, currency = rng.choice(_COUNTRIES[region])
     tier = rng.choices(TIERS, (15, 35, 50))[0]
-    return Account(
-        f"ACC-{number}", f"{rng.choice(_FIRST)} {rng.choice(_SECOND)}", region, tier, country, currency
-    )
+    return Account(f"ACC-{number}", f"{rng.choice(_FIRST)} {rng.choice(_SECOND)}", region, tier, country, currency)
 
 
 def customer(account: Account) -> dict[str, Any]:

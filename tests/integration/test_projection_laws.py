@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -79,7 +80,7 @@ def apply_in_parts(conn: Connection, history: list[Event], cuts: list[int], batc
     wipe(conn)
     catalogue = enroll(conn, DEFINITIONS)
     edges = [0, *sorted(cuts), len(history)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         log_events(conn, history[start:end])
         project(conn, catalogue, batch=batch)
     return catalogue

@@ -245,7 +245,9 @@ class TestVersions:
         log_events(conn, [at(conn, "won", HOUR, 2, order="new")])
         project(conn, catalogue)
         assert {row["title"]: row["verdict"] for row in stored(conn)} == {"old": "on_track", "new": "stuck"}
-        log_events(conn, [at(conn, "accepted", 0, 3, "sap", order="old"), at(conn, "accepted", 0, 4, "sap", order="new")])
+        log_events(
+            conn, [at(conn, "accepted", 0, 3, "sap", order="old"), at(conn, "accepted", 0, 4, "sap", order="new")]
+        )
         project(conn, catalogue)
         versions = conn.execute("SELECT title, workflow_version FROM instance ORDER BY title").fetchall()
         assert versions == [("new", 2), ("old", 1)]

@@ -47,9 +47,7 @@ def traces(log: Path) -> Iterator[tuple[str, list[Happening]]]:
         yield html.unescape(name.group(1)), happenings
 
 
-def measure(
-    log: Path, *, complete: str, start: str | None = None, within: timedelta | None = None
-) -> dict[str, Any]:
+def measure(log: Path, *, complete: str, start: str | None = None, within: timedelta | None = None) -> dict[str, Any]:
     """The figures of the module's docstring; durations in seconds, instants in UTC."""
     cases: dict[str, list[Happening]] = {}
     for name, happenings in traces(log):
@@ -79,9 +77,7 @@ def measure(
         **counts,
         "measured": len(durations),
         "negative": sum(taken < timedelta(0) for taken in durations),
-        "median_seconds": _seconds(statistics.median(_micros(taken) for taken in durations))
-        if durations
-        else None,
+        "median_seconds": _seconds(statistics.median(_micros(taken) for taken in durations)) if durations else None,
     }
     if within is None:
         del result["in_time"], result["late"]
@@ -101,12 +97,8 @@ def _seconds(micros: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Figures of a .xes.gz, computed without Milepost.")
     parser.add_argument("log", type=Path)
-    parser.add_argument(
-        "--complete", required=True, help="the activity whose first occurrence completes a case"
-    )
-    parser.add_argument(
-        "--start", help="the activity whose first occurrence starts it (default: earliest event)"
-    )
+    parser.add_argument("--complete", required=True, help="the activity whose first occurrence completes a case")
+    parser.add_argument("--start", help="the activity whose first occurrence starts it (default: earliest event)")
     parser.add_argument("--within", type=float, help="hours that start to completion may take")
     given = parser.parse_args()
     within = timedelta(hours=given.within) if given.within is not None else None

@@ -6,7 +6,7 @@ import json
 import statistics
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,14 @@ async def test_what_the_api_says_equals_what_the_oracle_computes(database_url: s
     try:
         query = Query(reader, catalogue)
         instances = await everything(query, log.workflow)
-        buckets = await reader.one("items", {"objectives": [log.objective], "since": [datetime.min], "until": datetime.max})
+        buckets = await reader.one(
+            "items",
+            {
+                "objectives": [log.objective],
+                "since": [datetime(1900, 1, 1, tzinfo=UTC)],
+                "until": datetime(2900, 1, 1, tzinfo=UTC),
+            },
+        )
     finally:
         await reader.close()
     workflow = catalogue.current[log.workflow]

@@ -36,7 +36,7 @@ def test_an_age_of_minutes_comes_without_seconds() -> None:
     assert wording.rough(21 * 3600 + 57 * 60) == "21 h"
     assert wording.rough(3 * 86_400 + 4 * 3600) == "3 d 4 h"
     assert wording.rough(11 * 86_400 + 4 * 3600) == "11 d"
-    assert wording.rough(0.4) == "0 ms"
+    assert wording.rough(0.4) == "0 s"
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ class Endless:
 def test_memory_does_not_grow_with_the_file() -> None:
     def peak(events: int) -> int:
         tracemalloc.start()
-        count = sum(1 for _ in read_xes(cast(BinaryIO, Endless(events)), source="s"))
+        count = sum(1 for _ in read_xes(cast("BinaryIO", Endless(events)), source="s"))
         reached = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert count == events

@@ -116,7 +116,5 @@ def test_stale_slices_equal_counting_them_one_by_one(intervals: list[tuple[int, 
     for start, length in intervals:
         steps[start * BUCKET] = steps.get(start * BUCKET, 0) + 1
         steps[(start + length) * BUCKET] = steps.get((start + length) * BUCKET, 0) - 1
-    by_hand = sum(
-        any(start <= number < start + length for start, length in intervals) for number in range(until)
-    )
+    by_hand = sum(any(start <= number < start + length for start, length in intervals) for number in range(until))
     assert stale_slices(sorted(steps.items()), until * BUCKET) == by_hand

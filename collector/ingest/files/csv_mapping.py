@@ -81,9 +81,7 @@ class CsvMapping:
         """Raises CsvMappingError with every fault of the document."""
         if not isinstance(document, dict):
             raise CsvMappingError(["the mapping is not an object"])
-        faults = [
-            f"unknown field {name!r}; known: {', '.join(_FIELDS)}" for name in document if name not in _FIELDS
-        ]
+        faults = [f"unknown field {name!r}; known: {', '.join(_FIELDS)}" for name in document if name not in _FIELDS]
         faults += [f"{name} is missing" for name in ("case", "type", "time") if document.get(name) is None]
         time = _object_or_column(document.get("time"), "time", ("column", "format", "zone"), faults)
         time_column = _text(time, "column", "time.column", faults)
@@ -153,9 +151,7 @@ class CsvMapping:
         except (KeyError, ValueError, OSError):
             faults.append(f"time.zone {self.time_zone!r} is not a known time zone")
         if self.time_format is not None and self.time_format not in _EPOCHS and "%" not in self.time_format:
-            faults.append(
-                f"time.format {self.time_format!r} is neither a strptime format nor {', '.join(_EPOCHS)}"
-            )
+            faults.append(f"time.format {self.time_format!r} is neither a strptime format nor {', '.join(_EPOCHS)}")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             faults.append(f"delimiter {self.delimiter!r} is not one character other than a quote or line end")
         try:

@@ -40,7 +40,5 @@ class ImportError_(Exception):
         self.reason = reason
         self.line = line
         self.byte = byte
-        place = [
-            f"{word} {number}" for word, number in (("line", line), ("byte", byte)) if number is not None
-        ]
+        place = [f"{word} {number}" for word, number in (("line", line), ("byte", byte)) if number is not None]
         super().__init__(f"{', '.join(place)}: {reason}" if place else reason)

@@ -81,7 +81,7 @@ def open_source(path: Path | str) -> OpenedFile:
         raise ImportError_(f"cannot read {path.name}: {error.strerror or error}") from error
     if magic != _GZIP_MAGIC:
         return OpenedFile(path=path, stream=raw, total_bytes=total, compressed=False, _raw=raw)
-    unzipped = cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb"))
+    unzipped = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
     return OpenedFile(path=path, stream=unzipped, total_bytes=total, compressed=True, _raw=raw)
 
 

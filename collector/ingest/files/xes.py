@@ -21,9 +21,7 @@ _TYPED_TAGS = frozenset(("int", "float", "boolean", "date"))
 _INT64 = range(-(2**63), 2**63)
 
 
-def read_xes(
-    stream: BinaryIO, *, source: str, max_record_bytes: int = MAX_RECORD_BYTES
-) -> Iterator[Record | Fault]:
+def read_xes(stream: BinaryIO, *, source: str, max_record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record | Fault]:
     """The events of a XES log (IEEE 1849) in the order of the file; `position` is the event's ordinal in it.
 
     An event's `id` is `<case>#<ordinal in its case>`, so reading a log twice gives the same events; `type` is its
