@@ -120,6 +120,13 @@ def percent(ratio: float | None, digits: int = 0) -> str:
     return f"{rounded / 10**digits:.{digits}f} %".replace("-", "−")
 
 
+def budget_left(ratio: float | None) -> str:
+    """What is left of an error budget; where more than twice of it was spent, how many times over: `49× spent`."""
+    if ratio is not None and ratio < -1:
+        return f"{1 - ratio:,.0f}× spent"
+    return percent(ratio)
+
+
 def target(ratio: float) -> str:
     return f"{ratio * 100:.6f}".rstrip("0").rstrip(".") + " %"
 

@@ -44,7 +44,7 @@ def _row(o: Row, trend: Sequence[Row], links: Links) -> list[Any]:
         wording.budget_words(o),
         html.Div(
             [
-                html.Span(wording.percent(left), className=f"strong {c.budget_tone(left)}"),
+                html.Span(wording.budget_left(left), className=f"strong {c.budget_tone(left)}"),
                 c.budget_bar(left, o["title"] or o["name"]),
             ],
             className="budget-line",
@@ -76,7 +76,7 @@ def objective_head(o: Row, links: Links) -> Any:
             html.Div(c.budget_bar(left, o["title"] or o["name"]), className="budget-wide"),
             c.facts(
                 [
-                    ("Budget left", html.Span(wording.percent(left), className=f"strong {c.budget_tone(left)}")),
+                    ("Budget left", html.Span(wording.budget_left(left), className=f"strong {c.budget_tone(left)}")),
                     ("Target", wording.target(o["target"])),
                     ("Now", wording.percent(o["ratio"], 2)),
                     ("Good", wording.count(o["good"])),

@@ -175,7 +175,7 @@ def _budget(domain: Row, links: Links) -> Any:
         [
             html.Span(
                 [
-                    html.Span(wording.percent(left), className=f"strong {c.budget_tone(left)}"),
+                    html.Span(wording.budget_left(left), className=f"strong {c.budget_tone(left)}"),
                     c.budget_bar(left, title),
                 ],
                 className="budget-line",
@@ -200,7 +200,7 @@ def budget_card(domains: Sequence[Row], links: Links) -> Any:
                 html.Span(wording.budget_words(o), className="muted budget-told"),
                 c.budget_bar(o["budget_left_ratio"], o["title"] or o["name"]),
                 html.Span(
-                    wording.percent(o["budget_left_ratio"]), className=f"figure {c.budget_tone(o['budget_left_ratio'])}"
+                    wording.budget_left(o["budget_left_ratio"]), className=f"figure {c.budget_tone(o['budget_left_ratio'])}"
                 ),
             ],
             href=links.objectives(o["name"]),

@@ -97,3 +97,10 @@ def test_the_budget_is_told_in_items() -> None:
 def test_every_verdict_has_a_label() -> None:
     verdicts = "on_track due_soon stuck blind failed inconsistent paused completed completed_late cancelled waived"
     assert set(verdicts.split()) == set(wording.VERDICT_LABELS)
+
+
+def test_a_budget_spent_many_times_over_says_how_many_times() -> None:
+    assert wording.budget_left(0.62) == "62 %"
+    assert wording.budget_left(-0.27) == "−27 %"
+    assert wording.budget_left(-47.8) == "49× spent"
+    assert wording.budget_left(None) == "–"
