@@ -61,6 +61,10 @@ class Changes:
     verdicts: list[Change] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
 
+    def touch(self, held: Held) -> None:
+        """It must be written."""
+        self.dirty[held.id] = held
+
     def write(self, conn: Connection, catalogue: Catalogue) -> dict[str, int]:
         """Write it in the caller's transaction; returns the duplicates found, by source."""
         stored = [held for held in self.dirty.values() if held.stored is not None and held.merged_into is None]
@@ -171,6 +175,9 @@ class Changes:
                 total[place] = (a[0] + sign * good, a[1] + sign * bad, a[2] + sign * step)
 
         for held in changed:
+            stored, progress = held.stored, held.progress
+            if stored and stored.milestones is progress.milestones and stored.cancelled is progress.cancelled:
+                continue
             add(
                 difference(
                     _contributions(held, held.stored, catalogue), _contributions(held, held.progress, catalogue)
@@ -290,6 +297,8 @@ def _write_buckets(conn: Connection, total: Contributions) -> None:
     # Differences may be negative, and a CHECK looks at a proposed row before ON CONFLICT does: hence two statements.
     if conn.execute(Q["add_to_buckets"], parameters).rowcount < len(places):
         conn.execute(Q["new_buckets"], parameters)
+    if any(min(counts) < 0 for counts in total.values()):
+        conn.execute(Q["forget_empty_buckets"], parameters)
 
 
 def _copy(conn: Connection, statement: str, rows: Iterable[bytes]) -> None:

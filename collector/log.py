@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -70,7 +71,7 @@ class Unavailable(Exception):
 class LogWriter:
     """Commits batches of many requests together on one connection and thread; bounded in bytes."""
 
-    def __init__(self, database_url: str, *, on_commit: threading.Event | None = None) -> None:
+    def __init__(self, database_url: str, *, on_commit: Callable[[], None] = lambda: None) -> None:
         self._url = database_url
         self._on_commit = on_commit
         self._pending: list[tuple[Batch, int, Future[None]]] = []
@@ -154,8 +155,7 @@ class LogWriter:
                 future.set_result(None)
             else:
                 future.set_exception(outcome)
-        if self._on_commit is not None:
-            self._on_commit.set()
+        self._on_commit()
 
     def _one_by_one(self, conn: Connection | None, batches: list[tuple[Batch, int, Future[None]]]) -> None:
         """A batch the database refuses must not take the others of the commit with it."""

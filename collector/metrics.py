@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collector.projector import CycleReport
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -21,3 +26,19 @@ EVALUATION = Histogram("milepost_evaluator_seconds", "Time of one sweep for pass
 BREACHES = Counter("milepost_breaches", "Deadlines whose passing was recorded.", ["workflow"])
 INSTANCES = Gauge("milepost_instances", "Open instances.", ["workflow", "verdict"])
 DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty that ended in an error.", ["duty"])
+
+
+def note_cycle(report: CycleReport) -> None:
+    """Count what one cycle of the projection did."""
+    PROJECTED.inc(report.applied)
+    DUPLICATES.inc(report.duplicates)
+    UNMATCHED.inc(report.unmatched)
+    DUTY_FAILURES.labels("projector").inc(report.failures)
+    for reason, count in report.dead_letters.items():
+        DEAD_LETTERS.labels(reason).inc(count)
+    for workflow, count in report.breaches.items():
+        BREACHES.labels(workflow).inc(count)
+    if report.batch_seconds is not None:
+        PROJECTION.observe(report.batch_seconds)
+    if report.sweep_seconds is not None:
+        EVALUATION.observe(report.sweep_seconds)

@@ -27,7 +27,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from collector import metrics
+from collector.arrivals import Arrivals
 from collector.catalogue import Catalogue
 from collector.changes import Changes, Link, Merge, Q
 from collector.instances import Held, InstanceCache, JoiningKey, instance_id
@@ -41,8 +41,10 @@ from slo_rules.progress import Progress
 
 log = structlog.get_logger("milepost.projector")
 
-BATCH = 5_000
-SWEEP_BATCH = 5_000
+BATCH = 20_000
+"""Large where there is a backlog: an instance that several events of a batch concern is written once."""
+SWEEP_BATCH = 20_000
+"""Large where there is a backlog: an instance that several events of a batch concern is written once."""
 
 _decode_body = msgspec.json.Decoder().decode
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -51,14 +53,23 @@ Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
 Found = list[tuple[WorkflowMatcher, Match]]
 
 
-@dataclass(slots=True)
-class SourceTally:
-    """What a batch says of one source."""
+class CycleReport(msgspec.Struct):
+    """What one cycle did, for the log and the metrics; seconds are None for what was not done."""
 
-    received: int = 0
+    applied: int = 0
+    caught_up: bool = False
+    duplicates: int = 0
     unmatched: int = 0
-    last_received_at: int = 0
-    last_occurred_at: int = -(2**62)
+    failures: int = 0
+    dead_letters: dict[str, int] = {}
+    breaches: dict[str, int] = {}
+    batch_seconds: float | None = None
+    sweep_seconds: float | None = None
+
+    @property
+    def did_something(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.applied or self.failures or self.breaches)
 
 
 @dataclass(slots=True)
@@ -66,25 +77,20 @@ class Batch:
     """One batch while it is applied."""
 
     changes: Changes = field(default_factory=Changes)
-    tallies: dict[str, SourceTally] = field(default_factory=dict)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
-    returned: set[str] = field(default_factory=set)
-    """Sources that were heard for the first time, after silence, or that have caught up."""
-
-    def touch(self, held: Held) -> None:
-        """It must be written."""
-        self.changes.dirty[held.id] = held
 
 
 class Projector:
     """Applies the log to the instances of one database."""
 
+    _arrivals: Arrivals
+
     def __init__(self, catalogue: Catalogue, *, batch: int = BATCH) -> None:
         self._catalogue = catalogue
         self._batch = batch
         self._cache = InstanceCache()
-        self._marks: dict[str, Watermark] = {}
         self._seq = -1
+        self._report = CycleReport()
         self._conn: Connection | None = None
 
     def acquire(self, conn: Connection) -> bool:
@@ -104,26 +110,19 @@ class Projector:
 
     def _forget(self) -> None:
         self._cache.clear()
-        self._marks.clear()
         self._seq = -1
 
-    def cycle(self, conn: Connection) -> int:
-        """Apply everything received before now and judge what time has changed; the number of events applied."""
+    def cycle(self, conn: Connection) -> CycleReport:
+        """Apply the next batch of what was received before now; once there is no more, judge what time has changed."""
+        self._report = report = CycleReport()
         with conn.transaction():
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
             row = conn.execute(Q["horizon"]).fetchone()
         assert row is not None
-        horizon = row[0]
-        applied = 0
-        while True:
-            count = self.apply_batch(conn)
-            applied += count
-            if count < self._batch:
-                break
-            metrics.LAG.set((horizon - to_datetime(self._received_at)).total_seconds())
-        metrics.LAG.set(0)
-        self.sweep(conn, to_micros(horizon))
-        return applied
+        report.caught_up = self.apply_batch(conn) < self._batch
+        if report.caught_up:
+            self.sweep(conn, to_micros(row[0]))
+        return report
 
     # Applying
 
@@ -141,10 +140,9 @@ class Projector:
             raise
         if rows:
             self._seq = rows[-1][0]
-            self._received_at = rows[-1][1]
             self._cache.trim()
-            metrics.PROJECTED.inc(len(rows))
-            metrics.PROJECTION.observe(time.perf_counter() - started)
+            self._report.applied += len(rows)
+            self._report.batch_seconds = time.perf_counter() - started
         return len(rows)
 
     def _read(self, conn: Connection) -> list[Row]:
@@ -154,8 +152,7 @@ class Projector:
         if seq != self._seq:
             self._forget()
             self._seq = seq
-            self._received_at = -(2**62)
-            self._marks = _marks(conn, self._catalogue)
+            self._arrivals = Arrivals(conn, self._catalogue)
         since = "-infinity" if received_at is None else to_datetime(to_micros(received_at) - HOUR)
         cursor = conn.cursor(binary=True)
         cursor.execute(Q["read"], {"after": seq, "since": since, "limit": self._batch})
@@ -166,10 +163,10 @@ class Projector:
         parsed = [(row, *self._parse(batch, row)) for row in rows]
         self._fetch(conn, [found for _, _, found in parsed])
         for row, event, found in parsed:
-            self._note_arrival(batch, event)
-            if not found:
-                batch.tallies[event.source].unmatched += 1
-                continue
+            following = self._arrivals.following(event)
+            if self._arrivals.resumes(event, following):
+                self._resume(conn, batch, event, following)
+            self._arrivals.note(event, following, matched=bool(found))
             for matcher, match in self._in_force(row[0], found):
                 try:
                     self._apply_event(batch, row, event, matcher, match)
@@ -177,6 +174,18 @@ class Projector:
                     log.exception("event_set_aside", seq=row[0])
                     batch.dead_letters.append(_set_aside(row, matcher.workflow.name, error))
         return batch
+
+    def _resume(self, conn: Connection, batch: Batch, event: Event, following: Watermark) -> None:
+        """A source can be seen again: first judge what fell due before, by what was known then, then what is overdue.
+
+        What the batch has changed so far is written first, so that both find it.
+        """
+        self._write(conn, batch.changes)
+        batch.changes = Changes()
+        while self._sweep_some(conn, event.received_at):
+            pass
+        self._arrivals.marks[event.source] = following
+        self._judge_overdue(conn, event.source, event.received_at)
 
     def _parse(self, batch: Batch, row: Row) -> tuple[Event, Found]:
         """An event that cannot be read or matched must not stop those behind it: it is set aside with the reason."""
@@ -239,28 +248,6 @@ class Projector:
                 self._cache.add(Held(row[0], matcher, progress, progress, verdict))
         return [held for id_ in dict.fromkeys(ids) if (held := self._cache.get(id_)) is not None]
 
-    def _note_arrival(self, batch: Batch, event: Event) -> None:
-        tally = batch.tallies.get(event.source)
-        if tally is None:
-            tally = batch.tallies[event.source] = SourceTally()
-        tally.received += 1
-        tally.last_received_at = event.received_at
-        seen = min(event.received_at, event.occurred_at)
-        tally.last_occurred_at = max(tally.last_occurred_at, seen)
-        mark = self._marks.get(event.source)
-        if mark is None:
-            source = self._catalogue.sources.get(event.source)
-            self._marks[event.source] = Watermark(event.received_at, seen, source.silent_after if source else None)
-            batch.returned.add(event.source)
-            return
-        following = Watermark(
-            max(event.received_at, mark.last_received_at), max(seen, mark.last_occurred_at), mark.silent_after
-        )
-        self._marks[event.source] = following
-        was_silent = mark.silent_after is not None and event.received_at - mark.last_received_at >= mark.silent_after
-        if was_silent or (mark.lags and not following.lags):
-            batch.returned.add(event.source)
-
     def _in_force(self, seq: int, found: Found) -> Found:
         """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
         if len(found) == 1 and found[0][0].workflow.name in self._catalogue.unversioned:
@@ -300,14 +287,14 @@ class Projector:
         changes = batch.changes
         if found:
             held = found[0] if len(found) == 1 else self._merge(batch, row, event, found)
-            held.advance(event.received_at, self._marks, changes.verdicts)
-            held.observe(matcher.observe(event, match), event.received_at, self._marks, changes.verdicts)
+            held.advance(event.received_at, self._arrivals.marks, changes.verdicts)
+            held.observe(matcher.observe(event, match), event.received_at, self._arrivals.marks, changes.verdicts)
         elif unknown:
             if not self._catalogue.versions[workflow.name, workflow.version].in_force(row[0]):
                 return
             progress = matcher.observe(event, match)
             held = Held(instance_id(unknown[0]), matcher, progress, None, None)
-            held.judge(event.received_at, self._marks, changes.verdicts)
+            held.judge(event.received_at, self._arrivals.marks, changes.verdicts)
             cache.add(held)
         else:
             if match.milestones or match.fails or match.cancels:
@@ -315,7 +302,7 @@ class Projector:
             return
         for key in unknown:
             cache.assign(key, held)
-        batch.touch(held)
+        changes.touch(held)
         milestone = match.milestones[0] if match.milestones else None
         changes.links.append(Link(held, event.key, row[0], event.received_at, milestone, event.trace_id, event.source))
 
@@ -324,78 +311,73 @@ class Projector:
         found.sort(key=lambda held: (held.progress.first_at, held.id))
         into = found[0]
         for other in found[1:]:
-            other.advance(event.received_at, self._marks, batch.changes.verdicts)
-            into.observe(other.progress, event.received_at, self._marks, batch.changes.verdicts)
+            other.advance(event.received_at, self._arrivals.marks, batch.changes.verdicts)
+            into.observe(other.progress, event.received_at, self._arrivals.marks, batch.changes.verdicts)
             other.merged_into = into
-            batch.touch(other)
+            batch.changes.touch(other)
             self._cache.drop(other)
             batch.changes.merges.append(Merge(other, into, event.key, row[0], event.received_at))
         self._cache.add(into)
         return into
 
+    def _write(self, conn: Connection, changes: Changes) -> None:
+        """Write changes in the caller's transaction and count what they show."""
+        for source, count in changes.write(conn, self._catalogue).items():
+            self._arrivals.tallies[source].duplicates += count
+            self._report.duplicates += count
+        for change in changes.verdicts:
+            if change.verdict.kind in (VerdictKind.STUCK, VerdictKind.BLIND):
+                name = change.held.matcher.workflow.name
+                self._report.breaches[name] = self._report.breaches.get(name, 0) + 1
+
     def _finish(self, conn: Connection, batch: Batch, last: Row) -> None:
-        duplicates = batch.changes.write(conn, self._catalogue)
-        if batch.returned:
-            overdue = conn.execute(Q["overdue_on"], {"sources": sorted(batch.returned)}).fetchall()
-            again = Changes()
-            for held in self._load(conn, [row[0] for row in overdue]):
-                held.judge(last[1], self._marks, again.verdicts)
-                again.dirty[held.id] = held
-            again.write(conn, self._catalogue)
+        self._write(conn, batch.changes)
         for letter in batch.dead_letters:
             conn.execute(Q["dead_letter"], letter)
-            metrics.DEAD_LETTERS.labels(letter["reason"]).inc()
-        for source in sorted(batch.tallies):
-            tally = batch.tallies[source]
-            conn.execute(
-                Q["add_to_source"],
-                {
-                    "source": source,
-                    "last_received_at": to_datetime(tally.last_received_at),
-                    "last_occurred_at": to_datetime(tally.last_occurred_at),
-                    "received": tally.received,
-                    "duplicates": duplicates.get(source, 0),
-                    "unmatched": tally.unmatched,
-                },
-            )
-            metrics.UNMATCHED.inc(tally.unmatched)
-        metrics.DUPLICATES.inc(sum(duplicates.values()))
+            reasons = self._report.dead_letters
+            reasons[letter["reason"]] = reasons.get(letter["reason"], 0) + 1
+        for tally in self._arrivals.write(conn).values():
+            self._report.unmatched += tally.unmatched
         conn.execute(Q["advance"], {"seq": last[0], "received_at": to_datetime(last[1])})
+
+    def _judge_overdue(self, conn: Connection, source: str, now: int) -> None:
+        """Judge anew what is overdue on a source of which more is known now."""
+        changes = Changes()
+        for held in self._load(conn, [row[0] for row in conn.execute(Q["overdue_on"], {"source": source})]):
+            held.judge(now, self._arrivals.marks, changes.verdicts)
+            changes.touch(held)
+        self._write(conn, changes)
 
     # Sweeping
 
-    def sweep(self, conn: Connection, now: int) -> int:
-        """Judge every instance whose verdict may have changed by `now`; the number judged."""
+    def sweep(self, conn: Connection, now: int) -> None:
+        """Judge every instance whose verdict may have changed by `now`."""
         started = time.perf_counter()
-        total = 0
-        while True:
+        more = True
+        while more:
             try:
                 with conn.transaction():
                     row = conn.execute(Q["position"]).fetchone()
                     if row is None or row[0] != self._seq:
-                        return total
-                    ids = [
-                        found[0] for found in conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH})
-                    ]
-                    changes = Changes()
-                    for held in self._load(conn, ids):
-                        held.advance(now, self._marks, changes.verdicts)
-                        changes.dirty[held.id] = held
-                    changes.write(conn, self._catalogue)
-                    if len(ids) < SWEEP_BATCH:
+                        return
+                    more = self._sweep_some(conn, now)
+                    if not more:
                         conn.execute(Q["swept"], {"at": to_datetime(now)})
             except BaseException:
                 self._forget()
                 raise
-            for change in changes.verdicts:
-                if change.verdict.kind in (VerdictKind.STUCK, VerdictKind.BLIND):
-                    metrics.BREACHES.labels(change.held.matcher.workflow.name).inc()
             self._cache.trim()
-            total += len(ids)
-            if len(ids) < SWEEP_BATCH:
-                break
-        metrics.EVALUATION.observe(time.perf_counter() - started)
-        return total
+        self._report.sweep_seconds = time.perf_counter() - started
+
+    def _sweep_some(self, conn: Connection, now: int) -> bool:
+        """Judge the most overdue in the caller's transaction; whether there may be more."""
+        due = conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH}).fetchall()
+        changes = Changes()
+        for held in self._load(conn, [row[0] for row in due]):
+            held.advance(now, self._arrivals.marks, changes.verdicts)
+            changes.touch(held)
+        self._write(conn, changes)
+        return len(due) == SWEEP_BATCH
 
 
 def _set_aside(row: Row, workflow: str, error: Exception) -> dict[str, Any]:
@@ -423,11 +405,3 @@ def _no_key(row: Row, workflow: str, match: Match, joining: list[str]) -> dict[s
         "workflow": workflow,
         "seq": row[0],
     }
-
-
-def _marks(conn: Connection, catalogue: Catalogue) -> dict[str, Watermark]:
-    found = {}
-    for source, received_at, occurred_at in conn.execute(Q["sources"]).fetchall():
-        known = catalogue.sources.get(source)
-        found[source] = Watermark(received_at, occurred_at, known.silent_after if known else None)
-    return found

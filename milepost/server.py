@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 import structlog
@@ -24,7 +24,7 @@ from collector.api import build_api
 from collector.catalogue import Catalogue, register
 from collector.ingest.doors import Doors
 from collector.log import LogWriter
-from collector.projection_loop import ProjectionLoop
+from collector.projection_process import ProjectionProcess, settle_garbage_collection
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.rebuild import keep_objectives
@@ -33,6 +33,7 @@ from dashboard.app import build_dashboard
 from dashboard.mount import mount
 from milepost.definition_files import read_definitions
 from milepost.embedded import EmbeddedPostgres
+from milepost.logs import configure_logging
 from milepost.routes import read_routes
 from milepost.settings import Settings
 from slo_rules.instants import to_micros
@@ -82,9 +83,9 @@ class Milepost:
             self.close()
 
     def _run(self, url: str, catalogue: Catalogue, on_ready: Callable[[], None]) -> None:
-        wake = threading.Event()
-        writer = LogWriter(url, on_commit=wake)
-        projection = ProjectionLoop(url, catalogue, wake)
+        prepare = partial(configure_logging, self.settings.log_format, self.settings.log_level)
+        projection = ProjectionProcess(url, prepare)
+        writer = LogWriter(url, on_commit=projection.wake)
         reader = Reader(url)
         pool: ConnectionPool[Connection] = ConnectionPool(
             sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
@@ -94,7 +95,7 @@ class Milepost:
             kwargs={"application_name": "milepost duties", "options": "-c timezone=UTC -c jit=off"},
         )
         self._closing.append(pool.close)
-        for part in (writer, projection):
+        for part in (projection, writer):
             part.start()
             self._closing.append(part.close)
         scheduler = self._schedule(pool, catalogue)
@@ -129,6 +130,7 @@ class Milepost:
             backlog=1024,
             lifespan="on",
         )
+        settle_garbage_collection()
         log.info("serving", address=self.settings.address, workflows=len(catalogue.current))
         uvicorn.Server(config).run()
 

@@ -50,7 +50,9 @@ class Settings:
         shown = {field.name: str(getattr(self, field.name)) for field in fields(self)}
         shown["definitions"] = ", ".join(map(str, self.definitions)) or "none"
         if self.database_url:
-            shown["database_url"] = sa.make_url(self.database_url).render_as_string(hide_password=True)
+            url = sa.make_url(self.database_url)
+            hidden = {name: "***" for name in url.query if "password" in name}
+            shown["database_url"] = url.update_query_dict(hidden).render_as_string(hide_password=True)
         else:
             shown["database_url"] = "embedded"
         return shown
@@ -113,6 +115,9 @@ _OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_CHROMIUM"}
 
 
 def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
+    if not _is_of_kind(name, value):
+        faults.append(f"{origin}: must be {_KINDS.get(name, 'text')}, not {value!r}")
+        return value
     match name:
         case "database_url":
             return _database_url(str(value), origin, faults)
@@ -125,7 +130,7 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             faults += [f"{origin}: there is no file or folder {str(path)!r}" for path in absent]
             return paths
         case "port":
-            if not str(value).isdecimal() or not 0 < int(value) < 65536:
+            if not (str(value).isascii() and str(value).isdecimal()) or not 0 < int(value) < 65536:
                 faults.append(f"{origin}: {str(value)!r} is not a port; it must be a number from 1 to 65535")
                 return 0
             return int(value)
@@ -138,10 +143,22 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             return str(value)
 
 
+_KINDS = {"port": "a number", "definitions": "a path or a list of paths"}
+
+
+def _is_of_kind(name: str, value: Any) -> bool:
+    """A TOML file may hold anything anywhere; the other origins cannot."""
+    if name == "port":
+        return isinstance(value, (str, int)) and not isinstance(value, bool)
+    if name == "definitions" and isinstance(value, (list, tuple)):
+        return all(isinstance(entry, (str, Path)) for entry in value)
+    return isinstance(value, (str, Path))
+
+
 def _database_url(value: str, origin: str, faults: list[str]) -> str:
     try:
         url = sa.make_url(value)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         faults.append(f"{origin}: not a database URL; write postgresql://user:password@host:5432/database")
         return value
     if url.get_backend_name() not in ("postgresql", "postgres", "timescaledb"):

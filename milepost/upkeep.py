@@ -115,10 +115,8 @@ def apply_log(url: str, conn: Connection, catalogue: Catalogue, label: str = "Ap
 
         projector = Projector(catalogue)
         if projector.acquire(projecting):
-            while projector.apply_batch(projecting):
+            while not projector.cycle(projecting).caught_up:
                 show()
-            projector.cycle(projecting)
-            show()
         else:
             _wait_until(lambda: show() >= head)
         bar.update(task, total=1, completed=1)

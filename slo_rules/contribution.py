@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from slo_rules.durations import MINUTE
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, is_cancelled, passed_at
 from slo_rules.workflow import Objective, Workflow
 
 BUCKET = 5 * MINUTE
@@ -34,23 +34,23 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     """The counts an instance adds to its buckets; nothing once it was cancelled before completing."""
     found: Contributions = {}
     reached = progress.milestones
-    if progress.cancelled is not None and not any(name in reached for name in workflow.completing):
+    if is_cancelled(progress, workflow):
         return found
     promise = promise_name(workflow.name)
     for milestone in workflow.milestones:
-        if milestone.breach is not None and milestone.after in reached:
-            _item(
-                found,
-                promise,
-                reached[milestone.after].at + milestone.breach,
-                _arrival(progress, workflow, milestone.name),
-            )
+        if milestone.breach is None or milestone.after is None:
+            continue
+        if milestone.after not in reached and milestone.name in reached:
+            continue
+        start_at = passed_at(progress, workflow, milestone.after)
+        if start_at is not None:
+            _item(found, promise, start_at + milestone.breach, passed_at(progress, workflow, milestone.name))
     for objective in objectives:
         start = reached.get(objective.start)
         if start is None or objective.end not in workflow.by_name:
             continue
         due = start.at + objective.within
-        arrival = _arrival(progress, workflow, objective.end)
+        arrival = passed_at(progress, workflow, objective.end)
         if objective.kind == "latency":
             _item(found, objective.name, due, arrival)
         elif arrival is None:
@@ -71,15 +71,6 @@ def difference(old: Contributions, new: Contributions) -> Contributions:
         if a != b:
             changed[place] = (b[0] - a[0], b[1] - a[1], b[2] - a[2])
     return changed
-
-
-def _arrival(progress: Progress, workflow: Workflow, milestone: str) -> int | None:
-    """When the milestone was reached; where it was only passed, the earliest time that shows it."""
-    mark = progress.milestones.get(milestone)
-    if mark is not None:
-        return mark.at
-    later = [progress.milestones[name].at for name in workflow.descendants[milestone] if name in progress.milestones]
-    return min(later) if later else None
 
 
 def _item(found: Contributions, objective: str, due: int, arrival: int | None) -> None:

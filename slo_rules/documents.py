@@ -24,7 +24,10 @@ MAX_DEPTH = 40
 def _text(text: str) -> str:
     if "\x00" in text:
         raise ValueError("a text must not hold NUL")
-    text.encode()  # half a surrogate pair can be written as an escape, and neither stored nor shown
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text must not hold half a surrogate pair") from None
     return text
 
 
@@ -108,7 +111,7 @@ def load_documents(text: str, file: str) -> tuple[list[Document], list[Fault]]:
         mark = error.problem_mark or error.context_mark
         faults.append(Fault(file, mark.line + 1 if mark else 1, "", f"not YAML: {error.problem or error}"))
     except ReaderError as error:
-        character = f"the character U+{ord(error.character):04X}"
+        character = f"the character U+{error.character:04X}"
         line = text.count("\n", 0, error.position) + 1
         faults.append(Fault(file, line, "", f"not YAML: {character} is not allowed"))
     except RecursionError:

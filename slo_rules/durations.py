@@ -34,4 +34,4 @@ def format_duration(micros: int) -> str:
         count, seconds = divmod(seconds, size)
         if count:
             parts.append(f"{count}{unit}")
-    return ("-" if micros < 0 else "") + ("".join(parts) or "0s")
+    return ("-" if micros < 0 and parts else "") + ("".join(parts) or "0s")

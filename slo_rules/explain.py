@@ -9,7 +9,7 @@ import msgspec
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import Marks, Reason, Verdict, waits
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, passed_at
 from slo_rules.workflow import Milestone, Workflow
 
 
@@ -137,8 +137,7 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
     steps = []
     for milestone in workflow.milestones:
         mark = reached.get(milestone.name)
-        start = reached.get(milestone.after or "")
-        started_at = start.at if start else None
+        started_at = passed_at(progress, workflow, milestone.after) if milestone.after else None
         warn_at = None if started_at is None or milestone.warn is None else started_at + milestone.warn
         deadline_at = None if started_at is None or milestone.breach is None else started_at + milestone.breach
         if mark is not None:

@@ -17,7 +17,7 @@ PLACEHOLDERS = frozenset(
     (
         *("n/a", "na", "none", "null", "nil", "undefined", "unknown", "unassigned", "tbd", "tba", "test", "dummy"),
         *("default", "empty", "missing", "not_set", "notset", "-", "--", "---", ".", "?", "??", "*", "#"),
-        *("x", "xx", "xxx"),
+        *("x", "xx", "xxx", "nan", "#n/a", "n.a.", "(null)", "<null>", "(none)", "<none>"),
     )
 )
 

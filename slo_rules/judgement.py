@@ -22,7 +22,7 @@ from enum import StrEnum
 import msgspec
 
 from slo_rules.durations import MINUTE
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, is_cancelled, passed_at
 from slo_rules.workflow import Milestone, Workflow
 
 CATCHING_UP_LAG = 10 * MINUTE
@@ -111,9 +111,8 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
     """The verdict on an instance at `now`."""
     reached = progress.milestones
     completed_at = [reached[name].at for name in workflow.completing if name in reached]
-    cancelled = progress.cancelled
-    if cancelled is not None and (not completed_at or cancelled.at < min(completed_at)):
-        return Verdict(VerdictKind.CANCELLED, Reason.CANCELLED, cancelled.at, owner=workflow.owner)
+    if progress.cancelled is not None and is_cancelled(progress, workflow):
+        return Verdict(VerdictKind.CANCELLED, Reason.CANCELLED, progress.cancelled.at, owner=workflow.owner)
     failed = progress.failed
     if failed is not None and all(mark.last_at <= failed.at for mark in reached.values()):
         wait = next_wait(progress, workflow)
@@ -136,22 +135,37 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
                 VerdictKind.COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, min(completed_at), owner=workflow.owner
             )
         return Verdict(VerdictKind.COMPLETED, Reason.ALL_IN_TIME, min(completed_at), owner=workflow.owner)
-    return _judge_wait(next_wait(progress, workflow), progress, workflow, marks, now)
-
-
-def _judge_wait(wait: Wait | None, progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
-    if wait is None:
-        first = next((m for m in workflow.milestones if m.name not in progress.milestones), None)
+    running = waits(progress, workflow)
+    if not running:
+        first = next((m for m in workflow.milestones if m.name not in reached), None)
         waiting_for, source = (first.name, first.source) if first else (None, None)
         owner = first.owner if first else workflow.owner
         return Verdict(VerdictKind.ON_TRACK, Reason.NOT_STARTED, progress.first_at, waiting_for, source, owner)
+    wait = _earliest(running)
+    if len(running) == 1 or wait.deadline_at is None or now < wait.deadline_at:
+        return _judge_wait(wait, workflow, marks, now)
+    return _judge_overdue([_judge_wait(one, workflow, marks, now) for one in running])
+
+
+def _judge_overdue(verdicts: list[Verdict]) -> Verdict:
+    """Of steps awaited side by side one that is stuck speaks before one that cannot be seen, then the earliest."""
+    overdue = [one for one in verdicts if one.kind in (VerdictKind.STUCK, VerdictKind.BLIND)]
+    chosen = min(overdue, key=lambda one: (one.kind is not VerdictKind.STUCK, one.since))
+    if chosen.kind is VerdictKind.STUCK:
+        return chosen
+    checks = [one.next_check_at for one in verdicts if one.next_check_at is not None]
+    return msgspec.structs.replace(chosen, next_check_at=min(checks) if checks else None)
+
+
+def _judge_wait(wait: Wait, workflow: Workflow, marks: Marks, now: int) -> Verdict:
     deadline, warn = wait.deadline_at, wait.warn_at
     if deadline is None:
         return _open(VerdictKind.ON_TRACK, Reason.NO_DEADLINE, wait.started_at, wait, workflow, None)
     if now < deadline:
         if warn is not None and now >= warn:
             return _open(VerdictKind.DUE_SOON, Reason.WARNING_TIME_PASSED, warn, wait, workflow, deadline)
-        return _open(VerdictKind.ON_TRACK, Reason.WAITING, wait.started_at, wait, workflow, warn or deadline)
+        check_at = deadline if warn is None else warn
+        return _open(VerdictKind.ON_TRACK, Reason.WAITING, wait.started_at, wait, workflow, check_at)
     mark = marks.get(wait.milestone.source or "")
     if mark is None:
         return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, None)
@@ -199,10 +213,12 @@ def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
     for milestone in workflow.milestones:
         if milestone.name in reached or milestone.after is None:
             continue
-        start = reached.get(milestone.after)
-        if start is None or not reached.keys().isdisjoint(workflow.descendants[milestone.name]):
+        if not reached.keys().isdisjoint(workflow.descendants[milestone.name]):
             continue
-        at = start.at
+        start = reached.get(milestone.after)
+        at = start.at if start is not None else passed_at(progress, workflow, milestone.after)
+        if at is None:
+            continue
         warn = None if milestone.warn is None else at + milestone.warn
         found.append(Wait(milestone, at, warn, None if milestone.breach is None else at + milestone.breach))
     return found
@@ -210,22 +226,25 @@ def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
 
 def next_wait(progress: Progress, workflow: Workflow) -> Wait | None:
     """The awaited milestone with the earliest deadline; one without a deadline only where none has one."""
-    best: Wait | None = None
-    for wait in waits(progress, workflow):
-        if best is None or (
-            wait.deadline_at is not None and (best.deadline_at is None or wait.deadline_at < best.deadline_at)
-        ):
+    running = waits(progress, workflow)
+    return _earliest(running) if running else None
+
+
+def _earliest(running: list[Wait]) -> Wait:
+    best = running[0]
+    for wait in running:
+        if wait.deadline_at is not None and (best.deadline_at is None or wait.deadline_at < best.deadline_at):
             best = wait
     return best
 
 
 def was_late(progress: Progress, workflow: Workflow) -> bool:
-    """Whether any milestone that was reached was reached after its deadline."""
+    """Whether any milestone came after its deadline; one without an event of its own came when it was passed."""
     reached = progress.milestones
     for milestone in workflow.milestones:
-        if milestone.breach is None or milestone.after is None:
+        if milestone.breach is None or milestone.after not in reached:
             continue
-        start, mark = reached.get(milestone.after), reached.get(milestone.name)
-        if start is not None and mark is not None and mark.at > start.at + milestone.breach:
+        at = passed_at(progress, workflow, milestone.name)
+        if at is not None and at > reached[milestone.after].at + milestone.breach:
             return True
     return False

@@ -9,8 +9,9 @@ Ties are broken by the event's key and at last by content: two different events 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from slo_rules.workflow import Milestone, Workflow
 AMOUNT = "$amount"
 CURRENCY = "$currency"
 LONGEST_VALUE = 300
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
 Scalar = str | int | float | bool
 
 
@@ -55,6 +57,24 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: dict[str, Stamped] = {}
     failed: Stamped | None = None
     cancelled: Stamped | None = None
+
+
+def passed_at(progress: Progress, workflow: Workflow, milestone: str) -> int | None:
+    """When a milestone was reached; where its own event is missing, the earliest time that shows it was passed."""
+    mark = progress.milestones.get(milestone)
+    if mark is not None:
+        return mark.at
+    later = [progress.milestones[name].at for name in workflow.descendants[milestone] if name in progress.milestones]
+    return min(later) if later else None
+
+
+def is_cancelled(progress: Progress, workflow: Workflow) -> bool:
+    """Whether the instance was called off before it completed."""
+    cancelled = progress.cancelled
+    if cancelled is None:
+        return False
+    completed = [progress.milestones[name].at for name in workflow.completing if name in progress.milestones]
+    return not completed or cancelled.at < min(completed)
 
 
 Observe = Callable[[Event, tuple[str, ...], list[Key], bool, bool], Progress]
@@ -186,17 +206,17 @@ def _scalar(value: Any) -> Scalar | None:
 
 def _amount(value: Any) -> str | None:
     """A decimal text of at most 15 digits before and 6 after the point; None for anything else."""
-    if value is MISSING or isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
     if type(value) is int and -(10**15) < value < 10**15:
         return str(value)
-    try:
-        amount = Decimal(str(value).strip())
-    except InvalidOperation:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
-    if not amount.is_finite() or abs(amount) >= 10**15:
+    spelled = str(value).strip()
+    if not _DECIMAL.fullmatch(spelled):
         return None
-    return format(round(amount, 6).normalize(), "f")
+    amount = round(Decimal(spelled), 6)
+    if abs(amount) >= 10**15:
+        return None
+    return format(amount.normalize(), "f") if amount else "0"
 
 
 def _requirements(milestone: Milestone) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:

@@ -44,7 +44,8 @@ def project(conn: Connection, catalogue: Catalogue, *, batch: int = 5000) -> Pro
     """Apply the log with a fresh projector and sweep."""
     projector = Projector(catalogue, batch=batch)
     assert projector.acquire(conn)
-    projector.cycle(conn)
+    while not projector.cycle(conn).caught_up:
+        pass
     return projector
 
 

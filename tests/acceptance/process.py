@@ -73,19 +73,27 @@ class Serving:
     def kill(self, *, with_database: bool) -> None:
         """End it as a power cut would."""
         assert self.process is not None
+        workers = self.workers()
         victims = self.database_processes() if with_database else []
         self.process.send_signal(signal.SIGKILL)
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
         self.process.wait(10)
-        psutil.wait_procs(victims, 10)
+        _, alive = psutil.wait_procs([*victims, *workers], 20)
+        assert alive == [], "what belonged to the killed process must end with it"
 
-    def interrupt(self) -> int:
-        """Ctrl-C; the exit code."""
+    def stop(self, by: signal.Signals) -> int:
+        """Ctrl-C (SIGINT), or what service managers send (SIGTERM); the exit code."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(by)
         return self.process.wait(30)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes it has started besides the database."""
+        assert self.process is not None
+        found = psutil.Process(self.process.pid).children(recursive=True)
+        return [one for one in found if one.name() not in ("postgres", "pg_ctl", "sh")]
 
     def database_processes(self) -> list[psutil.Process]:
         """The processes of the PostgreSQL under this folder."""

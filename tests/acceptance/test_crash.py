@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -137,13 +138,32 @@ def _compare(url: str, wanted: dict[str, dict[str, Any]]) -> None:
     assert listed == Counter(one["verdict"] for one in wanted.values())
 
 
-def test_ctrl_c_ends_cleanly_and_leaves_nothing_behind(serving: Serving) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_ends_cleanly_and_leaves_nothing_behind(serving: Serving, by: signal.Signals) -> None:
     serving.start()
     assert serving.database_processes()
-    assert serving.interrupt() == 0
+    code = serving.stop(by)
     assert serving.database_processes() == []
     assert serving.errors() == []
     assert "Traceback" not in serving.log.read_text()
+    assert code == 0
+
+
+def test_a_worker_that_dies_is_replaced(serving: Serving) -> None:
+    now = time.time_ns() // 1000
+    orders = generate(200, now, SEED)
+    wanted = {one["title"]: one for order in orders for group in order.groups for one in [expected(group, now)]}
+    jobs = plan(orders, SEED)
+    serving.start()
+    workers = serving.workers()
+    send(serving.url, jobs[::2])
+    for worker in workers:
+        worker.kill()
+    send(serving.url, jobs[1::2])
+    at = datetime.now(UTC)
+    heartbeats(serving.url, at)
+    _wait_for_projection(serving.url, at)
+    _compare(serving.url, wanted)
 
 
 def test_faults_of_the_settings_are_all_named(folder: Path) -> None:

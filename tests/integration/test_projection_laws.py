@@ -25,7 +25,7 @@ from tests.strategies import definitions, events
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 SLOW = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

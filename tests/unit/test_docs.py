@@ -17,7 +17,9 @@ from slo_rules.judgement import VerdictKind
 
 TOP = Path(__file__).parents[2]
 DEFINITIONS = TOP / "docs" / "definitions.md"
-PAGES = sorted([*(TOP / "docs").rglob("*.md"), *TOP.glob("*.md")])
+PAGES = sorted(
+    [*(TOP / "docs").rglob("*.md"), *TOP.glob("*.md"), *TOP.glob("deploy/*.md"), *TOP.glob("changelog.d/*.md")]
+)
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -54,10 +56,17 @@ def test_every_definition_of_the_reference_loads_without_fault() -> None:
     assert found.routes
 
 
+def test_the_definitions_of_the_readme_load_without_fault() -> None:
+    shown = blocks(TOP / "README.md", "yaml")
+    definitions = {place: text for place, text in shown.items() if text.startswith("apiVersion:")}
+    if definitions:
+        load(definitions)
+
+
 def test_the_routes_of_the_reference_are_routes() -> None:
     environment = {
         "SLACK_WEBHOOK_URL": "https://hooks.example.com/slack",
-        "MILEPOST_HOOK_SECRET": "whsec_" + "A" * 32,
+        "HOOK_SECRET": "whsec_" + "A" * 32,
     }
     for document in load(blocks(DEFINITIONS, "yaml definition")).routes.values():
         assert isinstance(parse_route(document, environment), Route)
@@ -125,7 +134,7 @@ def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
     rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", text, re.MULTILINE))
 
     def numbers(row: str) -> list[int]:
-        found = re.findall(r"([\d,]+) ?(MiB)?", rows[row])
+        found = re.findall(r"(\d[\d,]*) ?(MiB)?", rows[row])
         return [int(number.replace(",", "")) * (2**20 if unit else 1) for number, unit in found if number != "429"]
 
     assert numbers("body of a request") == [doors.MAX_BODY]

@@ -47,8 +47,8 @@ WHERE id = ANY(%(ids)s)
 SELECT id FROM instance WHERE next_check_at <= %(now)s ORDER BY next_check_at LIMIT %(limit)s
 
 -- name: overdue_on
--- purpose: The overdue instances that wait for sources of which more is known now than when they were judged.
-SELECT id FROM instance WHERE verdict IN ('blind', 'stuck') AND source_awaited = ANY(%(sources)s) ORDER BY id
+-- purpose: The overdue instances that wait for a source of which more is known now than when they were judged.
+SELECT id FROM instance WHERE verdict IN ('blind', 'stuck') AND source_awaited = %(source)s ORDER BY id
 
 -- name: stage
 -- purpose: Session tables that take changes by binary COPY before one statement merges them.
@@ -103,6 +103,12 @@ SELECT d.objective, d.bucket, d.good, d.bad, d.stale_step
 FROM unnest(%(objectives)s::text[], %(buckets)s::timestamptz[], %(good)s::bigint[], %(bad)s::bigint[],
             %(steps)s::bigint[]) AS d (objective, bucket, good, bad, stale_step)
 WHERE NOT EXISTS (SELECT FROM sli_bucket b WHERE b.objective = d.objective AND b.bucket = d.bucket)
+
+-- name: forget_empty_buckets
+-- purpose: What a correction has emptied is as if it had never been, so that a replay gives the same rows.
+DELETE FROM sli_bucket b
+USING unnest(%(objectives)s::text[], %(buckets)s::timestamptz[]) AS d (objective, bucket)
+WHERE b.objective = d.objective AND b.bucket = d.bucket AND b.good = 0 AND b.bad = 0 AND b.stale_step = 0
 
 -- name: sources
 -- purpose: The state of all sources.

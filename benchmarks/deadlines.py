@@ -1,0 +1,77 @@
+"""With many instances open: how soon a passed deadline is on record, and how soon the worklist answers."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+
+from benchmarks import orders
+from benchmarks.load import LoadGenerator
+from benchmarks.report import Figure, spread_of
+from benchmarks.server import Postgres, Served, serve
+
+PER_SECOND = 1_000
+CONNECTIONS = 4
+LIMIT_SECONDS = 300
+QUESTIONS = {
+    "stuck by deadline": "/api/v1/instances?verdict=stuck&sort=deadline_at&limit=50",
+    "stuck of one owner": "/api/v1/instances?verdict=stuck&owner=order-operations&sort=deadline_at&limit=50",
+    "stuck with a word": "/api/v1/instances?verdict=stuck&q=SO-near-77&sort=deadline_at&limit=50",
+    "overview": "/api/v1/overview",
+}
+
+
+def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: int, asked: int) -> list[Figure]:
+    """(d) `instances` open; the deadlines of PER_SECOND of them pass in each of `seconds`. Each question is put
+    `asked` times, one after the other.
+
+    The commit's time is PostgreSQL's own, taken where the commit is made durable; it is read from the rows, which
+    nothing changes again.
+    """
+    postgres.track_commit_timestamps()
+    near = PER_SECOND * seconds
+    with serve(postgres.database("deadlines"), orders.DEFINITIONS) as served:
+        _send(served, load, "far", range(instances - near), None)
+        first = time.time() + 5 + near / 4_000
+        _send(served, load, "near", range(near), (first, first + seconds))
+        if time.time() > first:
+            raise TimeoutError("the deadlines began to pass before all instances were open")
+        delays = _delays(served, near, first + seconds + 30)
+        figures = spread_of(f"(d) {instances:,} open, deadline to recorded breach", delays, "s")
+        with httpx.Client(base_url=served.url, timeout=30) as client:
+            for name, path in QUESTIONS.items():
+                found = spread_of(f"(d) {name}, {near:,} stuck", _latencies(client, path, asked), "ms")
+                figures += found[:2]
+    return figures
+
+
+def _send(
+    served: Served, load: LoadGenerator, name: str, numbers: range, deadlines: tuple[float, float] | None
+) -> None:
+    load.prepare(orders.opened, name, numbers, deadlines)
+    load.send(served.port, CONNECTIONS).result(LIMIT_SECONDS)
+    served.wait_until_projected(LIMIT_SECONDS)
+
+
+def _delays(served: Served, near: int, until: float) -> list[float]:
+    while (stuck := served.number("SELECT count(*) FROM instance WHERE verdict = 'stuck'")) < near:
+        if time.time() > until:
+            raise TimeoutError(f"of {near} deadlines only {stuck} have been seen to pass")
+        # Seldom enough not to disturb what is measured.
+        time.sleep(1)
+    rows = served.conn.execute(
+        "SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin) - deadline_at)::float8 FROM instance "
+        "WHERE verdict = 'stuck'"
+    )
+    return [row[0] for row in rows]
+
+
+def _latencies(client: httpx.Client, path: str, asked: int) -> list[float]:
+    found = []
+    client.get(path).raise_for_status()
+    for _ in range(asked):
+        started = time.perf_counter()
+        client.get(path).raise_for_status()
+        found.append((time.perf_counter() - started) * 1e3)
+    return found

@@ -1,0 +1,157 @@
+"""Projection in a process of its own, so that applying events and answering requests do not share one interpreter lock.
+
+Parent and child hold the two ends of a pipe. The parent wakes the child when the log has grown; the child reports what
+it did, for the metrics. Either sees the other's end by the end of the pipe: a child whose parent is gone stops, a
+parent whose child is gone starts another. The child reads everything else from the database.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection as Pipe
+
+import msgspec
+import psycopg
+import structlog
+
+from collector import metrics
+from collector.catalogue import load_catalogue
+from collector.projector import CycleReport, Projector
+from collector.store.database import BY_INDEX, Connection, connect
+
+log = structlog.get_logger("milepost.projector")
+
+IDLE_SECONDS = 0.1
+RETRY_SECONDS = 0.5
+STOP_SECONDS = 20.0
+
+_context = multiprocessing.get_context("spawn")
+_encode = msgspec.msgpack.Encoder().encode
+_decode_report = msgspec.msgpack.Decoder(CycleReport).decode
+
+
+def settle_garbage_collection() -> None:
+    """For a process that holds many long-lived objects: look through the old ones rarely.
+
+    With the default thresholds a quarter of the projector's time went into full collections of a cache without cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
+class ProjectionProcess:
+    """The parent's end. `prepare` is called first in the child, to set up logging there."""
+
+    def __init__(self, database_url: str, prepare: Callable[[], None]) -> None:
+        self._url = database_url
+        self._prepare = prepare
+        self._closing = threading.Event()
+        self._woken = False
+        self._pipe: Pipe | None = None
+        self._thread = threading.Thread(target=self._run, name="projection", daemon=True)
+
+    def start(self) -> None:
+        """Start the child and keep one running."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """The log has grown. Cheap: while the child has not answered, nothing is sent."""
+        pipe = self._pipe
+        if pipe is not None and not self._woken:
+            self._woken = True
+            try:
+                pipe.send_bytes(b"wake")
+            except OSError:
+                self._woken = False
+
+    def close(self) -> None:
+        """Let the child finish its cycle and stop."""
+        self._closing.set()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._thread.join(timeout=STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            ours, theirs = _context.Pipe()
+            child = _context.Process(
+                target=_project, args=(self._url, theirs, self._prepare), name="projector", daemon=True
+            )
+            child.start()
+            theirs.close()
+            self._pipe, self._woken = ours, False
+            self._listen(ours)
+            child.join(timeout=STOP_SECONDS)
+            if child.is_alive():
+                child.kill()
+            if not self._closing.is_set():
+                log.error("projector_ended", exit_code=child.exitcode)
+                metrics.DUTY_FAILURES.labels("projector").inc()
+                self._closing.wait(RETRY_SECONDS)
+
+    def _listen(self, pipe: Pipe) -> None:
+        while True:
+            try:
+                report = _decode_report(pipe.recv_bytes())
+            except (EOFError, OSError):
+                return
+            self._woken = False
+            metrics.note_cycle(report)
+
+
+def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None:
+    """The child: project until the parent's end of the pipe closes. The parent decides about signals."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    prepare()
+    settle_garbage_collection()
+    conn: Connection | None = None
+    projector: Projector | None = None
+    wait = 0.0
+    while (woken := _wait(pipe, wait)) is not None:
+        try:
+            if conn is None or conn.closed:
+                conn = connect(database_url, "projector", options=BY_INDEX)
+            projector = projector or Projector(load_catalogue(conn))
+            if not projector.acquire(conn):
+                wait = RETRY_SECONDS
+                continue
+            report = projector.cycle(conn)
+            wait = IDLE_SECONDS if report.caught_up else 0.0
+        except psycopg.OperationalError as error:
+            log.warning("projection_interrupted", error=str(error).strip())
+            report, wait = CycleReport(failures=1), RETRY_SECONDS
+            conn = _close(conn)
+        except Exception:
+            log.exception("projection_failed")
+            report, wait = CycleReport(failures=1), RETRY_SECONDS
+            conn = _close(conn)
+        if woken or report.did_something:
+            try:
+                pipe.send_bytes(_encode(report))
+            except OSError:
+                break
+    _close(conn)
+
+
+def _wait(pipe: Pipe, seconds: float) -> bool | None:
+    """Whether the parent woke us within this time; None when it is gone."""
+    try:
+        woken = pipe.poll(seconds)
+        while pipe.poll(0):
+            pipe.recv_bytes()
+    except (EOFError, OSError):
+        return None
+    return woken
+
+
+def _close(conn: Connection | None) -> Connection | None:
+    """Closed; None, for the caller to keep in its place."""
+    if conn is not None:
+        conn.close()
+    return None
