@@ -28,8 +28,7 @@ INSTANCE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """An event that belongs to an instance."""
 
     held: Held
@@ -41,8 +40,7 @@ class Link:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(msgspec.Struct, frozen=True):
     """Two instances that an event has shown to be one."""
 
     merged: Held
@@ -104,42 +102,19 @@ class Changes:
                 if word in known or word in taken:
                     continue
                 namespace, _, value = word.partition("=")
-                rows.append(
-                    copying.row(
-                        copying.known_field(workflow.name),
-                        copying.known_field(namespace),
-                        copying.text_field(value),
-                        copying.field(copying.boolean(namespace in workflow.joining)),
-                        copying.field(held.id.bytes),
-                    )
-                )
+                head = copying.key_head(workflow.name, namespace, joins=namespace in workflow.joining)
+                rows.append(head + copying.uuid_field(held.id.bytes) + copying.text_field(value))
         if rows:
             _copy(
                 conn,
-                "COPY instance_key (workflow, namespace, value, joins, instance_id) FROM STDIN (FORMAT binary)",
+                copying.KEY_COPY,
                 rows,
             )
 
     def _write_links(self, conn: Connection) -> dict[str, int]:
         if not self.links:
             return {}
-        columns = "instance_id, event_key, seq, received_at, milestone, trace_id, source"
-        _copy(
-            conn,
-            f"COPY staged_event ({columns}) FROM STDIN (FORMAT binary)",
-            [
-                copying.row(
-                    copying.field(link.held.last.id.bytes),
-                    copying.field(link.event_key),
-                    copying.field(copying.bigint(link.seq)),
-                    copying.instant(link.received_at),
-                    copying.known_field(link.milestone),
-                    copying.field(link.trace_id),
-                    copying.text_field(link.source),
-                )
-                for link in self.links
-            ],
-        )
+        _copy(conn, copying.LINK_COPY, map(_link_row, self.links))
         inserted = conn.execute(Q["insert_events"]).rowcount
         if inserted == len(self.links):
             return {}
@@ -205,6 +180,12 @@ def title_of(held: Held) -> str:
         if named:
             return min(named)[2][len(prefix) :]
     return str(held.id)[:8]
+
+
+def _link_row(link: Link) -> bytes:
+    return copying.link_row(
+        link.held.last.id.bytes, link.event_key, link.seq, link.received_at, link.milestone, link.trace_id, link.source
+    )
 
 
 def _words(title: str, progress: Progress) -> str:

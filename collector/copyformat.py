@@ -142,8 +142,52 @@ def known_field(value: str | None) -> bytes:
     return text_field(value)
 
 
+KEY_COPY = "COPY instance_key (workflow, namespace, joins, instance_id, value) FROM STDIN (FORMAT binary)"
+
+
+@lru_cache(maxsize=4096)
+def key_head(workflow: str, namespace: str, *, joins: bool) -> bytes:
+    """The beginning of a row of `instance_key`; the id and the value follow."""
+    return b"\x00\x05" + text_field(workflow) + text_field(namespace) + field(boolean(joins))
+
+
+def uuid_field(value: bytes) -> bytes:
+    """A uuid field of its sixteen bytes."""
+    return b"\x00\x00\x00\x10" + value
+
+
+LINK_COPY = (
+    "COPY staged_event (instance_id, event_key, seq, received_at, milestone, trace_id, source) "
+    "FROM STDIN (FORMAT binary)"
+)
+
+
+def link_row(
+    instance_id: bytes,
+    event_key: bytes,
+    seq: int,
+    received_at: int,
+    milestone: str | None,
+    trace_id: bytes | None,
+    source: str,
+) -> bytes:
+    """A row of `staged_event` in the order of LINK_COPY."""
+    return b"".join(
+        (
+            b"\x00\x07\x00\x00\x00\x10",
+            instance_id,
+            b"\x00\x00\x00\x10",
+            event_key,
+            _link_numbers(8, seq, 8, received_at - EPOCH_2000),
+            known_field(milestone),
+            field(trace_id),
+            known_field(source),
+        )
+    )
+
+
+_link_numbers = Struct("!iqiq").pack
 _count = Struct("!h").pack
 _instant = Struct("!iq").pack
 integer = Struct("!i").pack
-bigint = Struct("!q").pack
 boolean = Struct("!?").pack

@@ -10,12 +10,10 @@ from collections import OrderedDict
 from hashlib import blake2b
 from uuid import UUID
 
+from slo_rules.identity import JoiningKey
 from slo_rules.judgement import Marks, Verdict, judge
 from slo_rules.matching import WorkflowMatcher
 from slo_rules.progress import Progress, join
-
-JoiningKey = tuple[str, str, str]
-"""Workflow, namespace, value."""
 
 MAX_CACHED = 30_000
 
@@ -88,32 +86,27 @@ class InstanceCache:
     def __init__(self, limit: int = MAX_CACHED) -> None:
         self._limit = limit
         self._held: OrderedDict[UUID, Held] = OrderedDict()
-        self._ids: dict[JoiningKey, UUID] = {}
+        self._by_key: dict[JoiningKey, Held] = {}
+        self.of_key = self._by_key.get
+        """The instance a joining key belongs to, if it is here."""
+        self.get = self._held.get
+        """The instance with an id, if it is here."""
 
     def clear(self) -> None:
         """Forget everything."""
         self._held.clear()
-        self._ids.clear()
-
-    def of_key(self, key: JoiningKey) -> Held | None:
-        """The instance a joining key belongs to, if it is here."""
-        id_ = self._ids.get(key)
-        return None if id_ is None else self._held.get(id_)
-
-    def get(self, id_: UUID) -> Held | None:
-        """The instance, if it is here."""
-        return self._held.get(id_)
+        self._by_key.clear()
 
     def add(self, held: Held) -> None:
         """Hold an instance under all its joining keys."""
         self._held[held.id] = held
         self._held.move_to_end(held.id)
         for key in joining_keys(held):
-            self._ids[key] = held.id
+            self._by_key[key] = held
 
     def assign(self, key: JoiningKey, held: Held) -> None:
         """A joining key of a held instance."""
-        self._ids[key] = held.id
+        self._by_key[key] = held
 
     def touch(self, held: Held) -> None:
         """It was used."""
@@ -128,8 +121,8 @@ class InstanceCache:
         while len(self._held) > self._limit:
             _, held = self._held.popitem(last=False)
             for key in joining_keys(held):
-                if self._ids.get(key) == held.id:
-                    del self._ids[key]
+                if self._by_key.get(key) is held:
+                    del self._by_key[key]
 
 
 def joining_keys(held: Held) -> list[JoiningKey]:

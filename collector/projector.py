@@ -30,10 +30,12 @@ import structlog
 from collector.arrivals import Arrivals
 from collector.catalogue import Catalogue
 from collector.changes import Changes, Link, Merge, Q
-from collector.instances import Held, InstanceCache, JoiningKey, instance_id
+from collector.instances import Held, InstanceCache, instance_id
+from collector.reading_ahead import Found, LogReader, Parsed, Row
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from slo_rules.durations import HOUR
-from slo_rules.event import Event, event_key
+from slo_rules.event import Event
+from slo_rules.identity import JoiningKey
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Reason, Verdict, VerdictKind, Watermark
 from slo_rules.matching import Match, WorkflowMatcher
@@ -46,11 +48,7 @@ BATCH = 20_000
 SWEEP_BATCH = 20_000
 """Large where there is a backlog: an instance that several events of a batch concern is written once."""
 
-_decode_body = msgspec.json.Decoder().decode
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
-
-Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
-Found = list[tuple[WorkflowMatcher, Match]]
 
 
 class CycleReport(msgspec.Struct):
@@ -85,8 +83,9 @@ class Projector:
 
     _arrivals: Arrivals
 
-    def __init__(self, catalogue: Catalogue, *, batch: int = BATCH) -> None:
+    def __init__(self, catalogue: Catalogue, *, batch: int = BATCH, ahead: Connection | None = None) -> None:
         self._catalogue = catalogue
+        self._reader = LogReader(catalogue.matcher, batch, ahead)
         self._batch = batch
         self._cache = InstanceCache()
         self._seq = -1
@@ -110,6 +109,7 @@ class Projector:
 
     def _forget(self) -> None:
         self._cache.clear()
+        self._reader.forget()
         self._seq = -1
 
     def cycle(self, conn: Connection) -> CycleReport:
@@ -131,21 +131,20 @@ class Projector:
         started = time.perf_counter()
         try:
             with conn.transaction():
-                rows = self._read(conn)
-                if rows:
-                    batch = self._apply(conn, rows)
-                    self._finish(conn, batch, rows[-1])
+                events = self._read(conn)
+                if events:
+                    self._finish(conn, self._apply(conn, events), events[-1].row)
         except BaseException:
             self._forget()
             raise
-        if rows:
-            self._seq = rows[-1][0]
+        if events:
+            self._seq = events[-1].row[0]
             self._cache.trim()
-            self._report.applied += len(rows)
+            self._report.applied += len(events)
             self._report.batch_seconds = time.perf_counter() - started
-        return len(rows)
+        return len(events)
 
-    def _read(self, conn: Connection) -> list[Row]:
+    def _read(self, conn: Connection) -> list[Parsed]:
         row = conn.execute(Q["position"]).fetchone()
         assert row is not None
         seq, received_at = row
@@ -154,20 +153,21 @@ class Projector:
             self._seq = seq
             self._arrivals = Arrivals(conn, self._catalogue)
         since = "-infinity" if received_at is None else to_datetime(to_micros(received_at) - HOUR)
-        cursor = conn.cursor(binary=True)
-        cursor.execute(Q["read"], {"after": seq, "since": since, "limit": self._batch})
-        return cursor.fetchall()
+        return self._reader.read(conn, seq, since)
 
-    def _apply(self, conn: Connection, rows: list[Row]) -> Batch:
+    def _apply(self, conn: Connection, events: list[Parsed]) -> Batch:
         batch = Batch()
-        parsed = [(row, *self._parse(batch, row)) for row in rows]
-        self._fetch(conn, [found for _, _, found in parsed])
-        for row, event, found in parsed:
-            following = self._arrivals.following(event)
-            if self._arrivals.resumes(event, following):
+        self._fetch(conn, events)
+        arrivals = self._arrivals
+        for parsed in events:
+            row, event = parsed.row, parsed.event
+            following = arrivals.following(event)
+            if arrivals.resumes(event, following):
                 self._resume(conn, batch, event, following)
-            self._arrivals.note(event, following, matched=bool(found))
-            for matcher, match in self._in_force(row[0], found):
+            arrivals.note(event, following, matched=bool(parsed.found))
+            if parsed.error is not None:
+                batch.dead_letters.append(_set_aside(row, "", parsed.error))
+            for matcher, match in self._in_force(row[0], parsed.found):
                 try:
                     self._apply_event(batch, row, event, matcher, match)
                 except Exception as error:
@@ -187,33 +187,18 @@ class Projector:
         self._arrivals.marks[event.source] = following
         self._judge_overdue(conn, event.source, event.received_at)
 
-    def _parse(self, batch: Batch, row: Row) -> tuple[Event, Found]:
-        """An event that cannot be read or matched must not stop those behind it: it is set aside with the reason."""
-        _seq, received_at, occurred_at, source, id_, type_, trace_id, body = row
-        key = event_key(source, id_)
-        try:
-            event = Event(source, type_, occurred_at, received_at, key, _decode_body(body), trace_id)
-            return event, self._catalogue.matcher.matches(event)
-        except Exception as error:
-            log.exception("event_set_aside", seq=row[0])
-            batch.dead_letters.append(_set_aside(row, "", error))
-            return Event(source, type_, occurred_at, received_at, key, {}, trace_id), []
-
-    def _fetch(self, conn: Connection, batch_found: list[Found]) -> None:
+    def _fetch(self, conn: Connection, events: list[Parsed]) -> None:
         """Bring what the batch's keys belong to into the cache: two queries for the whole batch."""
         cache = self._cache
         asked: set[JoiningKey] = set()
-        for found in batch_found:
-            for matcher, match in found:
-                workflow = matcher.workflow
-                for namespace, value in match.keys:
-                    if namespace in workflow.joining:
-                        key = (workflow.name, namespace, value)
-                        held = cache.of_key(key)
-                        if held is None:
-                            asked.add(key)
-                        else:
-                            cache.touch(held)
+        for parsed in events:
+            for _, match in parsed.found:
+                for key in match.joining:
+                    held = cache.of_key(key)
+                    if held is None:
+                        asked.add(key)
+                    else:
+                        cache.touch(held)
         if not asked:
             return
         keys = list(asked)
@@ -255,15 +240,7 @@ class Projector:
         chosen: dict[str, tuple[WorkflowMatcher, Match]] = {}
         for matcher, match in found:
             workflow = matcher.workflow
-            held = next(
-                (
-                    held
-                    for namespace, value in match.keys
-                    if namespace in workflow.joining
-                    and (held := self._cache.of_key((workflow.name, namespace, value))) is not None
-                ),
-                None,
-            )
+            held = next((held for key in match.joining if (held := self._cache.of_key(key)) is not None), None)
             if held is not None:
                 if held.matcher is matcher:
                     chosen[workflow.name] = (matcher, match)
@@ -276,14 +253,12 @@ class Projector:
         cache = self._cache
         found: list[Held] = []
         unknown: list[JoiningKey] = []
-        for namespace, value in match.keys:
-            if namespace in workflow.joining:
-                key = (workflow.name, namespace, value)
-                held = cache.of_key(key)
-                if held is None:
-                    unknown.append(key)
-                elif held not in found:
-                    found.append(held)
+        for key in match.joining:
+            held = cache.of_key(key)
+            if held is None:
+                unknown.append(key)
+            elif held not in found:
+                found.append(held)
         changes = batch.changes
         if found:
             held = found[0] if len(found) == 1 else self._merge(batch, row, event, found)

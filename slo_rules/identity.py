@@ -10,6 +10,8 @@ from slo_rules.paths import compile_many
 from slo_rules.workflow import Workflow
 
 Key = tuple[str, str]
+JoiningKey = tuple[str, str, str]
+"""Workflow, namespace and value of a key that identifies an instance."""
 Extract = Callable[[Mapping[str, Any]], list[Key]]
 
 LONGEST_KEY = 200

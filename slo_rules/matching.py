@@ -12,7 +12,7 @@ import msgspec
 
 from slo_rules.event import Event
 from slo_rules.filters import Any_, Filter, Residue, holds, reduce
-from slo_rules.identity import Extract, Key, key_extractor
+from slo_rules.identity import Extract, JoiningKey, Key, key_extractor
 from slo_rules.progress import Observe, Progress, observer
 from slo_rules.workflow import Workflow
 
@@ -26,6 +26,7 @@ class Match(msgspec.Struct, frozen=True):
     fails: bool
     cancels: bool
     keys: list[Key]
+    joining: list[JoiningKey]
 
 
 class _Rules(msgspec.Struct, frozen=True):
@@ -62,7 +63,10 @@ class WorkflowMatcher:
         cancels = rules.cancels is not False and holds(rules.cancels, document)
         if not (milestones or fails or cancels or (rules.observes is not False and holds(rules.observes, document))):
             return None
-        return Match(milestones, fails, cancels, self.keys(document))
+        keys = self.keys(document)
+        name, joining = self.workflow.name, self.workflow.joining
+        joins = [(name, namespace, value) for namespace, value in keys if namespace in joining]
+        return Match(milestones, fails, cancels, keys, joins)
 
     def observe(self, event: Event, match: Match) -> Progress:
         """The progress this event alone makes."""

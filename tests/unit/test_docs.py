@@ -119,6 +119,14 @@ def test_internal_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(TOP).as_posix())
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    for path in re.findall(
+        r"`((?:slo_rules|collector|alerting|dashboard|milepost|tests)/[\w/.]+)`", page.read_text("utf-8")
+    ):
+        assert (TOP / path).exists(), path
+
+
 def test_every_decision_is_listed_and_has_its_three_parts() -> None:
     folder = TOP / "docs" / "adr"
     decisions = sorted(folder.glob("0*.md"))
