@@ -66,7 +66,9 @@ def _errors(api: FastAPI) -> None:
     @api.exception_handler(StarletteHTTPException)
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, StarletteHTTPException)
-        return problem(error.status_code, str(error.detail))
+        answer = problem(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
 
     @api.exception_handler(psycopg.OperationalError)
     @api.exception_handler(psycopg_pool.PoolTimeout)

@@ -116,9 +116,11 @@ class Changes:
             return {}
         _copy(conn, copying.LINK_COPY, map(_link_row, self.links))
         inserted = conn.execute(Q["insert_events"]).rowcount
-        if inserted == len(self.links):
-            return {}
-        return dict(conn.execute(Q["count_duplicates"]).fetchall())
+        duplicates: dict[str, int] = {}
+        if inserted < len(self.links):
+            duplicates = dict(conn.execute(Q["count_duplicates"]).fetchall())
+        conn.execute("TRUNCATE staged_event")
+        return duplicates
 
     def _write_verdicts(self, conn: Connection) -> None:
         if not self.verdicts:
@@ -140,6 +142,7 @@ class Changes:
             ],
         )
         conn.execute(Q["insert_changes"])
+        conn.execute("TRUNCATE staged_change")
 
     def _contributed(self, catalogue: Catalogue, changed: list[Held]) -> Contributions:
         total: dict[Place, Counts] = {}
@@ -236,16 +239,15 @@ def _write_merges(conn: Connection, merges: list[Merge]) -> None:
     stored = [merge for merge in merges if merge.merged.stored is not None]
     if stored:
         words = [(merge, word.partition("=")) for merge in stored for word in _stored_keys(merge.merged)]
-        conn.execute(
-            Q["merge_keys"],
-            {
-                "workflows": [merge.merged.matcher.workflow.name for merge, _ in words],
-                "namespaces": [word[0] for _, word in words],
-                "values": [word[2] for _, word in words],
-                "merged": [merge.merged.id for merge, _ in words],
-                "stays": [merge.into.last.id for merge, _ in words],
-            },
-        )
+        keys = {
+            "workflows": [merge.merged.matcher.workflow.name for merge, _ in words],
+            "namespaces": [word[0] for _, word in words],
+            "values": [word[2] for _, word in words],
+            "merged": [merge.merged.id for merge, _ in words],
+            "stays": [merge.into.last.id for merge, _ in words],
+        }
+        conn.execute(Q["merge_keys"], keys)
+        conn.execute(Q["forget_doubled_keys"], keys)
         at = {"merged": [merge.merged.id for merge in stored], "stays": [merge.into.last.id for merge in stored]}
         for step in ("merge_events", "forget_events", "merge_changes", "forget_changes", "forget_instances"):
             conn.execute(Q[step], at)

@@ -118,14 +118,14 @@ def import_(
         config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
     )
     configure_logging(settings.log_format, settings.log_level)
-    from collector.ingest.files import ImportError_
+    from collector.ingest.files import UnreadableFile
     from milepost.upkeep import import_file
 
     try:
         lines = import_file(settings, file, workflow, source, mapping)
     except DefinitionError as error:
         raise fail(f"The definitions cannot be used:\n{error}") from error
-    except (ImportError_, ValueError, OSError) as error:
+    except (UnreadableFile, ValueError, OSError) as error:
         raise fail(f"{file} cannot be imported: {error}") from error
     typer.echo("\n".join(lines))
 

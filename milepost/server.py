@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -72,7 +73,10 @@ class Milepost:
             self._closing.pop()()
 
     def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Run until told to stop (SIGINT, SIGTERM)."""
+        """Run until told to stop (SIGINT, SIGTERM); then everything is closed before SystemExit(0) is raised."""
+        # uvicorn raises the signal again when it has stopped; with the default action nothing would be closed.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _exit)
         try:
             url = self.open_database()
             with connect(url, "start") as conn:
@@ -168,6 +172,10 @@ class Milepost:
         add("partitions", 3600, duties.make_partitions)
         add("measure", 5, duties.measure)
         return scheduler
+
+
+def _exit(_signal: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _run_duty(name: str, pool: ConnectionPool[Connection], duty: Duty) -> None:

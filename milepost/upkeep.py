@@ -55,7 +55,7 @@ def _bar(label: str, unit: str) -> Iterator[tuple[Progress, TaskID]]:
 def import_file(
     settings: Settings, file: Path, workflow: str, source: str | None, mapping_file: Path | None
 ) -> list[str]:
-    """Import a file and apply it; the lines that say what came of it. Raises ImportError_, ValueError."""
+    """Import a file and apply it; the lines that say what came of it. Raises UnreadableFile, ValueError."""
     spelled = mapping_file.read_text("utf-8") if mapping_file else ""
     mapping = CsvMapping.from_yaml(spelled) if mapping_file else None
     with open_catalogue(settings) as (url, conn, catalogue), open_source(file) as opened:

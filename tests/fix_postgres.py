@@ -38,7 +38,10 @@ class Server:
             with (folder / "data" / "postgresql.conf").open("a") as config:
                 config.write("fsync = off\nfull_page_writes = off\nmax_connections = 200\nlog_min_messages = fatal\n")
                 if bin_path is not None:
-                    config.write("shared_preload_libraries = 'timescaledb'\ntimescaledb.telemetry_level = off\n")
+                    config.write(
+                        "shared_preload_libraries = 'timescaledb'\ntimescaledb.telemetry_level = off\n"
+                        "timescaledb.max_background_workers = 0\n"
+                    )
             self._server.start()
         finally:
             postgres_server.POSTGRES_VERSIONS.update(known)

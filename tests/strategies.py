@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from hypothesis import strategies as st
@@ -66,6 +67,12 @@ def make_event(type_: str, at: int, number: int, source: str, data: dict[str, An
     return Event(source, type_, START + at, START + (received_at or at), event_key(source, id_), document)
 
 
+def make_honest_event(type_: str, at: int, number: int, source: str, data: dict[str, Any]) -> Event:
+    """The same id only where the same is said."""
+    said = zlib.crc32(repr((type_, number, sorted(data.items()))).encode())
+    return make_event(type_, at, said, source, data)
+
+
 def data(keys: tuple[str, ...] = ("opportunity", "order", "sales_order")) -> st.SearchStrategy[dict[str, Any]]:
     """What an event says: any of the keys over few values, so that events meet."""
     optional: dict[str, st.SearchStrategy[Any]] = {key: st.sampled_from(["1", "2", 3, "N/A", "", "0"]) for key in keys}
@@ -79,10 +86,10 @@ def data(keys: tuple[str, ...] = ("opportunity", "order", "sales_order")) -> st.
     return st.fixed_dictionaries({}, optional=optional)
 
 
-def events(most: int = 12) -> st.SearchStrategy[list[Event]]:
-    """Events with colliding ids and times, also ids that say different things."""
+def events(most: int = 12, *, honest: bool = False) -> st.SearchStrategy[list[Event]]:
+    """Events with colliding ids and times; unless `honest`, also ids under which different things are said."""
     one = st.builds(
-        make_event,
+        make_honest_event if honest else make_event,
         st.sampled_from(TYPES),
         st.integers(0, 40).map(lambda n: n * 15 * MINUTE),
         st.integers(0, 9),

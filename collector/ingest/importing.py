@@ -35,7 +35,7 @@ class ImportReport:
 
 
 def read_records(opened: OpenedFile, source: str, mapping: CsvMapping | None) -> Iterator[Record | Fault]:
-    """The records of a file by its format. Raises ImportError_."""
+    """The records of a file by its format. Raises UnreadableFile."""
     if opened.format == "xes":
         return read_xes(opened.stream, source=source)
     if opened.format == "csv" or mapping is not None:

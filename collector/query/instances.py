@@ -179,8 +179,10 @@ def _after(column: sa.ColumnElement[Any], descending: bool, sort: str, cursor: s
             value = datetime.fromisoformat(spelled)
         elif spelled is not None and isinstance(column.type, sa.Numeric):
             value = Decimal(spelled)
-            if not value.is_finite():
-                raise ValueError("not finite")
+            if not abs(value) < 10**15:
+                raise ValueError("not an amount of ours")
+        elif spelled is not None:
+            _plain("cursor", spelled)
     except (ValueError, ArithmeticError, msgspec.DecodeError, binascii.Error) as error:
         raise BadQuery("cursor: not one of ours") from error
     if made_for != sort:

@@ -200,7 +200,8 @@ def budget_card(domains: Sequence[Row], links: Links) -> Any:
                 html.Span(wording.budget_words(o), className="muted budget-told"),
                 c.budget_bar(o["budget_left_ratio"], o["title"] or o["name"]),
                 html.Span(
-                    wording.budget_left(o["budget_left_ratio"]), className=f"figure {c.budget_tone(o['budget_left_ratio'])}"
+                    wording.budget_left(o["budget_left_ratio"]),
+                    className=f"figure {c.budget_tone(o['budget_left_ratio'])}",
                 ),
             ],
             href=links.objectives(o["name"]),

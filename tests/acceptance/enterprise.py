@@ -67,6 +67,7 @@ PROMISED: dict[str, tuple[str, int | None, int]] = {
     "entitlement_active": ("payment_received", None, 30 * MINUTE),
 }
 LATER = {
+    "order_received": {"order_accepted", "goods_shipped", "invoice_posted", "payment_received", "entitlement_active"},
     "order_accepted": {"goods_shipped", "invoice_posted", "payment_received", "entitlement_active"},
     "goods_shipped": set[str](),
     "invoice_posted": {"payment_received", "entitlement_active"},
@@ -183,12 +184,18 @@ def _order(random_: random.Random, number: int, now: int) -> Order:
             if chance() < 0.95:
                 happen("entitlement_active", after("payment_received", 30 * MINUTE), only_order)
     if chance() < 0.3:
-        changed: dict[str, Any] = random_.choice([{"tier": "platinum"}, {"amount": 99.5}, {"region": "LATAM", "currency": "CHF"}])
+        changed: dict[str, Any] = random_.choice(
+            [{"tier": "platinum"}, {"amount": 99.5}, {"region": "LATAM", "currency": "CHF"}]
+        )
         other = {"account": f"ACME-{between(300)}"} if chance() < 0.3 else {}
         happen("updated", start + between(-DAY, 10 * DAY), only_order | other, changed)
     if chance() < 0.08:
         happen("cancelled", start + between(HOUR, 20 * DAY), only_order)
-    lost = random_.choice(["order_received", "order_accepted", "invoice_posted", "payment_received"]) if chance() < 0.15 else ""
+    lost = (
+        random_.choice(["order_received", "order_accepted", "invoice_posted", "payment_received"])
+        if chance() < 0.15
+        else ""
+    )
     if lost == "order_accepted" and accepted_links:
         link_lost = True
     kept = [fact for fact in facts if fact.kind != lost and fact.at < now - SECOND]
@@ -242,7 +249,7 @@ def _verdict(in_order: list[Fact], first: dict[str, int], latest: dict[str, Fact
         return _say("inconsistent", "invoice_posted")
     if done is not None:
         late = any(
-            milestone in first and start in first and first[milestone] > first[start] + within
+            start in first and (at := _passed(first, milestone)) is not None and at > first[start] + within
             for milestone, (start, _, within) in PROMISED.items()
         )
         return _say("completed_late" if late else "completed")
@@ -256,9 +263,9 @@ def _verdict(in_order: list[Fact], first: dict[str, int], latest: dict[str, Fact
 def _awaited(first: dict[str, int]) -> tuple[str | None, int | None, int | None]:
     """The milestone that must come next, its warning time and its deadline: the earliest deadline of those running."""
     running = [
-        (first[start] + within, milestone, None if warn is None else first[start] + warn)
+        (at + within, milestone, None if warn is None else at + warn)
         for milestone, (start, warn, within) in PROMISED.items()
-        if start in first and milestone not in first and not LATER[milestone] & first.keys()
+        if _passed(first, milestone) is None and (at := _passed(first, start)) is not None
     ]
     if not running:
         return None, None, None
@@ -266,7 +273,16 @@ def _awaited(first: dict[str, int]) -> tuple[str | None, int | None, int | None]
     return milestone, due, deadline
 
 
-def _say(verdict: str, milestone: str | None = None, due: int | None = None, deadline: int | None = None) -> dict[str, Any]:
+def _passed(first: dict[str, int], milestone: str) -> int | None:
+    """When a milestone was reached; where its own message was lost, the first thing that can only come after it."""
+    if milestone in first:
+        return first[milestone]
+    return min((first[later] for later in LATER[milestone] & first.keys()), default=None)
+
+
+def _say(
+    verdict: str, milestone: str | None = None, due: int | None = None, deadline: int | None = None
+) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "waiting_for": milestone,

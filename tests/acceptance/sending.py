@@ -131,7 +131,13 @@ def heartbeats(url: str, at: datetime) -> None:
     """An event that concerns nobody, from every source: it says that the source is alive and up to date."""
     sources = ("crm", "sap", "billing", "stripe", "entitlement-service", "integration")
     events = [
-        {"specversion": "1.0", "id": f"heartbeat-{at.isoformat()}", "source": source, "type": "heartbeat", "time": at.isoformat()}
+        {
+            "specversion": "1.0",
+            "id": f"heartbeat-{at.isoformat()}",
+            "source": source,
+            "type": "heartbeat",
+            "time": at.isoformat(),
+        }
         for source in sources
     ]
     answer = httpx.post(f"{url}/events", json=events, headers={"content-type": "application/cloudevents-batch+json"})
@@ -182,7 +188,9 @@ def _spans(facts: list[Fact]) -> list[ReadableSpan]:
         started = (fact.at - MINUTE) * 1000
         span = tracer.start_span("activate", start_time=started, attributes={"order.id": fact.keys["order"]})
         span.end(end_time=fact.at * 1000)
-        tracer.start_span("validate", start_time=started, attributes={"order.id": fact.keys["order"]}).end(end_time=started + 1)
+        tracer.start_span("validate", start_time=started, attributes={"order.id": fact.keys["order"]}).end(
+            end_time=started + 1
+        )
     return list(kept.get_finished_spans())
 
 

@@ -174,7 +174,16 @@ def test_faults_of_the_settings_are_all_named(folder: Path) -> None:
     )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stdout == ""
-    for words in ("--port", "70000", "--log-format", "--definitions", "nowhere", "--database-url", "mysql", "MILEPOST_PROT"):
+    for words in (
+        "--port",
+        "70000",
+        "--log-format",
+        "--definitions",
+        "nowhere",
+        "--database-url",
+        "mysql",
+        "MILEPOST_PROT",
+    ):
         assert words in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
@@ -20,7 +21,7 @@ from fake_query import FakeQuery
 from fake_server import application
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = os.environ.get("MILEPOST_CHROMIUM") or shutil.which("chromium")
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 FLAGS = [
     "--headless",

@@ -125,7 +125,7 @@ def explain(verdict: str, w: dict[str, Any], waits: Any, line: Any, now: datetim
         return f"Completed, but {w['milestones'][-1][1].lower()} came after its deadline."
     if verdict == "cancelled" or waits is None:
         return "Cancelled by its source before it was completed."
-    deadline = datetime.fromisoformat(line["deadline_at"].replace("Z", "+00:00"))
+    deadline = datetime.fromisoformat(line["deadline_at"])
     over = (now - deadline).total_seconds()
     what = f"“{waits[1]}” from {waits[2]}"
     return {

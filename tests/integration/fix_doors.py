@@ -125,7 +125,9 @@ async def running(url: str) -> AsyncIterator[Collector]:
                 return ["the database cannot be reached"]
             return []
 
-        api = build_api(Query(reader, catalogue), Doors(writer, lambda: catalogue.matcher), ready, contextlib.nullcontext)  # type: ignore[arg-type]
+        api = build_api(
+            Query(reader, catalogue), Doors(writer, lambda: catalogue.matcher), ready, contextlib.nullcontext
+        )  # type: ignore[arg-type]
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:
             yield Collector(url, api, http, writer, catalogue, conn, Projector(catalogue), projecting)

@@ -54,7 +54,6 @@ class TestDelivery:
         with psycopg.connect(world.url) as conn:
             outbox.run_once(conn, world.now, world.client, world.routes, world.env)
         assert [each.transition for each in world.receiver.received] == ["firing"]
-        world.conn = psycopg.connect(world.url)
 
     def test_a_target_that_moved_is_followed_by_its_name(self, world: World) -> None:
         world.route(world.webhook("/old"))

@@ -39,7 +39,10 @@ def _events() -> Iterator[dict[str, Any]]:
         order = {"order_id": f"O-{number:03}"}
         # Many start at one instant and are worth the same: ties in every order.
         started = now - timedelta(hours=(1, 3.5, 30, 30, 200)[number % 5])
-        said: dict[str, Any] = {"region": ("EMEA", "APAC", "Latin America")[number % 3], "account_id": f"ACME-{number % 7}"}
+        said: dict[str, Any] = {
+            "region": ("EMEA", "APAC", "Latin America")[number % 3],
+            "account_id": f"ACME-{number % 7}",
+        }
         if number % 4:
             said |= {"amount": (100, 100.5, 99999)[number % 3], "currency": ("USD", "EUR")[number % 2]}
         yield event(f"{number}", "order.created", started, order | said)
@@ -50,7 +53,9 @@ def _events() -> Iterator[dict[str, Any]]:
         if number % 10 == 7:
             yield event(f"{number}", "order.cancelled", started + timedelta(hours=2), order)
     for number, key in enumerate(ODD_KEYS):
-        yield event(f"odd{number}", "order.created", now - timedelta(hours=1), {"order_id": key, "tier": f"100% {key}_"})
+        yield event(
+            f"odd{number}", "order.created", now - timedelta(hours=1), {"order_id": key, "tier": f"100% {key}_"}
+        )
     for number in range(5):
         yield event(f"{number}", "ticket.opened", now - timedelta(days=number), {"ticket_id": f"T-{number}"}, "desk")
     # Every source is up to date, so that nothing is blind.
@@ -252,7 +257,9 @@ ID = "00000000-0000-0000-0000-000000000001"
      ({"min_value": "1e400"}, "min_value"), ({"min_age_seconds": -1}, "min_age_seconds"), ({"min_age_seconds": "inf"}, "min_age_seconds"),
      ({"key": "a\x00b"}, "key"), ({"q": "a\x00"}, "q"), ({"q": "a" * 501}, "q"), ({"workflow": "\x00"}, "workflow"), ({"owner": "\x00"}, "owner")],
 )  # fmt: skip
-async def test_what_cannot_be_asked_is_refused_by_name(api: Collector, parameters: dict[str, Any], field: str | None) -> None:
+async def test_what_cannot_be_asked_is_refused_by_name(
+    api: Collector, parameters: dict[str, Any], field: str | None
+) -> None:
     answer = await api.http.get("/api/v1/instances", params=parameters)
     if field is None:
         assert answer.status_code == 200
@@ -276,7 +283,19 @@ async def test_other_questions_are_refused_by_name_too(api: Collector, path: str
     assert [one["field"] for one in answer.json()["faults"]] == [field]
 
 
-@pytest.mark.parametrize("path", ["instances/nonsense", f"instances/{ID}", "instances/%00", "objectives/nothing", "objectives/%00", "incidents/1", f"incidents/{ID}", "nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "instances/nonsense",
+        f"instances/{ID}",
+        "instances/%00",
+        "objectives/nothing",
+        "objectives/%00",
+        "incidents/1",
+        f"incidents/{ID}",
+        "nothing",
+    ],
+)
 async def test_what_is_not_there_is_a_problem_document(api: Collector, path: str) -> None:
     answer = await api.http.get(f"/api/v1/{path}")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -298,9 +317,15 @@ async def test_an_instance_tells_everything_behind_its_verdict(api: Collector) -
     (row,) = (await api.get("/api/v1/instances", key="order=O-001"))["items"]
     detail = await api.get(f"/api/v1/instances/{row['id']}")
     assert detail["title"] == "O-001"
-    assert [(step["name"], step["state"]) for step in detail["journey"]][:2] == [("order_received", "reached"), ("order_accepted", "reached")]
+    assert [(step["name"], step["state"]) for step in detail["journey"]][:2] == [
+        ("order_received", "reached"),
+        ("order_accepted", "reached"),
+    ]
     assert detail["journey"][0]["event_id"] == "order.created-1"
-    assert [(one["namespace"], one["value"], one["joins"]) for one in detail["keys"]] == [("account", "ACME-1", False), ("order", "O-001", True)]
+    assert [(one["namespace"], one["value"], one["joins"]) for one in detail["keys"]] == [
+        ("account", "ACME-1", False),
+        ("order", "O-001", True),
+    ]
     assert [(one["id"], one["milestone"]) for one in detail["events"]] == [
         ("order.created-1", "order_received"), ("sales_order.created-1", "order_accepted"),
     ]  # fmt: skip
@@ -313,7 +338,9 @@ async def test_counts_agree_wherever_they_are_shown(api: Collector) -> None:
     rows = await everything(api)
     verdicts = Counter((row["workflow"], row["verdict"]) for row in rows)
     listed = (await api.get("/api/v1/workflows"))["items"]
-    assert {(one["name"], verdict): count for one in listed for verdict, count in one["counts"].items()} == dict(verdicts)
+    assert {(one["name"], verdict): count for one in listed for verdict, count in one["counts"].items()} == dict(
+        verdicts
+    )
     overview = await api.get("/api/v1/overview")
     for domain in overview["domains"]:
         for workflow in domain["workflows"]:
@@ -323,7 +350,9 @@ async def test_counts_agree_wherever_they_are_shown(api: Collector) -> None:
     objectives = (await api.get("/api/v1/objectives"))["items"]
     assert objectives == [one for domain in overview["domains"] for one in domain["objectives"]]
     one = await api.get(f"/api/v1/objectives/{objectives[0]['name']}")
-    assert {name: one[name] for name in ("good", "bad", "total")} == {name: objectives[0][name] for name in ("good", "bad", "total")}
+    assert {name: one[name] for name in ("good", "bad", "total")} == {
+        name: objectives[0][name] for name in ("good", "bad", "total")
+    }
 
 
 async def test_times_are_rfc3339_with_z(api: Collector) -> None:
@@ -342,9 +371,13 @@ async def test_the_description_is_sound(api: Collector) -> None:
     operations = [one for methods in description["paths"].values() for one in methods.values()]
     ids = [one["operationId"] for one in operations]
     assert len(set(ids)) == len(ids)
-    assert {"/api/v1/instances", "/api/v1/instances/{id}", "/api/v1/overview", "/healthz"} <= description["paths"].keys()
+    assert {"/api/v1/instances", "/api/v1/instances/{id}", "/api/v1/overview", "/healthz"} <= description[
+        "paths"
+    ].keys()
     for path, methods in description["paths"].items():
-        declared = {one["name"] for method in methods.values() for one in method.get("parameters", ()) if one["in"] == "path"}
+        declared = {
+            one["name"] for method in methods.values() for one in method.get("parameters", ()) if one["in"] == "path"
+        }
         assert declared == set(re.findall(r"{(\w+)}", path))
     for reference in re.findall(r'"\$ref":\s*"#/([^"]+)"', json.dumps(description)):
         found: Any = description
@@ -378,13 +411,18 @@ async def test_metrics_have_the_series_that_are_promised(api: Collector) -> None
 
 async def test_what_a_door_counts_is_in_the_metrics(collector: Collector) -> None:
     def count(name: str) -> float:
-        (value,) = [float(line.split()[-1]) for line in generate_latest().decode().splitlines() if line.startswith(name)]
+        (value,) = [
+            float(line.split()[-1]) for line in generate_latest().decode().splitlines() if line.startswith(name)
+        ]
         return value
 
     await collector.events(cloud_event("1"))
     before = count('milepost_received_total{door="events"}'), count('milepost_rejected_total{door="events"}')
     await collector.events(cloud_event("2"), cloud_event(""), cloud_event("3"))
-    assert (count('milepost_received_total{door="events"}'), count('milepost_rejected_total{door="events"}')) == (before[0] + 2, before[1] + 1)
+    assert (count('milepost_received_total{door="events"}'), count('milepost_rejected_total{door="events"}')) == (
+        before[0] + 2,
+        before[1] + 1,
+    )
 
 
 async def test_health_and_readiness(collector: Collector, postgres: Server) -> None:
@@ -392,10 +430,16 @@ async def test_health_and_readiness(collector: Collector, postgres: Server) -> N
     assert (await collector.http.get("/readyz")).json() == {"status": "ok", "missing": []}
     name = collector.conn.info.dbname
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'milepost query'")
+    postgres.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'milepost query'"
+    )
     answer = await collector.http.get("/readyz")
     assert (answer.status_code, answer.json()["status"], len(answer.json()["missing"])) == (503, "not ready", 1)
     assert (await collector.http.get("/healthz")).status_code == 200
     query = await collector.http.get("/api/v1/instances")
-    assert (query.status_code, query.headers["retry-after"], query.headers["content-type"]) == (503, "5", "application/problem+json")
+    assert (query.status_code, query.headers["retry-after"], query.headers["content-type"]) == (
+        503,
+        "5",
+        "application/problem+json",
+    )
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

@@ -25,14 +25,20 @@ GZIP = {"content-encoding": "gzip"}
 
 
 async def test_structured_mode(collector: Collector) -> None:
-    answer = await collector.http.post("/events", json=cloud_event(), headers=STRUCTURED | {"content-type": "application/cloudevents+json; charset=UTF-8"})
+    answer = await collector.http.post(
+        "/events",
+        json=cloud_event(),
+        headers=STRUCTURED | {"content-type": "application/cloudevents+json; charset=UTF-8"},
+    )
     assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "rejected": 0, "faults": []})
     ((source, id_, type_, occurred_at, body),) = collector.rows("SELECT source, id, type, occurred_at, body FROM event")
     assert (source, id_, type_, occurred_at.isoformat()) == ("crm", "1", "order.created", "2026-11-21T09:14:00+00:00")
     assert json.loads(body) == cloud_event()
 
 
-@pytest.mark.parametrize(("spelled", "meant"), [("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"), ("%2541", "%41"), ('"a%22b"', 'a"b')])
+@pytest.mark.parametrize(
+    ("spelled", "meant"), [("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"), ("%2541", "%41"), ('"a%22b"', 'a"b')]
+)
 async def test_binary_mode(collector: Collector, spelled: str, meant: str) -> None:
     headers = {
         "ce-specversion": "1.0", "CE-ID": spelled, "ce-source": "crm", "ce-type": "order.created", "ce-acmenote": spelled,
@@ -88,7 +94,17 @@ async def test_nothing_valid_is_refused_as_a_whole(collector: Collector) -> None
     assert collector.ids() == []
 
 
-@pytest.mark.parametrize("media", ["application/json", "text/plain", "", "application/cloudevents", "application/cloudevents+avro", "application/cloudevents-batch+avro"])
+@pytest.mark.parametrize(
+    "media",
+    [
+        "application/json",
+        "text/plain",
+        "",
+        "application/cloudevents",
+        "application/cloudevents+avro",
+        "application/cloudevents-batch+avro",
+    ],
+)
 async def test_other_content_types_are_refused(collector: Collector, media: str) -> None:
     answer = await collector.http.post("/events", json=cloud_event(), headers={"content-type": media})
     assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
@@ -104,7 +120,9 @@ async def test_what_is_no_batch_is_refused(collector: Collector) -> None:
 
 async def test_compressed_bodies(collector: Collector) -> None:
     body = json.dumps(cloud_event("1")).encode()
-    assert (await collector.http.post("/events", content=gzip.compress(body), headers=STRUCTURED | GZIP)).status_code == 200
+    assert (
+        await collector.http.post("/events", content=gzip.compress(body), headers=STRUCTURED | GZIP)
+    ).status_code == 200
     deflated = STRUCTURED | {"content-encoding": "deflate"}
     assert (await collector.http.post("/events", content=zlib.compress(body), headers=deflated)).status_code == 200
     brotli = STRUCTURED | {"content-encoding": "br"}
@@ -119,7 +137,11 @@ async def test_every_member_of_a_gzip_body_counts(collector: Collector) -> None:
     assert (await collector.http.post("/events", content=followed, headers=BATCH | GZIP)).status_code == 400
 
 
-@pytest.mark.parametrize("body", [b"", b"not gzip", gzip.compress(b"[]")[:-4], gzip.compress(b"[" * 5000)[:20]])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not gzip", gzip.compress(b"[]", mtime=0)[:-4], gzip.compress(b"[" * 5000, mtime=0)[:20]],
+    ids=["empty", "not gzip", "without its end", "cut short"],
+)
 async def test_torn_gzip_is_refused(collector: Collector, body: bytes) -> None:
     assert (await collector.http.post("/events", content=body, headers=BATCH | GZIP)).status_code == 400
 
@@ -132,7 +154,9 @@ async def test_a_gzip_bomb_is_refused(collector: Collector, monkeypatch: pytest.
     assert (await collector.http.post("/events", content=fits, headers=BATCH | GZIP)).status_code == 200
 
 
-async def test_too_large_a_body_is_refused_before_it_is_read_whole(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_large_a_body_is_refused_before_it_is_read_whole(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doors, "MAX_BODY", 2**20)
     monkeypatch.setattr(doors, "MAX_COMPRESSED", 2**18)
     taken = 0
@@ -176,7 +200,12 @@ async def _receive(collector: Collector, receive: Callable[[], Awaitable[dict[st
 
 
 async def test_a_sender_that_goes_away_leaves_nothing(collector: Collector) -> None:
-    messages = iter([{"type": "http.request", "body": json.dumps([cloud_event()]).encode(), "more_body": True}, {"type": "http.disconnect"}])
+    messages = iter(
+        [
+            {"type": "http.request", "body": json.dumps([cloud_event()]).encode(), "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
 
     async def receive() -> dict[str, Any]:
         return next(messages)
@@ -185,7 +214,9 @@ async def test_a_sender_that_goes_away_leaves_nothing(collector: Collector) -> N
     assert collector.ids() == []
 
 
-async def test_what_is_in_flight_is_bounded_and_given_back(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_in_flight_is_bounded_and_given_back(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doors, "MAX_IN_FLIGHT", 2**16)
     for body, headers in ((b" " * (2**16 + 1), BATCH), (gzip.compress(b" " * 2**20), BATCH | GZIP)):
         answer = await collector.http.post("/events", content=body, headers=headers)
@@ -200,7 +231,16 @@ async def test_what_is_in_flight_is_bounded_and_given_back(collector: Collector,
 
 @pytest.mark.parametrize(
     "data",
-    [b"[" * 10_000 + b"]" * 10_000, b"[" * 900 + b"]" * 900, b'"\xff\xfe"', b'"\\ud800"', b"1e400", b"-1e99999", b"9" * 5000, b"NaN"],
+    [
+        b"[" * 10_000 + b"]" * 10_000,
+        b"[" * 900 + b"]" * 900,
+        b'"\xff\xfe"',
+        b'"\\ud800"',
+        b"1e400",
+        b"-1e99999",
+        b"9" * 5000,
+        b"NaN",
+    ],
 )
 async def test_data_that_could_stop_the_projection_is_kept_out_of_the_log(collector: Collector, data: bytes) -> None:
     odd = json.dumps(cloud_event("odd")).encode()[:-1] + b', "data": ' + data + b"}"
@@ -230,7 +270,9 @@ async def test_strange_data_is_taken_and_shown(collector: Collector, data: bytes
         assert len(detail["events"]) == 1
 
 
-@pytest.mark.parametrize("time", ["0001-01-02T00:00:00Z", "1969-12-31T23:59:59.999999Z", "9899-12-31T20:00:00Z", "2500-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "time", ["0001-01-02T00:00:00Z", "1969-12-31T23:59:59.999999Z", "9899-12-31T20:00:00Z", "2500-01-01T00:00:00+14:00"]
+)
 async def test_the_ends_of_time_are_projected_and_shown(collector: Collector, time: str) -> None:
     await collector.events(cloud_event("1", time=time), cloud_event("2"))
     assert collector.project() == 2
@@ -242,7 +284,17 @@ async def test_the_ends_of_time_are_projected_and_shown(collector: Collector, ti
         await collector.get(f"/api/v1/{path}")
 
 
-@pytest.mark.parametrize("time", ["soon", "2026-11-21T09:14:00", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "10000-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "soon",
+        "2026-11-21T09:14:00",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59Z",
+        "10000-01-01T00:00:00Z",
+    ],
+)
 async def test_wrong_times_are_refused_by_name(collector: Collector, time: str) -> None:
     answer = await collector.http.post("/events", json=cloud_event(time=time), headers=STRUCTURED)
     assert answer.status_code == 400
@@ -259,8 +311,13 @@ async def test_an_event_that_comes_twice_counts_once(collector: Collector) -> No
     assert len((await collector.get(f"/api/v1/instances/{found['id']}"))["events"]) == 1
 
 
-async def test_two_events_that_claim_one_id_give_one_answer_in_any_order(collector: Collector, postgres: Server) -> None:
-    one, other = cloud_event("1", data={"order_id": "O-1", "region": "EMEA"}), cloud_event("1", data={"order_id": "O-1", "region": "APAC"})
+async def test_two_events_that_claim_one_id_give_one_answer_in_any_order(
+    collector: Collector, postgres: Server
+) -> None:
+    one, other = (
+        cloud_event("1", data={"order_id": "O-1", "region": "EMEA"}),
+        cloud_event("1", data={"order_id": "O-1", "region": "APAC"}),
+    )
     regions = []
     for pair in ((one, other), (other, one)):
         moved = [event | {"data": event["data"] | {"order_id": f"O-{len(regions)}"}} for event in pair]
@@ -304,12 +361,16 @@ def _rows(*ids: str) -> list[bytes]:
     return rows
 
 
-async def test_an_absent_database_asks_for_patience_and_nothing_is_lost(collector: Collector, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_absent_database_asks_for_patience_and_nothing_is_lost(
+    collector: Collector, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log, "RECONNECT_SECONDS", 0.0)
     await collector.events(cloud_event("before"))
     name = collector.conn.info.dbname
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'milepost log'")
+    postgres.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'milepost log'"
+    )
     answer = await collector.events(cloud_event("refused"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
@@ -339,7 +400,9 @@ async def test_a_request_that_is_given_up_does_not_stop_the_log(collector: Colle
 
 
 async def test_the_handshake_of_webhooks(collector: Collector) -> None:
-    answer = await collector.http.options("/events", headers={"webhook-request-origin": "eventgrid.example", "webhook-request-rate": "120"})
+    answer = await collector.http.options(
+        "/events", headers={"webhook-request-origin": "eventgrid.example", "webhook-request-rate": "120"}
+    )
     assert answer.status_code == 200
     assert answer.headers["webhook-allowed-origin"] == "eventgrid.example"
     assert answer.headers["webhook-allowed-rate"] == "*"
@@ -348,9 +411,17 @@ async def test_the_handshake_of_webhooks(collector: Collector) -> None:
 
 # Whatever comes
 
-_text = st.text(max_size=12) | st.sampled_from(["", "\x00", "1.0", "crm", "order.created", "2026-11-21T09:14:00Z", "9999-12-31T23:59:59-14:00", "\ud800"])
-_data = st.recursive(_text | st.integers() | st.floats() | st.booleans() | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3), max_leaves=5)
-_names = st.sampled_from(["specversion", "id", "source", "type", "time", "subject", "traceparent", "data", "datacontenttype", "data_base64"])
+_text = st.text(max_size=12) | st.sampled_from(
+    ["", "\x00", "1.0", "crm", "order.created", "2026-11-21T09:14:00Z", "9999-12-31T23:59:59-14:00", "\ud800"]
+)
+_data = st.recursive(
+    _text | st.integers() | st.floats() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
+    max_leaves=5,
+)
+_names = st.sampled_from(
+    ["specversion", "id", "source", "type", "time", "subject", "traceparent", "data", "datacontenttype", "data_base64"]
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -359,17 +430,30 @@ async def test_whatever_a_door_takes_the_database_takes(collector: Collector, ev
     rows, refused = cloudevents.decode([json.dumps(one).encode() for one in events], 0)
     letters = [doors._letter(one) for one in refused]
     with collector.conn.transaction(force_rollback=True):
-        before = collector.conn.execute("SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM dead_letter)").fetchone()
+        before = collector.conn.execute(
+            "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM dead_letter)"
+        ).fetchone()
         append(collector.conn, rows, [], letters)
-        after = collector.conn.execute("SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM dead_letter)").fetchone()
+        after = collector.conn.execute(
+            "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM dead_letter)"
+        ).fetchone()
     assert before is not None
     assert after == (before[0] + len(events),)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.binary(max_size=80) | st.lists(st.dictionaries(_names, _data, max_size=3), max_size=3).map(lambda some: json.dumps(some).encode()),
-    st.sampled_from([STRUCTURED, BATCH, {"ce-id": "1", "content-type": "application/json"}, {"ce-id": "\xff%", "ce-_": "1"}, STRUCTURED | GZIP]),
+    st.binary(max_size=80)
+    | st.lists(st.dictionaries(_names, _data, max_size=3), max_size=3).map(lambda some: json.dumps(some).encode()),
+    st.sampled_from(
+        [
+            STRUCTURED,
+            BATCH,
+            {"ce-id": "1", "content-type": "application/json"},
+            {"ce-id": "\xff%", "ce-_": "1"},
+            STRUCTURED | GZIP,
+        ]
+    ),
 )
 async def test_no_body_makes_the_door_fail(collector: Collector, body: bytes, headers: dict[str, str]) -> None:
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

@@ -103,7 +103,7 @@ def test_any_arrival_in_any_parts_gives_the_components_of_the_history(
 
 
 @SLOW
-@given(events(20), st.data(), st.integers(1, 7), st.integers(1, 7))
+@given(events(20, honest=True), st.data(), st.integers(1, 7), st.integers(1, 7))
 def test_a_rebuild_equals_what_was_there(
     conn: Connection, history: list[Event], draw: st.DataObject, batch: int, again: int
 ) -> None:

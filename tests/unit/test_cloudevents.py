@@ -206,12 +206,33 @@ _scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.text(st.characters(categories=["Cs", "Cc", "Lo"])),
     st.datetimes().map(lambda at: at.isoformat() + "Z"), st.sampled_from([10**400, "1.0", "+14:00", "e30="]),
 )  # fmt: skip
-_json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=6)
+_json = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=6,
+)
 _names = st.sampled_from(
-    ["specversion", "id", "source", "type", "time", "subject", "traceparent", "data", "data_base64", "datacontenttype", "acme"]
+    [
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "time",
+        "subject",
+        "traceparent",
+        "data",
+        "data_base64",
+        "datacontenttype",
+        "acme",
+    ]
 )
 _changes = st.dictionaries(_names, _json, max_size=4)
-_torn = st.builds(lambda body, at, junk: body[:at] + junk + body[at:], st.just(event(data={"a": [1.5, "é"]})), st.integers(0, 120), st.binary(max_size=6))
+_torn = st.builds(
+    lambda body, at, junk: body[:at] + junk + body[at:],
+    st.just(event(data={"a": [1.5, "é"]})),
+    st.integers(0, 120),
+    st.binary(max_size=6),
+)
 
 
 def check_readable(members: list[bytes]) -> None:
@@ -255,9 +276,12 @@ def test_any_bytes_are_a_batch_or_malformed(body: bytes) -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["ce-id", "ce-source", "ce-type", "ce-specversion", "ce-time", "ce-note", "ce-data", "content-type"])
+        st.sampled_from(
+            ["ce-id", "ce-source", "ce-type", "ce-specversion", "ce-time", "ce-note", "ce-data", "content-type"]
+        )
         | st.text(max_size=8).map(lambda name: f"ce-{name}"),
-        st.text(st.characters(max_codepoint=255), max_size=20) | st.sampled_from(['"', '"\\"', "%", "%F", "%E2%82", "text/xml"]),
+        st.text(st.characters(max_codepoint=255), max_size=20)
+        | st.sampled_from(['"', '"\\"', "%", "%F", "%E2%82", "text/xml"]),
     ),
     st.binary(max_size=30),
 )

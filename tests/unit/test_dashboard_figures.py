@@ -15,7 +15,9 @@ def at(minutes: float) -> str:
     return (NOW + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
 
-def span(span_id: str, parent: str | None = None, start: float = 0, service: str = "hub", **more: Any) -> dict[str, Any]:
+def span(
+    span_id: str, parent: str | None = None, start: float = 0, service: str = "hub", **more: Any
+) -> dict[str, Any]:
     row = {
         "trace_id": "t1", "span_id": span_id, "parent_span_id": parent, "service": service, "name": f"call {span_id}",
         "kind": "client", "start": at(start), "end": at(start + 1), "duration_ms": 60_000.0, "status": "ok",

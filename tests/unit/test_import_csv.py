@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.ingest.files import CsvMapping, CsvMappingError, Fault, ImportError_, Record, read_csv
+from collector.ingest.files import CsvMapping, CsvMappingError, Fault, Record, UnreadableFile, read_csv
 
 PLAIN: dict[str, Any] = {"case": "Case", "type": "Activity", "time": "Time"}
 
@@ -56,9 +56,7 @@ def test_a_full_mapping_in_yaml() -> None:
 
 
 def test_without_data_every_other_column_is_taken_and_ids_count_within_the_case() -> None:
-    found = read(
-        "\ufeffCase,Activity,Time,Region\nA,x,2024-01-01,north\nB,x,2024-01-01,\nA,y,2024-01-02,south\n"
-    )
+    found = read("\ufeffCase,Activity,Time,Region\nA,x,2024-01-01,north\nB,x,2024-01-01,\nA,y,2024-01-02,south\n")
     assert [(event["id"], event["source"], event["data"].get("region", event["data"].get("Region")))
             for event in events(found)] == [
         ("A#1", "csv:test", "north"),
@@ -149,10 +147,7 @@ def test_a_typed_cell_that_is_not_is_a_fault() -> None:
         ("time", "soon"),
     ):
         mapping = PLAIN | {"data": {"n": {"column": "N", "type": type_}}}
-        assert (
-            f"is no {type_}"
-            in the_fault(read(f"Case,Activity,Time,N\nA,x,2024-01-01,{cell}\n", mapping)).reason
-        )
+        assert f"is no {type_}" in the_fault(read(f"Case,Activity,Time,N\nA,x,2024-01-01,{cell}\n", mapping)).reason
 
 
 def test_every_fault_of_a_mapping_at_once() -> None:
@@ -176,17 +171,13 @@ def test_every_fault_of_a_mapping_at_once() -> None:
         assert part in joined
 
 
-@pytest.mark.parametrize(
-    "document", [None, [], "case", 7, {"case": [], "type": {}, "time": [], "data": 3, 4: 5}]
-)
+@pytest.mark.parametrize("document", [None, [], "case", 7, {"case": [], "type": {}, "time": [], "data": 3, 4: 5}])
 def test_no_document_breaks_the_parser(document: object) -> None:
     with pytest.raises(CsvMappingError):
         CsvMapping.parse(document)
 
 
-@pytest.mark.parametrize(
-    "text", ["a: [", "&a [*a]", "!!python/object:os.system {}", "\x00", "case: 2024-99-99"]
-)
+@pytest.mark.parametrize("text", ["a: [", "&a [*a]", "!!python/object:os.system {}", "\x00", "case: 2024-99-99"])
 def test_no_yaml_breaks_the_parser(text: str) -> None:
     with pytest.raises(CsvMappingError):
         CsvMapping.from_yaml(text)
@@ -205,7 +196,7 @@ def test_every_unknown_column_is_named() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"x" * 5_000_000, "Case\n".encode("utf-16"), b'"Case\n'])
 def test_a_file_without_a_header_is_unreadable(content: bytes) -> None:
-    with pytest.raises(ImportError_):
+    with pytest.raises(UnreadableFile):
         read(content)
 
 
@@ -222,8 +213,7 @@ def test_what_is_written_is_read(rows: list[tuple[Any, ...]], delimiter: str) ->
     writer.writerows([case, activity, at.isoformat(), note] for case, activity, at, note in rows)
     found = events(read(out.getvalue(), PLAIN | {"delimiter": delimiter}))
     assert [
-        (event["data"]["case"], event["type"], event["time"], event["data"].get("Note", ""))
-        for event in found
+        (event["data"]["case"], event["type"], event["time"], event["data"].get("Note", "")) for event in found
     ] == [(case, activity, at.isoformat() + "Z", note) for case, activity, at, note in rows]
     assert len({event["id"] for event in found}) == len(rows)
 

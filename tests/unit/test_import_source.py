@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.ingest.files import ImportError_, open_source
+from collector.ingest.files import UnreadableFile, open_source
 from collector.ingest.files.source import bounded_lines, chunks
 from collector.ingest.files.timestamps import rfc3339
 
@@ -40,7 +40,7 @@ def test_the_default_source_says_format_and_stem(tmp_path: Path, name: str, sour
 
 def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.xes", tmp_path):
-        with pytest.raises(ImportError_, match="cannot open"):
+        with pytest.raises(UnreadableFile, match="cannot open"):
             open_source(path)
 
 
@@ -49,7 +49,7 @@ def test_a_truncated_gzip_gives_what_it_holds_and_then_its_place(tmp_path: Path)
     path = tmp_path / "cut.jsonl.gz"
     path.write_bytes(gzip.compress(lines)[:-2000])
     got = b""
-    with open_source(path) as opened, pytest.raises(ImportError_, match=r"byte \d+: .*cut off") as caught:
+    with open_source(path) as opened, pytest.raises(UnreadableFile, match=r"byte \d+: .*cut off") as caught:
         for chunk in chunks(opened.stream):
             got += chunk
     assert len(got) > 10_000
@@ -60,7 +60,7 @@ def test_a_truncated_gzip_gives_what_it_holds_and_then_its_place(tmp_path: Path)
 def test_a_damaged_gzip_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl.gz"
     path.write_bytes(b"\x1f\x8b" + b"\xff" * 100)
-    with open_source(path) as opened, pytest.raises(ImportError_):
+    with open_source(path) as opened, pytest.raises(UnreadableFile):
         list(chunks(opened.stream))
 
 

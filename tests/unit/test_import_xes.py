@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 import pytest
 
-from collector.ingest.files import Fault, ImportError_, Record, open_source, read_xes
+from collector.ingest.files import Fault, Record, UnreadableFile, open_source, read_xes
 
 NAME = '<string key="concept:name" value="{}"/>'
 TIME = '<date key="time:timestamp" value="2024-01-01T10:00:00+01:00"/>'
@@ -52,9 +52,7 @@ def test_an_event_of_a_log() -> None:
         '<global scope="event"><string key="org:resource" value="UNKNOWN"/></global>',
         '<classifier name="c" keys="concept:name"/>',
         '<string key="meta" value="m"><int key="deep" value="1"/></string>',
-        trace(
-            '<int key="amount" value="12"/>', event('<string key="lifecycle:transition" value="complete"/>')
-        ),
+        trace('<int key="amount" value="12"/>', event('<string key="lifecycle:transition" value="complete"/>')),
     )
     assert events(read(content)) == [
         {
@@ -123,16 +121,10 @@ def test_nested_attributes() -> None:
 
 def test_a_namespace_prefix_makes_no_difference() -> None:
     content = log(
-        trace(
-            event(
-                '<list key="l"><values><container key="c"><int key="n" value="1"/></container></values></list>'
-            )
-        )
+        trace(event('<list key="l"><values><container key="c"><int key="n" value="1"/></container></values></list>'))
     )
     prefixed = content.replace(b"</", b"</x:").replace(b"<", b"<x:").replace(b"<x:/x:", b"</x:")
-    prefixed = prefixed.replace(b"<x:?", b"<?").replace(
-        b"<x:log", b'<x:log xmlns:x="http://www.xes-standard.org/"'
-    )
+    prefixed = prefixed.replace(b"<x:?", b"<?").replace(b"<x:log", b'<x:log xmlns:x="http://www.xes-standard.org/"')
     assert events(read(prefixed)) == events(read(content))
 
 
@@ -201,7 +193,7 @@ BILLION_LAUGHS = """<?xml version="1.0"?><!DOCTYPE log [<!ENTITY a "ha">{}]><log
     ],
 )
 def test_a_document_type_declaration_is_refused(content: str) -> None:
-    with pytest.raises(ImportError_, match=r"line 1, byte \d+: .* is refused"):
+    with pytest.raises(UnreadableFile, match=r"line 1, byte \d+: .* is refused"):
         read(content.encode())
 
 
@@ -219,7 +211,7 @@ def test_a_document_type_declaration_is_refused(content: str) -> None:
 def test_a_broken_file_gives_what_stands_before_the_break_and_its_place(tail: bytes, reason: str) -> None:
     found: list[Record | Fault] = []
     content = log(trace(event())).removesuffix(b"</log>") + b"\n" + tail
-    with pytest.raises(ImportError_, match=reason) as caught:
+    with pytest.raises(UnreadableFile, match=reason) as caught:
         found.extend(read_xes(io.BytesIO(content), source="s"))
     assert len(found) == 1
     assert caught.value.line == 2
@@ -229,7 +221,7 @@ def test_a_broken_file_gives_what_stands_before_the_break_and_its_place(tail: by
 
 @pytest.mark.parametrize("content", [b"", b"   ", b"{}", b"<html></html>", b"<logs/>", b"\xff\xfe"])
 def test_what_is_no_log_is_unreadable(content: bytes) -> None:
-    with pytest.raises(ImportError_):
+    with pytest.raises(UnreadableFile):
         read(content)
 
 
@@ -238,7 +230,7 @@ def test_a_truncated_gzip_gives_what_it_holds(tmp_path: Path) -> None:
     names = (f"{n * n * 7919:x}" for n in range(3000))
     path.write_bytes(gzip.compress(log(*(trace(event(), name=name) for name in names)))[:-1000])
     found: list[Record | Fault] = []
-    with open_source(path) as opened, pytest.raises(ImportError_, match="cut off"):
+    with open_source(path) as opened, pytest.raises(UnreadableFile, match="cut off"):
         found.extend(read_xes(opened.stream, source=opened.default_source))
     assert len(found) > 1000
 

@@ -56,7 +56,10 @@ def decoded(body: bytes, *, json: bool = True) -> Decoded:
     return decode_traces(parse_traces(body, json=json), MATCHER)
 
 
-@pytest.mark.parametrize("name", ["otlp-traces-messaging", "otlp-traces-spec-example", "mulesoft-native-otlp-traces", "mulesoft-avio-otlp-traces"])
+@pytest.mark.parametrize(
+    "name",
+    ["otlp-traces-messaging", "otlp-traces-spec-example", "mulesoft-native-otlp-traces", "mulesoft-avio-otlp-traces"],
+)
 def test_both_encodings_of_real_samples_give_the_same_rows(name: str) -> None:
     body = (DATA / f"{name}.json").read_bytes()
     request = parse_traces(body, json=True)
@@ -71,7 +74,13 @@ def test_a_log_record_with_an_event_name_is_an_event() -> None:
     body = (DATA / "otlp-logs-event.json").read_bytes()
     found = decode_logs(parse_logs(body, json=True), NOW)
     assert (found.accepted, found.rejected, len(found.events)) == (1, 0, 1)
-    for words in (b"billing", b"com.acme.invoice.paid", bytes.fromhex(TRACE), b'"invoice.id":"INV-88213"', b'"body":"invoice paid"'):
+    for words in (
+        b"billing",
+        b"com.acme.invoice.paid",
+        bytes.fromhex(TRACE),
+        b'"invoice.id":"INV-88213"',
+        b'"body":"invoice paid"',
+    ):
         assert words in found.events[0]
     assert decode_logs(parse_logs(body, json=True), NOW + 1).events == found.events
 
@@ -134,7 +143,10 @@ def test_names_without_nul_and_times_that_a_calendar_holds() -> None:
     nul = decoded(traces(span(name="a\x00b"), service="sh\x00op"))
     assert b"shop" in nul.spans[0]
     assert decoded(traces(span(endTimeUnixNano=2**64 - 1))).rejected == 1
-    assert decode_logs(parse_logs(logs({"eventName": "a\x00", "timeUnixNano": str(2**64 - 1)}), json=True), NOW).accepted == 1
+    assert (
+        decode_logs(parse_logs(logs({"eventName": "a\x00", "timeUnixNano": str(2**64 - 1)}), json=True), NOW).accepted
+        == 1
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -143,7 +155,9 @@ def test_numbers_that_json_cannot_say_become_text(value: float) -> None:
 
 
 def test_every_kind_of_value_becomes_json() -> None:
-    values = ArrayValue(values=[AnyValue(bool_value=True), AnyValue(), AnyValue(bytes_value=b"\xff"), AnyValue(double_value=0.5)])
+    values = ArrayValue(
+        values=[AnyValue(bool_value=True), AnyValue(), AnyValue(bytes_value=b"\xff"), AnyValue(double_value=0.5)]
+    )
     value = AnyValue(kvlist_value=KeyValueList(values=[KeyValue(key="a", value=AnyValue(array_value=values))]))
     assert otlp.plain(value) == {"a": [True, None, "/w==", 0.5]}
 
@@ -164,18 +178,38 @@ def test_what_is_no_request_is_malformed(body: bytes) -> None:
 
 # Whatever comes
 
-_scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from([10**400, "NaN", "1e400", "\ud800", "\x00", TRACE, SPAN]))
-_json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5)
+_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from([10**400, "NaN", "1e400", "\ud800", "\x00", TRACE, SPAN]),
+)
+_json = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
 _value = st.recursive(
-    st.one_of(*(st.fixed_dictionaries({kind: _scalars}) for kind in ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue"))),
-    lambda inner: st.builds(lambda some: {"arrayValue": {"values": some}}, st.lists(inner, max_size=3))
-    | st.builds(lambda one: {"kvlistValue": {"values": [{"key": "k", "value": one}]}}, inner),
+    st.one_of(
+        *(
+            st.fixed_dictionaries({kind: _scalars})
+            for kind in ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue")
+        )
+    ),
+    lambda inner: (
+        st.builds(lambda some: {"arrayValue": {"values": some}}, st.lists(inner, max_size=3))
+        | st.builds(lambda one: {"kvlistValue": {"values": [{"key": "k", "value": one}]}}, inner)
+    ),
     max_leaves=4,
 )
 _members = ("traceId", "spanId", "parentSpanId", "name", "kind", "startTimeUnixNano", "endTimeUnixNano", "status", "links", "events",
             "flags", "eventName", "timeUnixNano", "observedTimeUnixNano", "severityText", "body", "droppedAttributesCount")  # fmt: skip
 _changes = st.dictionaries(st.sampled_from(_members), _json, max_size=3)
-_attributes = st.lists(st.fixed_dictionaries({"key": st.text(max_size=5), "value": _value | _json}), max_size=2).map(lambda found: {"attributes": found})
+_attributes = st.lists(st.fixed_dictionaries({"key": st.text(max_size=5), "value": _value | _json}), max_size=2).map(
+    lambda found: {"attributes": found}
+)
 
 
 @settings(max_examples=80, deadline=None)
@@ -195,7 +229,9 @@ def test_any_json_is_taken_or_malformed(changes: dict[str, Any], said: dict[str,
         found.message.encode()
 
 
-_request = parse_traces(traces(span(attributes=[{"key": "a", "value": {"doubleValue": "NaN"}}]), span(spanId="1" * 16)), json=True).SerializeToString()
+_request = parse_traces(
+    traces(span(attributes=[{"key": "a", "value": {"doubleValue": "NaN"}}]), span(spanId="1" * 16)), json=True
+).SerializeToString()
 _log_request = parse_logs((DATA / "otlp-logs-event.json").read_bytes(), json=True).SerializeToString()
 _torn = st.builds(
     lambda whole, at, junk, cut: whole[:at] + junk + whole[at + cut :],
@@ -207,7 +243,10 @@ _torn = st.builds(
 @settings(max_examples=200, deadline=None)
 @given(_torn | st.binary(max_size=60), st.booleans())
 def test_any_bytes_are_taken_or_malformed(body: bytes, as_json: bool) -> None:
-    for parse, decode in ((parse_traces, lambda r: decode_traces(r, MATCHER)), (parse_logs, lambda r: decode_logs(r, NOW))):
+    for parse, decode in (
+        (parse_traces, lambda r: decode_traces(r, MATCHER)),
+        (parse_logs, lambda r: decode_logs(r, NOW)),
+    ):
         try:
             found = decode(parse(body, json=as_json))  # type: ignore[no-untyped-call,operator]
         except Malformed as error:

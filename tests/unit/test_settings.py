@@ -90,7 +90,15 @@ def test_all_faults_are_named_at_once_with_where_they_stand(file: Path) -> None:
     )
     said = "\n".join(found)
     assert len(found) == 7
-    for words in ("'prot'", f"{file}: log_format", "--port", "--definitions", "MILEPOST_LOG_LEVEL", "MILEPOST_HSOT", "MILEPOST_DATABASE_URL"):
+    for words in (
+        "'prot'",
+        f"{file}: log_format",
+        "--port",
+        "--definitions",
+        "MILEPOST_LOG_LEVEL",
+        "MILEPOST_HSOT",
+        "MILEPOST_DATABASE_URL",
+    ):
         assert words in said
 
 

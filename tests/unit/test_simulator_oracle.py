@@ -144,9 +144,7 @@ def judged_by_the_engine(packs: Definitions, at: datetime) -> dict[str, set[tupl
     now = micros(at)
     for action in deliveries(SEED, OPENS, at, anchor=ANCHOR):
         for occurred_at, source, id_, found in document(action):
-            event = Event(
-                source, found["type"], occurred_at, action.deliver_at, event_key(source, id_), found
-            )
+            event = Event(source, found["type"], occurred_at, action.deliver_at, event_key(source, id_), found)
             known = packs.sources.get(source)
             marks[source] = Watermark(action.deliver_at, occurred_at, known.silent_after if known else None)
             for workflow_matcher, match in matcher.matches(event):

@@ -61,15 +61,9 @@ def test_no_express_business_starts_in_a_pause() -> None:
     busy = len(list(deliveries(SEED, *window, anchor=ANCHOR)))
     quiet = list(deliveries(SEED, *window, anchor=ANCHOR, pauses=[pause]))
     assert len(quiet) * 5 < busy
-    steady = [
-        story for _, stories in told(SEED, *window, anchor=ANCHOR) for story in stories if not story.express
-    ]
+    steady = [story for _, stories in told(SEED, *window, anchor=ANCHOR) for story in stories if not story.express]
     kept = {action.instance for action in quiet}
-    begun = {
-        story.instance
-        for story in steady
-        if micros(window[0]) <= story.actions[0].deliver_at < micros(window[1])
-    }
+    begun = {story.instance for story in steady if micros(window[0]) <= story.actions[0].deliver_at < micros(window[1])}
     assert begun <= kept
 
 
@@ -83,9 +77,7 @@ def test_volumes(week: list[Action]) -> None:
 
 
 def test_live_pace() -> None:
-    hour = list(
-        deliveries(SEED, ANCHOR + timedelta(minutes=10), ANCHOR + timedelta(minutes=70), anchor=ANCHOR)
-    )
+    hour = list(deliveries(SEED, ANCHOR + timedelta(minutes=10), ANCHOR + timedelta(minutes=70), anchor=ANCHOR))
     assert 1.0 <= len(events(hour)) / 3600 <= 3.0
 
 
@@ -93,9 +85,7 @@ def test_every_event_is_a_valid_cloud_event(week: list[Action]) -> None:
     for event in events(week):
         document = cloud_event(event)
         assert document["specversion"] == "1.0"
-        assert all(
-            isinstance(document[name], str) and document[name] for name in ("id", "source", "type", "subject")
-        )
+        assert all(isinstance(document[name], str) and document[name] for name in ("id", "source", "type", "subject"))
         assert all(re.fullmatch(r"[a-z0-9]{1,20}", name) for name in document)
         assert document["source"] in SOURCES
         assert micros(datetime.fromisoformat(document["time"])) == event.at
@@ -127,9 +117,7 @@ def test_span_trees_are_whole(week: list[Action]) -> None:
 def test_duplicates_repeat_an_event_and_nothing_else_does(week: list[Action]) -> None:
     ids = Counter((event.source, event.id) for event in events(week))
     again = [action for action in week if action.duplicate]
-    assert {(a.event.source, a.event.id) for a in again if a.event} >= {
-        key for key, n in ids.items() if n > 1
-    }
+    assert {(a.event.source, a.event.id) for a in again if a.event} >= {key for key, n in ids.items() if n > 1}
     assert max(ids.values()) == 2
     assert len(again) / len(events(week)) == pytest.approx(faults.DUPLICATES.share, rel=0.25)
 
@@ -193,24 +181,16 @@ def test_the_failing_card_processor(week: list[Action]) -> None:
         and a.at >= micros(ANCHOR + fault.since)
     }
     assert 5 <= len(started) <= 60
-    assert not started & {
-        a.instance for a in week if a.mark in ("payment_succeeded", "entitlement_provisioned")
-    }
+    assert not started & {a.instance for a in week if a.mark in ("payment_succeeded", "entitlement_provisioned")}
 
 
 def test_the_stopped_account_sync(week: list[Action]) -> None:
     fault = faults.ACCOUNT_SYNC_STOPPED
     assert fault.affects == {"region": "APAC"}
-    apac = {
-        a.instance
-        for a in week
-        if a.event and a.mark == "account_created" and a.event.data["region"] == "APAC"
-    }
+    apac = {a.instance for a in week if a.event and a.mark == "account_created" and a.event.data["region"] == "APAC"}
     synced = [a for a in week if a.mark == "account_synced" and a.instance in apac]
     stopped = {a.instance for a in week if a.instance in apac and a.at >= micros(ANCHOR + fault.since)}
-    started = {
-        a.instance for a in week if a.mark == "account_created" and a.at >= micros(ANCHOR + fault.since)
-    }
+    started = {a.instance for a in week if a.mark == "account_created" and a.at >= micros(ANCHOR + fault.since)}
     assert 3 <= len(stopped & started) <= 60
     assert synced
     assert not {a.instance for a in synced} & started

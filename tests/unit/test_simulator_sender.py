@@ -122,9 +122,7 @@ class Collector:
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                 names = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
                 for scope in resource.scope_spans:
-                    self.spans += [
-                        (names["service.name"], names["service.version"], s.span_id) for s in scope.spans
-                    ]
+                    self.spans += [(names["service.name"], names["service.version"], s.span_id) for s in scope.spans]
             return 200
         kind = headers["content-type"]
         if "batch" in kind:
@@ -175,9 +173,7 @@ def test_backfill_delivers_the_plan(serve: Callable[[Collector], str]) -> None:
     enterprise = Enterprise(serve(collector), 7, ANCHOR, days=1)
     seen: list[tuple[int, int, str]] = []
     enterprise.backfill(until=ANCHOR, progress=lambda *step: seen.append(step))
-    planned = list(
-        deliveries(7, ANCHOR - timedelta(days=1), ANCHOR, anchor=ANCHOR, opens=ANCHOR - timedelta(days=1))
-    )
+    planned = list(deliveries(7, ANCHOR - timedelta(days=1), ANCHOR, anchor=ANCHOR, opens=ANCHOR - timedelta(days=1)))
     events = [(action.event.source, action.event.id) for action in planned if action.event]
     assert [(event["source"], event["id"]) for event in collector.events] == events
     spans = {span.span_id.to_bytes(8, "big") for action in planned for span in action.spans}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collector.ingest.files.csv import read_csv
 from collector.ingest.files.csv_mapping import CsvMapping, CsvMappingError, DataColumn
 from collector.ingest.files.jsonl import read_jsonl
-from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, ImportError_, Record
+from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, Record, UnreadableFile
 from collector.ingest.files.source import FileFormat, OpenedFile, open_source
 from collector.ingest.files.xes import read_xes
 
@@ -19,9 +19,9 @@ __all__ = [
     "DataColumn",
     "Fault",
     "FileFormat",
-    "ImportError_",
     "OpenedFile",
     "Record",
+    "UnreadableFile",
     "open_source",
     "read_csv",
     "read_jsonl",

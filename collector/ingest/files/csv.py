@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, BinaryIO
 
 from collector.ingest.files.csv_mapping import CellType, CsvMapping
-from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, ImportError_, Record
+from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, Record, UnreadableFile
 from collector.ingest.files.source import bounded_lines
 from collector.ingest.files.timestamps import rfc3339, rfc3339_of
 
@@ -27,7 +27,7 @@ def read_csv(
 
     `source` holds where the mapping names none. `data` has `case`, `activity` and the mapping's data columns; an
     empty cell is left out of it. Empty lines are skipped; a row of another length than the header is a fault.
-    Raises ImportError_; CsvMappingError (one too) where the mapping does not fit the header.
+    Raises UnreadableFile; CsvMappingError (one too) where the mapping does not fit the header.
     """
     lines = _Lines(bounded_lines(stream, max_record_bytes), mapping.encoding, max_record_bytes)
     header_line = lines.first()
@@ -41,11 +41,11 @@ def read_csv(
             row = next(rows)
         except StopIteration:
             if row_reader is None:
-                raise ImportError_("the file has no header line", line=1) from None
+                raise UnreadableFile("the file has no header line", line=1) from None
             return
         except (csv.Error, _TooLong) as error:
             if row_reader is None:
-                raise ImportError_(f"the header cannot be read: {error}", line=first) from error
+                raise UnreadableFile(f"the header cannot be read: {error}", line=first) from error
             if lines.number > first:
                 where = f"lines {first} to {lines.number}"
             yield Fault(first, where, str(error))
@@ -85,11 +85,11 @@ class _Lines:
         self.number = 0
 
     def first(self) -> str:
-        """The first line, which stays the next to be read. Raises ImportError_ where there is none."""
+        """The first line, which stays the next to be read. Raises UnreadableFile where there is none."""
         try:
             line = next(self)
         except (StopIteration, _TooLong):
-            raise ImportError_("the file has no header line", line=1) from None
+            raise UnreadableFile("the file has no header line", line=1) from None
         self._held, self.number = line, 0
         return line
 
@@ -118,7 +118,7 @@ class _Lines:
             raise _TooLong(f"longer than {self._max_bytes} bytes")
         if self.number == 1:
             if raw.startswith(_UTF16_MARKS):
-                raise ImportError_("UTF-16 is not read; save the file as UTF-8", line=1, byte=0)
+                raise UnreadableFile("UTF-16 is not read; save the file as UTF-8", line=1, byte=0)
             raw = raw.removeprefix(_UTF8_MARK)
         return raw.decode(self._encoding, "surrogateescape") + "\n"
 
@@ -205,7 +205,7 @@ def _instant_reader(mapping: CsvMapping) -> Callable[[str], str | None]:
 
     def parse(cell: str) -> str | None:
         try:
-            return rfc3339_of(datetime.strptime(cell.strip(), form), zone)
+            return rfc3339_of(datetime.strptime(cell.strip(), form), zone)  # noqa: DTZ007 — the zone is applied next
         except ValueError:
             return None
 

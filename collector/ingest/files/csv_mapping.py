@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from collector.ingest.files.record import ImportError_
+from collector.ingest.files.record import UnreadableFile
 
 __all__ = ["CellType", "CsvMapping", "CsvMappingError", "DataColumn"]
 
@@ -20,7 +20,7 @@ _FIELDS = ("case", "type", "time", "id", "source", "data", "delimiter", "encodin
 _TAKEN_NAMES = ("case", "activity")
 
 
-class CsvMappingError(ImportError_):
+class CsvMappingError(UnreadableFile):
     """The mapping cannot be used, or does not fit the file: every fault of it at once."""
 
     def __init__(self, faults: list[str], *, line: int | None = None) -> None:

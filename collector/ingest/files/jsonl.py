@@ -18,7 +18,7 @@ def read_jsonl(stream: BinaryIO, *, max_record_bytes: int = MAX_RECORD_BYTES) ->
     """CloudEvents in JSON, one to a line; blank lines are skipped, `position` is the line.
 
     The event is handed on as written: all but its four required attributes is for the decoder to judge.
-    Raises ImportError_.
+    Raises UnreadableFile.
     """
     for number, line in enumerate(bounded_lines(stream, max_record_bytes), start=1):
         where = f"line {number}"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MAX_RECORD_BYTES", "Fault", "ImportError_", "Record"]
+__all__ = ["MAX_RECORD_BYTES", "Fault", "Record", "UnreadableFile"]
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
@@ -30,7 +30,7 @@ class Fault:
     reason: str
 
 
-class ImportError_(Exception):
+class UnreadableFile(Exception):
     """The file cannot be read, or not any further. What was yielded before it stands.
 
     `line` counts from 1; `byte` from 0 and, in a compressed file, in the content, not in the file.

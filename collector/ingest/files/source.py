@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Self, cast
 
-from collector.ingest.files.record import ImportError_
+from collector.ingest.files.record import UnreadableFile
 
 __all__ = ["FileFormat", "OpenedFile", "bounded_lines", "chunks", "open_source"]
 
@@ -66,19 +66,19 @@ class OpenedFile:
 
 
 def open_source(path: Path | str) -> OpenedFile:
-    """Open a file, compressed or not: its first bytes decide, not its name. Raises ImportError_."""
+    """Open a file, compressed or not: its first bytes decide, not its name. Raises UnreadableFile."""
     path = Path(path)
     try:
         raw = path.open("rb")
     except OSError as error:
-        raise ImportError_(f"cannot open {path.name}: {error.strerror}") from error
+        raise UnreadableFile(f"cannot open {path.name}: {error.strerror}") from error
     try:
         magic = raw.read(len(_GZIP_MAGIC))
         raw.seek(0)
         total = os.fstat(raw.fileno()).st_size
     except OSError as error:
         raw.close()
-        raise ImportError_(f"cannot read {path.name}: {error.strerror or error}") from error
+        raise UnreadableFile(f"cannot read {path.name}: {error.strerror or error}") from error
     if magic != _GZIP_MAGIC:
         return OpenedFile(path=path, stream=raw, total_bytes=total, compressed=False, _raw=raw)
     unzipped = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
@@ -86,7 +86,7 @@ def open_source(path: Path | str) -> OpenedFile:
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """The content piece by piece; everything readable before a broken place comes before its ImportError_."""
+    """The content piece by piece; everything readable before a broken place comes before its UnreadableFile."""
     # read1 hands over what is there: `read` would drop the good bytes in front of a truncated gzip end.
     read = getattr(stream, "read1", stream.read)
     done = 0
@@ -94,9 +94,9 @@ def chunks(stream: BinaryIO) -> Iterator[bytes]:
         try:
             chunk: bytes = read(_CHUNK_BYTES)
         except EOFError as error:
-            raise ImportError_("the compressed file is cut off", byte=done) from error
+            raise UnreadableFile("the compressed file is cut off", byte=done) from error
         except (OSError, zlib.error) as error:
-            raise ImportError_(f"cannot be read: {error}", byte=done) from error
+            raise UnreadableFile(f"cannot be read: {error}", byte=done) from error
         if not chunk:
             return
         done += len(chunk)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 from xml.parsers import expat
 
-from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, ImportError_, Record
+from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, Record, UnreadableFile
 from collector.ingest.files.source import chunks
 from collector.ingest.files.timestamps import rfc3339
 
@@ -33,7 +33,7 @@ def read_xes(stream: BinaryIO, *, source: str, max_record_bytes: int = MAX_RECOR
     without an offset they are UTC. The log's `global` defaults and classifiers are not applied.
 
     Memory: the event being read, the attributes of its trace, and one counter per case name.
-    Raises ImportError_, also on any document type declaration (and so on any entity).
+    Raises UnreadableFile, also on any document type declaration (and so on any entity).
     """
     parser = expat.ParserCreate()
     log = _Log(parser, source, max_record_bytes)
@@ -45,13 +45,13 @@ def read_xes(stream: BinaryIO, *, source: str, max_record_bytes: int = MAX_RECOR
             yield from log.take()
             if fed - parser.CurrentByteIndex > max_record_bytes + len(chunk):
                 reason = f"one XML element is longer than {max_record_bytes} bytes"
-                raise ImportError_(reason, line=parser.CurrentLineNumber, byte=parser.CurrentByteIndex)
+                raise UnreadableFile(reason, line=parser.CurrentLineNumber, byte=parser.CurrentByteIndex)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         yield from log.take()
         reason = f"not well-formed XML: {expat.ErrorString(error.code)}"
-        raise ImportError_(reason, line=error.lineno, byte=parser.ErrorByteIndex) from error
-    except ImportError_:
+        raise UnreadableFile(reason, line=error.lineno, byte=parser.ErrorByteIndex) from error
+    except UnreadableFile:
         yield from log.take()
         raise
     yield from log.take()
@@ -235,7 +235,7 @@ class _Log:
         self._fail("an entity declaration is refused")
 
     def _fail(self, reason: str) -> NoReturn:
-        raise ImportError_(reason, line=self._parser.CurrentLineNumber, byte=self._parser.CurrentByteIndex)
+        raise UnreadableFile(reason, line=self._parser.CurrentLineNumber, byte=self._parser.CurrentByteIndex)
 
 
 def _typed(tag: str, text: str) -> str | int | float | bool:

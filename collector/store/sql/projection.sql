@@ -51,7 +51,7 @@ SELECT id FROM instance WHERE next_check_at <= %(now)s ORDER BY next_check_at LI
 SELECT id FROM instance WHERE verdict IN ('blind', 'stuck') AND source_awaited = %(source)s ORDER BY id
 
 -- name: stage
--- purpose: Session tables that take changes by binary COPY before one statement merges them.
+-- purpose: Session tables that take changes by binary COPY before one statement merges them; whoever fills one empties it.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_instance ON COMMIT DELETE ROWS AS SELECT * FROM instance WHERE false;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_event (
     instance_id uuid, event_key uuid, seq bigint, received_at timestamptz, milestone text, trace_id bytea, source text
@@ -141,6 +141,16 @@ FROM unnest(%(workflows)s::text[], %(namespaces)s::text[], %(values)s::text[], %
      AS m (workflow, namespace, value, merged, stays)
 WHERE k.value = m.value AND k.namespace = m.namespace AND k.workflow = m.workflow AND k.instance_id = m.merged
 
+-- name: forget_doubled_keys
+-- purpose: A search key that both halves carried is kept once.
+DELETE FROM instance_key k
+USING (
+    SELECT ctid, row_number() OVER (PARTITION BY instance_id, workflow, namespace, value ORDER BY ctid) AS number
+    FROM instance_key
+    WHERE NOT joins AND value = ANY(%(values)s) AND instance_id = ANY(%(stays)s)
+) doubled
+WHERE k.ctid = doubled.ctid AND doubled.number > 1
+
 -- name: merge_events
 -- purpose: So do their events …
 INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone, trace_id)
@@ -148,7 +158,9 @@ SELECT m.stays, e.event_key, e.seq, e.received_at, e.milestone, e.trace_id
 FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)
 JOIN instance_event e ON e.instance_id = m.merged
 ORDER BY e.seq
-ON CONFLICT (instance_id, event_key) DO NOTHING
+ON CONFLICT (instance_id, event_key) DO UPDATE
+SET seq = excluded.seq, received_at = excluded.received_at, milestone = excluded.milestone, trace_id = excluded.trace_id
+WHERE excluded.seq < instance_event.seq
 
 -- name: merge_changes
 -- purpose: … and what was said of them.
