@@ -7,6 +7,7 @@ parent whose child is gone starts another. The child reads everything else from 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import signal
@@ -31,6 +32,7 @@ RETRY_SECONDS = 0.5
 STOP_SECONDS = 20.0
 COLLECT_SECONDS = 300.0
 
+_WAKE, _STOP = b"wake", b"stop"
 _context = multiprocessing.get_context("spawn")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_report = msgspec.msgpack.Decoder(CycleReport).decode
@@ -67,7 +69,7 @@ class ProjectionProcess:
         if pipe is not None and not self._woken:
             self._woken = True
             try:
-                pipe.send_bytes(b"wake")
+                pipe.send_bytes(_WAKE)
             except OSError:
                 self._woken = False
 
@@ -75,7 +77,9 @@ class ProjectionProcess:
         """Let the child finish its cycle and stop."""
         self._closing.set()
         if self._pipe is not None:
-            self._pipe.close()
+            # Told, not closed: the listening thread still reads from the pipe, and ends when the child's end does.
+            with contextlib.suppress(OSError):
+                self._pipe.send_bytes(_STOP)
         self._thread.join(timeout=STOP_SECONDS)
 
     def _run(self) -> None:
@@ -87,6 +91,8 @@ class ProjectionProcess:
             child.start()
             theirs.close()
             self._pipe, self._woken = ours, False
+            if self._closing.is_set():
+                ours.send_bytes(_STOP)
             self._listen(ours)
             child.join(timeout=STOP_SECONDS)
             if child.is_alive():
@@ -151,11 +157,12 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
 
 
 def _wait(pipe: Pipe, seconds: float) -> bool | None:
-    """Whether the parent woke us within this time; None when it is gone."""
+    """Whether the parent woke us within this time; None when it says stop or is gone."""
     try:
         woken = pipe.poll(seconds)
         while pipe.poll(0):
-            pipe.recv_bytes()
+            if pipe.recv_bytes() == _STOP:
+                return None
     except (EOFError, OSError):
         return None
     return woken
