@@ -26,8 +26,8 @@ def measure(conn: Connection, now: datetime) -> int:
         metrics.INSTANCES.labels(workflow, verdict).set(count)
     waiting = max(0, log[3] - log[0]) if log else 0
     metrics.LAG_EVENTS.set(waiting)
-    if log and log[2] is not None and waiting and log[1] is not None:
-        metrics.LAG.set(max(0.0, (now.astimezone(UTC) - log[1]).total_seconds()))
+    behind = now.astimezone(UTC) - log[1] if log and waiting and log[1] is not None else timedelta()
+    metrics.LAG.set(max(0.0, behind.total_seconds()))
     return waiting
 
 

@@ -23,7 +23,7 @@ PROJECTION = Histogram("milepost_projection_batch_seconds", "Time to apply one b
 LAG = Gauge("milepost_projection_lag_seconds", "Age of the oldest event not yet applied; 0 when there is none.")
 LAG_EVENTS = Gauge("milepost_projection_lag_events", "Events in the log not yet applied.")
 EVALUATION = Histogram("milepost_evaluator_seconds", "Time of one sweep for passed deadlines.", buckets=_FAST)
-BREACHES = Counter("milepost_breaches", "Deadlines whose passing was recorded.", ["workflow"])
+BREACHES = Counter("milepost_breaches", "Instances that turned stuck.", ["workflow"])
 INSTANCES = Gauge("milepost_instances", "Open instances.", ["workflow", "verdict"])
 DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty that ended in an error.", ["duty"])
 

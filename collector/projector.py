@@ -301,7 +301,7 @@ class Projector:
             self._arrivals.tallies[source].duplicates += count
             self._report.duplicates += count
         for change in changes.verdicts:
-            if change.verdict.kind in (VerdictKind.STUCK, VerdictKind.BLIND):
+            if change.verdict.kind is VerdictKind.STUCK:
                 name = change.held.matcher.workflow.name
                 self._report.breaches[name] = self._report.breaches.get(name, 0) + 1
 
