@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -124,49 +124,52 @@ class LogWriter:
             batches, self._pending = self._pending[:taken], self._pending[taken:]
             return batches
 
+    @property
+    def alive(self) -> bool:
+        """Whether batches are being committed at all."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         conn: Connection | None = None
-        while batches := self._take():
+        while pending := self._take():
             try:
                 if conn is None or conn.closed:
                     conn = connect(self._url, "log")
-                self._commit(conn, [batch for batch, _, _ in batches])
-                outcome: Exception | None = None
-            except psycopg.DataError:
-                self._one_by_one(conn, batches)
-                outcome = None
-            except psycopg.Error as error:
-                log.warning("log_not_written", error=str(error).strip(), batches=len(batches))
-                outcome = Unavailable("the database cannot be reached", 5, overloaded=False)
+                outcomes = self._write(conn, [batch for batch, _, _ in pending])
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                log.warning("log_not_written", error=str(error).strip(), batches=len(pending))
+                outcomes = [Unavailable("the database cannot be reached", 5, overloaded=False)] * len(pending)
                 self._down_until = time.monotonic() + RECONNECT_SECONDS
                 if conn is not None:
                     conn.close()
-            self._settle(batches, outcome)
+            self._settle(pending, outcomes)
         if conn is not None:
             conn.close()
 
-    def _settle(self, batches: list[tuple[Batch, int, Future[None]]], outcome: Exception | None) -> None:
+    def _write(self, conn: Connection, batches: list[Batch]) -> list[Exception | None]:
+        """What became of each batch. One that cannot be stored must not take the others of the commit with it."""
+        try:
+            self._commit(conn, batches)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise
+        except Exception as error:
+            if len(batches) == 1:
+                log.exception("batch_refused")
+                return [error]
+            return [outcome for batch in batches for outcome in self._write(conn, [batch])]
+        return [None] * len(batches)
+
+    def _settle(self, pending: list[tuple[Batch, int, Future[None]]], outcomes: Sequence[Exception | None]) -> None:
         with self._wake:
-            self._bytes -= sum(size for _, size, _ in batches)
-        for _, _, future in batches:
-            if future.done() or not future.set_running_or_notify_cancel():
+            self._bytes -= sum(size for _, size, _ in pending)
+        for (_, _, future), outcome in zip(pending, outcomes, strict=True):
+            if not future.set_running_or_notify_cancel():
                 continue
             if outcome is None:
                 future.set_result(None)
             else:
                 future.set_exception(outcome)
         self._on_commit()
-
-    def _one_by_one(self, conn: Connection | None, batches: list[tuple[Batch, int, Future[None]]]) -> None:
-        """A batch the database refuses must not take the others of the commit with it."""
-        assert conn is not None
-        for batch, _, future in batches:
-            try:
-                self._commit(conn, [batch])
-            except psycopg.Error as error:
-                log.exception("batch_refused")
-                future.set_running_or_notify_cancel()
-                future.set_exception(error)
 
     def _commit(self, conn: Connection, batches: list[Batch]) -> None:
         events = [row for batch in batches for row in batch.events]

@@ -6,8 +6,9 @@ One projector works at a time (a session advisory lock; others stand by). Each c
 
 1. takes the *horizon*: with the log writers' lock held for a moment, the database's clock says an instant T of which
    it is true that everything received before T is in the log and visible;
-2. applies the log batch by batch until it has seen all of that;
-3. sweeps: instances whose `next_check_at` is not after T are judged, found by their index.
+2. applies the next batch of the log;
+3. sweeps: instances whose `next_check_at` is not after T are judged, found by their index. With a backlog behind the
+   batch, T is the arrival of the last event applied instead: everything received before that has been applied.
 
 Because the sweep never runs ahead of the log, and because an event that arrives at R first lets time pass for its
 instance up to R, the recorded verdict changes depend on what was received when, not on when this loop ran. Replaying
@@ -89,6 +90,7 @@ class Projector:
         self._batch = batch
         self._cache = InstanceCache()
         self._seq = -1
+        self._received_at = 0
         self._report = CycleReport()
         self._conn: Connection | None = None
 
@@ -113,15 +115,14 @@ class Projector:
         self._seq = -1
 
     def cycle(self, conn: Connection) -> CycleReport:
-        """Apply the next batch of what was received before now; once there is no more, judge what time has changed."""
+        """Apply the next batch of what was received before now; judge what time has changed as far as that reaches."""
         self._report = report = CycleReport()
         with conn.transaction():
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
             row = conn.execute(Q["horizon"]).fetchone()
         assert row is not None
         report.caught_up = self.apply_batch(conn) < self._batch
-        if report.caught_up:
-            self.sweep(conn, to_micros(row[0]))
+        self.sweep(conn, to_micros(row[0]) if report.caught_up else self._received_at)
         return report
 
     # Applying
@@ -138,7 +139,7 @@ class Projector:
             self._forget()
             raise
         if events:
-            self._seq = events[-1].row[0]
+            self._seq, self._received_at = events[-1].row[:2]
             self._cache.trim()
             self._report.applied += len(events)
             self._report.batch_seconds = time.perf_counter() - started

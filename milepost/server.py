@@ -118,7 +118,7 @@ class Milepost:
                 await reader.now()
             except (psycopg.Error, PoolTimeout):
                 return ["the database cannot be reached"]
-            return []
+            return [] if writer.alive else ["the log is not being written"]
 
         query = Query(reader, catalogue)
         api = build_api(query, Doors(writer, lambda: catalogue.matcher), ready, lifespan)

@@ -186,6 +186,8 @@ class Doors:
             await asyncio.wrap_future(self._writer.submit(batch))
         except Unavailable as error:
             raise _Refusal(429 if error.overloaded else 503, str(error), error.retry_after) from error
+        except Exception as error:
+            raise _Refusal(500, "this could not be stored; the server's log says why") from error
 
     @asynccontextmanager
     async def _body(self, request: Request) -> AsyncIterator[bytes]:
