@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -97,6 +98,8 @@ class Demonstration:
 
     def run(self) -> None:
         """Until Ctrl-C."""
+        # When the collector stops first, what the enterprise's exporters say of it is noise.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         chat = _Listener(self._console)
         milepost = Milepost(self._settings)
         if not milepost.routes:
