@@ -19,6 +19,8 @@ from collector.store.database import BY_INDEX, Connection, connect
 from milepost.server import Milepost
 from milepost.settings import Settings
 
+_SWEPT = "SELECT count(*) FROM projection WHERE swept_to > (SELECT coalesce(max(received_at), '-infinity') FROM event)"
+"""Whether deadlines have been judged with everything applied, not only events."""
 _console = Console(stderr=True)
 
 
@@ -118,7 +120,7 @@ def apply_log(url: str, conn: Connection, catalogue: Catalogue, label: str = "Ap
             while not projector.cycle(projecting).caught_up:
                 show()
         else:
-            _wait_until(lambda: show() >= head)
+            _wait_until(lambda: show() >= head and _one(conn, _SWEPT) > 0)
         bar.update(task, total=1, completed=1)
 
 
