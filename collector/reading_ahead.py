@@ -54,8 +54,9 @@ class LogReader:
             start, future = self._next
             self._next = None
             found = future.result()
-            # What was read ahead may be short because the log was: the rest is read next time.
-            batch = found if start == after and found else None
+            # A short one was read before the horizon of this cycle was taken: taking it for the end of the log would
+            # let deadlines be judged ahead of events that have arrived since.
+            batch = found if start == after and len(found) == self._limit else None
         if batch is None:
             batch = self._read(conn, after, since)
         if len(batch) == self._limit and self._executor is not None and self._ahead is not None:

@@ -75,6 +75,20 @@ class TestTheLog:
         assert [row[0] for row in rows] == list(range(1, 161))
         assert [row[1] for row in rows] == sorted(row[1] for row in rows)
 
+    def test_what_was_read_ahead_is_not_taken_for_the_end_of_the_log(self, database_url: str, conn: Connection) -> None:
+        """Else deadlines would be judged up to now without what arrived since."""
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(4)])
+        with projecting(database_url) as ahead:
+            projector = Projector(catalogue, batch=3, ahead=ahead)
+            projector.acquire(conn)
+            assert projector.cycle(conn).applied == 3
+            assert projector._reader._next is not None
+            assert len(projector._reader._next[1].result()) == 1
+            log_events(conn, [at(conn, "won", 0, 4, order="SO-4")])
+            report = projector.cycle(conn)
+        assert (report.applied, report.caught_up) == (2, True)
+
 
 def _write(url: str, event: Event) -> None:
     with connect(url, "other") as other:
