@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.catalogue import Catalogue
+from collector.reading_ahead import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
-from slo_rules.event import Event
 from slo_rules.instants import to_datetime
-from slo_rules.judgement import CATCHING_UP_PATIENCE, Watermark
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
 
 Q = load("projection")
 
@@ -19,11 +19,9 @@ Q = load("projection")
 class Tally:
     """What a batch says of one source."""
 
+    mark: Watermark
     received: int = 0
-    unmatched: int = 0
-    duplicates: int = 0
-    last_received_at: int = 0
-    last_occurred_at: int = -(2**62)
+    matched: int = 0
 
 
 class Arrivals:
@@ -35,19 +33,9 @@ class Arrivals:
             source: Watermark(received_at, occurred_at, self._silent_after.get(source))
             for source, received_at, occurred_at in conn.execute(Q["sources"]).fetchall()
         }
-        self.tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, Tally] = {}
 
-    def following(self, event: Event) -> Watermark:
-        """The watermark of the event's source once the event has been noted."""
-        seen = min(event.received_at, event.occurred_at)
-        mark = self.marks.get(event.source)
-        if mark is None:
-            return Watermark(event.received_at, seen, self._silent_after.get(event.source))
-        return Watermark(
-            max(event.received_at, mark.last_received_at), max(seen, mark.last_occurred_at), mark.silent_after
-        )
-
-    def resumes(self, event: Event, following: Watermark) -> bool:
+    def resumes(self, event: Parsed) -> bool:
         """Whether the event changes what can be said of its source: first heard, heard after silence, caught up.
 
         What is overdue then has to be judged anew, and what fell due before has to be judged by what was known before.
@@ -55,34 +43,46 @@ class Arrivals:
         mark = self.marks.get(event.source)
         if mark is None:
             return True
-        gap = event.received_at - mark.last_received_at
+        received_at = event.received_at
+        gap = received_at - mark.last_received_at
         if mark.silent_after is not None and gap >= mark.silent_after:
             return True
-        return mark.lags and (gap >= CATCHING_UP_PATIENCE or not following.lags)
+        if not mark.lags:
+            return False
+        newest = max(mark.last_occurred_at, min(received_at, event.occurred_at))
+        return gap >= CATCHING_UP_PATIENCE or max(received_at, mark.last_received_at) - newest <= CATCHING_UP_LAG
 
-    def note(self, event: Event, following: Watermark, *, matched: bool) -> None:
-        """The event has arrived."""
-        self.marks[event.source] = following
-        tally = self.tallies.get(event.source)
+    def hear(self, event: Parsed) -> Tally:
+        """Move the watermark of the event's source; hearing an event again changes nothing."""
+        received_at, occurred_at = event.received_at, event.occurred_at
+        seen = occurred_at if occurred_at < received_at else received_at
+        tally = self._tallies.get(event.source)
         if tally is None:
-            tally = self.tallies[event.source] = Tally()
-        tally.received += 1
-        tally.unmatched += not matched
-        tally.last_received_at = following.last_received_at
-        tally.last_occurred_at = following.last_occurred_at
+            mark = self.marks.get(event.source)
+            if mark is None:
+                silent_after = self._silent_after.get(event.source)
+                mark = self.marks[event.source] = Watermark(received_at, seen, silent_after)
+            tally = self._tallies[event.source] = Tally(mark)
+        else:
+            mark = tally.mark
+        if received_at > mark.last_received_at:
+            mark.last_received_at = received_at
+        if seen > mark.last_occurred_at:
+            mark.last_occurred_at = seen
+        return tally
 
-    def write(self, conn: Connection) -> dict[str, Tally]:
-        """Add the counts to the sources in the caller's transaction and begin new ones; returns what was written."""
-        written, self.tallies = self.tallies, {}
-        for source in sorted(written):
-            tally = written[source]
-            parameters: dict[str, Any] = {
+    def take(self) -> list[dict[str, Any]]:
+        """What the batch adds to each source, for `add_to_source`; begins new counts."""
+        taken, self._tallies = self._tallies, {}
+        return [
+            {
                 "source": source,
-                "last_received_at": to_datetime(tally.last_received_at),
-                "last_occurred_at": to_datetime(tally.last_occurred_at),
+                "last_received_at": to_datetime(tally.mark.last_received_at),
+                "last_occurred_at": to_datetime(tally.mark.last_occurred_at),
                 "received": tally.received,
-                "duplicates": tally.duplicates,
-                "unmatched": tally.unmatched,
+                "unmatched": tally.received - tally.matched,
+                "duplicates": 0,
             }
-            conn.execute(Q["add_to_source"], parameters)
-        return written
+            for source, tally in sorted(taken.items())
+            if tally.received
+        ]

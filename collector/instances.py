@@ -1,44 +1,72 @@
 """Instances in memory while events are applied to them, and a bounded cache of those last used.
 
-The cache is an optimisation only: it holds what the database holds after every commit, and it is thrown away whenever
-a transaction fails or somebody else has moved the projection.
+The cache is an optimisation only: what it holds is in the database or on its way there, and it is thrown away
+whenever a transaction fails or somebody else has moved the projection.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import defaultdict
+from collections.abc import Iterable
 from hashlib import blake2b
-from uuid import UUID
 
-from slo_rules.identity import JoiningKey
+from slo_rules.contribution import Contributions
+from slo_rules.identity import Key, split_key
 from slo_rules.judgement import Marks, Verdict, judge
 from slo_rules.matching import WorkflowMatcher
 from slo_rules.progress import Progress, join
+from slo_rules.workflow import Workflow
 
 MAX_CACHED = 30_000
+MAX_REMEMBERED_EVENTS = 500
+"""Of an instance with more events, which ones were seen is asked of the database."""
+_NEVER = -(2**63)
 
 
-def instance_id(key: JoiningKey) -> UUID:
-    """The id of the instance that this key creates; the same after every rebuild."""
-    return UUID(bytes=blake2b("\x00".join(key).encode("utf-8", "replace"), digest_size=16).digest())
+def instance_id(received_at: int, workflow: str, key: Key) -> bytes:
+    """The id of the instance that this key creates in an event received then (micros); the same after every rebuild.
+
+    A UUID of version 7 (RFC 9562 §5.7) with a digest for the random part: what is created together lies together in
+    every index that begins with the id, so the cost of writing does not grow with the history.
+    """
+    digest = blake2b(f"{workflow}\x00{key}".encode("utf-8", "replace"), digest_size=10).digest()
+    head = (received_at // 1000).to_bytes(6, "big")
+    return b"%b%c%c%c%b" % (head, 0x70 | digest[0] & 0x0F, digest[1], 0x80 | digest[2] & 0x3F, digest[3:])
 
 
 class Change:
-    """A verdict change to be recorded."""
+    """A verdict change to be recorded. `fresh` is true where it cannot have been recorded before."""
 
-    __slots__ = ("at", "former", "held", "verdict")
+    __slots__ = ("at", "former", "fresh", "held", "verdict")
 
-    def __init__(self, held: Held, at: int, former: Verdict | None, verdict: Verdict) -> None:
-        self.held, self.at, self.former, self.verdict = held, at, former, verdict
+    def __init__(self, held: Held, at: int, former: Verdict | None, verdict: Verdict, *, fresh: bool) -> None:
+        self.held, self.at, self.former, self.verdict, self.fresh = held, at, former, verdict, fresh
 
 
 class Held:
-    """One instance: its progress and verdict now, and the progress that is stored."""
+    """One instance: its progress and verdict now, and what the database holds of it.
 
-    __slots__ = ("id", "matcher", "merged_into", "progress", "stored", "verdict")
+    `stored` is the progress that is written and `counted` what that adds to the SLI buckets, once that was asked for.
+    `events` are the keys of all its events, or None where not all are known. `touched` is the number of the batch that
+    changed it last, and `joining` are the joining keys under which the cache holds it.
+    """
+
+    __slots__ = (
+        "_changed_at",
+        "counted",
+        "events",
+        "id",
+        "joining",
+        "matcher",
+        "merged_into",
+        "progress",
+        "stored",
+        "touched",
+        "verdict",
+    )
 
     def __init__(
-        self, id_: UUID, matcher: WorkflowMatcher, progress: Progress, stored: Progress | None, verdict: Verdict | None
+        self, id_: bytes, matcher: WorkflowMatcher, progress: Progress, stored: Progress | None, verdict: Verdict | None
     ) -> None:
         self.id = id_
         self.matcher = matcher
@@ -46,6 +74,11 @@ class Held:
         self.stored = stored
         self.verdict = verdict
         self.merged_into: Held | None = None
+        self.counted: Contributions | None = None
+        self.events: set[bytes] | None = set() if stored is None else None
+        self.touched = -1
+        self.joining: list[Key] = []
+        self._changed_at: int | None = _NEVER if stored is None else None
 
     @property
     def last(self) -> Held:
@@ -63,74 +96,81 @@ class Held:
                 return
             self.verdict = following = judge(self.progress, self.matcher.workflow, marks, check_at)
             if following.kind is not verdict.kind:
-                changes.append(Change(self, check_at, verdict, following))
+                self._change(check_at, verdict, following, changes)
             if following.next_check_at is not None and following.next_check_at <= check_at:
                 return
-
-    def observe(self, made: Progress, now: int, marks: Marks, changes: list[Change]) -> None:
-        """Join what an event made, and judge."""
-        self.progress = join(self.progress, made)
-        self.judge(now, marks, changes)
 
     def judge(self, now: int, marks: Marks, changes: list[Change]) -> None:
         """Judge at `now` and record a change."""
         former = self.verdict
         self.verdict = verdict = judge(self.progress, self.matcher.workflow, marks, now)
         if former is None or verdict.kind is not former.kind:
-            changes.append(Change(self, now, former, verdict))
+            self._change(now, former, verdict, changes)
+
+    def _change(self, at: int, former: Verdict | None, verdict: Verdict, changes: list[Change]) -> None:
+        last = self._changed_at
+        changes.append(Change(self, at, former, verdict, fresh=last is not None and at > last))
+        self._changed_at = at if last is None or at > last else last
+
+    def absorb(self, other: Held, now: int, marks: Marks, changes: list[Change]) -> None:
+        """Take in another instance that turned out to be the same one; its events and changes are now of this one."""
+        self.progress = join(self.progress, other.progress)
+        self.judge(now, marks, changes)
+        other.merged_into = self
+        self.events = None if self.events is None or other.events is None else self.events | other.events
+        # What was recorded of the other one may be anything up to now.
+        self._changed_at = now if self._changed_at is None else max(now, self._changed_at)
 
 
 class InstanceCache:
-    """Instances by id and by joining key, least recently used dropped first."""
+    """Instances by id and by joining key. Those that no recent batch has touched are dropped first."""
 
     def __init__(self, limit: int = MAX_CACHED) -> None:
         self._limit = limit
-        self._held: OrderedDict[UUID, Held] = OrderedDict()
-        self._by_key: dict[JoiningKey, Held] = {}
-        self.of_key = self._by_key.get
-        """The instance a joining key belongs to, if it is here."""
+        self._held: dict[bytes, Held] = {}
+        self._by_key: defaultdict[str, dict[Key, Held]] = defaultdict(dict)
         self.get = self._held.get
         """The instance with an id, if it is here."""
+
+    def by_key(self, workflow: str) -> dict[Key, Held]:
+        """The instances of a workflow by their joining keys."""
+        return self._by_key[workflow]
 
     def clear(self) -> None:
         """Forget everything."""
         self._held.clear()
         self._by_key.clear()
 
-    def add(self, held: Held) -> None:
-        """Hold an instance under all its joining keys."""
+    def add(self, held: Held, joining: Iterable[Key]) -> None:
+        """Hold an instance under these joining keys, and those under which it is held already."""
         self._held[held.id] = held
-        self._held.move_to_end(held.id)
-        for key in joining_keys(held):
-            self._by_key[key] = held
-
-    def assign(self, key: JoiningKey, held: Held) -> None:
-        """A joining key of a held instance."""
-        self._by_key[key] = held
-
-    def touch(self, held: Held) -> None:
-        """It was used."""
-        self._held.move_to_end(held.id)
+        held.joining.extend(joining)
+        by_key = self._by_key[held.matcher.workflow.name]
+        for key in held.joining:
+            by_key[key] = held
 
     def drop(self, held: Held) -> None:
         """It is no more; its keys stay with whoever took them."""
         self._held.pop(held.id, None)
 
-    def trim(self) -> None:
-        """Drop the least recently used down to the limit."""
-        while len(self._held) > self._limit:
-            _, held = self._held.popitem(last=False)
-            for key in joining_keys(held):
-                if self._by_key.get(key) is held:
-                    del self._by_key[key]
+    @property
+    def full(self) -> bool:
+        """Whether it is time to trim: the limit is passed by a quarter."""
+        return len(self._held) > self._limit * 5 // 4
+
+    def trim(self, before: int) -> None:
+        """Drop down to the limit, longest untouched first, those that no batch from `before` on has touched."""
+        surplus = max(0, len(self._held) - self._limit)
+        for held in sorted(self._held.values(), key=lambda held: held.touched)[:surplus]:
+            if held.touched >= before:
+                return
+            del self._held[held.id]
+            by_key = self._by_key[held.matcher.workflow.name]
+            for key in held.joining:
+                if by_key.get(key) is held:
+                    del by_key[key]
 
 
-def joining_keys(held: Held) -> list[JoiningKey]:
+def joining_keys(workflow: Workflow, progress: Progress) -> list[Key]:
     """The joining keys an instance carries."""
-    workflow = held.matcher.workflow
-    found = []
-    for word in held.progress.keys:
-        namespace, _, value = word.partition("=")
-        if namespace in workflow.joining:
-            found.append((workflow.name, namespace, value))
-    return found
+    return [key for key in progress.keys if split_key(key)[0] in workflow.joining]

@@ -16,11 +16,18 @@ the log gives the same.
 
 Every statement is per batch, not per instance. What a batch needs and the cache does not hold is read with two
 queries; what changed is written with one statement per table (collector/changes.py).
+
+Events are read and applied in small chunks and written in large batches. With a second connection (`ahead`) three
+things happen side by side: a chunk is read, the one before it is applied, the batch before that is written. One write
+is under way at most; it checks that the position is where the batch before it left it, and when it fails everything
+in memory is forgotten.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -30,30 +37,36 @@ import structlog
 
 from collector.arrivals import Arrivals
 from collector.catalogue import Catalogue
-from collector.changes import Changes, Link, Merge, Q
-from collector.instances import Held, InstanceCache, instance_id
-from collector.reading_ahead import Found, LogReader, Parsed, Row
+from collector.changes import Changes, Merge, Prepared, Q
+from collector.copyformat import EPOCH_2000, link_tail
+from collector.instances import MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
+from collector.reading_ahead import Chunk, Found, LogReader, Parsed, StoredInstance, load_instances
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from slo_rules.durations import HOUR
-from slo_rules.event import Event
-from slo_rules.identity import JoiningKey
+from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.judgement import Reason, Verdict, VerdictKind, Watermark
-from slo_rules.matching import Match, WorkflowMatcher
+from slo_rules.judgement import Reason, Verdict, VerdictKind
+from slo_rules.matching import WorkflowMatcher
+from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress
 
 log = structlog.get_logger("milepost.projector")
 
+CHUNK = 1_000
 BATCH = 20_000
 """Large where there is a backlog: an instance that several events of a batch concern is written once."""
 SWEEP_BATCH = 20_000
-"""Large where there is a backlog: an instance that several events of a batch concern is written once."""
+SWEEP_SECONDS = 2.0
+"""How often deadlines are judged while there is a backlog: the sweep waits until everything is written."""
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 class CycleReport(msgspec.Struct):
-    """What one cycle did, for the log and the metrics; seconds are None for what was not done."""
+    """What one cycle did, for the log and the metrics; seconds are None for what was not done.
+
+    What is being written when a cycle ends is counted by the next.
+    """
 
     applied: int = 0
     caught_up: bool = False
@@ -73,10 +86,31 @@ class CycleReport(msgspec.Struct):
 
 @dataclass(slots=True)
 class Batch:
-    """One batch while it is applied."""
+    """What is applied and not yet handed over: `count` events after number `after`, up to `seq`.
 
-    changes: Changes = field(default_factory=Changes)
+    `duplicates` are the numbers of events known to have been linked before, with their sources.
+    """
+
+    after: int
+    changes: Changes
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
+    duplicates: dict[int, str] = field(default_factory=dict)
+    count: int = 0
+    seq: int = -1
+    received_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What one transaction does: move the position from where the batch begins to its end, with all that follows."""
+
+    batch: Batch
+    prepared: Prepared
+    sources: list[dict[str, Any]]
+
+
+class Moved(Exception):
+    """Somebody else has moved the position: a rebuild has begun, or another projector has taken over."""
 
 
 class Projector:
@@ -86,11 +120,15 @@ class Projector:
 
     def __init__(self, catalogue: Catalogue, *, batch: int = BATCH, ahead: Connection | None = None) -> None:
         self._catalogue = catalogue
-        self._reader = LogReader(catalogue.matcher, batch, ahead)
-        self._batch = batch
         self._cache = InstanceCache()
+        self._reader = LogReader(catalogue.matcher, min(CHUNK, batch), self._cache, ahead)
+        self._writer = ThreadPoolExecutor(1, "writing") if ahead is not None else None
+        self._writing: Future[Writing] | None = None
+        self._batch = batch
+        self._number = 0
         self._seq = -1
         self._received_at = 0
+        self._swept = 0.0
         self._report = CycleReport()
         self._conn: Connection | None = None
 
@@ -109,139 +147,157 @@ class Projector:
         self._forget()
         return True
 
-    def _forget(self) -> None:
-        self._cache.clear()
-        self._reader.forget()
-        self._seq = -1
-
     def cycle(self, conn: Connection) -> CycleReport:
         """Apply the next batch of what was received before now; judge what time has changed as far as that reaches."""
         self._report = report = CycleReport()
+        try:
+            horizon = self.apply_batch(conn)
+            report.caught_up = horizon is not None
+            if horizon is not None:
+                self.sweep(conn, horizon)
+            elif time.monotonic() - self._swept > SWEEP_SECONDS:
+                self.sweep(conn, self._received_at)
+        except BaseException as error:
+            self._forget()
+            if not isinstance(error, Moved):
+                raise
+            log.info("position_moved", reason=str(error))
+        return report
+
+    def _horizon(self, conn: Connection) -> int:
+        self._settle()
         with conn.transaction():
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
             row = conn.execute(Q["horizon"]).fetchone()
         assert row is not None
-        report.caught_up = self.apply_batch(conn) < self._batch
-        self.sweep(conn, to_micros(row[0]) if report.caught_up else self._received_at)
-        return report
+        return to_micros(row[0])
+
+    def _forget(self) -> None:
+        if self._writing is not None:
+            wait([self._writing])
+            self._writing = None
+        self._cache.clear()
+        self._reader.forget()
+        self._seq = -1
 
     # Applying
 
-    def apply_batch(self, conn: Connection) -> int:
-        """Apply the next batch of the log; the number of events read."""
+    def apply_batch(self, conn: Connection) -> int | None:
+        """Apply the next batch of the log; the last write may still be under way then.
+
+        Where that reached the end of the log, the instant before which everything received has been applied.
+        """
         started = time.perf_counter()
-        try:
-            with conn.transaction():
-                events = self._read(conn)
-                if events:
-                    self._finish(conn, self._apply(conn, events), events[-1].row)
-        except BaseException:
-            self._forget()
-            raise
-        if events:
-            self._seq, self._received_at = events[-1].row[:2]
-            self._cache.trim()
-            self._report.applied += len(events)
+        if self._writing is None:
+            self._synchronise(conn)
+        batch, count, horizon = self._begin(), 0, None
+        while horizon is None and count < self._batch:
+            chunk = self._reader.take(self._seq)
+            if chunk is None:
+                horizon = self._horizon(conn)
+                since = "-infinity" if not self._received_at else to_datetime(self._received_at - HOUR)
+                chunk = self._reader.read(conn, self._seq, since)
+                if len(chunk.events) == self._reader.limit:
+                    horizon = None
+            self._reader.read_on(chunk)
+            batch = self._apply(conn, batch, chunk)
+            count += len(chunk.events)
+        self._hand_over(conn, batch)
+        if horizon is not None:
+            self._settle()
+        if count:
             self._report.batch_seconds = time.perf_counter() - started
-        return len(events)
+        return horizon
 
-    def _read(self, conn: Connection) -> list[Parsed]:
-        row = conn.execute(Q["position"]).fetchone()
-        assert row is not None
-        seq, received_at = row
-        if seq != self._seq:
-            self._forget()
-            self._seq = seq
-            self._arrivals = Arrivals(conn, self._catalogue)
-        since = "-infinity" if received_at is None else to_datetime(to_micros(received_at) - HOUR)
-        return self._reader.read(conn, seq, since)
+    def _synchronise(self, conn: Connection) -> None:
+        """Begin where the database says, if that is not where we are."""
+        with conn.transaction():
+            row = conn.execute(Q["position"]).fetchone()
+            assert row is not None
+            seq, received_at = row
+            if seq != self._seq:
+                self._forget()
+                self._seq = seq
+                self._received_at = 0 if received_at is None else to_micros(received_at)
+                self._arrivals = Arrivals(conn, self._catalogue)
 
-    def _apply(self, conn: Connection, events: list[Parsed]) -> Batch:
-        batch = Batch()
-        self._fetch(conn, events)
+    def _apply(self, conn: Connection, batch: Batch, chunk: Chunk) -> Batch:
+        """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
+        self._hold(chunk.instances)
         arrivals = self._arrivals
-        for parsed in events:
-            row, event = parsed.row, parsed.event
-            following = arrivals.following(event)
-            if arrivals.resumes(event, following):
-                self._resume(conn, batch, event, following)
-            arrivals.note(event, following, matched=bool(parsed.found))
+        unversioned = self._catalogue.unversioned
+        for parsed in chunk.events:
+            if arrivals.resumes(parsed):
+                self._hand_over(conn, batch)
+                self._resume(conn, parsed)
+                batch = self._begin()
+            tally = arrivals.hear(parsed)
+            tally.received += 1
+            found = parsed.found
+            if found:
+                tally.matched += 1
             if parsed.error is not None:
-                batch.dead_letters.append(_set_aside(row, "", parsed.error))
-            for matcher, match in self._in_force(row[0], parsed.found):
+                batch.dead_letters.append(_set_aside(parsed, "", parsed.error))
+            if len(found) != 1 or found[0][0].workflow.name not in unversioned:
+                found = self._in_force(parsed.seq, found)
+            for matcher, match in found:
                 try:
-                    self._apply_event(batch, row, event, matcher, match)
+                    self._apply_event(batch, parsed, matcher, match)
                 except Exception as error:
-                    log.exception("event_set_aside", seq=row[0])
-                    batch.dead_letters.append(_set_aside(row, matcher.workflow.name, error))
+                    log.exception("event_set_aside", seq=parsed.seq)
+                    batch.dead_letters.append(_set_aside(parsed, matcher.workflow.name, error))
+            batch.count += 1
+            self._seq = batch.seq = parsed.seq
+            self._received_at = batch.received_at = parsed.received_at
         return batch
 
-    def _resume(self, conn: Connection, batch: Batch, event: Event, following: Watermark) -> None:
-        """A source can be seen again: first judge what fell due before, by what was known then, then what is overdue.
+    def _begin(self) -> Batch:
+        self._number += 1
+        return Batch(self._seq, Changes(self._number))
 
-        What the batch has changed so far is written first, so that both find it.
-        """
-        self._write(conn, batch.changes)
-        batch.changes = Changes()
+    def _resume(self, conn: Connection, event: Parsed) -> None:
+        """A source can be seen again: first judge what fell due before, by what was known then, then what is overdue."""
+        self._settle()
         while self._sweep_some(conn, event.received_at):
             pass
-        self._arrivals.marks[event.source] = following
-        self._judge_overdue(conn, event.source, event.received_at)
+        self._arrivals.hear(event)
+        with conn.transaction():
+            rows = conn.execute(Q["overdue_on"], {"source": event.source}).fetchall()
+            changes = Changes(self._number)
+            for held in self._load(conn, [row[0].bytes for row in rows]):
+                held.judge(event.received_at, self._arrivals.marks, changes.verdicts)
+                changes.touch(held)
+            self._write(conn, changes)
 
-    def _fetch(self, conn: Connection, events: list[Parsed]) -> None:
-        """Bring what the batch's keys belong to into the cache: two queries for the whole batch."""
+    def _hold(self, rows: list[StoredInstance]) -> None:
+        """Put what was read into the cache; what is there already is newer."""
         cache = self._cache
-        asked: set[JoiningKey] = set()
-        for parsed in events:
-            for _, match in parsed.found:
-                for key in match.joining:
-                    held = cache.of_key(key)
-                    if held is None:
-                        asked.add(key)
-                    else:
-                        cache.touch(held)
-        if not asked:
-            return
-        keys = list(asked)
-        columns = {
-            "workflows": [k[0] for k in keys],
-            "namespaces": [k[1] for k in keys],
-            "values": [k[2] for k in keys],
-        }
-        stored = conn.execute(Q["instances_of_keys"], columns).fetchall()
-        self._load(conn, [row[3] for row in stored])
-
-    def _load(self, conn: Connection, ids: list[UUID]) -> list[Held]:
-        """The instances with these ids, through the cache."""
-        absent = list({id_ for id_ in ids if self._cache.get(id_) is None})
-        if absent:
-            cursor = conn.cursor(binary=True)
-            for row in cursor.execute(Q["load"], {"ids": absent}):
-                progress = _decode_progress(row[3])
-                due_at, deadline_at, since, next_check_at = row[9:13]
+        for id_, workflow, version, progress, kind, reason, waiting_for, source, owner, *times in rows:
+            if cache.get(id_) is None:
+                due_at, deadline_at, since, check_at = (None if at is None else at + EPOCH_2000 for at in times)
+                assert since is not None
                 verdict = Verdict(
-                    VerdictKind(row[4]),
-                    Reason(row[5]),
-                    since,
-                    row[6],
-                    row[7],
-                    row[8],
-                    due_at,
-                    deadline_at,
-                    next_check_at,
+                    VerdictKind(kind), Reason(reason), since, waiting_for, source, owner, due_at, deadline_at, check_at
                 )
-                matcher = self._catalogue.matcher_of(row[1], row[2])
-                self._cache.add(Held(row[0], matcher, progress, progress, verdict))
-        return [held for id_ in dict.fromkeys(ids) if (held := self._cache.get(id_)) is not None]
+                known = _decode_progress(progress)
+                matcher = self._catalogue.matcher_of(workflow, version)
+                cache.add(Held(id_, matcher, known, known, verdict), joining_keys(matcher.workflow, known))
+
+    def _load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
+        """The instances with these ids, through the cache."""
+        cache = self._cache
+        absent = [UUID(bytes=id_) for id_ in ids if cache.get(id_) is None]
+        if absent:
+            self._hold(load_instances(conn, absent))
+        return [held for id_ in ids if (held := cache.get(id_)) is not None]
 
     def _in_force(self, seq: int, found: Found) -> Found:
         """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
-        if len(found) == 1 and found[0][0].workflow.name in self._catalogue.unversioned:
-            return found
         chosen: dict[str, tuple[WorkflowMatcher, Match]] = {}
         for matcher, match in found:
             workflow = matcher.workflow
-            held = next((held for key in match.joining if (held := self._cache.of_key(key)) is not None), None)
+            by_key = self._cache.by_key(workflow.name)
+            held = next((held for key in match.joining if (held := by_key.get(key)) is not None), None)
             if held is not None:
                 if held.matcher is matcher:
                     chosen[workflow.name] = (matcher, match)
@@ -249,135 +305,186 @@ class Projector:
                 chosen.setdefault(workflow.name, (matcher, match))
         return list(chosen.values())
 
-    def _apply_event(self, batch: Batch, row: Row, event: Event, matcher: WorkflowMatcher, match: Match) -> None:
-        workflow = matcher.workflow
-        cache = self._cache
-        found: list[Held] = []
-        unknown: list[JoiningKey] = []
+    def _apply_event(self, batch: Batch, parsed: Parsed, matcher: WorkflowMatcher, match: Match) -> None:
+        workflow, received_at = matcher.workflow, parsed.received_at
+        by_key = self._cache.by_key(workflow.name)
+        held: Held | None = None
+        others: list[Held] = []
+        unknown: list[Key] = []
         for key in match.joining:
-            held = cache.of_key(key)
-            if held is None:
+            one = by_key.get(key)
+            if one is None:
                 unknown.append(key)
-            elif held not in found:
-                found.append(held)
-        changes = batch.changes
-        if found:
-            held = found[0] if len(found) == 1 else self._merge(batch, row, event, found)
-            held.advance(event.received_at, self._arrivals.marks, changes.verdicts)
-            held.observe(matcher.observe(event, match), event.received_at, self._arrivals.marks, changes.verdicts)
+            elif held is None:
+                held = one
+            elif one is not held and one not in others:
+                others.append(one)
+        changes, marks = batch.changes, self._arrivals.marks
+        if held is not None:
+            if others:
+                held = self._merge(batch, parsed, [held, *others])
+            held.advance(received_at, marks, changes.verdicts)
+            held.progress = fold(held.progress, match)
+            for key in unknown:
+                by_key[key] = held
+                held.joining.append(key)
         elif unknown:
-            if not self._catalogue.versions[workflow.name, workflow.version].in_force(row[0]):
+            if not self._catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
                 return
-            progress = matcher.observe(event, match)
-            held = Held(instance_id(unknown[0]), matcher, progress, None, None)
-            held.judge(event.received_at, self._arrivals.marks, changes.verdicts)
-            cache.add(held)
+            id_ = instance_id(received_at, workflow.name, unknown[0])
+            held = Held(id_, matcher, fold(None, match), None, None)
+            self._cache.add(held, unknown)
         else:
             if match.milestones or match.fails or match.cancels:
-                batch.dead_letters.append(_no_key(row, workflow.name, match, sorted(workflow.joining)))
+                batch.dead_letters.append(_no_key(parsed, workflow.name, match, sorted(workflow.joining)))
             return
-        for key in unknown:
-            cache.assign(key, held)
-        changes.touch(held)
+        held.judge(received_at, marks, changes.verdicts)
+        if held.touched != changes.number:
+            changes.touch(held)
+        known = held.events
+        if known is not None:
+            if parsed.key in known:
+                batch.duplicates[parsed.seq] = parsed.source
+                return
+            known.add(parsed.key)
+            if len(known) > MAX_REMEMBERED_EVENTS:
+                held.events = None
         milestone = match.milestones[0] if match.milestones else None
-        changes.links.append(Link(held, event.key, row[0], event.received_at, milestone, event.trace_id, event.source))
+        changes.links.append((held, link_tail(parsed.key, parsed.seq, received_at, milestone, parsed.trace_id)))
 
-    def _merge(self, batch: Batch, row: Row, event: Event, found: list[Held]) -> Held:
+    def _merge(self, batch: Batch, parsed: Parsed, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""
+        received_at, marks, changes = parsed.received_at, self._arrivals.marks, batch.changes
         found.sort(key=lambda held: (held.progress.first_at, held.id))
         into = found[0]
+        into.advance(received_at, marks, changes.verdicts)
         for other in found[1:]:
-            other.advance(event.received_at, self._arrivals.marks, batch.changes.verdicts)
-            into.observe(other.progress, event.received_at, self._arrivals.marks, batch.changes.verdicts)
-            other.merged_into = into
-            batch.changes.touch(other)
+            other.advance(received_at, marks, changes.verdicts)
+            into.absorb(other, received_at, marks, changes.verdicts)
             self._cache.drop(other)
-            batch.changes.merges.append(Merge(other, into, event.key, row[0], event.received_at))
-        self._cache.add(into)
+            changes.merges.append(Merge(other, into, parsed.key, parsed.seq, received_at))
+            self._cache.add(into, other.joining)
         return into
 
+    # Writing
+
+    def _hand_over(self, conn: Connection, batch: Batch) -> None:
+        """Have a batch written; returns while that is under way where there is a thread for it."""
+        if not batch.count:
+            return
+        if self._cache.full:
+            self._reader.forget_instances()
+            self._cache.trim(batch.changes.number - 1)
+        writing = Writing(batch, batch.changes.prepare(self._catalogue), self._arrivals.take())
+        self._settle()
+        if self._writer is None:
+            self._count(_commit(conn, writing))
+        else:
+            self._writing = self._writer.submit(_commit, conn, writing)
+
+    def _settle(self) -> None:
+        """Wait for the write under way. Raises what went wrong with it."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            self._count(writing.result())
+
+    def _count(self, written: Writing) -> None:
+        report = self._report
+        report.applied += written.batch.count
+        report.duplicates += len(written.batch.duplicates)
+        report.unmatched += sum(source["unmatched"] for source in written.sources)
+        for letter in written.batch.dead_letters:
+            report.dead_letters[letter["reason"]] = report.dead_letters.get(letter["reason"], 0) + 1
+        self._count_breaches(written.prepared)
+
+    def _count_breaches(self, prepared: Prepared) -> None:
+        for workflow, count in prepared.breaches.items():
+            self._report.breaches[workflow] = self._report.breaches.get(workflow, 0) + count
+
     def _write(self, conn: Connection, changes: Changes) -> None:
-        """Write changes in the caller's transaction and count what they show."""
-        for source, count in changes.write(conn, self._catalogue).items():
-            self._arrivals.tallies[source].duplicates += count
-            self._report.duplicates += count
-        for change in changes.verdicts:
-            if change.verdict.kind is VerdictKind.STUCK:
-                name = change.held.matcher.workflow.name
-                self._report.breaches[name] = self._report.breaches.get(name, 0) + 1
-
-    def _finish(self, conn: Connection, batch: Batch, last: Row) -> None:
-        self._write(conn, batch.changes)
-        for letter in batch.dead_letters:
-            conn.execute(Q["dead_letter"], letter)
-            reasons = self._report.dead_letters
-            reasons[letter["reason"]] = reasons.get(letter["reason"], 0) + 1
-        for tally in self._arrivals.write(conn).values():
-            self._report.unmatched += tally.unmatched
-        conn.execute(Q["advance"], {"seq": last[0], "received_at": to_datetime(last[1])})
-
-    def _judge_overdue(self, conn: Connection, source: str, now: int) -> None:
-        """Judge anew what is overdue on a source of which more is known now."""
-        changes = Changes()
-        for held in self._load(conn, [row[0] for row in conn.execute(Q["overdue_on"], {"source": source})]):
-            held.judge(now, self._arrivals.marks, changes.verdicts)
-            changes.touch(held)
-        self._write(conn, changes)
+        """Write changes that no event has made, in the caller's transaction."""
+        prepared = changes.prepare(self._catalogue)
+        prepared.write(conn)
+        self._count_breaches(prepared)
 
     # Sweeping
 
     def sweep(self, conn: Connection, now: int) -> None:
         """Judge every instance whose verdict may have changed by `now`."""
         started = time.perf_counter()
-        more = True
-        while more:
-            try:
-                with conn.transaction():
-                    row = conn.execute(Q["position"]).fetchone()
-                    if row is None or row[0] != self._seq:
-                        return
-                    more = self._sweep_some(conn, now)
-                    if not more:
-                        conn.execute(Q["swept"], {"at": to_datetime(now)})
-            except BaseException:
-                self._forget()
-                raise
-            self._cache.trim()
+        try:
+            self._settle()
+            while self._sweep_some(conn, now):
+                self._number += 1
+                if self._cache.full:
+                    self._reader.forget_instances()
+                    self._cache.trim(self._number)
+            with conn.transaction():
+                if self._position(conn) == self._seq:
+                    conn.execute(Q["swept"], {"at": to_datetime(now)})
+        except BaseException:
+            self._forget()
+            raise
+        self._swept = time.monotonic()
         self._report.sweep_seconds = time.perf_counter() - started
 
     def _sweep_some(self, conn: Connection, now: int) -> bool:
-        """Judge the most overdue in the caller's transaction; whether there may be more."""
-        due = conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH}).fetchall()
-        changes = Changes()
-        for held in self._load(conn, [row[0] for row in due]):
-            held.advance(now, self._arrivals.marks, changes.verdicts)
-            changes.touch(held)
-        self._write(conn, changes)
+        """Judge the most overdue; whether there may be more. Nothing must be on its way to the database."""
+        with conn.transaction():
+            if self._position(conn) != self._seq:
+                return False
+            due = conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH}).fetchall()
+            changes = Changes(self._number)
+            for held in self._load(conn, [row[0].bytes for row in due]):
+                held.advance(now, self._arrivals.marks, changes.verdicts)
+                changes.touch(held)
+            self._write(conn, changes)
         return len(due) == SWEEP_BATCH
 
+    def _position(self, conn: Connection) -> int:
+        row = conn.execute(Q["position"]).fetchone()
+        return -2 if row is None else int(row[0])
 
-def _set_aside(row: Row, workflow: str, error: Exception) -> dict[str, Any]:
+
+def _commit(conn: Connection, writing: Writing) -> Writing:
+    """Write a batch in one transaction. Raises Moved when the position is not where the batch begins."""
+    batch = writing.batch
+    with conn.transaction():
+        row = conn.execute(Q["position"]).fetchone()
+        if row is None or row[0] != batch.after:
+            raise Moved(f"at {row and row[0]} instead of {batch.after}")
+        batch.duplicates.update(writing.prepared.write(conn))
+        for letter in batch.dead_letters:
+            conn.execute(Q["dead_letter"], letter)
+        duplicates = Counter(batch.duplicates.values())
+        for source in writing.sources:
+            conn.execute(Q["add_to_source"], source | {"duplicates": duplicates[source["source"]]})
+        conn.execute(Q["advance"], {"seq": batch.seq, "received_at": to_datetime(batch.received_at)})
+    return writing
+
+
+def _set_aside(parsed: Parsed, workflow: str, error: Exception) -> dict[str, Any]:
     return {
-        "received_at": to_datetime(row[1]),
-        "source": row[3],
+        "received_at": to_datetime(parsed.received_at),
+        "source": parsed.source,
         "reason": "cannot_be_applied",
         "detail": f"{type(error).__name__}: {str(error)[:300]}",
-        "event_id": row[4],
-        "type": row[5],
+        "event_id": parsed.id,
+        "type": parsed.type,
         "workflow": workflow,
-        "seq": row[0],
+        "seq": parsed.seq,
     }
 
 
-def _no_key(row: Row, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
+def _no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
     meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
     return {
-        "received_at": to_datetime(row[1]),
-        "source": row[3],
+        "received_at": to_datetime(parsed.received_at),
+        "source": parsed.source,
         "reason": "no_usable_key",
         "detail": f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}",
-        "event_id": row[4],
-        "type": row[5],
+        "event_id": parsed.id,
+        "type": parsed.type,
         "workflow": workflow,
-        "seq": row[0],
+        "seq": parsed.seq,
     }

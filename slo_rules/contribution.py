@@ -40,11 +40,13 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     for milestone in workflow.milestones:
         if milestone.breach is None or milestone.after is None:
             continue
-        if milestone.after not in reached and milestone.name in reached:
+        start, mark = reached.get(milestone.after), reached.get(milestone.name)
+        if start is None and mark is not None:
             continue
-        start_at = passed_at(progress, workflow, milestone.after)
+        start_at = start.at if start is not None else passed_at(progress, workflow, milestone.after)
         if start_at is not None:
-            _item(found, promise, start_at + milestone.breach, passed_at(progress, workflow, milestone.name))
+            arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
+            _item(found, promise, start_at + milestone.breach, arrival)
     for objective in objectives:
         start = reached.get(objective.start)
         if start is None or objective.end not in workflow.by_name:

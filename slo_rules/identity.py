@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from slo_rules.filters import spell
 from slo_rules.paths import compile_many
-from slo_rules.workflow import Workflow
+from slo_rules.workflow import KeyRule
 
-Key = tuple[str, str]
-JoiningKey = tuple[str, str, str]
-"""Workflow, namespace and value of a key that identifies an instance."""
+Key = str
+"""A key as one word, `namespace=value`; a namespace is a name and has no `=` in it."""
 Extract = Callable[[Mapping[str, Any]], list[Key]]
 
 LONGEST_KEY = 200
@@ -30,10 +29,13 @@ _HOLLOW = "0-{}."
 
 def normalise_key(value: Any) -> str | None:
     """The text of an id, or None where the value cannot be one: a placeholder, only zeros, a list, too long."""
-    text = value if type(value) is str else None if isinstance(value, bool) else spell(value)
-    if text is None:
-        return None
-    text = text.strip()
+    if type(value) is str:
+        text = value.strip()
+    else:
+        spelled = None if isinstance(value, bool) else spell(value)
+        if spelled is None:
+            return None
+        text = spelled
     length = len(text)
     if not length or length > LONGEST_KEY or "\x00" in text:
         return None
@@ -44,14 +46,22 @@ def normalise_key(value: Any) -> str | None:
     return text
 
 
-def key_extractor(workflow: Workflow) -> Extract:
-    """A function from an event document to the `(namespace, value)` pairs it carries, joining keys first."""
-    rules = sorted(workflow.keys, key=lambda rule: not rule.joins)
-    lookup = compile_many([(rule.namespace, rule.paths) for rule in rules])
+def split_key(key: Key) -> tuple[str, str]:
+    """Namespace and value."""
+    namespace, _, value = key.partition("=")
+    return namespace, value
+
+
+def key_extractor(rules: Iterable[KeyRule]) -> Extract:
+    """A function from an event document to the keys it carries by these rules, in their order."""
+    lookup = compile_many([(rule.namespace + "=", rule.paths) for rule in rules])
 
     def extract(document: Mapping[str, Any]) -> list[Key]:
-        return [
-            (namespace, text) for namespace, value in lookup(document) if (text := normalise_key(value)) is not None
-        ]
+        keys = []
+        for head, value in lookup(document):
+            text = normalise_key(value)
+            if text is not None:
+                keys.append(head + text)
+        return keys
 
     return extract

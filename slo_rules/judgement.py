@@ -67,8 +67,11 @@ class Reason(StrEnum):
     NOT_STARTED = "not_started"
 
 
-class Watermark(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a source: its last arrival, the newest event time seen (at most its arrival), its cadence."""
+class Watermark(msgspec.Struct, gc=False):
+    """What is known of a source: its last arrival, the newest event time seen (at most its arrival), its cadence.
+
+    Whoever notes arrivals moves it; the judge only reads it.
+    """
 
     last_received_at: int
     last_occurred_at: int
@@ -210,17 +213,14 @@ def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
     """The milestones whose clock runs, in the order of the definition."""
     reached = progress.milestones
     found = []
-    for milestone in workflow.milestones:
-        if milestone.name in reached or milestone.after is None:
-            continue
-        if not reached.keys().isdisjoint(workflow.descendants[milestone.name]):
-            continue
+    for milestone in workflow.awaited(reached):
+        assert milestone.after is not None
         start = reached.get(milestone.after)
         at = start.at if start is not None else passed_at(progress, workflow, milestone.after)
-        if at is None:
-            continue
-        warn = None if milestone.warn is None else at + milestone.warn
-        found.append(Wait(milestone, at, warn, None if milestone.breach is None else at + milestone.breach))
+        if at is not None:
+            warn, breach = milestone.warn, milestone.breach
+            warn_at = None if warn is None else at + warn
+            found.append(Wait(milestone, at, warn_at, None if breach is None else at + breach))
     return found
 
 
@@ -242,9 +242,12 @@ def was_late(progress: Progress, workflow: Workflow) -> bool:
     """Whether any milestone came after its deadline; one without an event of its own came when it was passed."""
     reached = progress.milestones
     for milestone in workflow.milestones:
-        if milestone.breach is None or milestone.after not in reached:
+        if milestone.breach is None or milestone.after is None:
             continue
-        at = passed_at(progress, workflow, milestone.name)
-        if at is not None and at > reached[milestone.after].at + milestone.breach:
+        start, mark = reached.get(milestone.after), reached.get(milestone.name)
+        if start is None:
+            continue
+        at = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
+        if at is not None and at > start.at + milestone.breach:
             return True
     return False

@@ -12,21 +12,12 @@ import msgspec
 
 from slo_rules.event import Event
 from slo_rules.filters import Any_, Filter, Residue, holds, reduce
-from slo_rules.identity import Extract, JoiningKey, Key, key_extractor
-from slo_rules.progress import Observe, Progress, observer
+from slo_rules.identity import Extract, key_extractor
+from slo_rules.observation import Faults, Match, requirements, sayings
 from slo_rules.workflow import Workflow
 
 _REMEMBERED_PAIRS = 20_000
-
-
-class Match(msgspec.Struct, frozen=True):
-    """An event seen with the eyes of one workflow version: what it reaches, and the keys it carries there."""
-
-    milestones: tuple[str, ...]
-    fails: bool
-    cancels: bool
-    keys: list[Key]
-    joining: list[JoiningKey]
+_NO_FAULTS: Faults = {}
 
 
 class _Rules(msgspec.Struct, frozen=True):
@@ -34,6 +25,8 @@ class _Rules(msgspec.Struct, frozen=True):
     fails: Residue
     cancels: Residue
     observes: Residue
+    decided: tuple[tuple[str, ...], bool, bool] | None
+    """What every event of this source and type means, where nothing in it needs to be looked at."""
 
 
 class WorkflowMatcher:
@@ -41,36 +34,52 @@ class WorkflowMatcher:
 
     def __init__(self, workflow: Workflow) -> None:
         self.workflow = workflow
-        self.keys: Extract = key_extractor(workflow)
-        self._observe: Observe = observer(workflow)
+        self.joining: Extract = key_extractor(rule for rule in workflow.keys if rule.joins)
+        self.searching: Extract = key_extractor(rule for rule in workflow.keys if not rule.joins)
+        self.says = sayings(workflow)
+        self.checks = {milestone.name: requirements(milestone) for milestone in workflow.requiring}
 
     def rules(self, source: str, type_: str) -> _Rules | None:
         """What is left to ask of events of this source and type; None when they can never concern the workflow."""
         reduced = [(m.name, reduce(m.condition, source, type_)) for m in self.workflow.milestones]
-        rules = _Rules(
-            tuple((name, rest) for name, rest in reduced if rest is not False),
-            _any(self.workflow.fails_on, source, type_),
-            _any(self.workflow.cancels_on, source, type_),
-            _any(self.workflow.observes, source, type_),
-        )
-        silent = rules.fails is False and rules.cancels is False and rules.observes is False
-        return None if silent and not rules.milestones else rules
-
-    def apply(self, rules: _Rules, document: dict[str, Any]) -> Match | None:
-        """The match of an event, or None."""
-        milestones = tuple([name for name, rest in rules.milestones if rest is True or holds(rest, document)])
-        fails = rules.fails is not False and holds(rules.fails, document)
-        cancels = rules.cancels is not False and holds(rules.cancels, document)
-        if not (milestones or fails or cancels or (rules.observes is not False and holds(rules.observes, document))):
+        milestones = tuple((name, rest) for name, rest in reduced if rest is not False)
+        fails = _any(self.workflow.fails_on, source, type_)
+        cancels = _any(self.workflow.cancels_on, source, type_)
+        observes = _any(self.workflow.observes, source, type_)
+        rests = [*(rest for _, rest in milestones), fails, cancels]
+        if observes is False and not any(rests):
             return None
-        keys = self.keys(document)
-        name, joining = self.workflow.name, self.workflow.joining
-        joins = [(name, namespace, value) for namespace, value in keys if namespace in joining]
-        return Match(milestones, fails, cancels, keys, joins)
+        decided = None
+        if all(isinstance(rest, bool) for rest in rests) and (any(rests) or observes is True):
+            decided = (tuple(name for name, _ in milestones), fails is True, cancels is True)
+        return _Rules(milestones, fails, cancels, observes, decided)
 
-    def observe(self, event: Event, match: Match) -> Progress:
-        """The progress this event alone makes."""
-        return self._observe(event, match.milestones, match.keys, match.fails, match.cancels)
+    def apply(self, rules: _Rules, event: Event) -> Match | None:
+        """The match of an event, or None."""
+        document = event.document
+        decided = rules.decided
+        if decided is None:
+            milestones = tuple([name for name, rest in rules.milestones if rest is True or holds(rest, document)])
+            fails = rules.fails is not False and holds(rules.fails, document)
+            cancels = rules.cancels is not False and holds(rules.cancels, document)
+            if not (milestones or fails or cancels or holds(rules.observes, document)):
+                return None
+        else:
+            milestones, fails, cancels = decided
+        return Match(
+            event.occurred_at,
+            event.key,
+            milestones,
+            self._faults(milestones, document) if self.checks else _NO_FAULTS,
+            event.type if fails else None,
+            event.type if cancels else None,
+            self.joining(document),
+            self.searching(document),
+            self.says(document),
+        )
+
+    def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:
+        return {name: self.checks[name](document) for name in milestones if name in self.checks}
 
 
 def _any(filters: Iterable[Filter], source: str, type_: str) -> Residue:
@@ -110,7 +119,7 @@ class Matcher:
         """Every workflow version the event concerns, with what it means there."""
         found = []
         for matcher, rules in self.plan(event.source, event.type):
-            match = matcher.apply(rules, event.document)
+            match = matcher.apply(rules, event)
             if match is not None:
                 found.append((matcher, match))
         return found

@@ -80,10 +80,16 @@ def compile_many(paths: list[tuple[str, tuple[str, ...]]]) -> Many:
             data = document.get("data")
             if type(data) is not dict:
                 return []
-            get = data.get
-            return [(name, value) for name, member in members if (value := get(member)) is not None]
+            found = []
+            for name, member in members:
+                value = data.get(member)
+                if value is not None:
+                    found.append((name, value))
+            return found
 
         return of_data
+    if not paths:
+        return lambda document: []
     lookups = [(name, compile_first(choices)) for name, choices in paths]
 
     def of_document(document: Mapping[str, Any]) -> list[tuple[str, Any]]:

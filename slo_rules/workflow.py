@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from slo_rules.filters import Filter
+
+
+_REMEMBERED_SETS = 4096
 
 
 class KeyRule(msgspec.Struct, frozen=True):
@@ -88,6 +92,28 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return {milestone.name: below(milestone.name) for milestone in self.milestones}
 
     @cached_property
+    def _awaited(self) -> dict[frozenset[str], tuple[Milestone, ...]]:
+        return {}
+
+    def awaited(self, reached: Iterable[str]) -> tuple[Milestone, ...]:
+        """What an instance that has reached these milestones waits for, in the order of the definition.
+
+        That is what comes after a milestone that was reached or passed, and was neither reached nor passed itself.
+        """
+        names = frozenset(reached)
+        found = self._awaited.get(names)
+        if found is None:
+            if len(self._awaited) >= _REMEMBERED_SETS:
+                self._awaited.clear()
+            passed = {name for name in self.by_name if name in names or not names.isdisjoint(self.descendants[name])}
+            found = self._awaited[names] = tuple(
+                milestone
+                for milestone in self.milestones
+                if milestone.after in passed and milestone.name not in passed
+            )
+        return found
+
+    @cached_property
     def completing(self) -> tuple[str, ...]:
         """The milestones that complete an instance."""
         return tuple(milestone.name for milestone in self.milestones if milestone.completes)
@@ -101,6 +127,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     def requiring(self) -> tuple[Milestone, ...]:
         """The milestones with requirements."""
         return tuple(milestone for milestone in self.milestones if milestone.require)
+
+    @cached_property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The attributes in the order of their names."""
+        return tuple(sorted(self.attributes))
 
     @cached_property
     def joining(self) -> frozenset[str]:

@@ -90,18 +90,23 @@ def _plain(name: str, value: str) -> str:
     return value
 
 
-def _with_key(key: str) -> sa.Select[tuple[UUID]]:
-    found = sa.select(instance_key.c.instance_id)
+def _with_key(key: str) -> sa.CompoundSelect[tuple[UUID]]:
     namespace, equals, value = key.partition("=")
     if equals:
-        return found.where(instance_key.c.namespace == namespace, instance_key.c.value == value)
-    return found.where(instance_key.c.value == key)
+        return _carrying(sa.and_(instance_key.c.namespace == namespace, instance_key.c.value == value))
+    return _carrying(instance_key.c.value == key)
+
+
+def _carrying(condition: sa.ColumnElement[bool]) -> sa.CompoundSelect[tuple[UUID]]:
+    """The instances with such a key. Joining and other keys have an index each, which OR would not use."""
+    found = sa.select(instance_key.c.instance_id).where(condition)
+    return sa.union_all(found.where(instance_key.c.joins), found.where(~instance_key.c.joins))
 
 
 def _with_words(text: str) -> sa.ColumnElement[bool]:
     """Every word somewhere in title or attributes, or the whole as the beginning of a key."""
     words = [instance.c.words.contains(word, autoescape=True) for word in text.lower().split()[:8]]
-    by_key = sa.select(instance_key.c.instance_id).where(instance_key.c.value.startswith(text.strip(), autoescape=True))
+    by_key = _carrying(instance_key.c.value.startswith(text.strip(), autoescape=True))
     return sa.or_(sa.and_(sa.true(), *words), instance.c.id.in_(by_key))
 
 

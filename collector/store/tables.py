@@ -128,13 +128,21 @@ instance_key = Table(
     Column("instance_id", Uuid, nullable=False),
     Index(
         "uq_instance_key_joins",
-        "workflow",
-        "namespace",
         "value",
+        "namespace",
+        "workflow",
         unique=True,
         postgresql_where=text("joins"),
+        postgresql_ops={"value": "text_pattern_ops"},
     ),
-    Index("ix_instance_key_value", "value", "namespace", postgresql_ops={"value": "text_pattern_ops"}),
+    Index(
+        "ix_instance_key_searches",
+        "value",
+        "namespace",
+        "instance_id",
+        postgresql_where=text("NOT joins"),
+        postgresql_ops={"value": "text_pattern_ops"},
+    ),
 )
 
 instance_event = Table(

@@ -20,8 +20,7 @@ UPDATE projection SET swept_to = %(at)s WHERE name = 'instances'
 
 -- name: read
 -- purpose: The next events in the order of their commits. Order of arrival is the same but for steps of the clock, which the hour covers; it lets old partitions be skipped.
-SELECT seq, (extract(epoch FROM received_at) * 1000000)::bigint, (extract(epoch FROM occurred_at) * 1000000)::bigint,
-       source, id, type, trace_id, body
+SELECT seq, received_at, occurred_at, source, id, type, trace_id, body
 FROM event
 WHERE seq > %(after)s AND received_at >= %(since)s
 ORDER BY seq
@@ -29,16 +28,13 @@ LIMIT %(limit)s
 
 -- name: instances_of_keys
 -- purpose: Which instances the joining keys of a batch belong to.
-SELECT k.workflow, k.namespace, k.value, k.instance_id
-FROM unnest(%(workflows)s::text[], %(namespaces)s::text[], %(values)s::text[]) AS asked (workflow, namespace, value)
-JOIN instance_key k
-  ON k.joins AND k.workflow = asked.workflow AND k.namespace = asked.namespace AND k.value = asked.value
+SELECT instance_id FROM instance_key
+WHERE joins AND value = ANY(%(values)s) AND namespace = %(namespace)s AND workflow = %(workflow)s
 
 -- name: load
 -- purpose: What the projection needs of stored instances.
 SELECT id, workflow, workflow_version, progress, verdict, reason, waiting_for, source_awaited, owner,
-       (extract(epoch FROM due_at) * 1000000)::bigint, (extract(epoch FROM deadline_at) * 1000000)::bigint,
-       (extract(epoch FROM since) * 1000000)::bigint, (extract(epoch FROM next_check_at) * 1000000)::bigint
+       due_at, deadline_at, since, next_check_at
 FROM instance
 WHERE id = ANY(%(ids)s)
 
@@ -54,7 +50,7 @@ SELECT id FROM instance WHERE verdict IN ('blind', 'stuck') AND source_awaited =
 -- purpose: Session tables that take changes by binary COPY before one statement merges them; whoever fills one empties it.
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_instance ON COMMIT DELETE ROWS AS SELECT * FROM instance WHERE false;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_event (
-    instance_id uuid, event_key uuid, seq bigint, received_at timestamptz, milestone text, trace_id bytea, source text
+    instance_id uuid, event_key uuid, seq bigint, received_at timestamptz, milestone text, trace_id bytea
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_change ON COMMIT DELETE ROWS AS SELECT * FROM verdict_change WHERE false
 
@@ -75,12 +71,13 @@ INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone,
 SELECT instance_id, event_key, seq, received_at, milestone, trace_id FROM staged_event ORDER BY seq
 ON CONFLICT (instance_id, event_key) DO NOTHING
 
--- name: count_duplicates
--- purpose: Per source, the staged events that were linked before under another number.
-SELECT s.source, count(DISTINCT (s.event_key, s.seq))
-FROM staged_event s JOIN instance_event e USING (instance_id, event_key)
-WHERE e.seq <> s.seq
-GROUP BY s.source
+-- name: duplicates
+-- purpose: The staged events that were linked before under another number, with their sources.
+SELECT DISTINCT s.seq, e.source
+FROM staged_event s
+JOIN instance_event i USING (instance_id, event_key)
+JOIN event e ON e.seq = s.seq AND e.received_at = s.received_at
+WHERE i.seq <> s.seq
 
 -- name: insert_changes
 -- purpose: The record of verdicts; the same change is recorded once however often it is found.
@@ -133,13 +130,23 @@ INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, wo
 VALUES (%(received_at)s, %(source)s, %(reason)s, %(detail)s, %(event_id)s, %(type)s, %(workflow)s, %(seq)s)
 ON CONFLICT (seq, workflow) DO NOTHING
 
--- name: merge_keys
--- purpose: The keys of merged instances belong to those that stay.
+-- name: merge_joining_keys
+-- purpose: The joining keys of merged instances belong to those that stay …
 UPDATE instance_key k
 SET instance_id = m.stays
 FROM unnest(%(workflows)s::text[], %(namespaces)s::text[], %(values)s::text[], %(merged)s::uuid[], %(stays)s::uuid[])
      AS m (workflow, namespace, value, merged, stays)
-WHERE k.value = m.value AND k.namespace = m.namespace AND k.workflow = m.workflow AND k.instance_id = m.merged
+WHERE k.joins AND k.value = m.value AND k.namespace = m.namespace AND k.workflow = m.workflow
+  AND k.instance_id = m.merged
+
+-- name: merge_search_keys
+-- purpose: … and so do the others.
+UPDATE instance_key k
+SET instance_id = m.stays
+FROM unnest(%(workflows)s::text[], %(namespaces)s::text[], %(values)s::text[], %(merged)s::uuid[], %(stays)s::uuid[])
+     AS m (workflow, namespace, value, merged, stays)
+WHERE NOT k.joins AND k.value = m.value AND k.namespace = m.namespace AND k.workflow = m.workflow
+  AND k.instance_id = m.merged
 
 -- name: forget_doubled_keys
 -- purpose: A search key that both halves carried is kept once.
@@ -147,12 +154,15 @@ DELETE FROM instance_key k
 USING (
     SELECT ctid, row_number() OVER (PARTITION BY instance_id, workflow, namespace, value ORDER BY ctid) AS number
     FROM instance_key
-    WHERE NOT joins AND value = ANY(%(values)s) AND instance_id = ANY(%(stays)s)
+    WHERE NOT joins AND (value, namespace, instance_id) IN (
+        SELECT m.value, m.namespace, m.stays
+        FROM unnest(%(values)s::text[], %(namespaces)s::text[], %(stays)s::uuid[]) AS m (value, namespace, stays)
+    )
 ) doubled
 WHERE k.ctid = doubled.ctid AND doubled.number > 1
 
 -- name: merge_events
--- purpose: So do their events …
+-- purpose: Their events …
 INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone, trace_id)
 SELECT m.stays, e.event_key, e.seq, e.received_at, e.milestone, e.trace_id
 FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)

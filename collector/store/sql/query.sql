@@ -119,7 +119,11 @@ SELECT count(*) FROM dead_letter WHERE %(source)s::text IS NULL OR source = %(so
 -- purpose: Instances that carry a key beginning with this text; an exact match first.
 SELECT k.namespace, k.value, i.id, i.title, i.workflow, i.verdict
 FROM (
-    SELECT DISTINCT namespace, value, instance_id FROM instance_key WHERE value LIKE %(prefix)s ORDER BY value LIMIT 200
+    (SELECT namespace, value, instance_id FROM instance_key WHERE joins AND value LIKE %(prefix)s
+     ORDER BY value USING ~<~ LIMIT 200)
+    UNION
+    (SELECT namespace, value, instance_id FROM instance_key WHERE NOT joins AND value LIKE %(prefix)s
+     ORDER BY value USING ~<~ LIMIT 200)
 ) k
 JOIN instance i ON i.id = k.instance_id
 ORDER BY k.value <> %(text)s, i.updated_at DESC

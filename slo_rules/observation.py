@@ -1,0 +1,186 @@
+"""What one event says to one workflow version, and how that is folded into what is known of the instance already.
+
+`fold(None, match)` is the progress the event alone makes, and `fold(progress, match)` equals
+`join(progress, fold(None, match))` without the intermediate: this runs for every event, and most events change little.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from slo_rules.filters import spell
+from slo_rules.identity import Key
+from slo_rules.paths import MISSING, compile_many, compile_path
+from slo_rules.progress import (
+    AMOUNT,
+    CURRENCY,
+    Progress,
+    Reached,
+    Scalar,
+    Stamped,
+    earlier,
+    join_reached,
+    later,
+)
+from slo_rules.workflow import Milestone, Workflow
+
+LONGEST_VALUE = 300
+LONGEST_CURRENCY = 12
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
+
+Said = list[tuple[str, Scalar]]
+Faults = dict[str, tuple[str, ...]]
+"""The unmet requirements by milestone."""
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """An event seen with the eyes of one workflow version: everything it says there, without the event itself.
+
+    `at` is when it occurred (micros) and `key` its identity; `fails` and `cancels` are its type where it means that.
+    """
+
+    at: int
+    key: bytes
+    milestones: tuple[str, ...]
+    faults: Faults
+    fails: str | None
+    cancels: str | None
+    joining: list[Key]
+    searching: list[Key]
+    said: Said
+
+
+def fold(progress: Progress | None, match: Match) -> Progress:
+    """The progress with what the event says; pure."""
+    at, key = match.at, match.key
+    failed = None if match.fails is None else Stamped(at, key, match.fails)
+    cancelled = None if match.cancels is None else Stamped(at, key, match.cancels)
+    if progress is None:
+        carried = Stamped(at, key, "")
+        keys = dict.fromkeys(match.joining, carried)
+        for word in match.searching:
+            keys[word] = carried
+        said = {name: Stamped(at, key, value) for name, value in match.said}
+        return Progress(at, at, _reached({}, match), keys, said, failed, cancelled)
+    return Progress(
+        at if at < progress.first_at else progress.first_at,
+        at if at > progress.last_at else progress.last_at,
+        _reached(progress.milestones, match) if match.milestones else progress.milestones,
+        _carried(progress.keys, match),
+        _said(progress.attributes, match) if match.said else progress.attributes,
+        progress.failed if failed is None else later(failed, progress.failed or failed),
+        progress.cancelled if cancelled is None else earlier(cancelled, progress.cancelled or cancelled),
+    )
+
+
+def _reached(milestones: dict[str, Reached], match: Match) -> dict[str, Reached]:
+    at, key = match.at, match.key
+    union = milestones.copy()
+    for name in match.milestones:
+        reached = Reached(at, key, at, key, match.faults.get(name, ()))
+        known = milestones.get(name)
+        union[name] = reached if known is None else join_reached(known, reached)
+    return union
+
+
+def _carried(keys: dict[Key, Stamped], match: Match) -> dict[Key, Stamped]:
+    """The keys with the earliest event that carried each; copied only when something changes."""
+    at, key = match.at, match.key
+    union = keys
+    for words in (match.joining, match.searching):
+        for word in words:
+            known = keys.get(word)
+            if known is None or at < known.at or (at == known.at and key < known.key):
+                if union is keys:
+                    union = keys.copy()
+                union[word] = Stamped(at, key, "")
+    return union
+
+
+def _said(attributes: dict[str, Stamped], match: Match) -> dict[str, Stamped]:
+    """The attributes with the latest value of each."""
+    at, key = match.at, match.key
+    union = attributes.copy()
+    for name, value in match.said:
+        known = attributes.get(name)
+        if known is None or at > known.at:
+            union[name] = Stamped(at, key, value)
+        elif at == known.at:
+            union[name] = later(known, Stamped(at, key, value))
+    return union
+
+
+def sayings(workflow: Workflow) -> Callable[[Mapping[str, Any]], Said]:
+    """What an event says of the workflow's attributes and value, `(name, value)` without what is absent or unfit."""
+    worth = [(name, paths) for name, paths in ((AMOUNT, workflow.amount), (CURRENCY, workflow.currency)) if paths]
+    lookup = compile_many([*sorted(workflow.attributes.items()), *worth])
+    conversions: dict[str, Callable[[Any], Scalar | None]] = {AMOUNT: _amount, CURRENCY: _currency}
+    conversions |= dict.fromkeys(workflow.attributes, _scalar)
+
+    def says(document: Mapping[str, Any]) -> Said:
+        found = []
+        for name, value in lookup(document):
+            said = conversions[name](value)
+            if said is not None:
+                found.append((name, said))
+        return found
+
+    return says
+
+
+def _currency(value: Any) -> str | None:
+    return value.strip().upper() if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_CURRENCY else None
+
+
+def _scalar(value: Any) -> Scalar | None:
+    if type(value) is str:
+        return (
+            value if len(value) <= LONGEST_VALUE and "\x00" not in value else value.replace("\x00", "")[:LONGEST_VALUE]
+        )
+    if isinstance(value, float) and value - value != 0:
+        return None
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)[:LONGEST_VALUE]
+    return value if isinstance(value, (bool, int, float)) else None
+
+
+def _amount(value: Any) -> str | None:
+    """A decimal text of at most 15 digits before and 6 after the point; None for anything else."""
+    if type(value) is int and -(10**15) < value < 10**15:
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    spelled = str(value).strip()
+    if not _DECIMAL.fullmatch(spelled):
+        return None
+    amount = round(Decimal(spelled), 6)
+    if abs(amount) >= 10**15:
+        return None
+    return format(amount.normalize(), "f") if amount else "0"
+
+
+def requirements(milestone: Milestone) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    """A function from an event document to the milestone's requirements it does not meet, in words."""
+    rules = [(requirement, compile_path(requirement.path)) for requirement in milestone.require]
+
+    def check(document: Mapping[str, Any]) -> tuple[str, ...]:
+        faults = []
+        for rule, lookup in rules:
+            value = lookup(document)
+            absent = value is MISSING or value is None or value == ""
+            if rule.equals is not None:
+                if absent or spell(value) != rule.equals:
+                    found = "nothing" if absent else repr(spell(value) or "a structure")[:80]
+                    faults.append(f"{milestone.title}: {rule.path} should be {rule.equals!r}, found {found}")
+            elif absent is rule.exists:
+                faults.append(
+                    f"{milestone.title}: {rule.path} is {'missing' if rule.exists else 'there but should not be'}"
+                )
+        return tuple(faults)
+
+    return check
