@@ -24,7 +24,7 @@ class Size:
     asked: int
 
 
-FULL = Size(events=120_000, rounds=3, span_requests=120, instances=100_000, deadline_seconds=20, asked=100)
+FULL = Size(events=240_000, rounds=3, span_requests=120, instances=100_000, deadline_seconds=20, asked=100)
 QUICK = Size(events=12_000, rounds=1, span_requests=12, instances=8_000, deadline_seconds=3, asked=10)
 
 

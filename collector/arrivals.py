@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.catalogue import Catalogue
-from collector.reading_ahead import Parsed
+from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.instants import to_datetime
@@ -55,7 +55,7 @@ class Arrivals:
     def hear(self, event: Parsed) -> Tally:
         """Move the watermark of the event's source; hearing an event again changes nothing."""
         received_at, occurred_at = event.received_at, event.occurred_at
-        seen = occurred_at if occurred_at < received_at else received_at
+        seen = min(received_at, occurred_at)
         tally = self._tallies.get(event.source)
         if tally is None:
             mark = self.marks.get(event.source)
@@ -65,10 +65,8 @@ class Arrivals:
             tally = self._tallies[event.source] = Tally(mark)
         else:
             mark = tally.mark
-        if received_at > mark.last_received_at:
-            mark.last_received_at = received_at
-        if seen > mark.last_occurred_at:
-            mark.last_occurred_at = seen
+        mark.last_received_at = max(mark.last_received_at, received_at)
+        mark.last_occurred_at = max(mark.last_occurred_at, seen)
         return tally
 
     def take(self) -> list[dict[str, Any]]:

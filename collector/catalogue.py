@@ -43,6 +43,8 @@ class Catalogue:
         self.unversioned = {name for name in names if names.count(name) == 1}
         """Workflows of which there was only ever one version, as is usual."""
         self.matcher = Matcher(version.workflow for version in self.versions.values())
+        self.places = tuple(self.matcher.versions.values())
+        """All versions in an order that depends on nothing but themselves."""
 
     def matcher_of(self, workflow: str, version: int) -> WorkflowMatcher:
         """The matcher of one version. KeyError when it is not known."""

@@ -1,7 +1,7 @@
 """What one transaction of the projection writes: set-based, whatever the number of events.
 
-`Changes` collects what a batch of events or a sweep has changed, `prepare` turns that into bytes for COPY and parameters
-of statements, and `Prepared.write` sends them: so the database can write one batch while the next is applied.
+`Changes` collects what a batch of events or a sweep has changed, `prepare` turns that into rows for COPY and
+parameters of statements, and `Prepared.write` sends them: the database writes one batch while the next is applied.
 
 What may be in the database already goes through a staging table and ON CONFLICT; what is known to be new, which is
 nearly everything, is copied straight to its table.
@@ -26,7 +26,8 @@ from slo_rules.contribution import Contributions, Counts, Place, contributions, 
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
-from slo_rules.progress import AMOUNT, CURRENCY, Progress
+from slo_rules.progress import Progress
+from slo_rules.workflow import AMOUNT, CURRENCY
 
 Q = load("projection")
 _encode_progress = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -100,7 +101,7 @@ class Prepared(msgspec.Struct, frozen=True):
     breaches: dict[str, int]
 
     def write(self, conn: Connection) -> dict[int, str]:
-        """Send them in the caller's transaction; returns the events that turned out to be duplicates, and their sources."""
+        """Send them in the caller's transaction; returns the events found to be duplicates, with their sources."""
         _copy(conn, f"COPY instance ({INSTANCE_COLUMNS}) FROM STDIN (FORMAT binary)", self.fresh)
         if self.stored:
             _copy(conn, f"COPY staged_instance ({INSTANCE_COLUMNS}) FROM STDIN (FORMAT binary)", self.stored)
@@ -220,19 +221,12 @@ def _contributed(catalogue: Catalogue, changed: list[Held], merges: list[Merge])
         stored, progress = held.stored, held.progress
         if stored and stored.milestones is progress.milestones and stored.cancelled is progress.cancelled:
             continue
-        former = _counted(held, catalogue)
-        held.counted = _contributions(held, progress, catalogue)
-        add(difference(former, held.counted), 1)
+        former = {} if stored is None else _contributions(held, stored, catalogue)
+        add(difference(former, _contributions(held, progress, catalogue)), 1)
     for merge in merges:
-        add(_counted(merge.merged, catalogue), -1)
+        if merge.merged.stored is not None:
+            add(_contributions(merge.merged, merge.merged.stored, catalogue), -1)
     return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
-
-
-def _counted(held: Held, catalogue: Catalogue) -> Contributions:
-    """What the stored progress has added to the buckets."""
-    if held.stored is None:
-        return {}
-    return held.counted if held.counted is not None else _contributions(held, held.stored, catalogue)
 
 
 def _contributions(held: Held, progress: Progress, catalogue: Catalogue) -> Contributions:
@@ -261,7 +255,11 @@ def _merge_parameters(merges: list[Merge]) -> list[tuple[str, dict[str, Any]]]:
     ids = [(UUID(bytes=merge.merged.id), UUID(bytes=merge.into.last.id)) for merge in merges]
     stored = [(merge, *pair) for merge, pair in zip(merges, ids, strict=True) if merge.merged.stored is not None]
     if stored:
-        keys = [(merge, merged, stays, split_key(key)) for merge, merged, stays in stored for key in _stored_keys(merge.merged)]
+        keys = [
+            (merge, merged, stays, split_key(key))
+            for merge, merged, stays in stored
+            for key in _stored_keys(merge.merged)
+        ]
         of_keys = {
             "workflows": [merge.merged.matcher.workflow.name for merge, _, _, _ in keys],
             "namespaces": [key[0] for _, _, _, key in keys],

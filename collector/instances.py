@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from slo_rules.contribution import Contributions
 from slo_rules.identity import Key, split_key
 from slo_rules.judgement import Marks, Verdict, judge
 from slo_rules.matching import WorkflowMatcher
@@ -18,7 +17,7 @@ from slo_rules.progress import Progress, join
 from slo_rules.workflow import Workflow
 
 MAX_CACHED = 30_000
-MAX_REMEMBERED_EVENTS = 500
+MAX_REMEMBERED_EVENTS = 50
 """Of an instance with more events, which ones were seen is asked of the database."""
 _NEVER = -(2**63)
 
@@ -46,14 +45,13 @@ class Change:
 class Held:
     """One instance: its progress and verdict now, and what the database holds of it.
 
-    `stored` is the progress that is written and `counted` what that adds to the SLI buckets, once that was asked for.
+    `stored` is the progress that is written.
     `events` are the keys of all its events, or None where not all are known. `touched` is the number of the batch that
     changed it last, and `joining` are the joining keys under which the cache holds it.
     """
 
     __slots__ = (
         "_changed_at",
-        "counted",
         "events",
         "id",
         "joining",
@@ -74,8 +72,7 @@ class Held:
         self.stored = stored
         self.verdict = verdict
         self.merged_into: Held | None = None
-        self.counted: Contributions | None = None
-        self.events: set[bytes] | None = set() if stored is None else None
+        self.events: list[bytes] | None = [] if stored is None else None
         self.touched = -1
         self.joining: list[Key] = []
         self._changed_at: int | None = _NEVER if stored is None else None
@@ -117,7 +114,7 @@ class Held:
         self.progress = join(self.progress, other.progress)
         self.judge(now, marks, changes)
         other.merged_into = self
-        self.events = None if self.events is None or other.events is None else self.events | other.events
+        self.events = None if self.events is None or other.events is None else self.events + other.events
         # What was recorded of the other one may be anything up to now.
         self._changed_at = now if self._changed_at is None else max(now, self._changed_at)
 
@@ -142,12 +139,12 @@ class InstanceCache:
         self._by_key.clear()
 
     def add(self, held: Held, joining: Iterable[Key]) -> None:
-        """Hold an instance under these joining keys, and those under which it is held already."""
+        """Hold an instance under these joining keys too."""
         self._held[held.id] = held
-        held.joining.extend(joining)
         by_key = self._by_key[held.matcher.workflow.name]
-        for key in held.joining:
+        for key in joining:
             by_key[key] = held
+            held.joining.append(key)
 
     def drop(self, held: Held) -> None:
         """It is no more; its keys stay with whoever took them."""

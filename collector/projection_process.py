@@ -11,6 +11,7 @@ import contextlib
 import gc
 import multiprocessing
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,8 +23,9 @@ import structlog
 
 from collector import metrics
 from collector.catalogue import load_catalogue
-from collector.projector import CycleReport, Projector
-from collector.store.database import BY_INDEX, Connection, connect
+from collector.projector import CycleReport, Helpers, Projector
+from collector.reading_ahead import ReadingProcess
+from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect
 
 log = structlog.get_logger("milepost.projector")
 
@@ -31,6 +33,7 @@ IDLE_SECONDS = 0.1
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 20.0
 COLLECT_SECONDS = 300.0
+SWITCH_SECONDS = 0.0005
 
 _WAKE, _STOP = b"wake", b"stop"
 _context = multiprocessing.get_context("spawn")
@@ -85,9 +88,7 @@ class ProjectionProcess:
     def _run(self) -> None:
         while not self._closing.is_set():
             ours, theirs = _context.Pipe()
-            child = _context.Process(
-                target=_project, args=(self._url, theirs, self._prepare), name="projector", daemon=True
-            )
+            child = _context.Process(target=_project, args=(self._url, theirs, self._prepare), name="projector")
             child.start()
             theirs.close()
             self._pipe, self._woken = ours, False
@@ -120,16 +121,20 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
     # What a batch makes has no cycles; looking for some costs a tenth of the time. Idle cycles do it instead.
     gc.disable()
     collected_at = time.monotonic()
+    # Threads that wait for the database most of the time should not wait for the interpreter as well.
+    sys.setswitchinterval(SWITCH_SECONDS)
     conn: Connection | None = None
-    ahead: Connection | None = None
+    helpers: Helpers | None = None
     projector: Projector | None = None
     wait = 0.0
     while (woken := _wait(pipe, wait)) is not None:
         try:
-            if conn is None or conn.closed or ahead is None or ahead.closed:
+            if conn is None or conn.closed or helpers is None or helpers.lookups.closed:
+                _close(conn, helpers)
                 conn = connect(database_url, "projector", options=BY_INDEX)
-                ahead = connect(database_url, "projector reading ahead", options=BY_INDEX)
-                projector = Projector(load_catalogue(conn), ahead=ahead)
+                lookups = connect(database_url, "projector lookups", options=PLANNED_ONCE, autocommit=True)
+                helpers = Helpers(lookups, ReadingProcess(database_url, prepare))
+                projector = Projector(load_catalogue(conn), helpers=helpers)
             assert projector is not None
             if not projector.acquire(conn):
                 wait = RETRY_SECONDS
@@ -142,18 +147,19 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
         except psycopg.OperationalError as error:
             log.warning("projection_interrupted", error=str(error).strip())
             report, wait = CycleReport(failures=1), RETRY_SECONDS
-            conn, ahead = _close(conn), _close(ahead)
+            _close(conn, helpers)
+            conn = helpers = None
         except Exception:
             log.exception("projection_failed")
             report, wait = CycleReport(failures=1), RETRY_SECONDS
-            conn, ahead = _close(conn), _close(ahead)
+            _close(conn, helpers)
+            conn = helpers = None
         if woken or report.did_something:
             try:
                 pipe.send_bytes(_encode(report))
             except OSError:
                 break
-    _close(conn)
-    _close(ahead)
+    _close(conn, helpers)
 
 
 def _wait(pipe: Pipe, seconds: float) -> bool | None:
@@ -168,8 +174,9 @@ def _wait(pipe: Pipe, seconds: float) -> bool | None:
     return woken
 
 
-def _close(conn: Connection | None) -> Connection | None:
-    """Closed; None, for the caller to keep in its place."""
+def _close(conn: Connection | None, helpers: Helpers | None) -> None:
+    """Let go of what there is."""
     if conn is not None:
         conn.close()
-    return None
+    if helpers is not None:
+        helpers.close()

@@ -17,10 +17,10 @@ the log gives the same.
 Every statement is per batch, not per instance. What a batch needs and the cache does not hold is read with two
 queries; what changed is written with one statement per table (collector/changes.py).
 
-Events are read and applied in small chunks and written in large batches. With a second connection (`ahead`) three
-things happen side by side: a chunk is read, the one before it is applied, the batch before that is written. One write
-is under way at most; it checks that the position is where the batch before it left it, and when it fails everything
-in memory is forgotten.
+Events are read and applied in small chunks and written in large batches. With `Helpers` four things happen side by
+side while there is a backlog: the log is read and parsed in another process, the instances a chunk concerns are looked
+up, the chunk before it is applied, the batch before that is written. One write is under way at most; it checks that
+the position is where the batch before it left it, and when it fails everything in memory is forgotten.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ from collector.catalogue import Catalogue
 from collector.changes import Changes, Merge, Prepared, Q
 from collector.copyformat import EPOCH_2000, link_tail
 from collector.instances import MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
-from collector.reading_ahead import Chunk, Found, LogReader, Parsed, StoredInstance, load_instances
+from collector.lookup import StoredInstance, instances_of, load_instances, unknown_keys
+from collector.reading import Found, LogReader, Parsed, describe
+from collector.reading_ahead import ReadingProcess
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from slo_rules.durations import HOUR
 from slo_rules.identity import Key
@@ -53,11 +55,14 @@ from slo_rules.progress import Progress
 log = structlog.get_logger("milepost.projector")
 
 CHUNK = 1_000
-BATCH = 20_000
+BATCH = 40_000
 """Large where there is a backlog: an instance that several events of a batch concern is written once."""
 SWEEP_BATCH = 20_000
-SWEEP_SECONDS = 2.0
+SWEEP_SECONDS = 5.0
 """How often deadlines are judged while there is a backlog: the sweep waits until everything is written."""
+
+Chunk = tuple[list[Parsed], Future[list[StoredInstance]]]
+"""Events in the order of the log, and the stored instances they concern that the cache did not hold."""
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
@@ -109,6 +114,19 @@ class Writing:
     sources: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """What a projector needs to do several things at once: a connection in autocommit for looking up, and a reader."""
+
+    lookups: Connection
+    reading: ReadingProcess
+
+    def close(self) -> None:
+        """Let go of both."""
+        self.lookups.close()
+        self.reading.close()
+
+
 class Moved(Exception):
     """Somebody else has moved the position: a rebuild has begun, or another projector has taken over."""
 
@@ -118,13 +136,16 @@ class Projector:
 
     _arrivals: Arrivals
 
-    def __init__(self, catalogue: Catalogue, *, batch: int = BATCH, ahead: Connection | None = None) -> None:
+    def __init__(self, catalogue: Catalogue, *, batch: int = BATCH, helpers: Helpers | None = None) -> None:
         self._catalogue = catalogue
         self._cache = InstanceCache()
-        self._reader = LogReader(catalogue.matcher, min(CHUNK, batch), self._cache, ahead)
-        self._writer = ThreadPoolExecutor(1, "writing") if ahead is not None else None
-        self._writing: Future[Writing] | None = None
+        self._reader = LogReader(catalogue, min(CHUNK, batch))
         self._batch = batch
+        self._helpers = helpers
+        self._looking_up = ThreadPoolExecutor(1, "looking-up")
+        self._writer = ThreadPoolExecutor(1, "writing")
+        self._following: Chunk | None = None
+        self._writing: Future[Writing] | None = None
         self._number = 0
         self._seq = -1
         self._received_at = 0
@@ -177,7 +198,9 @@ class Projector:
             wait([self._writing])
             self._writing = None
         self._cache.clear()
-        self._reader.forget()
+        self._following = None
+        if self._helpers is not None:
+            self._helpers.reading.forget()
         self._seq = -1
 
     # Applying
@@ -192,22 +215,58 @@ class Projector:
             self._synchronise(conn)
         batch, count, horizon = self._begin(), 0, None
         while horizon is None and count < self._batch:
-            chunk = self._reader.take(self._seq)
+            chunk = self._take()
             if chunk is None:
                 horizon = self._horizon(conn)
-                since = "-infinity" if not self._received_at else to_datetime(self._received_at - HOUR)
-                chunk = self._reader.read(conn, self._seq, since)
-                if len(chunk.events) == self._reader.limit:
+                events, stored = self._read(conn)
+                if len(events) == self._reader.limit:
                     horizon = None
-            self._reader.read_on(chunk)
-            batch = self._apply(conn, batch, chunk)
-            count += len(chunk.events)
+            else:
+                events, stored = chunk[0], chunk[1].result()
+            batch = self._apply(conn, batch, events, stored)
+            count += len(events)
         self._hand_over(conn, batch)
         if horizon is not None:
             self._settle()
         if count:
             self._report.batch_seconds = time.perf_counter() - started
         return horizon
+
+    def _read(self, conn: Connection) -> tuple[list[Parsed], list[StoredInstance]]:
+        """The next events now, and the stored instances they concern."""
+        since = "-infinity" if not self._received_at else to_datetime(self._received_at - HOUR)
+        events = self._reader.read(conn, self._seq, since)
+        if len(events) == self._reader.limit and self._helpers is not None:
+            self._helpers.reading.ask(events[-1].seq, events[-1].received_at, self._reader.limit)
+        with conn.transaction():
+            return events, instances_of(conn, unknown_keys(events, self._catalogue, self._cache))
+
+    def _take(self) -> Chunk | None:
+        """The next chunk that was read ahead; looking up the instances of the one after it begins."""
+        if self._helpers is None:
+            return None
+        reading = self._helpers.reading
+        chunk, self._following = self._following, None
+        if chunk is None:
+            events = reading.take(self._catalogue, self._seq, wait=True)
+            if events is None:
+                return None
+            chunk = self._look_up(events, self._helpers.lookups)
+        following = reading.take(self._catalogue, chunk[0][-1].seq, wait=False)
+        if following is not None:
+            self._following = self._look_up(following, self._helpers.lookups)
+        return chunk
+
+    def _look_up(self, events: list[Parsed], conn: Connection) -> Chunk:
+        unknown = unknown_keys(events, self._catalogue, self._cache)
+        return events, self._looking_up.submit(instances_of, conn, unknown)
+
+    def _trim(self, before: int) -> None:
+        """Make room in the cache; what was looked up for a later chunk may be missing what goes."""
+        if self._cache.full:
+            self._cache.trim(before)
+            if self._following is not None and self._helpers is not None:
+                self._following = self._look_up(self._following[0], self._helpers.lookups)
 
     def _synchronise(self, conn: Connection) -> None:
         """Begin where the database says, if that is not where we are."""
@@ -221,12 +280,12 @@ class Projector:
                 self._received_at = 0 if received_at is None else to_micros(received_at)
                 self._arrivals = Arrivals(conn, self._catalogue)
 
-    def _apply(self, conn: Connection, batch: Batch, chunk: Chunk) -> Batch:
+    def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
-        self._hold(chunk.instances)
+        self._hold(stored)
         arrivals = self._arrivals
-        unversioned = self._catalogue.unversioned
-        for parsed in chunk.events:
+        places, unversioned = self._catalogue.places, self._catalogue.unversioned
+        for parsed in events:
             if arrivals.resumes(parsed):
                 self._hand_over(conn, batch)
                 self._resume(conn, parsed)
@@ -238,14 +297,15 @@ class Projector:
                 tally.matched += 1
             if parsed.error is not None:
                 batch.dead_letters.append(_set_aside(parsed, "", parsed.error))
-            if len(found) != 1 or found[0][0].workflow.name not in unversioned:
+            if len(found) != 1 or places[found[0][0]].workflow.name not in unversioned:
                 found = self._in_force(parsed.seq, found)
-            for matcher, match in found:
+            for place, match in found:
+                matcher = places[place]
                 try:
                     self._apply_event(batch, parsed, matcher, match)
                 except Exception as error:
                     log.exception("event_set_aside", seq=parsed.seq)
-                    batch.dead_letters.append(_set_aside(parsed, matcher.workflow.name, error))
+                    batch.dead_letters.append(_set_aside(parsed, matcher.workflow.name, describe(error)))
             batch.count += 1
             self._seq = batch.seq = parsed.seq
             self._received_at = batch.received_at = parsed.received_at
@@ -256,7 +316,7 @@ class Projector:
         return Batch(self._seq, Changes(self._number))
 
     def _resume(self, conn: Connection, event: Parsed) -> None:
-        """A source can be seen again: first judge what fell due before, by what was known then, then what is overdue."""
+        """A source can be seen again: judge what fell due before, by what was known then, and then what is overdue."""
         self._settle()
         while self._sweep_some(conn, event.received_at):
             pass
@@ -293,46 +353,46 @@ class Projector:
 
     def _in_force(self, seq: int, found: Found) -> Found:
         """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
-        chosen: dict[str, tuple[WorkflowMatcher, Match]] = {}
-        for matcher, match in found:
+        chosen: dict[str, tuple[int, Match]] = {}
+        for place, match in found:
+            matcher = self._catalogue.places[place]
             workflow = matcher.workflow
             by_key = self._cache.by_key(workflow.name)
             held = next((held for key in match.joining if (held := by_key.get(key)) is not None), None)
             if held is not None:
                 if held.matcher is matcher:
-                    chosen[workflow.name] = (matcher, match)
+                    chosen[workflow.name] = (place, match)
             elif self._catalogue.versions[workflow.name, workflow.version].in_force(seq):
-                chosen.setdefault(workflow.name, (matcher, match))
+                chosen.setdefault(workflow.name, (place, match))
         return list(chosen.values())
 
     def _apply_event(self, batch: Batch, parsed: Parsed, matcher: WorkflowMatcher, match: Match) -> None:
         workflow, received_at = matcher.workflow, parsed.received_at
         by_key = self._cache.by_key(workflow.name)
         held: Held | None = None
-        others: list[Held] = []
-        unknown: list[Key] = []
+        others: list[Held] | None = None
+        unknown: list[Key] | None = None
         for key in match.joining:
             one = by_key.get(key)
             if one is None:
-                unknown.append(key)
+                unknown = [key] if unknown is None else [*unknown, key]
             elif held is None:
                 held = one
-            elif one is not held and one not in others:
-                others.append(one)
+            elif one is not held:
+                others = [one] if others is None else [*others, one]
         changes, marks = batch.changes, self._arrivals.marks
         if held is not None:
-            if others:
-                held = self._merge(batch, parsed, [held, *others])
+            if others is not None:
+                held = self._merge(batch, parsed, list(dict.fromkeys([held, *others])))
             held.advance(received_at, marks, changes.verdicts)
-            held.progress = fold(held.progress, match)
-            for key in unknown:
-                by_key[key] = held
-                held.joining.append(key)
-        elif unknown:
+            held.progress = fold(held.progress, match, workflow)
+            if unknown is not None:
+                self._cache.add(held, unknown)
+        elif unknown is not None:
             if not self._catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
                 return
             id_ = instance_id(received_at, workflow.name, unknown[0])
-            held = Held(id_, matcher, fold(None, match), None, None)
+            held = Held(id_, matcher, fold(None, match, workflow), None, None)
             self._cache.add(held, unknown)
         else:
             if match.milestones or match.fails or match.cancels:
@@ -346,7 +406,7 @@ class Projector:
             if parsed.key in known:
                 batch.duplicates[parsed.seq] = parsed.source
                 return
-            known.add(parsed.key)
+            known.append(parsed.key)
             if len(known) > MAX_REMEMBERED_EVENTS:
                 held.events = None
         milestone = match.milestones[0] if match.milestones else None
@@ -372,12 +432,10 @@ class Projector:
         """Have a batch written; returns while that is under way where there is a thread for it."""
         if not batch.count:
             return
-        if self._cache.full:
-            self._reader.forget_instances()
-            self._cache.trim(batch.changes.number - 1)
+        self._trim(batch.changes.number - 1)
         writing = Writing(batch, batch.changes.prepare(self._catalogue), self._arrivals.take())
         self._settle()
-        if self._writer is None:
+        if self._helpers is None:
             self._count(_commit(conn, writing))
         else:
             self._writing = self._writer.submit(_commit, conn, writing)
@@ -416,9 +474,7 @@ class Projector:
             self._settle()
             while self._sweep_some(conn, now):
                 self._number += 1
-                if self._cache.full:
-                    self._reader.forget_instances()
-                    self._cache.trim(self._number)
+                self._trim(self._number)
             with conn.transaction():
                 if self._position(conn) == self._seq:
                     conn.execute(Q["swept"], {"at": to_datetime(now)})
@@ -463,28 +519,16 @@ def _commit(conn: Connection, writing: Writing) -> Writing:
     return writing
 
 
-def _set_aside(parsed: Parsed, workflow: str, error: Exception) -> dict[str, Any]:
-    return {
-        "received_at": to_datetime(parsed.received_at),
-        "source": parsed.source,
-        "reason": "cannot_be_applied",
-        "detail": f"{type(error).__name__}: {str(error)[:300]}",
-        "event_id": parsed.id,
-        "type": parsed.type,
-        "workflow": workflow,
-        "seq": parsed.seq,
-    }
+def _set_aside(parsed: Parsed, workflow: str, detail: str) -> dict[str, Any]:
+    return _letter(parsed, "cannot_be_applied", workflow, detail)
 
 
 def _no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
     meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
-    return {
-        "received_at": to_datetime(parsed.received_at),
-        "source": parsed.source,
-        "reason": "no_usable_key",
-        "detail": f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}",
-        "event_id": parsed.id,
-        "type": parsed.type,
-        "workflow": workflow,
-        "seq": parsed.seq,
-    }
+    detail = f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}"
+    return _letter(parsed, "no_usable_key", workflow, detail)
+
+
+def _letter(parsed: Parsed, reason: str, workflow: str, detail: str) -> dict[str, Any]:
+    received_at = to_datetime(parsed.received_at)
+    return {"seq": parsed.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}

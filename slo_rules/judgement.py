@@ -113,7 +113,6 @@ Marks = Mapping[str, Watermark]
 def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
     """The verdict on an instance at `now`."""
     reached = progress.milestones
-    completed_at = [reached[name].at for name in workflow.completing if name in reached]
     if progress.cancelled is not None and is_cancelled(progress, workflow):
         return Verdict(VerdictKind.CANCELLED, Reason.CANCELLED, progress.cancelled.at, owner=workflow.owner)
     failed = progress.failed
@@ -132,12 +131,11 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
                 milestone.owner,
                 faults=mark.faults,
             )
-    if completed_at:
+    if not workflow.completes.isdisjoint(reached):
+        at = min(reached[name].at for name in workflow.completing if name in reached)
         if was_late(progress, workflow):
-            return Verdict(
-                VerdictKind.COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, min(completed_at), owner=workflow.owner
-            )
-        return Verdict(VerdictKind.COMPLETED, Reason.ALL_IN_TIME, min(completed_at), owner=workflow.owner)
+            return Verdict(VerdictKind.COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, at, owner=workflow.owner)
+        return Verdict(VerdictKind.COMPLETED, Reason.ALL_IN_TIME, at, owner=workflow.owner)
     running = waits(progress, workflow)
     if not running:
         first = next((m for m in workflow.milestones if m.name not in reached), None)

@@ -19,13 +19,16 @@ from slo_rules.workflow import Workflow
 _REMEMBERED_PAIRS = 20_000
 _NO_FAULTS: Faults = {}
 
+Meaning = tuple[tuple[str, ...], bool, bool]
+"""The milestones an event reaches, and whether it is a failure or a cancellation."""
+
 
 class _Rules(msgspec.Struct, frozen=True):
     milestones: tuple[tuple[str, Residue], ...]
     fails: Residue
     cancels: Residue
     observes: Residue
-    decided: tuple[tuple[str, ...], bool, bool] | None
+    decided: Meaning | None
     """What every event of this source and type means, where nothing in it needs to be looked at."""
 
 
@@ -54,18 +57,24 @@ class WorkflowMatcher:
             decided = (tuple(name for name, _ in milestones), fails is True, cancels is True)
         return _Rules(milestones, fails, cancels, observes, decided)
 
+    def means(self, rules: _Rules, document: dict[str, Any]) -> Meaning | None:
+        """What an event document means to the workflow; None when it does not concern it."""
+        if rules.decided is not None:
+            return rules.decided
+        milestones = tuple([name for name, rest in rules.milestones if rest is True or holds(rest, document)])
+        fails = rules.fails is not False and holds(rules.fails, document)
+        cancels = rules.cancels is not False and holds(rules.cancels, document)
+        if milestones or fails or cancels or holds(rules.observes, document):
+            return milestones, fails, cancels
+        return None
+
     def apply(self, rules: _Rules, event: Event) -> Match | None:
         """The match of an event, or None."""
         document = event.document
-        decided = rules.decided
-        if decided is None:
-            milestones = tuple([name for name, rest in rules.milestones if rest is True or holds(rest, document)])
-            fails = rules.fails is not False and holds(rules.fails, document)
-            cancels = rules.cancels is not False and holds(rules.cancels, document)
-            if not (milestones or fails or cancels or holds(rules.observes, document)):
-                return None
-        else:
-            milestones, fails, cancels = decided
+        meaning = self.means(rules, document)
+        if meaning is None:
+            return None
+        milestones, fails, cancels = meaning
         return Match(
             event.occurred_at,
             event.key,

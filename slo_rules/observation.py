@@ -17,8 +17,6 @@ from slo_rules.filters import spell
 from slo_rules.identity import Key
 from slo_rules.paths import MISSING, compile_many, compile_path
 from slo_rules.progress import (
-    AMOUNT,
-    CURRENCY,
     Progress,
     Reached,
     Scalar,
@@ -27,18 +25,19 @@ from slo_rules.progress import (
     join_reached,
     later,
 )
-from slo_rules.workflow import Milestone, Workflow
+from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
 
 LONGEST_VALUE = 300
 LONGEST_CURRENCY = 12
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
 
-Said = list[tuple[str, Scalar]]
+Said = list[Scalar | None]
+"""The values of what an event says of the workflow's attributes and worth, in the order of `Workflow.said`."""
 Faults = dict[str, tuple[str, ...]]
 """The unmet requirements by milestone."""
 
 
-class Match(msgspec.Struct, frozen=True, gc=False):
+class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event seen with the eyes of one workflow version: everything it says there, without the event itself.
 
     `at` is when it occurred (micros) and `key` its identity; `fails` and `cancels` are its type where it means that.
@@ -55,8 +54,8 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     said: Said
 
 
-def fold(progress: Progress | None, match: Match) -> Progress:
-    """The progress with what the event says; pure."""
+def fold(progress: Progress | None, match: Match, workflow: Workflow) -> Progress:
+    """The progress with what the event says, which must be a match of this workflow version; pure."""
     at, key = match.at, match.key
     failed = None if match.fails is None else Stamped(at, key, match.fails)
     cancelled = None if match.cancels is None else Stamped(at, key, match.cancels)
@@ -65,14 +64,14 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         keys = dict.fromkeys(match.joining, carried)
         for word in match.searching:
             keys[word] = carried
-        said = {name: Stamped(at, key, value) for name, value in match.said}
+        said = _said({}, match, workflow.said)
         return Progress(at, at, _reached({}, match), keys, said, failed, cancelled)
     return Progress(
-        at if at < progress.first_at else progress.first_at,
-        at if at > progress.last_at else progress.last_at,
+        min(progress.first_at, at),
+        max(progress.last_at, at),
         _reached(progress.milestones, match) if match.milestones else progress.milestones,
         _carried(progress.keys, match),
-        _said(progress.attributes, match) if match.said else progress.attributes,
+        _said(progress.attributes, match, workflow.said) if match.said else progress.attributes,
         progress.failed if failed is None else later(failed, progress.failed or failed),
         progress.cancelled if cancelled is None else earlier(cancelled, progress.cancelled or cancelled),
     )
@@ -102,11 +101,13 @@ def _carried(keys: dict[Key, Stamped], match: Match) -> dict[Key, Stamped]:
     return union
 
 
-def _said(attributes: dict[str, Stamped], match: Match) -> dict[str, Stamped]:
+def _said(attributes: dict[str, Stamped], match: Match, names: tuple[str, ...]) -> dict[str, Stamped]:
     """The attributes with the latest value of each."""
     at, key = match.at, match.key
     union = attributes.copy()
-    for name, value in match.said:
+    for name, value in zip(names, match.said, strict=False):
+        if value is None:
+            continue
         known = attributes.get(name)
         if known is None or at > known.at:
             union[name] = Stamped(at, key, value)
@@ -116,19 +117,25 @@ def _said(attributes: dict[str, Stamped], match: Match) -> dict[str, Stamped]:
 
 
 def sayings(workflow: Workflow) -> Callable[[Mapping[str, Any]], Said]:
-    """What an event says of the workflow's attributes and value, `(name, value)` without what is absent or unfit."""
-    worth = [(name, paths) for name, paths in ((AMOUNT, workflow.amount), (CURRENCY, workflow.currency)) if paths]
-    lookup = compile_many([*sorted(workflow.attributes.items()), *worth])
-    conversions: dict[str, Callable[[Any], Scalar | None]] = {AMOUNT: _amount, CURRENCY: _currency}
-    conversions |= dict.fromkeys(workflow.attributes, _scalar)
+    """A function that finds what an event document says of `Workflow.said`; what is absent or unfit is None.
+
+    Of a document that says nothing at all the list is empty.
+    """
+    paths = workflow.attributes | {AMOUNT: workflow.amount, CURRENCY: workflow.currency}
+    lookup = compile_many([(name, paths[name]) for name in workflow.said])
+    places = {name: place for place, name in enumerate(workflow.said)}
+    conversions: dict[str, Callable[[Any], Scalar | None]] = dict.fromkeys(workflow.attributes, _scalar)
+    conversions |= {AMOUNT: _amount, CURRENCY: _currency}
+    nothing: Said = [None] * len(places)
 
     def says(document: Mapping[str, Any]) -> Said:
-        found = []
-        for name, value in lookup(document):
-            said = conversions[name](value)
-            if said is not None:
-                found.append((name, said))
-        return found
+        found = lookup(document)
+        if not found:
+            return []
+        said = nothing.copy()
+        for name, value in found:
+            said[places[name]] = conversions[name](value)
+        return said
 
     return says
 

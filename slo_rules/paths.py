@@ -88,8 +88,6 @@ def compile_many(paths: list[tuple[str, tuple[str, ...]]]) -> Many:
             return found
 
         return of_data
-    if not paths:
-        return lambda document: []
     lookups = [(name, compile_first(choices)) for name, choices in paths]
 
     def of_document(document: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -16,8 +16,6 @@ import msgspec
 
 from slo_rules.workflow import Workflow
 
-AMOUNT = "$amount"
-CURRENCY = "$currency"
 Scalar = str | int | float | bool
 
 

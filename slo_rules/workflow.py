@@ -10,7 +10,8 @@ import msgspec
 
 from slo_rules.filters import Filter
 
-
+AMOUNT = "$amount"
+CURRENCY = "$currency"
 _REMEMBERED_SETS = 4096
 
 
@@ -107,9 +108,7 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
                 self._awaited.clear()
             passed = {name for name in self.by_name if name in names or not names.isdisjoint(self.descendants[name])}
             found = self._awaited[names] = tuple(
-                milestone
-                for milestone in self.milestones
-                if milestone.after in passed and milestone.name not in passed
+                milestone for milestone in self.milestones if milestone.after in passed and milestone.name not in passed
             )
         return found
 
@@ -117,6 +116,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     def completing(self) -> tuple[str, ...]:
         """The milestones that complete an instance."""
         return tuple(milestone.name for milestone in self.milestones if milestone.completes)
+
+    @cached_property
+    def completes(self) -> frozenset[str]:
+        """The same as a set."""
+        return frozenset(self.completing)
 
     @cached_property
     def starting(self) -> tuple[str, ...]:
@@ -132,6 +136,12 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     def attribute_names(self) -> tuple[str, ...]:
         """The attributes in the order of their names."""
         return tuple(sorted(self.attributes))
+
+    @cached_property
+    def said(self) -> tuple[str, ...]:
+        """What an event may say of an instance: the attributes, then amount and currency where they are defined."""
+        worth = ((AMOUNT, self.amount), (CURRENCY, self.currency))
+        return (*self.attribute_names, *(name for name, paths in worth if paths))
 
     @cached_property
     def joining(self) -> frozenset[str]:

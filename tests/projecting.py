@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ import msgspec
 from collector.catalogue import Catalogue, register
 from collector.copyformat import event_row
 from collector.log import append
-from collector.projector import Projector
+from collector.projector import Helpers, Projector
+from collector.reading_ahead import ReadingProcess
 from collector.rebuild import keep_objectives
-from collector.store.database import BY_INDEX, Connection, connect
+from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect
 from slo_rules.event import Event
 from slo_rules.progress import Progress
 from slo_rules.workflow import Definitions
@@ -38,6 +40,21 @@ def log_events(conn: Connection, events: Iterable[Event]) -> None:
 def projecting(url: str) -> Connection:
     """A connection like the projector's own."""
     return connect(url, "test projector", options=BY_INDEX)
+
+
+@contextmanager
+def helping(url: str) -> Iterator[Helpers]:
+    """What a projector needs to read in another process and to write on another thread."""
+    lookups = connect(url, "test lookups", autocommit=True, options=PLANNED_ONCE)
+    helpers = Helpers(lookups, ReadingProcess(url, _prepare))
+    try:
+        yield helpers
+    finally:
+        helpers.close()
+
+
+def _prepare() -> None:
+    """The process needs no logging."""
 
 
 def project(conn: Connection, catalogue: Catalogue, *, batch: int = 5000) -> Projector:

@@ -249,7 +249,7 @@ def _span_event(
         "data": said,
         "resource": resource,
     }
-    if not any(found.apply(rules, document) for found, rules in matcher.plan(service, SPAN_TYPE)):
+    if all(found.means(rules, document) is None for found, rules in matcher.plan(service, SPAN_TYPE)):
         return None
     return event_row(
         (span.end_time_unix_nano or span.start_time_unix_nano) // 1000,

@@ -20,8 +20,8 @@ from collector.store.tables import instance, instance_key
 from slo_rules.explain import explain
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
-from slo_rules.progress import AMOUNT, CURRENCY, Progress
-from slo_rules.workflow import Workflow
+from slo_rules.progress import Progress
+from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
 
 MAX_LIMIT = 500
 SORTS: dict[str, sa.ColumnElement[Any]] = {

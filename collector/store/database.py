@@ -18,6 +18,10 @@ BY_INDEX = "-c enable_seqscan=off -c plan_cache_mode=force_custom_plan"
 """For sessions that only ever look a batch up by its keys: without it, plans made while the tables were still empty
 and without statistics read them whole until the next ANALYZE."""
 
+PLANNED_ONCE = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+"""For sessions that send the same few statements all day: with the values of an array before it the planner weighs
+each of them, which takes longer than finding them."""
+
 MIGRATION_LOCK = 0x6D696C65_0001
 LOG_LOCK = 0x6D696C65_0002
 PROJECTION_LOCK = 0x6D696C65_0003

@@ -11,15 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
+from collector.projector import Helpers, Projector
 from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
 from slo_rules.contribution import Contributions, contributions
 from slo_rules.event import Event
 from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from tests.fix_postgres import Server
-from tests.projecting import enroll, log_events, project, projecting, stored, wipe
+from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
 from tests.strategies import definitions, events
 
 DEFINITIONS = definitions()
@@ -30,25 +32,39 @@ SLOW = settings(
 
 
 @pytest.fixture
-def conn(either_server: Server) -> Iterator[Connection]:
-    url = either_server.clone()
+def url(either_server: Server) -> Iterator[str]:
+    made = either_server.clone()
+    yield made
+    either_server.drop(made)
+
+
+@pytest.fixture
+def conn(url: str) -> Iterator[Connection]:
     with projecting(url) as connection:
         yield connection
-    either_server.drop(url)
+
+
+BATCH = 3
+
+
+@pytest.fixture
+def helpers(url: str) -> Iterator[Helpers]:
+    with helping(url) as found:
+        yield found
 
 
 def components(history: list[Event]) -> list[Progress]:
     """What instances there must be: events that share a joining key, directly or through others, are one."""
     matcher = Matcher([WORKFLOW])
-    groups: list[tuple[set[tuple[str, str]], list[Progress]]] = []
+    groups: list[tuple[set[str], list[Progress]]] = []
     for event in history:
         found = matcher.matches(event)
         if not found:
             continue
-        keys = {key for key in found[0][1].keys if key[0] in WORKFLOW.joining}
+        keys = set(found[0][1].joining)
         if not keys:
             continue
-        parts = [found[0][0].observe(event, found[0][1])]
+        parts = [fold(None, found[0][1], found[0][0].workflow)]
         apart = []
         for group_keys, group_parts in groups:
             if group_keys & keys:
@@ -100,6 +116,31 @@ def test_any_arrival_in_any_parts_gives_the_components_of_the_history(
     assert by_keys == {frozenset(progress.keys): progress for progress in wanted}
     assert len(found) == len(wanted)
     assert buckets(conn) == recomputed(wanted)
+
+
+@SLOW
+@given(events(20), st.data())
+def test_reading_applying_and_writing_side_by_side_gives_the_same(
+    conn: Connection, helpers: Helpers, history: list[Event], draw: st.DataObject
+) -> None:
+    """With every chunk read in the other process, as far as it is there in time."""
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    log_events(conn, draw.draw(st.permutations(history + history[: len(history) // 3])))
+    projector = Projector(catalogue, batch=BATCH, helpers=helpers)
+    assert projector.acquire(conn)
+    while not projector.cycle(conn).caught_up:
+        pass
+    wanted = components(history)
+    found = [row["progress"] for row in stored(conn)]
+    assert {frozenset(progress.keys): progress for progress in found} == {
+        frozenset(progress.keys): progress for progress in wanted
+    }
+    assert len(found) == len(wanted)
+    assert buckets(conn) == recomputed(wanted)
+    keys = conn.execute("SELECT count(*) FROM instance_key").fetchone()
+    conn.commit()
+    assert keys == (sum(len(progress.keys) for progress in wanted),)
 
 
 @SLOW

@@ -7,16 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from collector import projector
 from collector.catalogue import register
 from collector.log import append
 from collector.projector import Projector
-from collector.rebuild import keep_objectives
+from collector.reading import LogReader
+from collector.rebuild import fingerprints, forget, keep_objectives
 from collector.store.database import Connection, connect
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
-from tests.projecting import enroll, log_events, log_row, project, projecting, stored
+from slo_rules.observation import Match, fold
+from slo_rules.progress import Progress
+from slo_rules.workflow import Workflow
+from tests.projecting import enroll, helping, log_events, log_row, project, projecting, stored
 from tests.strategies import DEFINITIONS, START, definitions, make_event
 
 
@@ -56,9 +61,7 @@ class TestTheLog:
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'milepost other' AND wait_event = 'advisory'"
             while not _count(watch, waiting):
                 pass
-            projector = Projector(catalogue)
-            projector.acquire(conn)
-            assert projector.apply_batch(conn) == 0
+            assert LogReader(catalogue, 10).read(conn, 0, "-infinity") == []
             slow.commit()
             other.join()
         project(conn, catalogue)
@@ -75,19 +78,67 @@ class TestTheLog:
         assert [row[0] for row in rows] == list(range(1, 161))
         assert [row[1] for row in rows] == sorted(row[1] for row in rows)
 
-    def test_what_was_read_ahead_is_not_taken_for_the_end_of_the_log(self, database_url: str, conn: Connection) -> None:
+    def test_what_was_read_ahead_is_not_taken_for_the_end_of_the_log(self, helped: Projector, conn: Connection) -> None:
         """Else deadlines would be judged up to now without what arrived since."""
-        catalogue = enroll(conn, definitions())
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(4)])
-        with projecting(database_url) as ahead:
-            projector = Projector(catalogue, batch=3, ahead=ahead)
-            projector.acquire(conn)
-            assert projector.cycle(conn).applied == 3
-            assert projector._reader._next is not None
-            assert len(projector._reader._next[1].result()) == 1
-            log_events(conn, [at(conn, "won", 0, 4, order="SO-4")])
-            report = projector.cycle(conn)
-        assert (report.applied, report.caught_up) == (2, True)
+        first = helped.cycle(conn)
+        assert not first.caught_up
+        log_events(conn, [at(conn, "won", 0, 4, order="SO-4")])
+        report = helped.cycle(conn)
+        assert (first.applied + report.applied, report.caught_up) == (5, True)
+
+    def test_side_by_side_gives_the_same_as_one_after_the_other(self, helped: Projector, conn: Connection) -> None:
+        reading = helped._helpers.reading if helped._helpers else None
+        assert reading is not None
+        types = ("won", "accepted", "noise")
+        number = taken = 0
+        again: list[Event] = []
+        while taken < 20:
+            events = [
+                at(conn, types[n % 3], n, n, "crm" if n % 3 != 1 else "sap", order=f"SO-{n % 7}")
+                for n in range(number, number + 30)
+            ]
+            number += 30
+            log_events(conn, [*events, *again])
+            again = events[20:]
+            before, caught_up = reading.chunks, False
+            while not caught_up:
+                caught_up = helped.cycle(conn).caught_up
+            taken += reading.chunks - before
+        wanted = fingerprints(conn)
+        assert _count(conn, "SELECT sum(duplicates) FROM source_state") > 0
+        forget(conn, current_definitions=False)
+        while not helped.cycle(conn).caught_up:
+            pass
+        assert fingerprints(conn) == wanted
+        forget(conn, current_definitions=False)
+        alone = Projector(helped._catalogue)
+        alone.acquire(conn)
+        while not alone.cycle(conn).caught_up:
+            pass
+        assert fingerprints(conn) == wanted
+
+    def test_a_failed_write_is_noticed_and_made_good(self, helped: Projector, conn: Connection) -> None:
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(7)])
+        assert not helped.cycle(conn).caught_up
+        helped._settle()
+        conn.execute("UPDATE projection SET seq = 0")
+        conn.execute("DELETE FROM instance_event WHERE seq > 5")
+        conn.commit()
+        moved = [helped.cycle(conn).caught_up for _ in range(4)]
+        assert moved[-1]
+        assert _count(conn, "SELECT count(*) FROM instance") == 7
+        assert _count(conn, "SELECT count(*) FROM instance_event") == 7
+
+
+@pytest.fixture
+def helped(database_url: str, conn: Connection) -> Iterator[Projector]:
+    """A projector of three events a batch that reads in another process and writes on another thread."""
+    catalogue = enroll(conn, definitions())
+    with helping(database_url) as helpers:
+        found = Projector(catalogue, batch=3, helpers=helpers)
+        assert found.acquire(conn)
+        yield found
 
 
 def _write(url: str, event: Event) -> None:
@@ -204,15 +255,13 @@ class TestWhatCannotBeUsed:
         self, conn: Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         catalogue = enroll(conn, definitions())
-        matcher = catalogue.matcher_of("orders", 1)
-        observe = matcher.observe
 
-        def poisoned(event: Event, match: object) -> object:
-            if event.document["id"] == "e2":
+        def poisoned(progress: Progress | None, match: Match, workflow: Workflow) -> Progress:
+            if "order=SO-2" in match.joining:
                 raise RuntimeError("poison")
-            return observe(event, match)  # type: ignore[arg-type]
+            return fold(progress, match, workflow)
 
-        monkeypatch.setattr(matcher, "observe", poisoned)
+        monkeypatch.setattr(projector, "fold", poisoned)
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in (1, 2, 3)])
         project(conn, catalogue)
         assert sorted(row["title"] for row in stored(conn)) == ["SO-1", "SO-3"]

@@ -11,6 +11,7 @@ from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.event import Event, event_key
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import join
 
 TEXT = """
@@ -52,7 +53,7 @@ def added(*steps: tuple[str, int], origin: int = MIDNIGHT) -> Contributions:
     for number, (type_, at) in enumerate(steps):
         event = Event("crm", type_, origin + at, origin + at, event_key("crm", str(number)), {"data": {"order": "1"}})
         ((found, match),) = matcher.matches(event)
-        parts.append(found.observe(event, match))
+        parts.append(fold(None, match, found.workflow))
     total = contributions(reduce(join, parts), ORDERS, DEFINITIONS.objectives.values())
     assert all(bucket % BUCKET == 0 for _, bucket in total)
     return {(name, bucket - origin): counts for (name, bucket), counts in total.items()}
@@ -142,7 +143,7 @@ def test_two_items_in_one_bucket_are_counted_together() -> None:
     for type_, at in (("won", 0), ("shipped", 3 * HOUR), ("paid", 3 * HOUR)):
         event = Event("crm", type_, at, at, event_key("crm", type_), {"data": {"order": "1"}})
         ((found, match),) = matcher.matches(event)
-        parts.append(found.observe(event, match))
+        parts.append(fold(None, match, found.workflow))
     assert contributions(reduce(join, parts), workflow, ()) == {(PROMISE, 4 * HOUR): (2, 0, 0)}
 
 
@@ -164,7 +165,7 @@ def test_an_objective_on_a_milestone_that_is_gone_adds_nothing() -> None:
     matcher = Matcher([other])
     event = Event("crm", "won", 0, 0, event_key("crm", "1"), {"data": {"order": "1"}})
     ((found, match),) = matcher.matches(event)
-    total = contributions(found.observe(event, match), other, DEFINITIONS.objectives.values())
+    total = contributions(fold(None, match, found.workflow), other, DEFINITIONS.objectives.values())
     assert total == {(PROMISE, 4 * HOUR): BAD}
 
 

@@ -20,6 +20,7 @@ from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filters import Compare
 from slo_rules.judgement import Watermark, judge
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import join
 from slo_rules.workflow import Definitions
 from tests.strategies import DEFINITIONS, START, make_event
@@ -338,7 +339,7 @@ def use(definitions: Definitions) -> int:
     parts: dict[str, list[Any]] = {}
     for event in history:
         for found, match in matcher.matches(event):
-            parts.setdefault(found.workflow.name, []).append(found.observe(event, match))
+            parts.setdefault(found.workflow.name, []).append(fold(None, match, found.workflow))
     verdicts = 0
     for name, workflow in definitions.workflows.items():
         assert fingerprint(workflow)

@@ -12,6 +12,7 @@ from slo_rules.explain import StepState, arithmetic, clock, explain, journey
 from slo_rules.instants import EPOCH, to_micros
 from slo_rules.judgement import Marks, Reason, Watermark, judge
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from slo_rules.workflow import Workflow
 from tests.strategies import make_event
@@ -49,7 +50,7 @@ def story(*steps: Step, workflow: Workflow = WORKFLOW) -> Progress:
         data: dict[str, object] = more[0] if more else GOOD
         event = make_event(type_, at, number, source, data)
         ((found, match),) = matcher.matches(event)
-        parts.append(found.observe(event, match))
+        parts.append(fold(None, match, found.workflow))
     return reduce(join, parts)
 
 

@@ -21,6 +21,7 @@ from slo_rules.judgement import (
     waits,
 )
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from slo_rules.workflow import Workflow
 from tests.strategies import START, make_event
@@ -60,7 +61,7 @@ def story(*steps: Step, workflow: Workflow = ORDER) -> Progress:
         data: dict[str, object] = {"order": "1", "tax_code": "V1"} | (more[0] if more else {})
         event = make_event(type_, at, number, SOURCES.get(type_, "crm"), data)
         ((found, match),) = matcher.matches(event)
-        parts.append(found.observe(event, match))
+        parts.append(fold(None, match, found.workflow))
     return reduce(join, parts)
 
 

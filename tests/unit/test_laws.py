@@ -13,6 +13,7 @@ from slo_rules.event import Event
 from slo_rules.explain import arithmetic, explain, journey
 from slo_rules.judgement import FINAL, VerdictKind, Watermark, judge
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from tests.strategies import LATER, START, definitions, events
 
@@ -27,17 +28,17 @@ MARKS = st.fixed_dictionaries(
 
 def made(event: Event) -> Progress | None:
     found = MATCHER.matches(event)
-    return found[0][0].observe(event, found[0][1]) if found else None
+    return fold(None, found[0][1], found[0][0].workflow) if found else None
 
 
-def fold(history: list[Event]) -> Progress | None:
+def joined(history: list[Event]) -> Progress | None:
     parts = [part for event in history if (part := made(event)) is not None]
     return reduce(join, parts) if parts else None
 
 
 @given(events(), events(), events())
 def test_join_is_associative_commutative_and_idempotent(a: list[Event], b: list[Event], c: list[Event]) -> None:
-    x, y, z = fold(a), fold(b), fold(c)
+    x, y, z = joined(a), joined(b), joined(c)
     if x is None or y is None or z is None:
         return
     assert join(x, y) == join(y, x)
@@ -47,19 +48,31 @@ def test_join_is_associative_commutative_and_idempotent(a: list[Event], b: list[
 
 @given(events(), st.data())
 def test_any_permutation_repetition_and_partition_gives_the_same(history: list[Event], draw: st.DataObject) -> None:
-    whole = fold(history)
+    whole = joined(history)
     again = draw.draw(st.permutations(history + history[: len(history) // 2]))
-    assert fold(again) == whole
+    assert joined(again) == whole
     cut = draw.draw(st.integers(0, len(again)))
-    parts = [part for part in (fold(again[:cut]), fold(again[cut:])) if part is not None]
+    parts = [part for part in (joined(again[:cut]), joined(again[cut:])) if part is not None]
     assert (reduce(join, parts) if parts else None) == whole
+
+
+@given(events())
+def test_folding_an_event_in_is_joining_what_it_makes(history: list[Event]) -> None:
+    progress: Progress | None = None
+    for event in history:
+        for found, match in MATCHER.matches(event):
+            alone = fold(None, match, found.workflow)
+            wanted = alone if progress is None else join(progress, alone)
+            progress = fold(progress, match, found.workflow)
+            assert progress == wanted
+    assert progress == joined(history)
 
 
 @given(events(), st.data(), LATER, MARKS)
 def test_verdict_and_contributions_do_not_depend_on_order(
     history: list[Event], draw: st.DataObject, now: int, marks: dict[str, Watermark]
 ) -> None:
-    a, b = fold(history), fold(draw.draw(st.permutations(history)))
+    a, b = joined(history), joined(draw.draw(st.permutations(history)))
     if a is None or b is None:
         return
     assert judge(a, WORKFLOW, marks, now) == judge(b, WORKFLOW, marks, now)
@@ -68,7 +81,7 @@ def test_verdict_and_contributions_do_not_depend_on_order(
 
 @given(events(), LATER, MARKS)
 def test_a_verdict_holds_until_its_next_check(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
-    progress = fold(history)
+    progress = joined(history)
     if progress is None:
         return
     verdict = judge(progress, WORKFLOW, marks, now)
@@ -86,7 +99,7 @@ def test_a_verdict_holds_until_its_next_check(history: list[Event], now: int, ma
 
 @given(events(), LATER, MARKS)
 def test_every_verdict_can_be_explained(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
-    progress = fold(history)
+    progress = joined(history)
     if progress is None:
         return
     verdict = judge(progress, WORKFLOW, marks, now)
@@ -97,8 +110,8 @@ def test_every_verdict_can_be_explained(history: list[Event], now: int, marks: d
 
 @given(events(), events())
 def test_differences_of_contributions_add_up(a: list[Event], b: list[Event]) -> None:
-    x = fold(a)
-    y = fold(a + b)
+    x = joined(a)
+    y = joined(a + b)
     old: Contributions = contributions(x, WORKFLOW, OBJECTIVES) if x else {}
     new: Contributions = contributions(y, WORKFLOW, OBJECTIVES) if y else {}
     total = dict(old)

@@ -13,8 +13,8 @@ from slo_rules import matching
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.filters import holds
-from slo_rules.identity import Key
-from slo_rules.matching import Match, Matcher
+from slo_rules.matching import Matcher
+from slo_rules.observation import Match
 from slo_rules.workflow import Workflow
 
 TEXT = """
@@ -51,28 +51,33 @@ def event(source: str, type_: str, **data: Any) -> Event:
 
 def seen(workflows: list[Workflow], said: Event) -> dict[tuple[str, int], Match]:
     found = Matcher(workflows).matches(said)
-    return {(matcher.workflow.name, matcher.workflow.version): match for matcher, match in found}
+    return {(matcher.workflow.name, matcher.workflow.version): comparable(match) for matcher, match in found}
 
 
-def match(milestones: tuple[str, ...], fails: bool, cancels: bool, keys: list[Key]) -> Match:
-    joining = [("orders" if milestones != ("first_order",) else "accounts", *key) for key in keys]
-    if milestones != ("first_order",):
-        joining = [key for key in joining if key[1] == "order"]
-    return Match(milestones, fails, cancels, keys, joining)
+def match(
+    milestones: tuple[str, ...], fails: str | None, cancels: str | None, joining: str = "", searching: str = ""
+) -> Match:
+    key = event_key("crm", "1")
+    return Match(1, key, milestones, {}, fails, cancels, joining.split(), searching.split(), [])
+
+
+def comparable(found: Match) -> Match:
+    """Without what events of different sources differ in anyway."""
+    return msgspec.structs.replace(found, key=event_key("crm", "1"))
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (event("crm", "won"), match(("won",), False, False, [])),
-        (event("crm", "won", order=1, account="A"), match(("won",), False, False, [("order", "1"), ("account", "A")])),
-        (event("crm", "won", size=9), match(("won", "big"), False, False, [])),
-        (event("crm", "won", size=9, bad=True), match(("won", "big"), True, False, [])),
-        (event("sap", "won", bad=True), match((), True, False, [])),
-        (event("sap", "failed", order="N/A"), match((), True, False, [])),
-        (event("sap", "order.cancelled"), match((), False, True, [])),
-        (event("sap", "linked", order=7), match((), False, False, [("order", "7")])),
-        (event("any", "thing", note="see order 7"), match((), False, False, [])),
+        (event("crm", "won"), match(("won",), None, None)),
+        (event("crm", "won", order=1, account="A"), match(("won",), None, None, "order=1", "account=A")),
+        (event("crm", "won", size=9), match(("won", "big"), None, None)),
+        (event("crm", "won", size=9, bad=True), match(("won", "big"), "won", None)),
+        (event("sap", "won", bad=True), match((), "won", None)),
+        (event("sap", "failed", order="N/A"), match((), "failed", None)),
+        (event("sap", "order.cancelled"), match((), None, "order.cancelled")),
+        (event("sap", "linked", order=7), match((), None, None, "order=7")),
+        (event("any", "thing", note="see order 7"), match((), None, None)),
     ],
 )
 def test_what_an_event_means(said: Event, expected: Match) -> None:
@@ -96,8 +101,8 @@ def test_what_concerns_nobody(said: Event) -> None:
 def test_one_event_may_concern_several_workflows() -> None:
     found = seen(list(WORKFLOWS.values()), event("crm", "won", order=1, account="A"))
     assert found == {
-        ("orders", 1): match(("won",), False, False, [("order", "1"), ("account", "A")]),
-        ("accounts", 1): match(("first_order",), False, False, [("account", "A")]),
+        ("orders", 1): match(("won",), None, None, "order=1", "account=A"),
+        ("accounts", 1): match(("first_order",), None, None, "account=A"),
     }
 
 
@@ -154,5 +159,9 @@ def test_a_match_says_what_the_filters_say(source: str, type_: str, data: dict[s
         any(holds(condition, document) for condition in filters)
         for filters in (ORDERS.fails_on, ORDERS.cancels_on, ORDERS.observes)
     )
-    expected = match(milestones, fails, cancels, []) if milestones or fails or cancels or observes else None
+    expected = (
+        match(milestones, type_ if fails else None, type_ if cancels else None)
+        if milestones or fails or cancels or observes
+        else None
+    )
     assert seen([ORDERS], said).get(("orders", 1)) == expected

@@ -9,7 +9,9 @@ import pytest
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.matching import Matcher
-from slo_rules.progress import AMOUNT, CURRENCY, LONGEST_VALUE, Progress, Reached, Stamped, join
+from slo_rules.observation import LONGEST_VALUE, fold
+from slo_rules.progress import Progress, Reached, Stamped, join
+from slo_rules.workflow import AMOUNT, CURRENCY
 
 TEXT = """
 apiVersion: milepost/v1
@@ -38,7 +40,7 @@ def one(type_: str, at: int, id_: str = "1", resource: dict[str, Any] | None = N
     document = {"source": "crm", "type": type_, "data": data, "resource": resource or {}}
     event = Event("crm", type_, at, at + 5, key(id_), document)
     ((found, match),) = MATCHER.matches(event)
-    return found.observe(event, match)
+    return fold(None, match, found.workflow)
 
 
 def both(a: Progress, b: Progress) -> Progress:

@@ -17,6 +17,7 @@ from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.judgement import Watermark, judge
 from slo_rules.matching import Matcher
+from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from slo_rules.workflow import Definitions
 
@@ -149,11 +150,11 @@ def judged_by_the_engine(packs: Definitions, at: datetime) -> dict[str, set[tupl
             marks[source] = Watermark(action.deliver_at, occurred_at, known.silent_after if known else None)
             for workflow_matcher, match in matcher.matches(event):
                 workflow = workflow_matcher.workflow
-                joining = [(workflow.name, key) for key in match.keys if key[0] in workflow.joining]
-                assert joining, (event.type, match.keys)
+                joining = [(workflow.name, key) for key in match.joining]
+                assert joining, (event.type, match)
                 for node in joining[1:]:
                     group[root(node)] = root(joining[0])
-                seen.append((workflow.name, joining[0], workflow_matcher.observe(event, match)))
+                seen.append((workflow.name, joining[0], fold(None, match, workflow_matcher.workflow)))
     folded: dict[tuple[str, Any], Progress] = {}
     for _, node, progress in seen:
         at_root = root(node)

@@ -127,7 +127,9 @@ SET last_received_at = greatest(source_state.last_received_at, excluded.last_rec
 -- name: dead_letter
 -- purpose: An event of the log that a workflow asks for and cannot use.
 INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, workflow, seq)
-VALUES (%(received_at)s, %(source)s, %(reason)s, %(detail)s, %(event_id)s, %(type)s, %(workflow)s, %(seq)s)
+SELECT received_at, source, %(reason)s, %(detail)s, id, type, %(workflow)s, seq
+FROM event
+WHERE seq = %(seq)s AND received_at = %(received_at)s
 ON CONFLICT (seq, workflow) DO NOTHING
 
 -- name: merge_joining_keys

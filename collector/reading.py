@@ -1,0 +1,86 @@
+"""Reading the log: the next events in the order of their commits, and what each means to every workflow.
+
+What an event says is taken out of it at once and its document let go: tens of thousands of documents do not fit the
+processor's caches.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import structlog
+from psycopg.types.numeric import Int8BinaryLoader
+
+from collector.catalogue import Catalogue
+from collector.copyformat import EPOCH_2000
+from collector.store.database import Connection
+from collector.store.sql import load
+from slo_rules.event import Event, event_key
+from slo_rules.observation import Match
+
+log = structlog.get_logger("milepost.projector")
+
+Q = load("projection")
+Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
+"""Number, arrival and occurrence in micros since 2000, source, id, type, trace id, body."""
+Found = list[tuple[int, Match]]
+"""The places of workflow versions in `Catalogue.places`, with what the event means there."""
+
+_decode_body = msgspec.json.Decoder().decode
+
+
+class Parsed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event of the log and what it means to each workflow; `error` says why it could not be understood."""
+
+    seq: int
+    source: str
+    received_at: int
+    occurred_at: int
+    key: bytes
+    trace_id: bytes | None
+    found: Found
+    error: str | None = None
+
+
+class LogReader:
+    """Reads the log, at most `limit` events at a time.
+
+    Chunks are small, so that what is made of them is still in the processor's caches when it is used.
+    """
+
+    def __init__(self, catalogue: Catalogue, limit: int) -> None:
+        self.limit = limit
+        self._matcher = catalogue.matcher
+        self._places = {id(matcher): place for place, matcher in enumerate(catalogue.places)}
+
+    def read(self, conn: Connection, after: int, since: datetime | str) -> list[Parsed]:
+        """The events after a number; `since` lets partitions that are older be skipped."""
+        with conn.transaction():
+            cursor = conn.cursor(binary=True)
+            cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
+            cursor.execute(Q["read"], {"after": after, "since": since, "limit": self.limit})
+            return [self._parse(row) for row in cursor.fetchall()]
+
+    def _parse(self, row: Row) -> Parsed:
+        """An event that cannot be read or matched must not stop those behind it."""
+        seq, received_at, occurred_at, source, id_, type_, trace_id, body = row
+        received_at += EPOCH_2000
+        occurred_at += EPOCH_2000
+        key = event_key(source, id_)
+        found: Found = []
+        error = None
+        try:
+            if self._matcher.plan(source, type_):
+                event = Event(source, type_, occurred_at, received_at, key, _decode_body(body), trace_id)
+                places = self._places
+                found = [(places[id(matcher)], match) for matcher, match in self._matcher.matches(event)]
+        except Exception as raised:
+            log.exception("event_set_aside", seq=seq)
+            error = describe(raised)
+        return Parsed(seq, source, received_at, occurred_at, key, trace_id, found, error)
+
+
+def describe(error: Exception) -> str:
+    """What went wrong with an event, for its dead letter."""
+    return f"{type(error).__name__}: {str(error)[:300]}"
