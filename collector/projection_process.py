@@ -24,7 +24,7 @@ import structlog
 from collector import metrics
 from collector.catalogue import load_catalogue
 from collector.projector import CycleReport, Helpers, Projector
-from collector.reading_ahead import ReadingProcess
+from collector.reading_ahead import ReaderFailed, ReadingProcess
 from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect
 
 log = structlog.get_logger("milepost.projector")
@@ -144,7 +144,7 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
             if report.caught_up and not report.applied and time.monotonic() - collected_at > COLLECT_SECONDS:
                 gc.collect()
                 collected_at = time.monotonic()
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, ReaderFailed) as error:
             log.warning("projection_interrupted", error=str(error).strip())
             report, wait = CycleReport(failures=1), RETRY_SECONDS
             _close(conn, helpers)

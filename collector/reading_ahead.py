@@ -15,6 +15,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection as Pipe
 
 import msgspec
+import psycopg
 import structlog
 
 from collector.catalogue import Catalogue, load_catalogue
@@ -26,6 +27,7 @@ log = structlog.get_logger("milepost.projector")
 
 _context = multiprocessing.get_context("spawn")
 _STOP_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
 
 
 class _Request(msgspec.Struct, array_like=True):
@@ -60,7 +62,8 @@ class ReadingProcess:
         self._prepare = prepare
         self._child: multiprocessing.context.SpawnProcess | None = None
         self._pipe: Pipe | None = None
-        self._ready = False
+        self.ready = False
+        """Whether the process has answered at all."""
         self._number = 0
         self._expected: int | None = None
         self.chunks = 0
@@ -87,14 +90,14 @@ class ReadingProcess:
         if self._pipe is None or self._expected != after:
             return None
         try:
-            if not self._ready:
+            if not self.ready:
                 if not self._pipe.poll(0):
                     return None
                 places = _decode_places(self._pipe.recv_bytes())
                 if places != [(matcher.workflow.name, matcher.workflow.version) for matcher in catalogue.places]:
                     raise ReaderFailed("definitions have changed")
-                self._ready = True
-            while wait or self._pipe.poll(0):
+                self.ready = True
+            while self._pipe.poll(ANSWER_SECONDS if wait else 0):
                 answer = _decode_answer(self._pipe.recv_bytes())
                 if answer.number == self._number:
                     if not answer.events:
@@ -105,6 +108,8 @@ class ReadingProcess:
                     return answer.events
         except (EOFError, OSError) as error:
             raise ReaderFailed("the log reader has ended") from error
+        if wait:
+            raise ReaderFailed(f"the log reader has not answered for {ANSWER_SECONDS:g} s")
         return None
 
     def forget(self) -> None:
@@ -145,5 +150,7 @@ def _read_ahead(database_url: str, pipe: Pipe, limit: int, prepare: Callable[[],
                     request.after, request.received_at = events[-1].seq, events[-1].received_at
     except (EOFError, OSError):
         pass
+    except psycopg.OperationalError as error:
+        log.warning("log_not_read", error=str(error).strip())
     except Exception:
         log.exception("log_reader_failed")

@@ -48,8 +48,12 @@ BATCH = 3
 
 
 @pytest.fixture
-def helpers(url: str) -> Iterator[Helpers]:
+def helpers(url: str, conn: Connection) -> Iterator[Helpers]:
+    catalogue = enroll(conn, DEFINITIONS)
     with helping(url) as found:
+        found.reading.ask(0, 0, BATCH)
+        while not found.reading.ready:
+            found.reading.take(catalogue, 0, wait=True)
         yield found
 
 
