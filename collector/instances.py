@@ -122,7 +122,7 @@ class Held:
 class InstanceCache:
     """Instances by id and by joining key. Those that no recent batch has touched are dropped first."""
 
-    def __init__(self, limit: int = MAX_CACHED) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held: dict[bytes, Held] = {}
         self._by_key: defaultdict[str, dict[Key, Held]] = defaultdict(dict)

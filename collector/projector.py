@@ -26,20 +26,19 @@ the position is where the batch before it left it, and when it fails everything 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from collector.arrivals import Arrivals
+from collector.batches import Batch, Moved, Writing, commit, no_key, set_aside
 from collector.catalogue import Catalogue
 from collector.changes import Changes, Merge, Prepared, Q
 from collector.copyformat import EPOCH_2000, link_tail
-from collector.instances import MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
+from collector.instances import MAX_CACHED, MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
 from collector.lookup import StoredInstance, instances_of, load_instances, unknown_keys
 from collector.reading import Found, LogReader, Parsed, describe
 from collector.reading_ahead import ReadingProcess
@@ -89,31 +88,6 @@ class CycleReport(msgspec.Struct):
         return bool(self.applied or self.failures or self.breaches)
 
 
-@dataclass(slots=True)
-class Batch:
-    """What is applied and not yet handed over: `count` events after number `after`, up to `seq`.
-
-    `duplicates` are the numbers of events known to have been linked before, with their sources.
-    """
-
-    after: int
-    changes: Changes
-    dead_letters: list[dict[str, Any]] = field(default_factory=list)
-    duplicates: dict[int, str] = field(default_factory=dict)
-    count: int = 0
-    seq: int = -1
-    received_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """What one transaction does: move the position from where the batch begins to its end, with all that follows."""
-
-    batch: Batch
-    prepared: Prepared
-    sources: list[dict[str, Any]]
-
-
 @dataclass(frozen=True, slots=True)
 class Helpers:
     """What a projector needs to do several things at once: a connection in autocommit for looking up, and a reader."""
@@ -127,18 +101,16 @@ class Helpers:
         self.reading.close()
 
 
-class Moved(Exception):
-    """Somebody else has moved the position: a rebuild has begun, or another projector has taken over."""
-
-
 class Projector:
     """Applies the log to the instances of one database."""
 
     _arrivals: Arrivals
 
-    def __init__(self, catalogue: Catalogue, *, batch: int = BATCH, helpers: Helpers | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, batch: int = BATCH, cached: int = MAX_CACHED, helpers: Helpers | None = None
+    ) -> None:
         self._catalogue = catalogue
-        self._cache = InstanceCache()
+        self._cache = InstanceCache(cached)
         self._reader = LogReader(catalogue, min(CHUNK, batch))
         self._batch = batch
         self._helpers = helpers
@@ -296,7 +268,7 @@ class Projector:
             if found:
                 tally.matched += 1
             if parsed.error is not None:
-                batch.dead_letters.append(_set_aside(parsed, "", parsed.error))
+                batch.dead_letters.append(set_aside(parsed, "", parsed.error))
             if len(found) != 1 or places[found[0][0]].workflow.name not in unversioned:
                 found = self._in_force(parsed.seq, found)
             for place, match in found:
@@ -305,7 +277,7 @@ class Projector:
                     self._apply_event(batch, parsed, matcher, match)
                 except Exception as error:
                     log.exception("event_set_aside", seq=parsed.seq)
-                    batch.dead_letters.append(_set_aside(parsed, matcher.workflow.name, describe(error)))
+                    batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
             batch.count += 1
             self._seq = batch.seq = parsed.seq
             self._received_at = batch.received_at = parsed.received_at
@@ -341,7 +313,10 @@ class Projector:
                 )
                 known = _decode_progress(progress)
                 matcher = self._catalogue.matcher_of(workflow, version)
-                cache.add(Held(id_, matcher, known, known, verdict), joining_keys(matcher.workflow, known))
+                held = Held(id_, matcher, known, known, verdict)
+                # Not yet changed by this batch, and still not to be dropped before its events are applied.
+                held.touched = self._number - 1
+                cache.add(held, joining_keys(matcher.workflow, known))
 
     def _load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
         """The instances with these ids, through the cache."""
@@ -396,7 +371,7 @@ class Projector:
             self._cache.add(held, unknown)
         else:
             if match.milestones or match.fails or match.cancels:
-                batch.dead_letters.append(_no_key(parsed, workflow.name, match, sorted(workflow.joining)))
+                batch.dead_letters.append(no_key(parsed, workflow.name, match, sorted(workflow.joining)))
             return
         held.judge(received_at, marks, changes.verdicts)
         if held.touched != changes.number:
@@ -436,9 +411,9 @@ class Projector:
         writing = Writing(batch, batch.changes.prepare(self._catalogue), self._arrivals.take())
         self._settle()
         if self._helpers is None:
-            self._count(_commit(conn, writing))
+            self._count(commit(conn, writing))
         else:
-            self._writing = self._writer.submit(_commit, conn, writing)
+            self._writing = self._writer.submit(commit, conn, writing)
 
     def _settle(self) -> None:
         """Wait for the write under way. Raises what went wrong with it."""
@@ -500,35 +475,3 @@ class Projector:
     def _position(self, conn: Connection) -> int:
         row = conn.execute(Q["position"]).fetchone()
         return -2 if row is None else int(row[0])
-
-
-def _commit(conn: Connection, writing: Writing) -> Writing:
-    """Write a batch in one transaction. Raises Moved when the position is not where the batch begins."""
-    batch = writing.batch
-    with conn.transaction():
-        row = conn.execute(Q["position"]).fetchone()
-        if row is None or row[0] != batch.after:
-            raise Moved(f"at {row and row[0]} instead of {batch.after}")
-        batch.duplicates.update(writing.prepared.write(conn))
-        for letter in batch.dead_letters:
-            conn.execute(Q["dead_letter"], letter)
-        duplicates = Counter(batch.duplicates.values())
-        for source in writing.sources:
-            conn.execute(Q["add_to_source"], source | {"duplicates": duplicates[source["source"]]})
-        conn.execute(Q["advance"], {"seq": batch.seq, "received_at": to_datetime(batch.received_at)})
-    return writing
-
-
-def _set_aside(parsed: Parsed, workflow: str, detail: str) -> dict[str, Any]:
-    return _letter(parsed, "cannot_be_applied", workflow, detail)
-
-
-def _no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
-    meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
-    detail = f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}"
-    return _letter(parsed, "no_usable_key", workflow, detail)
-
-
-def _letter(parsed: Parsed, reason: str, workflow: str, detail: str) -> dict[str, Any]:
-    received_at = to_datetime(parsed.received_at)
-    return {"seq": parsed.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}

@@ -123,15 +123,15 @@ def test_any_arrival_in_any_parts_gives_the_components_of_the_history(
 
 
 @SLOW
-@given(events(20), st.data())
+@given(events(20), st.sampled_from([1, 3, 1000]), st.data())
 def test_reading_applying_and_writing_side_by_side_gives_the_same(
-    conn: Connection, helpers: Helpers, history: list[Event], draw: st.DataObject
+    conn: Connection, helpers: Helpers, history: list[Event], cached: int, draw: st.DataObject
 ) -> None:
-    """With every chunk read in the other process, as far as it is there in time."""
+    """With chunks read in the other process, as far as they are there in time, and instances dropped early."""
     wipe(conn)
     catalogue = enroll(conn, DEFINITIONS)
     log_events(conn, draw.draw(st.permutations(history + history[: len(history) // 3])))
-    projector = Projector(catalogue, batch=BATCH, helpers=helpers)
+    projector = Projector(catalogue, batch=BATCH, cached=cached, helpers=helpers)
     assert projector.acquire(conn)
     while not projector.cycle(conn).caught_up:
         pass

@@ -1,0 +1,76 @@
+"""One batch of the projection: what is collected while it is applied, and the transaction that writes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from collector.changes import Changes, Prepared, Q
+from collector.reading import Parsed
+from collector.store.database import Connection
+from slo_rules.instants import to_datetime
+from slo_rules.observation import Match
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is applied and not yet handed over: `count` events after number `after`, up to `seq`.
+
+    `duplicates` are the numbers of events known to have been linked before, with their sources.
+    """
+
+    after: int
+    changes: Changes
+    dead_letters: list[dict[str, Any]] = field(default_factory=list)
+    duplicates: dict[int, str] = field(default_factory=dict)
+    count: int = 0
+    seq: int = -1
+    received_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What one transaction does: move the position from where the batch begins to its end, with all that follows."""
+
+    batch: Batch
+    prepared: Prepared
+    sources: list[dict[str, Any]]
+
+
+class Moved(Exception):
+    """Somebody else has moved the position: a rebuild has begun, or another projector has taken over."""
+
+
+def commit(conn: Connection, writing: Writing) -> Writing:
+    """Write a batch in one transaction. Raises Moved when the position is not where the batch begins."""
+    batch = writing.batch
+    with conn.transaction():
+        row = conn.execute(Q["position"]).fetchone()
+        if row is None or row[0] != batch.after:
+            raise Moved(f"at {row and row[0]} instead of {batch.after}")
+        batch.duplicates.update(writing.prepared.write(conn))
+        for letter in batch.dead_letters:
+            conn.execute(Q["dead_letter"], letter)
+        duplicates = Counter(batch.duplicates.values())
+        for source in writing.sources:
+            conn.execute(Q["add_to_source"], source | {"duplicates": duplicates[source["source"]]})
+        conn.execute(Q["advance"], {"seq": batch.seq, "received_at": to_datetime(batch.received_at)})
+    return writing
+
+
+def set_aside(parsed: Parsed, workflow: str, detail: str) -> dict[str, Any]:
+    """The dead letter of an event that could not be applied."""
+    return _letter(parsed, "cannot_be_applied", workflow, detail)
+
+
+def no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
+    """The dead letter of an event that says something of an instance without saying of which."""
+    meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
+    detail = f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}"
+    return _letter(parsed, "no_usable_key", workflow, detail)
+
+
+def _letter(parsed: Parsed, reason: str, workflow: str, detail: str) -> dict[str, Any]:
+    received_at = to_datetime(parsed.received_at)
+    return {"seq": parsed.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}
