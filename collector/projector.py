@@ -197,6 +197,8 @@ class Projector:
                 events, stored = chunk[0], chunk[1].result()
             batch = self._apply(conn, batch, events, stored)
             count += len(events)
+        # Only here, between two chunks: what a chunk needs and finds in the cache has not been looked up for it.
+        self._trim(batch.changes.number - 1)
         self._hand_over(conn, batch)
         if horizon is not None:
             self._settle()
@@ -313,10 +315,7 @@ class Projector:
                 )
                 known = _decode_progress(progress)
                 matcher = self._catalogue.matcher_of(workflow, version)
-                held = Held(id_, matcher, known, known, verdict)
-                # Not yet changed by this batch, and still not to be dropped before its events are applied.
-                held.touched = self._number - 1
-                cache.add(held, joining_keys(matcher.workflow, known))
+                cache.add(Held(id_, matcher, known, known, verdict), joining_keys(matcher.workflow, known))
 
     def _load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
         """The instances with these ids, through the cache."""
@@ -407,7 +406,6 @@ class Projector:
         """Have a batch written; returns while that is under way where there is a thread for it."""
         if not batch.count:
             return
-        self._trim(batch.changes.number - 1)
         writing = Writing(batch, batch.changes.prepare(self._catalogue), self._arrivals.take())
         self._settle()
         if self._helpers is None:
