@@ -10,7 +10,7 @@ from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.instants import to_datetime
-from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
+from slo_rules.judgement import CATCHING_UP_PATIENCE, Watermark
 
 Q = load("projection")
 
@@ -50,7 +50,7 @@ class Arrivals:
         if not mark.lags:
             return False
         newest = max(mark.last_occurred_at, min(received_at, event.occurred_at))
-        return gap >= CATCHING_UP_PATIENCE or max(received_at, mark.last_received_at) - newest <= CATCHING_UP_LAG
+        return gap >= CATCHING_UP_PATIENCE or not Watermark(max(received_at, mark.last_received_at), newest).lags
 
     def hear(self, event: Parsed) -> Tally:
         """Move the watermark of the event's source; hearing an event again changes nothing."""
@@ -70,7 +70,7 @@ class Arrivals:
         return tally
 
     def take(self) -> list[dict[str, Any]]:
-        """What the batch adds to each source, for `add_to_source`; begins new counts."""
+        """What the batch adds to each source but its duplicates, for `add_to_source`; begins new counts."""
         taken, self._tallies = self._tallies, {}
         return [
             {
@@ -79,7 +79,6 @@ class Arrivals:
                 "last_occurred_at": to_datetime(tally.mark.last_occurred_at),
                 "received": tally.received,
                 "unmatched": tally.received - tally.matched,
-                "duplicates": 0,
             }
             for source, tally in sorted(taken.items())
             if tally.received

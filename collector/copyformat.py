@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
 
+import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -139,6 +140,8 @@ class TextArrayDumper(Dumper):
         """As it is."""
         return obj.data
 
+
+psycopg.adapters.register_dumper(TextArray, TextArrayDumper)
 
 _small_numeric = Struct("!hhHHH").pack
 

@@ -13,7 +13,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import ByteaBinaryLoader
 
 from collector.catalogue import Catalogue
-from collector.copyformat import TextArray, TextArrayDumper
+from collector.copyformat import TextArray
 from collector.instances import InstanceCache
 from collector.reading import Parsed
 from collector.store.database import Connection
@@ -42,7 +42,6 @@ def instances_of(conn: Connection, unknown: dict[str, set[Key]]) -> list[StoredI
     """The stored instances with these joining keys."""
     if not unknown:
         return []
-    conn.adapters.register_dumper(TextArray, TextArrayDumper)
     values: dict[tuple[str, str], list[str]] = {}
     for workflow, keys in unknown.items():
         # In the order of the index, so that neighbours share its pages.

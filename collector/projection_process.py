@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import multiprocessing
-import signal
 import sys
 import threading
 import time
@@ -23,6 +21,7 @@ import structlog
 
 from collector import metrics
 from collector.catalogue import load_catalogue
+from collector.processes import begin, context
 from collector.projector import CycleReport, Helpers, Projector
 from collector.reading_ahead import ReaderFailed, ReadingProcess
 from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect
@@ -36,7 +35,6 @@ COLLECT_SECONDS = 300.0
 SWITCH_SECONDS = 0.0005
 
 _WAKE, _STOP = b"wake", b"stop"
-_context = multiprocessing.get_context("spawn")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_report = msgspec.msgpack.Decoder(CycleReport).decode
 
@@ -87,8 +85,8 @@ class ProjectionProcess:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            ours, theirs = _context.Pipe()
-            child = _context.Process(target=_project, args=(self._url, theirs, self._prepare), name="projector")
+            ours, theirs = context.Pipe()
+            child = context.Process(target=_project, args=(self._url, theirs, self._prepare), name="projector")
             child.start()
             theirs.close()
             self._pipe, self._woken = ours, False
@@ -114,12 +112,8 @@ class ProjectionProcess:
 
 
 def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None:
-    """The child: project until the parent's end of the pipe closes. The parent decides about signals."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    prepare()
-    # What a batch makes has no cycles; looking for some costs a tenth of the time. Idle cycles do it instead.
-    gc.disable()
+    """The child: project until the parent's end of the pipe closes. Idle cycles collect the garbage."""
+    begin(prepare)
     collected_at = time.monotonic()
     # Threads that wait for the database most of the time should not wait for the interpreter as well.
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -43,7 +43,6 @@ from collector.lookup import StoredInstance, instances_of, load_instances, unkno
 from collector.reading import Found, LogReader, Parsed, describe
 from collector.reading_ahead import ReadingProcess
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
-from slo_rules.durations import HOUR
 from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Reason, Verdict, VerdictKind
@@ -208,8 +207,7 @@ class Projector:
 
     def _read(self, conn: Connection) -> tuple[list[Parsed], list[StoredInstance]]:
         """The next events now, and the stored instances they concern."""
-        since = "-infinity" if not self._received_at else to_datetime(self._received_at - HOUR)
-        events = self._reader.read(conn, self._seq, since)
+        events = self._reader.read(conn, self._seq, self._received_at)
         if len(events) == self._reader.limit and self._helpers is not None:
             self._helpers.reading.ask(events[-1].seq, events[-1].received_at, self._reader.limit)
         with conn.transaction():

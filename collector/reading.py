@@ -6,8 +6,6 @@ processor's caches.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 import structlog
 from psycopg.types.numeric import Int8BinaryLoader
@@ -16,12 +14,16 @@ from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000
 from collector.store.database import Connection
 from collector.store.sql import load
+from slo_rules.durations import HOUR
 from slo_rules.event import Event, event_key
+from slo_rules.instants import to_datetime
 from slo_rules.observation import Match
 
 log = structlog.get_logger("milepost.projector")
 
 Q = load("projection")
+CLOCK_STEP = HOUR
+"""How far a database's clock may be set back without events being missed."""
 Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
 """Number, arrival and occurrence in micros since 2000, source, id, type, trace id, body."""
 Found = list[tuple[int, Match]]
@@ -54,8 +56,12 @@ class LogReader:
         self._matcher = catalogue.matcher
         self._places = {id(matcher): place for place, matcher in enumerate(catalogue.places)}
 
-    def read(self, conn: Connection, after: int, since: datetime | str) -> list[Parsed]:
-        """The events after a number; `since` lets partitions that are older be skipped."""
+    def read(self, conn: Connection, after: int, received_at: int) -> list[Parsed]:
+        """The events after a number, which was received at that instant (micros; 0 for the beginning of the log).
+
+        It lets older partitions be skipped. The order of arrival is the order of numbers but for steps of the clock.
+        """
+        since = to_datetime(received_at - CLOCK_STEP) if received_at else "-infinity"
         with conn.transaction():
             cursor = conn.cursor(binary=True)
             cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)

@@ -7,25 +7,22 @@ than a full one. Reading ahead is safe because the log is in order of commit: wh
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.context import SpawnProcess
 
 import msgspec
 import psycopg
 import structlog
 
 from collector.catalogue import Catalogue, load_catalogue
+from collector.processes import begin, context
 from collector.reading import LogReader, Parsed
 from collector.store.database import PLANNED_ONCE, connect
-from slo_rules.instants import to_datetime
 
 log = structlog.get_logger("milepost.projector")
 
-_context = multiprocessing.get_context("spawn")
 _STOP_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 
@@ -60,7 +57,7 @@ class ReadingProcess:
     def __init__(self, database_url: str, prepare: Callable[[], None]) -> None:
         self._url = database_url
         self._prepare = prepare
-        self._child: multiprocessing.context.SpawnProcess | None = None
+        self._child: SpawnProcess | None = None
         self._pipe: Pipe | None = None
         self.ready = False
         """Whether the process has answered at all."""
@@ -70,10 +67,10 @@ class ReadingProcess:
         """How many chunks have been taken from it."""
 
     def ask(self, after: int, received_at: int, limit: int) -> None:
-        """Have it read what follows a number, which was received at or after that instant (micros)."""
+        """Have it read what follows a number, which was received at that instant (micros)."""
         if self._pipe is None:
-            self._pipe, theirs = _context.Pipe()
-            self._child = _context.Process(
+            self._pipe, theirs = context.Pipe()
+            self._child = context.Process(
                 target=_read_ahead, args=(self._url, theirs, limit, self._prepare), name="log-reader"
             )
             self._child.start()
@@ -128,10 +125,7 @@ class ReadingProcess:
 
 def _read_ahead(database_url: str, pipe: Pipe, limit: int, prepare: Callable[[], None]) -> None:
     """The process: answer requests until the other end closes, or anything goes wrong."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    prepare()
-    gc.disable()
+    begin(prepare)
     # It is ahead anyway; the projector, which has to wait for it seldom, should not have to wait for the processor.
     os.nice(5)
     try:
@@ -142,7 +136,7 @@ def _read_ahead(database_url: str, pipe: Pipe, limit: int, prepare: Callable[[],
             while True:
                 request = _decode_request(pipe.recv_bytes())
                 while True:
-                    events = reader.read(conn, request.after, to_datetime(request.received_at))
+                    events = reader.read(conn, request.after, request.received_at)
                     full = len(events) == limit
                     pipe.send_bytes(_encode(_Answer(request.number, events if full else [])))
                     if not full or pipe.poll(0):

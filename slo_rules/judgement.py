@@ -131,8 +131,9 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
                 milestone.owner,
                 faults=mark.faults,
             )
-    if not workflow.completes.isdisjoint(reached):
-        at = min(reached[name].at for name in workflow.completing if name in reached)
+    completed_at = [reached[name].at for name in workflow.completing if name in reached]
+    if completed_at:
+        at = min(completed_at)
         if was_late(progress, workflow):
             return Verdict(VerdictKind.COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, at, owner=workflow.owner)
         return Verdict(VerdictKind.COMPLETED, Reason.ALL_IN_TIME, at, owner=workflow.owner)

@@ -60,12 +60,7 @@ def fold(progress: Progress | None, match: Match, workflow: Workflow) -> Progres
     failed = None if match.fails is None else Stamped(at, key, match.fails)
     cancelled = None if match.cancels is None else Stamped(at, key, match.cancels)
     if progress is None:
-        carried = Stamped(at, key, "")
-        keys = dict.fromkeys(match.joining, carried)
-        for word in match.searching:
-            keys[word] = carried
-        said = _said({}, match, workflow.said)
-        return Progress(at, at, _reached({}, match), keys, said, failed, cancelled)
+        progress = Progress(at, at)
     return Progress(
         min(progress.first_at, at),
         max(progress.last_at, at),

@@ -118,11 +118,6 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return tuple(milestone.name for milestone in self.milestones if milestone.completes)
 
     @cached_property
-    def completes(self) -> frozenset[str]:
-        """The same as a set."""
-        return frozenset(self.completing)
-
-    @cached_property
     def starting(self) -> tuple[str, ...]:
         """The milestones that start an instance."""
         return tuple(milestone.name for milestone in self.milestones if milestone.starts)

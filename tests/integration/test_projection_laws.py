@@ -20,7 +20,6 @@ from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
-from tests.fix_postgres import Server
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
 from tests.strategies import definitions, events
 
@@ -32,15 +31,8 @@ SLOW = settings(
 
 
 @pytest.fixture
-def url(either_server: Server) -> Iterator[str]:
-    made = either_server.clone()
-    yield made
-    either_server.drop(made)
-
-
-@pytest.fixture
-def conn(url: str) -> Iterator[Connection]:
-    with projecting(url) as connection:
+def conn(either_url: str) -> Iterator[Connection]:
+    with projecting(either_url) as connection:
         yield connection
 
 
@@ -48,9 +40,9 @@ BATCH = 3
 
 
 @pytest.fixture
-def helpers(url: str, conn: Connection) -> Iterator[Helpers]:
+def helpers(either_url: str, conn: Connection) -> Iterator[Helpers]:
     catalogue = enroll(conn, DEFINITIONS)
-    with helping(url) as found:
+    with helping(either_url) as found:
         found.reading.ask(0, 0, BATCH)
         while not found.reading.ready:
             found.reading.take(catalogue, 0, wait=True)

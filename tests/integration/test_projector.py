@@ -61,7 +61,7 @@ class TestTheLog:
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'milepost other' AND wait_event = 'advisory'"
             while not _count(watch, waiting):
                 pass
-            assert LogReader(catalogue, 10).read(conn, 0, "-infinity") == []
+            assert LogReader(catalogue, 10).read(conn, 0, 0) == []
             slow.commit()
             other.join()
         project(conn, catalogue)
@@ -77,6 +77,16 @@ class TestTheLog:
         rows = conn.execute("SELECT seq, received_at FROM event ORDER BY seq").fetchall()
         assert [row[0] for row in rows] == list(range(1, 161))
         assert [row[1] for row in rows] == sorted(row[1] for row in rows)
+
+    def test_a_clock_that_is_set_back_hides_nothing(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", 0, number) for number in range(4)])
+        conn.execute("UPDATE event SET received_at = received_at - interval '50 minutes' WHERE seq > 2")
+        conn.commit()
+        second = LogReader(catalogue, 2).read(conn, 0, 0)[-1]
+        following = LogReader(catalogue, 2).read(conn, second.seq, second.received_at)
+        assert [parsed.seq for parsed in following] == [3, 4]
+        assert following[0].received_at < second.received_at
 
     def test_what_was_read_ahead_is_not_taken_for_the_end_of_the_log(self, helped: Projector, conn: Connection) -> None:
         """Else deadlines would be judged up to now without what arrived since."""
