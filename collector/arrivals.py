@@ -10,16 +10,17 @@ from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.instants import to_datetime
-from slo_rules.judgement import CATCHING_UP_PATIENCE, Watermark
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
 
 Q = load("projection")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a batch says of one source."""
+    """What a batch says of one source. After `patience` micros without an arrival it counts as silent."""
 
     mark: Watermark
+    patience: float
     received: int = 0
     matched: int = 0
 
@@ -52,6 +53,33 @@ class Arrivals:
         newest = max(mark.last_occurred_at, min(received_at, event.occurred_at))
         return gap >= CATCHING_UP_PATIENCE or not Watermark(max(received_at, mark.last_received_at), newest).lags
 
+    def note(self, event: Parsed) -> Tally | None:
+        """Hear an event and count it, unless its source resumes with it: None.
+
+        This runs for every event; nearly all are of a source that was heard a moment ago.
+        """
+        tally = self._tallies.get(event.source)
+        if tally is None:
+            if self.resumes(event):
+                return None
+            tally = self.hear(event)
+        else:
+            mark, received_at, seen = tally.mark, event.received_at, event.occurred_at
+            last = mark.last_received_at
+            if received_at - last >= tally.patience or last - mark.last_occurred_at > CATCHING_UP_LAG:
+                if self.resumes(event):
+                    return None
+                tally = self.hear(event)
+            else:
+                if received_at > last:
+                    mark.last_received_at = received_at
+                if seen > mark.last_occurred_at:
+                    mark.last_occurred_at = min(max(received_at, mark.last_occurred_at), seen)
+        tally.received += 1
+        if event.found:
+            tally.matched += 1
+        return tally
+
     def hear(self, event: Parsed) -> Tally:
         """Move the watermark of the event's source; hearing an event again changes nothing."""
         received_at, occurred_at = event.received_at, event.occurred_at
@@ -62,7 +90,8 @@ class Arrivals:
             if mark is None:
                 silent_after = self._silent_after.get(event.source)
                 mark = self.marks[event.source] = Watermark(received_at, seen, silent_after)
-            tally = self._tallies[event.source] = Tally(mark)
+            patience = float("inf") if mark.silent_after is None else mark.silent_after
+            tally = self._tallies[event.source] = Tally(mark, patience)
         else:
             mark = tally.mark
         mark.last_received_at = max(mark.last_received_at, received_at)

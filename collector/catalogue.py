@@ -60,7 +60,7 @@ def register(conn: Connection, definitions: Definitions) -> Catalogue:
     """Write down what the files say now and return the whole catalogue. Equal definitions make no new version."""
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
-        head = _head(conn)
+        head = log_head(conn)
         known = {version.workflow.name: version for version in _load(conn) if version.until_seq is None}
         for name, workflow in definitions.workflows.items():
             former = known.pop(name, None)
@@ -101,7 +101,8 @@ def start_over(conn: Connection) -> None:
     conn.execute("UPDATE definition SET since_seq = 0")
 
 
-def _head(conn: Connection) -> int:
+def log_head(conn: Connection) -> int:
+    """The last number given in the log; what it was given to may not be committed yet."""
     row = conn.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq").fetchone()
     return int(row[0]) if row else 0
 

@@ -22,14 +22,15 @@ from collector.catalogue import Catalogue
 from collector.instances import Change, Held
 from collector.store.database import Connection
 from collector.store.sql import load
-from slo_rules.contribution import Contributions, Counts, Place, contributions, difference
+from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, Scalar
 from slo_rules.workflow import AMOUNT, CURRENCY
 
 Q = load("projection")
+_STUCK = VerdictKind.STUCK
 _encode_progress = msgspec.msgpack.Encoder(order="deterministic").encode
 
 Link = tuple[Held, bytes]
@@ -162,23 +163,24 @@ def _verdict_rows(verdicts: list[Change], joined: set[bytes]) -> tuple[list[byte
     sure: list[bytes] = []
     suspect: list[bytes] = []
     for change in verdicts:
-        held, verdict = change.held.last, change.verdict
-        row = copying.row(
-            copying.uuid_field(held.id),
-            copying.instant(change.at),
-            copying.known_field(verdict.kind),
-            copying.known_field(change.former.kind if change.former else None),
-            copying.known_field(verdict.reason),
-            copying.known_field(verdict.waiting_for),
+        held, verdict, former = change.held.last, change.verdict, change.former
+        words = _change_fields(
+            verdict.kind, None if former is None else former.kind, verdict.reason, verdict.waiting_for
         )
+        row = b"\x00\x06\x00\x00\x00\x10" + held.id + copying.instant(change.at) + words
         (sure if change.fresh and held.id not in joined else suspect).append(row)
     return sure, suspect
+
+
+@lru_cache(maxsize=4096)
+def _change_fields(kind: str, former: str | None, reason: str, waiting_for: str | None) -> bytes:
+    return b"".join(map(copying.text_field, (kind, former, reason, waiting_for)))
 
 
 def _breaches(verdicts: list[Change]) -> dict[str, int]:
     found: dict[str, int] = {}
     for change in verdicts:
-        if change.verdict.kind is VerdictKind.STUCK:
+        if change.verdict.kind is _STUCK:
             name = change.held.matcher.workflow.name
             found[name] = found.get(name, 0) + 1
     return found
@@ -190,18 +192,22 @@ def _key_rows(changed: list[Held], merges: list[Merge]) -> list[bytes]:
     for merge in merges:
         moved.setdefault(merge.into.last.id, set()).update(_stored_keys(merge.merged))
     rows = []
+    text = copying.text_field
+    heads_of: dict[int, dict[str, bytes]] = {}
     for held in changed:
         keys, known = held.progress.keys, _stored_keys(held)
         if keys is known:
             continue
-        taken = moved.get(held.id, ())
-        workflow = held.matcher.workflow
+        id_, taken, heads = held.id, moved.get(held.id, ()), heads_of.setdefault(id(held.matcher), {})
         for key in keys:
-            if key in known or key in taken:
-                continue
-            namespace, value = split_key(key)
-            head = copying.key_head(workflow.name, namespace, joins=namespace in workflow.joining)
-            rows.append(head + held.id + copying.text_field(value))
+            if key not in known and key not in taken:
+                namespace, value = split_key(key)
+                head = heads.get(namespace)
+                if head is None:
+                    workflow = held.matcher.workflow
+                    head = copying.key_head(workflow.name, namespace, joins=namespace in workflow.joining)
+                    heads[namespace] = head
+                rows.append(head + id_ + text(value))
     return rows
 
 
@@ -210,22 +216,17 @@ def _stored_keys(held: Held) -> Iterable[str]:
 
 
 def _contributed(catalogue: Catalogue, changed: list[Held], merges: list[Merge]) -> Contributions:
-    total: dict[Place, Counts] = {}
-
-    def add(found: Contributions, sign: int) -> None:
-        for place, (good, bad, step) in found.items():
-            a = total.get(place, (0, 0, 0))
-            total[place] = (a[0] + sign * good, a[1] + sign * bad, a[2] + sign * step)
-
+    total: Contributions = {}
     for held in changed:
         stored, progress = held.stored, held.progress
-        if stored and stored.milestones is progress.milestones and stored.cancelled is progress.cancelled:
-            continue
-        former = {} if stored is None else _contributions(held, stored, catalogue)
-        add(difference(former, _contributions(held, progress, catalogue)), 1)
+        if stored is not None:
+            if stored.milestones is progress.milestones and stored.cancelled is progress.cancelled:
+                continue
+            add(total, _contributions(held, stored, catalogue), -1)
+        add(total, _contributions(held, progress, catalogue), 1)
     for merge in merges:
         if merge.merged.stored is not None:
-            add(_contributions(merge.merged, merge.merged.stored, catalogue), -1)
+            add(total, _contributions(merge.merged, merge.merged.stored, catalogue), -1)
     return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
 
 
@@ -293,12 +294,8 @@ def title_of(held: Held) -> str:
     return held.id.hex()[-8:]
 
 
-def _words(title: str, progress: Progress, names: tuple[str, ...]) -> str:
-    words = [title]
-    for name in names:
-        stamp = progress.attributes.get(name)
-        if stamp is not None and isinstance(stamp.value, str):
-            words.append(stamp.value)
+def _words(title: str, attributes: dict[str, Scalar], names: tuple[str, ...]) -> str:
+    words = [title, *[value for name in names if isinstance(value := attributes.get(name), str)]]
     return " ".join(words).lower()[:500]
 
 
@@ -311,33 +308,38 @@ def _workflow_fields(name: str, version: int, entity: str, domain: str) -> bytes
 def _instance_row(held: Held) -> bytes:
     workflow, progress, verdict = held.matcher.workflow, held.progress, held.verdict
     assert verdict is not None
-    reached = progress.milestones
+    reached, said = progress.milestones, progress.said
     starts = [reached[name].at for name in workflow.starting if name in reached]
-    amount, currency = progress.attributes.get(AMOUNT), progress.attributes.get(CURRENCY)
-    instant, text, known = copying.instant, copying.text_field, copying.known_field
+    started_at = progress.first_at if not starts else starts[0] if len(starts) == 1 else min(starts)
+    attributes = said[0].values if len(said) == 1 else progress.attributes
+    amount, currency = attributes.get(AMOUNT), attributes.get(CURRENCY)
+    instant, text = copying.instant, copying.text_field
     title = title_of(held)
     since = instant(verdict.since)
+    encoded = _encode_progress(progress)
     return b"".join(
         (
             b"\x00\x16\x00\x00\x00\x10",
             held.id,
             _workflow_fields(workflow.name, workflow.version, workflow.entity, workflow.domain),
             text(title),
-            text(_words(title, progress, workflow.attribute_names)),
-            known(verdict.kind),
-            known(verdict.reason),
-            known(verdict.waiting_for),
-            known(verdict.source),
-            known(verdict.owner),
-            instant(verdict.due_at),
-            instant(verdict.deadline_at),
+            text(_words(title, attributes, workflow.attribute_names)),
+            _verdict_fields(verdict.kind, verdict.reason, verdict.waiting_for, verdict.source, verdict.owner),
+            copying.NULL if verdict.due_at is None else instant(verdict.due_at),
+            copying.NULL if verdict.deadline_at is None else instant(verdict.deadline_at),
             since,
-            since if verdict.kind is VerdictKind.STUCK else copying.NULL,
-            instant(min(starts) if starts else progress.first_at),
+            since if verdict.kind is _STUCK else copying.NULL,
+            instant(started_at),
             instant(progress.last_at),
-            instant(verdict.next_check_at),
-            copying.field(copying.numeric(str(amount.value))) if amount else copying.NULL,
-            known(str(currency.value)) if currency else copying.NULL,
-            copying.field(_encode_progress(progress)),
+            copying.NULL if verdict.next_check_at is None else instant(verdict.next_check_at),
+            copying.NULL if amount is None else copying.field(copying.numeric(str(amount))),
+            copying.NULL if currency is None else copying.known_field(str(currency)),
+            copying.length(len(encoded)),
+            encoded,
         )
     )
+
+
+@lru_cache(maxsize=4096)
+def _verdict_fields(kind: str, reason: str, waiting_for: str | None, source: str | None, owner: str | None) -> bytes:
+    return b"".join(map(copying.text_field, (kind, reason, waiting_for, source, owner)))

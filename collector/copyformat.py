@@ -25,13 +25,13 @@ LATEST = 9_224_318_016_000_000_000
 
 NULL = b"\xff\xff\xff\xff"
 _event_head = Struct("!hiqi").pack
-_length = Struct("!i").pack
+length = Struct("!i").pack
 _span_numbers = Struct("!ihihiqiqi?i").pack
 
 
 def field(value: bytes | None) -> bytes:
     """A field of a row: the length and the bytes, or NULL."""
-    return NULL if value is None else _length(len(value)) + value
+    return NULL if value is None else length(len(value)) + value
 
 
 def event_row(
@@ -49,14 +49,14 @@ def event_row(
         (
             _event_head(8, 8, occurred_at - EPOCH_2000, len(source)),
             source,
-            _length(len(id_)),
+            length(len(id_)),
             id_,
-            _length(len(type_)),
+            length(len(type_)),
             type_,
             field(subject),
             field(trace_id),
             field(span_id),
-            _length(len(body)),
+            length(len(body)),
             body,
         )
     )
@@ -86,9 +86,9 @@ def span_row(
             b"\x00\x00\x00\x08",
             span_id,
             field(parent_span_id),
-            _length(len(service)),
+            length(len(service)),
             service,
-            _length(len(name)),
+            length(len(name)),
             name,
             _span_numbers(2, kind, 2, status, 8, start_ns, 8, end_ns, 1, yields_event, len(body)),
             body,
@@ -166,7 +166,7 @@ def text_field(value: str | None) -> bytes:
         encoded = value.encode("utf-8", "replace")
     if b"\x00" in encoded:
         encoded = encoded.replace(b"\x00", b"")
-    return _length(len(encoded)) + encoded
+    return length(len(encoded)) + encoded
 
 
 @lru_cache(maxsize=4096)
@@ -178,10 +178,9 @@ def known_field(value: str | None) -> bytes:
 KEY_COPY = "COPY instance_key (workflow, namespace, joins, instance_id, value) FROM STDIN (FORMAT binary)"
 
 
-@lru_cache(maxsize=4096)
 def key_head(workflow: str, namespace: str, *, joins: bool) -> bytes:
     """The beginning of a row of `instance_key`; the sixteen bytes of the id and the value follow."""
-    return b"\x00\x05" + text_field(workflow) + text_field(namespace) + field(boolean(joins)) + _length(16)
+    return b"\x00\x05" + text_field(workflow) + text_field(namespace) + field(boolean(joins)) + length(16)
 
 
 def uuid_field(value: bytes) -> bytes:

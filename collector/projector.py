@@ -37,7 +37,7 @@ from collector.arrivals import Arrivals
 from collector.batches import Batch, Moved, Writing, commit, no_key, set_aside
 from collector.catalogue import Catalogue
 from collector.changes import Changes, Merge, Prepared, Q
-from collector.copyformat import EPOCH_2000, link_tail
+from collector.copyformat import EPOCH_2000
 from collector.instances import MAX_CACHED, MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
 from collector.lookup import StoredInstance, instances_of, load_instances, unknown_keys
 from collector.reading import Found, LogReader, Parsed, describe
@@ -55,8 +55,9 @@ log = structlog.get_logger("milepost.projector")
 CHUNK = 1_000
 BATCH = 40_000
 """Large where there is a backlog: an instance that several events of a batch concern is written once."""
+SMALL_BATCH = 4_000
 SWEEP_BATCH = 20_000
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 10.0
 """How often deadlines are judged while there is a backlog: the sweep waits until everything is written."""
 
 Chunk = tuple[list[Parsed], Future[list[StoredInstance]]]
@@ -185,7 +186,7 @@ class Projector:
         if self._writing is None:
             self._synchronise(conn)
         batch, count, horizon = self._begin(), 0, None
-        while horizon is None and count < self._batch:
+        while horizon is None and not self._enough(count):
             chunk = self._take()
             if chunk is None:
                 horizon = self._horizon(conn)
@@ -204,6 +205,14 @@ class Projector:
         if count:
             self._report.batch_seconds = time.perf_counter() - started
         return horizon
+
+    def _enough(self, count: int) -> bool:
+        """Whether to write a batch of so many events: towards the end of a backlog smaller ones.
+
+        Nothing is applied beside the last, and what is visible should be close behind what arrives.
+        """
+        behind = self._helpers.reading.head - self._seq if self._helpers is not None else self._batch
+        return count >= self._batch or count >= max(behind, SMALL_BATCH)
 
     def _read(self, conn: Connection) -> tuple[list[Parsed], list[StoredInstance]]:
         """The next events now, and the stored instances they concern."""
@@ -255,33 +264,41 @@ class Projector:
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
         self._hold(stored)
-        arrivals = self._arrivals
-        places, unversioned = self._catalogue.places, self._catalogue.unversioned
+        note, in_force = self._arrivals.note, self._in_force
+        lanes = [
+            (matcher, self._cache.by_key(matcher.workflow.name), matcher.workflow.name in self._catalogue.unversioned)
+            for matcher in self._catalogue.places
+        ]
+        last: Parsed | None = None
         for parsed in events:
-            if arrivals.resumes(parsed):
+            if note(parsed) is None:
+                self._reach(batch, last)
                 self._hand_over(conn, batch)
                 self._resume(conn, parsed)
                 batch = self._begin()
-            tally = arrivals.hear(parsed)
-            tally.received += 1
-            found = parsed.found
-            if found:
-                tally.matched += 1
+                note(parsed)
             if parsed.error is not None:
                 batch.dead_letters.append(set_aside(parsed, "", parsed.error))
-            if len(found) != 1 or places[found[0][0]].workflow.name not in unversioned:
-                found = self._in_force(parsed.seq, found)
-            for place, match in found:
-                matcher = places[place]
+            found = parsed.found
+            if len(found) != 1 or not lanes[found[0][0]][2]:
+                found = in_force(parsed.seq, found)
+            for place, match, tail in found:
+                matcher, by_key, _ = lanes[place]
                 try:
-                    self._apply_event(batch, parsed, matcher, match)
+                    self._apply_event(batch, parsed, matcher, by_key, match, tail)
                 except Exception as error:
                     log.exception("event_set_aside", seq=parsed.seq)
                     batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
             batch.count += 1
-            self._seq = batch.seq = parsed.seq
-            self._received_at = batch.received_at = parsed.received_at
+            last = parsed
+        self._reach(batch, last)
         return batch
+
+    def _reach(self, batch: Batch, last: Parsed | None) -> None:
+        """Everything up to this event has been applied."""
+        if last is not None:
+            self._seq = batch.seq = last.seq
+            self._received_at = batch.received_at = last.received_at
 
     def _begin(self) -> Batch:
         self._number += 1
@@ -325,22 +342,29 @@ class Projector:
 
     def _in_force(self, seq: int, found: Found) -> Found:
         """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
-        chosen: dict[str, tuple[int, Match]] = {}
-        for place, match in found:
+        chosen: dict[str, tuple[int, Match, bytes]] = {}
+        for place, match, tail in found:
             matcher = self._catalogue.places[place]
             workflow = matcher.workflow
             by_key = self._cache.by_key(workflow.name)
             held = next((held for key in match.joining if (held := by_key.get(key)) is not None), None)
             if held is not None:
                 if held.matcher is matcher:
-                    chosen[workflow.name] = (place, match)
+                    chosen[workflow.name] = (place, match, tail)
             elif self._catalogue.versions[workflow.name, workflow.version].in_force(seq):
-                chosen.setdefault(workflow.name, (place, match))
+                chosen.setdefault(workflow.name, (place, match, tail))
         return list(chosen.values())
 
-    def _apply_event(self, batch: Batch, parsed: Parsed, matcher: WorkflowMatcher, match: Match) -> None:
+    def _apply_event(
+        self,
+        batch: Batch,
+        parsed: Parsed,
+        matcher: WorkflowMatcher,
+        by_key: dict[Key, Held],
+        match: Match,
+        tail: bytes,
+    ) -> None:
         workflow, received_at = matcher.workflow, parsed.received_at
-        by_key = self._cache.by_key(workflow.name)
         held: Held | None = None
         others: list[Held] | None = None
         unknown: list[Key] | None = None
@@ -355,16 +379,16 @@ class Projector:
         changes, marks = batch.changes, self._arrivals.marks
         if held is not None:
             if others is not None:
-                held = self._merge(batch, parsed, list(dict.fromkeys([held, *others])))
+                held = self._merge(batch, parsed, match, list(dict.fromkeys([held, *others])))
             held.advance(received_at, marks, changes.verdicts)
-            held.progress = fold(held.progress, match, workflow)
+            held.progress = fold(held.progress, match)
             if unknown is not None:
                 self._cache.add(held, unknown)
         elif unknown is not None:
             if not self._catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
                 return
             id_ = instance_id(received_at, workflow.name, unknown[0])
-            held = Held(id_, matcher, fold(None, match, workflow), None, None)
+            held = Held(id_, matcher, fold(None, match), None, None)
             self._cache.add(held, unknown)
         else:
             if match.milestones or match.fails or match.cancels:
@@ -375,16 +399,15 @@ class Projector:
             changes.touch(held)
         known = held.events
         if known is not None:
-            if parsed.key in known:
+            if match.key in known:
                 batch.duplicates[parsed.seq] = parsed.source
                 return
-            known.append(parsed.key)
+            known.append(match.key)
             if len(known) > MAX_REMEMBERED_EVENTS:
                 held.events = None
-        milestone = match.milestones[0] if match.milestones else None
-        changes.links.append((held, link_tail(parsed.key, parsed.seq, received_at, milestone, parsed.trace_id)))
+        changes.links.append((held, tail))
 
-    def _merge(self, batch: Batch, parsed: Parsed, found: list[Held]) -> Held:
+    def _merge(self, batch: Batch, parsed: Parsed, match: Match, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""
         received_at, marks, changes = parsed.received_at, self._arrivals.marks, batch.changes
         found.sort(key=lambda held: (held.progress.first_at, held.id))
@@ -394,7 +417,7 @@ class Projector:
             other.advance(received_at, marks, changes.verdicts)
             into.absorb(other, received_at, marks, changes.verdicts)
             self._cache.drop(other)
-            changes.merges.append(Merge(other, into, parsed.key, parsed.seq, received_at))
+            changes.merges.append(Merge(other, into, match.key, parsed.seq, received_at))
             self._cache.add(into, other.joining)
         return into
 

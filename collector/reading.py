@@ -11,7 +11,7 @@ import structlog
 from psycopg.types.numeric import Int8BinaryLoader
 
 from collector.catalogue import Catalogue
-from collector.copyformat import EPOCH_2000
+from collector.copyformat import EPOCH_2000, link_tail
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.durations import HOUR
@@ -26,8 +26,8 @@ CLOCK_STEP = HOUR
 """How far a database's clock may be set back without events being missed."""
 Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
 """Number, arrival and occurrence in micros since 2000, source, id, type, trace id, body."""
-Found = list[tuple[int, Match]]
-"""The places of workflow versions in `Catalogue.places`, with what the event means there."""
+Found = list[tuple[int, Match, bytes]]
+"""The places of workflow versions in `Catalogue.places`, with what the event means there and the end of its link."""
 
 _decode_body = msgspec.json.Decoder().decode
 
@@ -39,8 +39,6 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     source: str
     received_at: int
     occurred_at: int
-    key: bytes
-    trace_id: bytes | None
     found: Found
     error: str | None = None
 
@@ -73,18 +71,22 @@ class LogReader:
         seq, received_at, occurred_at, source, id_, type_, trace_id, body = row
         received_at += EPOCH_2000
         occurred_at += EPOCH_2000
-        key = event_key(source, id_)
         found: Found = []
         error = None
         try:
             if self._matcher.plan(source, type_):
+                key = event_key(source, id_)
                 event = Event(source, type_, occurred_at, received_at, key, _decode_body(body), trace_id)
                 places = self._places
-                found = [(places[id(matcher)], match) for matcher, match in self._matcher.matches(event)]
+                for matcher, match in self._matcher.matches(event):
+                    milestone = match.milestones[0] if match.milestones else None
+                    tail = link_tail(key, seq, received_at, milestone, trace_id)
+                    found.append((places[id(matcher)], match, tail))
         except Exception as raised:
             log.exception("event_set_aside", seq=seq)
+            found = []
             error = describe(raised)
-        return Parsed(seq, source, received_at, occurred_at, key, trace_id, found, error)
+        return Parsed(seq, source, received_at, occurred_at, found, error)
 
 
 def describe(error: Exception) -> str:

@@ -23,6 +23,7 @@ Place = tuple[str, int]
 Counts = tuple[int, int, int]
 """Good items, bad items, and the step in the number of stale changes."""
 Contributions = dict[Place, Counts]
+_NOTHING: Counts = (0, 0, 0)
 
 
 def promise_name(workflow: str) -> str:
@@ -37,16 +38,22 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     if is_cancelled(progress, workflow):
         return found
     promise = promise_name(workflow.name)
-    for milestone in workflow.milestones:
-        if milestone.breach is None or milestone.after is None:
-            continue
+    for milestone in workflow.promised:
+        assert milestone.after is not None
+        assert milestone.breach is not None
         start, mark = reached.get(milestone.after), reached.get(milestone.name)
-        if start is None and mark is not None:
-            continue
-        start_at = start.at if start is not None else passed_at(progress, workflow, milestone.after)
-        if start_at is not None:
-            arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
-            _item(found, promise, start_at + milestone.breach, arrival)
+        if start is not None:
+            start_at = start.at
+        else:
+            passed = None if mark is not None else passed_at(progress, workflow, milestone.after)
+            if passed is None:
+                continue
+            start_at = passed
+        due = start_at + milestone.breach
+        arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
+        place = (promise, due - due % BUCKET)
+        good, bad, step = found.get(place, _NOTHING)
+        found[place] = (good + 1, bad, step) if arrival is not None and arrival <= due else (good, bad + 1, step)
     for objective in objectives:
         start = reached.get(objective.start)
         if start is None or objective.end not in workflow.by_name:
@@ -63,16 +70,11 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     return found
 
 
-def difference(old: Contributions, new: Contributions) -> Contributions:
-    """`new − old`, without the places where nothing changed."""
-    if not old:
-        return new
-    changed: Contributions = {}
-    for place in old.keys() | new.keys():
-        a, b = old.get(place, (0, 0, 0)), new.get(place, (0, 0, 0))
-        if a != b:
-            changed[place] = (b[0] - a[0], b[1] - a[1], b[2] - a[2])
-    return changed
+def add(total: Contributions, found: Contributions, sign: int) -> None:
+    """Add these counts to the total, or with sign -1 take them away; places that come to nothing stay, with zeros."""
+    for place, (good, bad, step) in found.items():
+        a = total.get(place, _NOTHING)
+        total[place] = (a[0] + sign * good, a[1] + sign * bad, a[2] + sign * step)
 
 
 def _item(found: Contributions, objective: str, due: int, arrival: int | None) -> None:

@@ -37,16 +37,33 @@ class Stamped(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: Scalar
 
 
+class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an event said of the attributes and the worth, as far as no later event said something else of the same."""
+
+    at: int
+    key: bytes
+    values: dict[str, Scalar]
+
+
 class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of one instance. Keys are `namespace=value`, stamped with the earliest event that carried them."""
+    """What is known of one instance.
+
+    Keys are `namespace=value`, stamped with the earliest event that carried them. `said` begins with the latest event;
+    most events say the same attributes again, so that it is mostly one entry long.
+    """
 
     first_at: int
     last_at: int
     milestones: dict[str, Reached] = {}
     keys: dict[str, Stamped] = {}
-    attributes: dict[str, Stamped] = {}
+    said: tuple[Said, ...] = ()
     failed: Stamped | None = None
     cancelled: Stamped | None = None
+
+    @property
+    def attributes(self) -> dict[str, Scalar]:
+        """The latest value of each attribute and, under AMOUNT and CURRENCY, of the worth."""
+        return {name: value for one in self.said for name, value in one.values.items()}
 
 
 def passed_at(progress: Progress, workflow: Workflow, milestone: str) -> int | None:
@@ -74,7 +91,7 @@ def join(a: Progress, b: Progress) -> Progress:
         max(a.last_at, b.last_at),
         _union(a.milestones, b.milestones, join_reached),
         _union(a.keys, b.keys, earlier),
-        _latest(a.attributes, b.attributes),
+        join_said(a.said, b.said),
         _either(a.failed, b.failed, later),
         _either(a.cancelled, b.cancelled, earlier),
     )
@@ -97,17 +114,25 @@ def _union(a: dict[str, Any], b: dict[str, Any], pick: Callable[[Any, Any], Any]
     return union
 
 
-def _latest(a: dict[str, Stamped], b: dict[str, Stamped]) -> dict[str, Stamped]:
-    """The union in which the later value of a name wins."""
+def join_said(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
+    """What is left of both: of each name the latest value."""
     if not b or a is b:
         return a
-    union = dict(a)
-    get = a.get
-    for name, theirs in b.items():
-        ours = get(name)
-        if ours is None or theirs.at > ours.at or (theirs.at == ours.at and order(theirs) > order(ours)):
-            union[name] = theirs
-    return union
+    if not a:
+        return b
+    if len(a) == len(b) == 1 and (a[0].at, a[0].key) != (b[0].at, b[0].key):
+        newer, older = (a[0], b[0]) if (a[0].at, a[0].key) > (b[0].at, b[0].key) else (b[0], a[0])
+        if older.values.keys() <= newer.values.keys():
+            return (newer,)
+    latest: dict[str, Stamped] = {}
+    for one in (*a, *b):
+        for name, value in one.values.items():
+            stamped, known = Stamped(one.at, one.key, value), latest.get(name)
+            latest[name] = stamped if known is None else later(known, stamped)
+    said: dict[tuple[int, bytes], dict[str, Scalar]] = {}
+    for name in sorted(latest):
+        said.setdefault((latest[name].at, latest[name].key), {})[name] = latest[name].value
+    return tuple(Said(at, key, said[at, key]) for at, key in sorted(said, reverse=True))
 
 
 def _either(a: Stamped | None, b: Stamped | None, pick: Callable[[Stamped, Stamped], Stamped]) -> Stamped | None:

@@ -128,6 +128,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return tuple(milestone for milestone in self.milestones if milestone.require)
 
     @cached_property
+    def promised(self) -> tuple[Milestone, ...]:
+        """The milestones with a deadline."""
+        return tuple(one for one in self.milestones if one.breach is not None and one.after is not None)
+
+    @cached_property
     def attribute_names(self) -> tuple[str, ...]:
         """The attributes in the order of their names."""
         return tuple(sorted(self.attributes))

@@ -33,7 +33,7 @@ _ESCAPED = re.compile(r"\\(.)")
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,40}")
 
 
-class Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct, gc=False):
     """The attributes the log needs as columns; everything else stays in the body."""
 
     specversion: str
@@ -45,6 +45,14 @@ class Envelope(msgspec.Struct):
     traceparent: str | None = None
     datacontenttype: str | None = None
     data_base64: str | None = None
+
+
+class PlainEvent(Envelope, forbid_unknown_fields=True, gc=False):
+    """An event whose attributes are all known here: nearly every one, and it is read in one go."""
+
+    dataschema: str | None = None
+    tracestate: str | None = None
+    data: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class Refused:
     type: str | None
 
 
+_plain = msgspec.json.Decoder(PlainEvent).decode
 _envelope = msgspec.json.Decoder(Envelope)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder()
@@ -98,7 +107,8 @@ def decode(members: Iterable[bytes], now: int) -> tuple[list[bytes], list[Refuse
     refused: list[Refused] = []
     for index, body in enumerate(members):
         try:
-            rows.append(_row(_envelope.decode(body), body, now))
+            event, document = _read(body)
+            rows.append(_row(event, document, body, now))
         except (msgspec.MsgspecError, _Unfit, RecursionError, UnicodeError):
             refused.append(_explain(index, body))
     return rows, refused
@@ -108,7 +118,20 @@ class _Unfit(Exception):
     """A first look found something; the second look says what."""
 
 
-def _row(event: Envelope, body: bytes, now: int) -> bytes:
+def _read(body: bytes) -> tuple[Envelope, Any]:
+    """The attributes of an event, and something that is nested as deeply as the event.
+
+    The projector must be able to read everything that is in the log. An envelope skips what it does not name, unread:
+    what else is in the event, a number or a text that cannot be read, is found by reading it again.
+    """
+    try:
+        event = _plain(body)
+    except msgspec.ValidationError:
+        return _envelope.decode(body), _anything.decode(body)
+    return event, [event.data]
+
+
+def _row(event: Envelope, document: Any, body: bytes, now: int) -> bytes:
     if event.specversion != "1.0" or not event.id or not event.source or not event.type:
         raise _Unfit
     if event.time is None:
@@ -119,9 +142,6 @@ def _row(event: Envelope, body: bytes, now: int) -> bytes:
         at = to_micros(event.time)
         if not EARLIEST <= at < LATEST:
             raise _Unfit
-    # The envelope skips what it does not name, unread: a number or a text in it that cannot be read would be found
-    # by the projection only, which must be able to read everything that is in the log.
-    document = _anything.decode(body)
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(document):
         raise _Unfit
     if event.data_base64 is not None:

@@ -271,4 +271,4 @@ def _key(word: str) -> Row:
 
 def attributes(progress: Progress) -> Mapping[str, Any]:
     """The business attributes, without the value, which has a field of its own."""
-    return {name: stamp.value for name, stamp in sorted(progress.attributes.items()) if name not in (AMOUNT, CURRENCY)}
+    return {name: value for name, value in sorted(progress.attributes.items()) if name not in (AMOUNT, CURRENCY)}

@@ -60,7 +60,7 @@ def components(history: list[Event]) -> list[Progress]:
         keys = set(found[0][1].joining)
         if not keys:
             continue
-        parts = [fold(None, found[0][1], found[0][0].workflow)]
+        parts = [fold(None, found[0][1])]
         apart = []
         for group_keys, group_parts in groups:
             if group_keys & keys:

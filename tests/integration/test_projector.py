@@ -20,7 +20,6 @@ from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress
-from slo_rules.workflow import Workflow
 from tests.projecting import enroll, helping, log_events, log_row, project, projecting, stored
 from tests.strategies import DEFINITIONS, START, definitions, make_event
 
@@ -266,10 +265,10 @@ class TestWhatCannotBeUsed:
     ) -> None:
         catalogue = enroll(conn, definitions())
 
-        def poisoned(progress: Progress | None, match: Match, workflow: Workflow) -> Progress:
+        def poisoned(progress: Progress | None, match: Match) -> Progress:
             if "order=SO-2" in match.joining:
                 raise RuntimeError("poison")
-            return fold(progress, match, workflow)
+            return fold(progress, match)
 
         monkeypatch.setattr(projector, "fold", poisoned)
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in (1, 2, 3)])

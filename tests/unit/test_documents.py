@@ -339,7 +339,7 @@ def use(definitions: Definitions) -> int:
     parts: dict[str, list[Any]] = {}
     for event in history:
         for found, match in matcher.matches(event):
-            parts.setdefault(found.workflow.name, []).append(fold(None, match, found.workflow))
+            parts.setdefault(found.workflow.name, []).append(fold(None, match))
     verdicts = 0
     for name, workflow in definitions.workflows.items():
         assert fingerprint(workflow)

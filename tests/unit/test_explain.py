@@ -49,8 +49,8 @@ def story(*steps: Step, workflow: Workflow = WORKFLOW) -> Progress:
         source = {"accepted": "sap", "paid": "stripe"}.get(type_, "crm")
         data: dict[str, object] = more[0] if more else GOOD
         event = make_event(type_, at, number, source, data)
-        ((found, match),) = matcher.matches(event)
-        parts.append(fold(None, match, found.workflow))
+        ((_found, match),) = matcher.matches(event)
+        parts.append(fold(None, match))
     return reduce(join, parts)
 
 

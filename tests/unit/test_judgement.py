@@ -60,8 +60,8 @@ def story(*steps: Step, workflow: Workflow = ORDER) -> Progress:
     for number, (type_, at, *more) in enumerate(steps):
         data: dict[str, object] = {"order": "1", "tax_code": "V1"} | (more[0] if more else {})
         event = make_event(type_, at, number, SOURCES.get(type_, "crm"), data)
-        ((found, match),) = matcher.matches(event)
-        parts.append(fold(None, match, found.workflow))
+        ((_found, match),) = matcher.matches(event)
+        parts.append(fold(None, match))
     return reduce(join, parts)
 
 

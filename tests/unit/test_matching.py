@@ -58,7 +58,7 @@ def match(
     milestones: tuple[str, ...], fails: str | None, cancels: str | None, joining: str = "", searching: str = ""
 ) -> Match:
     key = event_key("crm", "1")
-    return Match(1, key, milestones, {}, fails, cancels, joining.split(), searching.split(), [])
+    return Match(1, key, milestones, {}, fails, cancels, joining.split(), searching.split(), {})
 
 
 def comparable(found: Match) -> Match:

@@ -154,7 +154,7 @@ def judged_by_the_engine(packs: Definitions, at: datetime) -> dict[str, set[tupl
                 assert joining, (event.type, match)
                 for node in joining[1:]:
                     group[root(node)] = root(joining[0])
-                seen.append((workflow.name, joining[0], fold(None, match, workflow_matcher.workflow)))
+                seen.append((workflow.name, joining[0], fold(None, match)))
     folded: dict[tuple[str, Any], Progress] = {}
     for _, node, progress in seen:
         at_root = root(node)
