@@ -27,7 +27,7 @@ from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
 from slo_rules.progress import Progress, Scalar
-from slo_rules.workflow import AMOUNT, CURRENCY
+from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
 
 Q = load("projection")
 _STUCK = VerdictKind.STUCK
@@ -220,7 +220,7 @@ def _contributed(catalogue: Catalogue, changed: list[Held], merges: list[Merge])
     for held in changed:
         stored, progress = held.stored, held.progress
         if stored is not None:
-            if stored.milestones is progress.milestones and stored.cancelled is progress.cancelled:
+            if _counts_the_same(stored, progress, held.matcher.workflow):
                 continue
             add(total, _contributions(held, stored, catalogue), -1)
         add(total, _contributions(held, progress, catalogue), 1)
@@ -228,6 +228,16 @@ def _contributed(catalogue: Catalogue, changed: list[Held], merges: list[Merge])
         if merge.merged.stored is not None:
             add(total, _contributions(merge.merged, merge.merged.stored, catalogue), -1)
     return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
+
+
+def _counts_the_same(a: Progress, b: Progress, workflow: Workflow) -> bool:
+    """Whether nothing has changed that contributions depend on."""
+    return (
+        a.milestones is b.milestones
+        and a.cancelled is b.cancelled
+        and a.clock is b.clock
+        and (not workflow.tiered or a.attributes == b.attributes)
+    )
 
 
 def _contributions(held: Held, progress: Progress, catalogue: Catalogue) -> Contributions:

@@ -19,6 +19,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -141,7 +142,7 @@ class Calendar:
 
     def __init__(self, rules: CalendarRules) -> None:
         self.rules = rules
-        self._zone = ZoneInfo(rules.zone)
+        self.zone = ZoneInfo(rules.zone)
         self._own = {entry.date: (entry.hours, entry.name) for entry in rules.special}
         self._own |= {entry.date: ((), entry.name) for entry in rules.closed}
         self._week_starts = _week_starts(rules)
@@ -211,7 +212,7 @@ class Calendar:
         """
         if not _EDGES[0] <= at < _EDGES[-1]:
             return None
-        today = local_date(self._zone, at)
+        today = local_date(self.zone, at)
         return self._shifted(today, n) if n else self._shifted(today - _ONE_DAY, 1)
 
     def by(self, rule: DeadlineRule, at: int) -> int | None:
@@ -229,7 +230,7 @@ class Calendar:
         """
         if not _EDGES[0] <= at < _EDGES[-1]:
             return None
-        today = local_date(self._zone, at)
+        today = local_date(self.zone, at)
         if rule.period is Period.DAY and rule.business_days:
             due = self._shifted(today, rule.business_days)
             return None if due is None else self._moment(due, rule.time)
@@ -274,7 +275,7 @@ class Calendar:
     def _moment(self, day: date, minutes: int | None) -> int:
         if minutes is None:
             return max(closes for _, closes in self._opened(day))
-        return closing(self._zone, day, minutes)
+        return closing(self.zone, day, minutes)
 
     # Steps
 
@@ -311,10 +312,10 @@ class Calendar:
             start = _EDGES[0]
         inside = min(end, _EDGES[-1])
         if start < inside:
-            day = local_date(self._zone, start)
+            day = local_date(self.zone, start)
         while start < inside:
             # Where clocks are set back over midnight, the date before comes again after this one began.
-            while (stop := opening(self._zone, day + _ONE_DAY, 0)) <= start:
+            while (stop := opening(self.zone, day + _ONE_DAY, 0)) <= start:
                 day += _ONE_DAY
             why, name = self._why_closed(day)
             yield Stretch(start, min(stop, inside), why, name=name)
@@ -392,13 +393,13 @@ class Calendar:
     def _opened(self, day: date) -> Iterator[Interval]:
         """The intervals that begin on a local date, as instants; the clocks may skip one, or the whole date."""
         for hours in self._hours(day):
-            opens, closes = opening(self._zone, day, hours.opens), closing(self._zone, day, hours.closes)
+            opens, closes = opening(self.zone, day, hours.opens), closing(self.zone, day, hours.closes)
             # Only what runs into the next date can have a part that is not skipped with its date.
             if opens < closes and not (hours.closes > MINUTES_A_DAY and self._is_skipped(day)):
                 yield opens, closes
 
     def _is_skipped(self, day: date) -> bool:
-        return opening(self._zone, day, 0) == opening(self._zone, day + _ONE_DAY, 0)
+        return opening(self.zone, day, 0) == opening(self.zone, day + _ONE_DAY, 0)
 
     def _hours(self, day: date) -> tuple[Hours, ...]:
         own = self._own.get(day)
@@ -413,6 +414,12 @@ class Calendar:
         if day.year not in self._holidays:
             self._holidays[day.year] = in_year(self.rules.holidays, day.year)
         return self._holidays[day.year].get(day)
+
+
+@lru_cache(maxsize=256)
+def prepared(rules: CalendarRules) -> Calendar:
+    """The calendar of these rules; equal rules share one."""
+    return Calendar(rules)
 
 
 def _week_starts(rules: CalendarRules) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from slo_rules.durations import MINUTE
 from slo_rules.progress import Progress, is_cancelled, passed_at
+from slo_rules.promises import due_of
 from slo_rules.workflow import Objective, Workflow
 
 BUCKET = 5 * MINUTE
@@ -38,18 +39,18 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     if is_cancelled(progress, workflow):
         return found
     promise = promise_name(workflow.name)
-    for milestone in workflow.promised:
-        assert milestone.after is not None
-        assert milestone.breach is not None
-        start, mark = reached.get(milestone.after), reached.get(milestone.name)
+    for milestone, deadline in workflow.promised:
+        start, mark = reached.get(deadline.start), reached.get(milestone.name)
         if start is not None:
             start_at = start.at
         else:
-            passed = None if mark is not None else passed_at(progress, workflow, milestone.after)
+            passed = None if mark is not None else passed_at(progress, workflow, deadline.start)
             if passed is None:
                 continue
             start_at = passed
-        due = start_at + milestone.breach
+        due = due_of(milestone, start_at, progress, workflow).breach_at
+        if due is None:
+            continue
         arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
         place = (promise, due - due % BUCKET)
         good, bad, step = found.get(place, _NOTHING)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from slo_rules.calendar_definitions import read_calendar
+from slo_rules.calendars import CalendarRules
+from slo_rules.deadline_definitions import calendar_references, check_deadline, read_deadline
+from slo_rules.deadlines import AROUND_THE_CLOCK
 from slo_rules.documents import Document, load_documents
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Filter, Not, exact_value, spell
 from slo_rules.reading import Reader, spelled, suggestion
-from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Requirement, Source, Workflow
+from slo_rules.workflow import Definitions, KeyRule, Like, Milestone, Objective, Requirement, Source, Workflow
 
 API_VERSION = "milepost/v1"
-KINDS = ("Workflow", "Objective", "Source", "Route")
+KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
+_LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on")
+_TOLERANCE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(%)?")
 _ROOTS = ("source", "type", "id", "subject", "data", "resource")
 
 
@@ -66,10 +74,13 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
             read[kind.value][name] = model if len(faults) == before else None
             readers[kind.value, name] = top
     _check_references(read, readers)
-    return Definitions(read["Workflow"], read["Objective"], read["Source"], read["Route"])
+    return Definitions(read["Workflow"], read["Objective"], read["Calendar"], read["Source"], read["Route"])
 
 
 def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, str], Reader]) -> None:
+    for name, workflow in read["Workflow"].items():
+        if workflow is not None:
+            read["Workflow"][name] = _with_calendars(workflow, readers["Workflow", name].at("spec"), read["Calendar"])
     for name, objective in read["Objective"].items():
         if objective is None:
             continue
@@ -88,17 +99,31 @@ def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, 
                 top.fault(message, ("spec", objective.kind, field))
 
 
+def _with_calendars(workflow: Workflow, spec: Reader, calendars: dict[str, CalendarRules | None]) -> Workflow:
+    """The workflow with the calendars it counts on; those that are not there are faults."""
+    used: dict[str, CalendarRules] = {}
+    for name, path in calendar_references(spec):
+        if name == AROUND_THE_CLOCK:
+            continue
+        if name not in calendars:
+            spec.fault(f"there is no calendar {name!r}{suggestion(name, calendars)}", path)
+        elif (rules := calendars[name]) is not None:
+            used[name] = rules
+    return msgspec.structs.replace(workflow, calendars=dict(sorted(used.items())))
+
+
 # Workflow
 
 
 def _workflow(name: str, metadata: Reader, spec: Reader) -> Workflow | None:
     metadata.mapping(("name", "domain", "owner", "title", "description"), ("domain", "owner"))
-    known = ("entity", "keys", "attributes", "value", "title", "milestones", "observes", "fails_on", "cancels_on")
+    known = ("entity", "keys", "attributes", "value", "title", "calendar", "milestones", "observes", *_LIFE)
     if not spec.mapping(known, ("entity", "keys", "milestones")):
         return None
     owner = _text(metadata, "owner")
     keys = _keys(spec)
-    milestones = _milestones(spec, owner)
+    attributes = _attributes(spec)
+    milestones = _milestones(spec, owner, attributes)
     namespaces = [rule.namespace for rule in keys]
     title_keys = namespaces
     if title := spec.optional("title"):
@@ -118,12 +143,14 @@ def _workflow(name: str, metadata: Reader, spec: Reader) -> Workflow | None:
         keys=tuple(keys),
         milestones=tuple(milestones),
         title_keys=tuple(title_keys),
-        attributes=_attributes(spec),
+        attributes=attributes,
         amount=amount,
         currency=currency,
         observes=_filters(spec, "observes"),
         fails_on=_filters(spec, "fails_on"),
         cancels_on=_filters(spec, "cancels_on"),
+        pauses_on=_filters(spec, "pauses_on"),
+        resumes_on=_filters(spec, "resumes_on"),
     )
 
 
@@ -147,13 +174,14 @@ def _keys(spec: Reader) -> list[KeyRule]:
     return rules
 
 
-def _milestones(spec: Reader, owner: str) -> list[Milestone]:
+def _milestones(spec: Reader, owner: str, attributes: Iterable[str]) -> list[Milestone]:
     entries = spec.optional("milestones")
     if entries is None:
         return []
+    calendar = (entry.name() or None) if (entry := spec.optional("calendar")) else None
     found: list[tuple[Reader, Milestone]] = []
     for entry in _list(entries):
-        milestone = _milestone(entry, found[-1][1].name if found else None, owner)
+        milestone = _milestone(entry, found[-1][1].name if found else None, owner, calendar)
         if milestone is not None:
             if milestone.name and any(milestone.name == other.name for _, other in found):
                 entry.fault(f"a milestone named {milestone.name!r} is there already")
@@ -171,6 +199,14 @@ def _milestones(spec: Reader, owner: str) -> list[Milestone]:
             )
         if milestone.name and _in_cycle(milestone, names):
             entry.fault(f"{milestone.name!r} waits for itself through its 'after' milestones", (*entry.path, "after"))
+        if milestone.deadline is not None:
+            check_deadline(entry, milestone.deadline, milestone.name, names, attributes)
+        for index, requirement in enumerate(milestone.require):
+            like = requirement.like
+            if like is not None and (like.milestone not in names or like.milestone == milestone.name):
+                others = [name for name in names if name != milestone.name]
+                message = f"there is no other milestone {like.milestone!r}{suggestion(like.milestone, others)}"
+                entry.fault(message, (*entry.path, "require", index, "equals", "of"))
     return milestones
 
 
@@ -194,7 +230,7 @@ def _in_cycle(milestone: Milestone, names: Mapping[str, Milestone]) -> bool:
     return False
 
 
-def _milestone(entry: Reader, previous: str | None, owner: str) -> Milestone | None:
+def _milestone(entry: Reader, previous: str | None, owner: str, calendar: str | None) -> Milestone | None:
     known = ("name", "title", "on", "after", "within", "source", "owner", "starts", "completes", "require")
     if not entry.mapping(known, ("name", "on")) or not entry.optional("name"):
         return None
@@ -202,11 +238,7 @@ def _milestone(entry: Reader, previous: str | None, owner: str) -> Milestone | N
     condition = _filter(entry.at("on")) if entry.optional("on") else None
     starts = bool((flag := entry.optional("starts")) and flag.flag())
     after = _text(entry, "after") or (None if starts else previous)
-    warn, breach = _within(entry)
-    if breach is not None and after is None:
-        entry.fault(
-            "a milestone that comes after none has no clock to run: 'within' needs 'after'", (*entry.path, "within")
-        )
+    deadline = read_deadline(entry, after, calendar)
     requirements = entry.optional("require")
     require = tuple(filter(None, requirements.each(_requirement))) if requirements else ()
     return Milestone(
@@ -214,8 +246,7 @@ def _milestone(entry: Reader, previous: str | None, owner: str) -> Milestone | N
         title=_text(entry, "title") or name.replace("_", " ").capitalize(),
         condition=condition or Not(All(())),
         after=after,
-        warn=warn,
-        breach=breach,
+        deadline=deadline,
         source=_text(entry, "source") or (_awaited(condition) if condition else None),
         owner=_text(entry, "owner") or owner,
         starts=starts,
@@ -228,35 +259,40 @@ def _awaited(condition: Filter) -> str | None:
     return exact_value(condition, "source") or exact_value(condition, "service")
 
 
-def _within(entry: Reader) -> tuple[int | None, int | None]:
-    within = entry.optional("within")
-    if within is None:
-        return None, None
-    if not isinstance(within.value, dict):
-        return None, within.duration()
-    if not within.mapping(("warn", "breach"), ("breach",)) or not within.optional("breach"):
-        return None, None
-    breach = within.at("breach").duration()
-    warn = within.at("warn").duration() if within.optional("warn") else None
-    if warn is not None and breach is not None and warn >= breach:
-        within.at("warn").fault("the warning must come before the breach")
-    return warn, breach
-
-
 def _requirement(entry: Reader) -> Requirement | None:
     if not entry.mapping(("path", "exists", "equals"), ("path",)) or not entry.optional("path"):
         return None
     path = _check_path(entry.at("path"))
     equals, exists = entry.optional("equals"), entry.optional("exists")
-    if equals and not spell(equals.value):
-        equals.fault("must be text, a number, true or false")
     if (equals is None) == (exists is None):
         entry.fault("say either 'exists' or 'equals'")
+    if equals and isinstance(equals.value, dict):
+        return Requirement(path=path, like=_like(equals, path))
+    if equals and not spell(equals.value):
+        equals.fault("must be text, a number, true or false")
     return Requirement(
         path=path,
         exists=exists.flag() if exists else True,
         equals=spell(equals.value) if equals else None,
     )
+
+
+def _like(equals: Reader, path: str) -> Like | None:
+    """`{of: milestone, path: data.amount, tolerance: 0.01}`; the tolerance may be a share, such as `1%`."""
+    if not equals.mapping(("of", "path", "tolerance"), ("of",)) or not equals.optional("of"):
+        return None
+    of = equals.at("of").text()
+    other = _check_path(equals.at("path")) if equals.optional("path") else path
+    tolerance, share = "0", False
+    if entry := equals.optional("tolerance"):
+        spelled = (spell(entry.value) or "").strip()
+        found = _TOLERANCE.fullmatch(spelled)
+        if found is None:
+            entry.fault(f"{spelled[:80]!r} is no tolerance: write a number such as 0.01, or a share such as 1%")
+        else:
+            share = found[2] is not None
+            tolerance = format(Decimal(found[1]) / (100 if share else 1), "f")
+    return Like(of, other, tolerance, share)
 
 
 def _attributes(spec: Reader) -> dict[str, tuple[str, ...]]:
@@ -413,4 +449,10 @@ def _check_path(reader: Reader) -> str:
     return path
 
 
-_READERS: dict[str, Any] = {"Workflow": _workflow, "Objective": _objective, "Source": _source, "Route": _route}
+_READERS: dict[str, Any] = {
+    "Workflow": _workflow,
+    "Objective": _objective,
+    "Calendar": read_calendar,
+    "Source": _source,
+    "Route": _route,
+}

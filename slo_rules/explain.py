@@ -6,10 +6,12 @@ from enum import StrEnum
 
 import msgspec
 
+from slo_rules.arithmetic import clock, rounded
+from slo_rules.consistency import unmet
 from slo_rules.durations import format_duration
-from slo_rules.instants import to_datetime
 from slo_rules.judgement import Marks, Reason, Verdict, waits
 from slo_rules.progress import Progress, passed_at
+from slo_rules.promises import NOT_DUE, due_of
 from slo_rules.workflow import Milestone, Workflow
 
 
@@ -23,6 +25,7 @@ class StepState(StrEnum):
     WAITING = "waiting"
     SKIPPED = "skipped"
     NOT_NEEDED = "not_needed"
+    PAUSED = "paused"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -38,14 +41,6 @@ class Step(msgspec.Struct, frozen=True):
     faults: tuple[str, ...]
 
 
-def clock(micros: int) -> str:
-    """`2026-11-21 09:14 UTC`; years beyond the calendar are named as such."""
-    try:
-        return f"{to_datetime(micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
-    except OverflowError:
-        return "a time beyond the year 9999"
-
-
 def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Marks, now: int) -> str:
     """One or two sentences for people who do not know the definition."""
     milestone = workflow.by_name.get(verdict.waiting_for or "")
@@ -54,7 +49,7 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
     match verdict.reason:
         case Reason.OVERDUE:
             assert verdict.deadline_at is not None
-            late = format_duration(_rounded(now - verdict.deadline_at))
+            late = format_duration(rounded(now - verdict.deadline_at))
             return f"{awaited}{source} was due at {clock(verdict.deadline_at)} and has not come: {late} late."
         case Reason.SOURCE_SILENT:
             mark = marks.get(verdict.source or "")
@@ -67,7 +62,7 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
             return f"{awaited} is overdue, but {verdict.source} is still sending its past and has not got that far."
         case Reason.WARNING_TIME_PASSED:
             assert verdict.deadline_at is not None
-            left = format_duration(_rounded(verdict.deadline_at - now))
+            left = format_duration(rounded(verdict.deadline_at - now))
             return f"{awaited}{source} is due at {clock(verdict.deadline_at)}, in {left}."
         case Reason.WAITING:
             assert verdict.deadline_at is not None
@@ -80,53 +75,26 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
             what = progress.failed.value if progress.failed else "a failure"
             return f"Failed at {clock(verdict.since)} with {what}; nothing has succeeded since."
         case Reason.REQUIREMENT_UNMET:
-            return f"Reached, but not a success: {'; '.join(_faults(progress, workflow))}."
+            faults = "; ".join(fault for one in unmet(progress, workflow) for fault in one.faults)
+            return f"Reached, but not a success: {faults}."
         case Reason.ALL_IN_TIME:
             return f"Completed at {clock(verdict.since)}, every deadline met."
         case Reason.FINISHED_AFTER_DEADLINE:
             return f"Completed at {clock(verdict.since)}, but late: {_lateness(progress, workflow)}."
         case Reason.CANCELLED:
             return f"Cancelled at {clock(verdict.since)}."
-
-
-def _rounded(micros: int) -> int:
-    """To the minute above a quarter of an hour, else to the second."""
-    step = 60_000_000 if micros >= 900_000_000 else 1_000_000
-    return micros // step * step
-
-
-def _faults(progress: Progress, workflow: Workflow) -> list[str]:
-    marks = (progress.milestones.get(milestone.name) for milestone in workflow.requiring)
-    return [fault for mark in marks if mark is not None for fault in mark.faults]
+        case Reason.CLOCK_PAUSED:
+            return f"Paused since {clock(verdict.since)}: {awaited}{source} is not expected before it resumes."
 
 
 def _lateness(progress: Progress, workflow: Workflow) -> str:
     late = [step for step in journey(progress, workflow, 0) if step.state is StepState.REACHED_LATE]
     words = [
-        f"{step.milestone.title} came {format_duration(_rounded(step.at - step.deadline_at))} after its deadline"
+        f"{step.milestone.title} came {format_duration(rounded(step.at - step.deadline_at))} after its deadline"
         for step in late
         if step.at is not None and step.deadline_at is not None
     ]
     return "; ".join(words) or "a deadline was missed"
-
-
-def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: int) -> list[str]:
-    """How the deadline came about, one step a line."""
-    wait = next((wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for), None)
-    if wait is None or wait.milestone.after is None:
-        return []
-    before = workflow.by_name[wait.milestone.after]
-    lines = [f"{before.title} was reached at {clock(wait.started_at)}: the clock of {wait.milestone.title} starts."]
-    if wait.deadline_at is None or wait.milestone.breach is None:
-        return [*lines, "No deadline was promised for this step."]
-    if wait.warn_at is not None and wait.milestone.warn is not None:
-        lines.append(f"Warning after {format_duration(wait.milestone.warn)}: {clock(wait.warn_at)}.")
-    lines.append(f"Breach after {format_duration(wait.milestone.breach)}, around the clock: {clock(wait.deadline_at)}.")
-    apart = _rounded(abs(now - wait.deadline_at))
-    lines.append(
-        f"Now it is {clock(now)}: {format_duration(apart)} {'past' if now >= wait.deadline_at else 'before'} it."
-    )
-    return lines
 
 
 def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
@@ -137,9 +105,10 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
     steps = []
     for milestone in workflow.milestones:
         mark = reached.get(milestone.name)
-        started_at = passed_at(progress, workflow, milestone.after) if milestone.after else None
-        warn_at = None if started_at is None or milestone.warn is None else started_at + milestone.warn
-        deadline_at = None if started_at is None or milestone.breach is None else started_at + milestone.breach
+        start = milestone.after if milestone.deadline is None else milestone.deadline.start
+        started_at = passed_at(progress, workflow, start) if start else None
+        due = NOT_DUE if started_at is None else due_of(milestone, started_at, progress, workflow)
+        warn_at, deadline_at = due.warn_at, due.breach_at
         if mark is not None:
             late = deadline_at is not None and mark.at > deadline_at
             state = StepState.REACHED_LATE if late else StepState.REACHED
@@ -149,6 +118,8 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
             state = StepState.NOT_NEEDED
         elif milestone.name not in running:
             state = StepState.WAITING
+        elif due.paused:
+            state = StepState.PAUSED
         else:
             state = StepState.OVERDUE if deadline_at is not None and now >= deadline_at else StepState.DUE
         steps.append(

@@ -7,8 +7,9 @@ The order in which the questions are asked is the meaning of the verdicts:
 3. inconsistent — a milestone was reached by an event that lacks what it requires;
 4. completed or completed_late — a completing milestone was reached, all deadlines met or not;
 5. stuck or blind — a deadline has passed; blind when the awaited source itself cannot be seen beyond that deadline;
-6. due_soon — the warning time of the next deadline has passed;
-7. on_track — otherwise.
+6. paused — the clocks stand, and no deadline came before they were stopped;
+7. due_soon — the warning time of the next deadline has passed;
+8. on_track — otherwise.
 
 A milestone counts as passed when one that can only come after it was reached: a lost message in the middle of a
 journey that went on is no reason to wake anybody.
@@ -21,8 +22,10 @@ from enum import StrEnum
 
 import msgspec
 
+from slo_rules.consistency import unmet
 from slo_rules.durations import MINUTE
 from slo_rules.progress import Progress, is_cancelled, passed_at
+from slo_rules.promises import NOT_DUE, due_of, paused_since
 from slo_rules.workflow import Milestone, Workflow
 
 CATCHING_UP_LAG = 10 * MINUTE
@@ -70,6 +73,7 @@ class Reason(StrEnum):
     WAITING = "waiting"
     NO_DEADLINE = "no_deadline"
     NOT_STARTED = "not_started"
+    CLOCK_PAUSED = "clock_paused"
 
 
 # Looking up a member of an enumeration costs ten times as much as a name, on every event.
@@ -109,12 +113,16 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):
-    """A milestone that is awaited: its clock started at `started_at`; `warn_at` and `deadline_at` may be absent."""
+    """A milestone that is awaited: its clock started at `started_at`; `warn_at` and `deadline_at` may be absent.
+
+    `paused` says that the clock stands, and that the deadline had not come before.
+    """
 
     milestone: Milestone
     started_at: int
     warn_at: int | None
     deadline_at: int | None
+    paused: bool = False
 
 
 Marks = Mapping[str, Watermark]
@@ -129,18 +137,17 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
     if failed is not None and all(mark.last_at <= failed.at for mark in reached.values()):
         wait = next_wait(progress, workflow)
         return _open(VerdictKind.FAILED, Reason.FAILURE_EVENT, failed.at, wait, workflow, None, (str(failed.value),))
-    for milestone in workflow.requiring:
-        mark = reached.get(milestone.name)
-        if mark is not None and mark.faults:
-            return Verdict(
-                VerdictKind.INCONSISTENT,
-                Reason.REQUIREMENT_UNMET,
-                mark.last_at,
-                milestone.name,
-                milestone.source,
-                milestone.owner,
-                faults=mark.faults,
-            )
+    for fault in unmet(progress, workflow) if workflow.requiring else ():
+        milestone = fault.milestone
+        return Verdict(
+            VerdictKind.INCONSISTENT,
+            Reason.REQUIREMENT_UNMET,
+            fault.since,
+            milestone.name,
+            milestone.source,
+            milestone.owner,
+            faults=fault.faults,
+        )
     completed_at = None
     for name in workflow.completing:
         mark = reached.get(name)
@@ -157,11 +164,11 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
         owner = first.owner if first else workflow.owner
         return Verdict(_ON_TRACK, Reason.NOT_STARTED, progress.first_at, waiting_for, source, owner)
     if len(running) == 1:
-        return _judge_wait(running[0], workflow, marks, now)
+        return _judge_wait(running[0], progress, workflow, marks, now)
     wait = _earliest(running)
     if wait.deadline_at is None or now < wait.deadline_at:
-        return _judge_wait(wait, workflow, marks, now)
-    return _judge_overdue([_judge_wait(one, workflow, marks, now) for one in running])
+        return _judge_wait(wait, progress, workflow, marks, now)
+    return _judge_overdue([_judge_wait(one, progress, workflow, marks, now) for one in running])
 
 
 def _judge_overdue(verdicts: list[Verdict]) -> Verdict:
@@ -174,8 +181,10 @@ def _judge_overdue(verdicts: list[Verdict]) -> Verdict:
     return msgspec.structs.replace(chosen, next_check_at=min(checks) if checks else None)
 
 
-def _judge_wait(wait: Wait, workflow: Workflow, marks: Marks, now: int) -> Verdict:
+def _judge_wait(wait: Wait, progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
     deadline, warn = wait.deadline_at, wait.warn_at
+    if wait.paused:
+        return _open(VerdictKind.PAUSED, Reason.CLOCK_PAUSED, paused_since(progress), wait, workflow, None)
     if deadline is None:
         return _open(VerdictKind.ON_TRACK, Reason.NO_DEADLINE, wait.started_at, wait, workflow, None)
     if now < deadline:
@@ -240,14 +249,22 @@ def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
     reached = progress.milestones
     found = []
     for milestone in workflow.awaited(reached):
-        assert milestone.after is not None
-        start = reached.get(milestone.after)
-        at = start.at if start is not None else passed_at(progress, workflow, milestone.after)
-        if at is not None:
-            warn, breach = milestone.warn, milestone.breach
-            found.append(
-                Wait(milestone, at, None if warn is None else at + warn, None if breach is None else at + breach)
-            )
+        deadline = milestone.deadline
+        name = milestone.after if deadline is None else deadline.start
+        assert name is not None
+        start = reached.get(name)
+        at = start.at if start is not None else passed_at(progress, workflow, name)
+        if at is None:
+            if deadline is None or milestone.after == name:
+                continue
+            # Awaited, but what its clock counts from has not happened.
+            assert milestone.after is not None
+            at, due = passed_at(progress, workflow, milestone.after), NOT_DUE
+            if at is None:
+                continue
+        else:
+            due = due_of(milestone, at, progress, workflow)
+        found.append(Wait(milestone, at, due.warn_at, due.breach_at, due.paused))
     return found
 
 
@@ -260,7 +277,10 @@ def next_wait(progress: Progress, workflow: Workflow) -> Wait | None:
 def _earliest(running: list[Wait]) -> Wait:
     best = running[0]
     for wait in running:
-        if wait.deadline_at is not None and (best.deadline_at is None or wait.deadline_at < best.deadline_at):
+        if wait.deadline_at is not None:
+            if best.deadline_at is None or wait.deadline_at < best.deadline_at:
+                best = wait
+        elif wait.paused and best.deadline_at is None and not best.paused:
             best = wait
     return best
 
@@ -268,13 +288,14 @@ def _earliest(running: list[Wait]) -> Wait:
 def was_late(progress: Progress, workflow: Workflow) -> bool:
     """Whether any milestone came after its deadline; one without an event of its own came when it was passed."""
     reached = progress.milestones
-    for milestone in workflow.promised:
-        assert milestone.after is not None
-        assert milestone.breach is not None
-        start, mark = reached.get(milestone.after), reached.get(milestone.name)
+    for milestone, deadline in workflow.promised:
+        start, mark = reached.get(deadline.start), reached.get(milestone.name)
         if start is None:
             continue
         at = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
-        if at is not None and at > start.at + milestone.breach:
+        if at is None:
+            continue
+        due_at = due_of(milestone, start.at, progress, workflow).breach_at
+        if due_at is not None and at > due_at:
             return True
     return False

@@ -13,20 +13,22 @@ import msgspec
 from slo_rules.event import Event
 from slo_rules.filters import Any_, Filter, Residue, holds, reduce
 from slo_rules.identity import Extract, key_extractor
-from slo_rules.observation import Faults, Match, requirements, sayings
+from slo_rules.observation import Faults, Match, measures, requirements, sayings
 from slo_rules.workflow import Workflow
 
 _REMEMBERED_PAIRS = 20_000
 _NO_FAULTS: Faults = {}
 
-Meaning = tuple[tuple[str, ...], bool, bool]
-"""The milestones an event reaches, and whether it is a failure or a cancellation."""
+Meaning = tuple[tuple[str, ...], bool, bool, bool | None]
+"""The milestones an event reaches, whether it is a failure or a cancellation, and what it does to the clocks."""
 
 
 class _Rules(msgspec.Struct, frozen=True):
     milestones: tuple[tuple[str, Residue], ...]
     fails: Residue
     cancels: Residue
+    pauses: Residue
+    resumes: Residue
     observes: Residue
     decided: Meaning | None
     """What every event of this source and type means, where nothing in it needs to be looked at."""
@@ -41,6 +43,7 @@ class WorkflowMatcher:
         self.searching: Extract = key_extractor(rule for rule in workflow.keys if not rule.joins)
         self.says = sayings(workflow)
         self.checks = {milestone.name: requirements(milestone) for milestone in workflow.requiring}
+        self.measure = measures(workflow) if workflow.measured else None
 
     def rules(self, source: str, type_: str) -> _Rules | None:
         """What is left to ask of events of this source and type; None when they can never concern the workflow."""
@@ -48,14 +51,17 @@ class WorkflowMatcher:
         milestones = tuple((name, rest) for name, rest in reduced if rest is not False)
         fails = _any(self.workflow.fails_on, source, type_)
         cancels = _any(self.workflow.cancels_on, source, type_)
+        pauses = _any(self.workflow.pauses_on, source, type_)
+        resumes = _any(self.workflow.resumes_on, source, type_)
         observes = _any(self.workflow.observes, source, type_)
-        rests = [*(rest for _, rest in milestones), fails, cancels]
+        rests = [*(rest for _, rest in milestones), fails, cancels, pauses, resumes]
         if observes is False and not any(rests):
             return None
         decided = None
         if all(isinstance(rest, bool) for rest in rests) and (any(rests) or observes is True):
-            decided = (tuple(name for name, _ in milestones), fails is True, cancels is True)
-        return _Rules(milestones, fails, cancels, observes, decided)
+            stops = _stops(pauses is True, resumes is True)
+            decided = (tuple(name for name, _ in milestones), fails is True, cancels is True, stops)
+        return _Rules(milestones, fails, cancels, pauses, resumes, observes, decided)
 
     def means(self, rules: _Rules, document: dict[str, Any]) -> Meaning | None:
         """What an event document means to the workflow; None when it does not concern it."""
@@ -64,8 +70,12 @@ class WorkflowMatcher:
         milestones = tuple([name for name, rest in rules.milestones if rest is True or holds(rest, document)])
         fails = rules.fails is not False and holds(rules.fails, document)
         cancels = rules.cancels is not False and holds(rules.cancels, document)
-        if milestones or fails or cancels or holds(rules.observes, document):
-            return milestones, fails, cancels
+        stops = _stops(
+            rules.pauses is not False and holds(rules.pauses, document),
+            rules.resumes is not False and holds(rules.resumes, document),
+        )
+        if milestones or fails or cancels or stops is not None or holds(rules.observes, document):
+            return milestones, fails, cancels, stops
         return None
 
     def apply(self, rules: _Rules, event: Event) -> Match | None:
@@ -74,7 +84,7 @@ class WorkflowMatcher:
         meaning = self.means(rules, document)
         if meaning is None:
             return None
-        milestones, fails, cancels = meaning
+        milestones, fails, cancels, stops = meaning
         return Match(
             event.occurred_at,
             event.key,
@@ -85,10 +95,17 @@ class WorkflowMatcher:
             self.joining(document),
             self.searching(document),
             self.says(document),
+            stops,
+            self.measure(milestones, document) if self.measure and milestones else {},
         )
 
     def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:
         return {name: self.checks[name](document) for name in milestones if name in self.checks}
+
+
+def _stops(pauses: bool, resumes: bool) -> bool | None:
+    """What an event does to the clocks; one that says both leaves the instance waiting."""
+    return True if pauses else False if resumes else None
 
 
 def _any(filters: Iterable[Filter], source: str, type_: str) -> Residue:

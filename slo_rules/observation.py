@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,12 +17,14 @@ from slo_rules.filters import spell
 from slo_rules.identity import Key
 from slo_rules.paths import MISSING, compile_many, compile_path
 from slo_rules.progress import (
+    ClockMark,
     Progress,
     Reached,
     Said,
     Scalar,
     Stamped,
     earlier,
+    join_clock,
     join_reached,
     join_said,
     later,
@@ -41,6 +43,8 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event seen with the eyes of one workflow version: everything it says there, without the event itself.
 
     `at` is when it occurred (micros) and `key` its identity; `fails` and `cancels` are its type where it means that.
+    `stops` says whether it stops the clocks (True) or lets them run again (False). `measured` is what it has at the
+    paths of `Workflow.measured`, by `milestone/path`.
     """
 
     at: int
@@ -52,6 +56,8 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     joining: list[Key]
     searching: list[Key]
     said: dict[str, Scalar]
+    stops: bool | None = None
+    measured: dict[str, Scalar] = {}
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
@@ -70,6 +76,14 @@ def fold(progress: Progress | None, match: Match) -> Progress:
     if match.cancels is not None:
         stamp = Stamped(at, key, match.cancels)
         cancelled = earlier(stamp, cancelled or stamp)
+    clock, measured = progress.clock, progress.measured
+    if match.stops is not None:
+        clock = join_clock(clock, (ClockMark(at, key, match.stops),))
+    if match.measured:
+        measured = measured.copy()
+        for name, value in match.measured.items():
+            stamp = Stamped(at, key, value)
+            measured[name] = later(stamp, measured.get(name, stamp))
     return Progress(
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
@@ -79,6 +93,8 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         said,
         failed,
         cancelled,
+        clock,
+        measured,
     )
 
 
@@ -157,6 +173,27 @@ def _amount(value: Any) -> str | None:
     return format(amount.normalize(), "f") if amount else "0"
 
 
+def measures(workflow: Workflow) -> Callable[[Iterable[str], Mapping[str, Any]], dict[str, Scalar]]:
+    """A function from the milestones that an event reaches, and its document, to what is kept of it for comparisons.
+
+    What is absent or no plain value is the empty text: that the last event has none is worth knowing too.
+    """
+    lookups = {
+        name: [(f"{name}/{path}", compile_path(path)) for path in paths] for name, paths in workflow.measured.items()
+    }
+
+    def measure(milestones: Iterable[str], document: Mapping[str, Any]) -> dict[str, Scalar]:
+        found: dict[str, Scalar] = {}
+        for milestone in milestones:
+            for name, lookup in lookups.get(milestone, ()):
+                value = lookup(document)
+                scalar = None if value is MISSING else _scalar(value)
+                found[name] = "" if scalar is None else scalar
+        return found
+
+    return measure
+
+
 def requirements(milestone: Milestone) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
     """A function from an event document to the milestone's requirements it does not meet, in words."""
     rules = [(requirement, compile_path(requirement.path)) for requirement in milestone.require]
@@ -164,6 +201,8 @@ def requirements(milestone: Milestone) -> Callable[[Mapping[str, Any]], tuple[st
     def check(document: Mapping[str, Any]) -> tuple[str, ...]:
         faults = []
         for rule, lookup in rules:
+            if rule.like is not None:
+                continue
             value = lookup(document)
             absent = value is MISSING or value is None or value == ""
             if rule.equals is not None:

@@ -45,11 +45,20 @@ class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     values: dict[str, Scalar]
 
 
+class ClockMark(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
+    """An event that stops the clocks, or lets them run again."""
+
+    at: int
+    key: bytes
+    stops: bool
+
+
 class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one instance.
 
     Keys are `namespace=value`, stamped with the earliest event that carried them. `said` begins with the latest event;
-    most events say the same attributes again, so that it is mostly one entry long.
+    most events say the same attributes again, so that it is mostly one entry long. `clock` is in order. `measured`
+    holds what milestones are compared by, named `milestone/path`, of the last event that reached the milestone.
     """
 
     first_at: int
@@ -59,6 +68,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     said: tuple[Said, ...] = ()
     failed: Stamped | None = None
     cancelled: Stamped | None = None
+    clock: tuple[ClockMark, ...] = ()
+    measured: dict[str, Stamped] = {}
 
     @property
     def attributes(self) -> dict[str, Scalar]:
@@ -94,7 +105,16 @@ def join(a: Progress, b: Progress) -> Progress:
         join_said(a.said, b.said),
         _either(a.failed, b.failed, later),
         _either(a.cancelled, b.cancelled, earlier),
+        join_clock(a.clock, b.clock),
+        _union(a.measured, b.measured, later),
     )
+
+
+def join_clock(a: tuple[ClockMark, ...], b: tuple[ClockMark, ...]) -> tuple[ClockMark, ...]:
+    """All marks of both, in order."""
+    if not b or a == b:
+        return a
+    return tuple(sorted({*a, *b})) if a else b
 
 
 def _union(a: dict[str, Any], b: dict[str, Any], pick: Callable[[Any, Any], Any]) -> dict[str, Any]:

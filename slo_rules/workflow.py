@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.calendars import Calendar, CalendarRules, prepared
+from slo_rules.deadlines import Deadline
 from slo_rules.filters import Filter
 
 AMOUNT = "$amount"
@@ -23,23 +25,38 @@ class KeyRule(msgspec.Struct, frozen=True):
     joins: bool = True
 
 
+class Like(msgspec.Struct, frozen=True):
+    """Another milestone and a path into the event that reached it; numbers may differ by the tolerance.
+
+    `share` says that the tolerance is a share of the other number.
+    """
+
+    milestone: str
+    path: str
+    tolerance: str = "0"
+    share: bool = False
+
+
 class Requirement(msgspec.Struct, frozen=True):
-    """What must be true of the event that reaches a milestone for it to be a business success."""
+    """What must be true of the event that reaches a milestone for it to be a business success.
+
+    With `like`, what is at `path` must be what the event that reached another milestone has at its path.
+    """
 
     path: str
     exists: bool = True
     equals: str | None = None
+    like: Like | None = None
 
 
 class Milestone(msgspec.Struct, frozen=True):
-    """A named point an instance reaches. `warn` and `breach` are micros after the milestone `after` was reached."""
+    """A named point an instance reaches, after the milestone `after`."""
 
     name: str
     title: str
     condition: Filter
     after: str | None = None
-    warn: int | None = None
-    breach: int | None = None
+    deadline: Deadline | None = None
     source: str | None = None
     owner: str = ""
     starts: bool = False
@@ -66,6 +83,10 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     observes: tuple[Filter, ...] = ()
     fails_on: tuple[Filter, ...] = ()
     cancels_on: tuple[Filter, ...] = ()
+    pauses_on: tuple[Filter, ...] = ()
+    resumes_on: tuple[Filter, ...] = ()
+    calendars: dict[str, CalendarRules] = {}
+    """The calendars its deadlines are counted on, by name: a version of a workflow includes its calendars."""
 
     @cached_property
     def by_name(self) -> dict[str, Milestone]:
@@ -128,9 +149,30 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return tuple(milestone for milestone in self.milestones if milestone.require)
 
     @cached_property
-    def promised(self) -> tuple[Milestone, ...]:
+    def promised(self) -> tuple[tuple[Milestone, Deadline], ...]:
         """The milestones with a deadline."""
-        return tuple(one for one in self.milestones if one.breach is not None and one.after is not None)
+        return tuple((one, one.deadline) for one in self.milestones if one.deadline is not None)
+
+    @cached_property
+    def tiered(self) -> bool:
+        """Whether any deadline depends on attributes."""
+        return any(deadline.tiers for _, deadline in self.promised)
+
+    @cached_property
+    def prepared_calendars(self) -> dict[str, Calendar]:
+        """Its calendars, ready for use; workflows share what is prepared."""
+        return {name: prepared(rules) for name, rules in self.calendars.items()}
+
+    @cached_property
+    def measured(self) -> dict[str, tuple[str, ...]]:
+        """The paths whose values are kept of the events that reach a milestone, for comparisons between milestones."""
+        found: dict[str, dict[str, None]] = {}
+        for milestone in self.milestones:
+            for one in milestone.require:
+                if one.like is not None:
+                    found.setdefault(milestone.name, {})[one.path] = None
+                    found.setdefault(one.like.milestone, {})[one.like.path] = None
+        return {name: tuple(paths) for name, paths in found.items()}
 
     @cached_property
     def attribute_names(self) -> tuple[str, ...]:
@@ -182,5 +224,6 @@ class Definitions(msgspec.Struct, frozen=True):
 
     workflows: dict[str, Workflow]
     objectives: dict[str, Objective]
+    calendars: dict[str, CalendarRules]
     sources: dict[str, Source]
     routes: dict[str, dict[str, Any]]

@@ -30,10 +30,30 @@ spec:
     - {name: accepted, on: {exact: {source: sap, type: accepted}}, within: {warn: 3h, breach: 4h},
        require: [{path: data.tax_code, exists: true}]}
     - {name: shipped, on: {exact: {type: shipped}}, within: 1h}
-    - {name: paid, after: accepted, on: {exact: {type: paid}}, within: 2d, completes: true}
+    - name: paid
+      after: accepted
+      on: {exact: {type: paid}}
+      within:
+        breach: 2d
+        from: won
+        by:
+          region:
+            EMEA: {breach: next_business_day 16:00, calendar: office}
+            APAC: {warn: 1h, breach: 9h, calendar: office}
+      require: [{path: data.amount, equals: {of: accepted, tolerance: 5%}}]
+      completes: true
   observes: [{exact: {type: linked}}]
   fails_on: [{exact: {type: failed}}]
   cancels_on: [{exact: {type: cancelled}}]
+  pauses_on: [{exact: {type: paused}}]
+  resumes_on: [{exact: {type: resumed}}]
+---
+apiVersion: milepost/v1
+kind: Calendar
+metadata: {name: office}
+spec:
+  zone: Europe/Berlin
+  hours: {mon-fri: ["09:00-17:00"]}
 ---
 apiVersion: milepost/v1
 kind: Objective
@@ -51,7 +71,7 @@ metadata: {name: sap}
 spec: {silent_after: 2h}
 """
 
-TYPES = ("won", "accepted", "shipped", "paid", "linked", "failed", "cancelled", "noise")
+TYPES = ("won", "accepted", "shipped", "paid", "linked", "failed", "cancelled", "paused", "resumed", "noise")
 START = 1_790_000_000_000_000
 
 

@@ -13,7 +13,8 @@ from collector.ingest.otlp import KINDS, STATUSES
 from collector.query.incidents import incident_row
 from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.explain import arithmetic, journey
+from slo_rules.arithmetic import arithmetic
+from slo_rules.explain import journey
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress

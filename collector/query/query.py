@@ -12,6 +12,32 @@ from collector.query.objectives import list_objectives, one_objective
 from collector.query.overview import overview
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.sources import list_sources, load_marks
+from slo_rules.deadline_rules import DeadlineRule
+from slo_rules.deadlines import Deadline, Length
+from slo_rules.durations import format_duration
+
+
+def _deadline(deadline: Deadline | None) -> Row | None:
+    """A deadline as definitions spell it."""
+    if deadline is None:
+        return None
+    by: dict[str, Row] = {}
+    for tier in deadline.tiers:
+        terms = {"warn": _length(tier.warn), "breach": _length(tier.breach), "calendar": tier.calendar}
+        by.setdefault(tier.attribute, {})[tier.value] = {name: said for name, said in terms.items() if said is not None}
+    return {
+        "from": deadline.start,
+        "warn": _length(deadline.warn),
+        "breach": _length(deadline.breach),
+        "calendar": deadline.calendar,
+        "by": by,
+    }
+
+
+def _length(length: Length | None) -> str | None:
+    if length is None:
+        return None
+    return str(length) if isinstance(length, DeadlineRule) else format_duration(length)
 
 
 class Query:
@@ -48,8 +74,7 @@ class Query:
                         "after": m.after,
                         "source": m.source,
                         "owner": m.owner,
-                        "warn_seconds": m.warn // 1_000_000 if m.warn else None,
-                        "breach_seconds": m.breach // 1_000_000 if m.breach else None,
+                        "deadline": _deadline(m.deadline),
                         "starts": m.starts,
                         "completes": m.completes,
                     }

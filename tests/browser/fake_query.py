@@ -99,7 +99,7 @@ class FakeQuery:
             {"name": n, "version": 3, "title": w["title"], "domain": w["domain"], "owner": w["owner"],
              "entity": w["entity"], "counts": {},
              "milestones": [{"name": m[0], "title": m[1], "after": None, "source": m[2], "owner": m[3],
-                             "warn_seconds": m[4], "breach_seconds": m[5], "completes": False, "starts": i == 0}
+                             "deadline": {"from": None, "warn": m[4], "breach": m[5], "calendar": None, "by": {}}, "completes": False, "starts": i == 0}
                             for i, m in enumerate(w["milestones"])]}
             for n, w in WORKFLOWS.items() if not self.empty]}  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slo_rules.deadlines import Deadline
 from slo_rules.definitions import fingerprint, load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.faults import DefinitionError
@@ -133,8 +134,7 @@ def test_a_good_file_gives_the_model_exactly() -> None:
                         )
                     ),
                     after="received",
-                    warn=3 * HOUR,
-                    breach=4 * HOUR,
+                    deadline=Deadline("received", 4 * HOUR, 3 * HOUR),
                     source="sap",
                     owner="erp",
                     require=(Requirement("data.tax_code"), Requirement("data.status", equals="7")),
@@ -149,7 +149,7 @@ def test_a_good_file_gives_the_model_exactly() -> None:
                         )
                     ),
                     after="received",
-                    breach=30 * MINUTE,
+                    deadline=Deadline("received", 30 * MINUTE),
                     source="entitlements",
                     owner="operations",
                     completes=True,
@@ -191,7 +191,7 @@ def test_what_is_not_said_has_a_default() -> None:
     assert (workflow.title, workflow.description, workflow.title_keys) == ("orders", "", ("order",))
     assert (workflow.amount, workflow.currency, workflow.attributes) == ((), (), {})
     assert (first.title, first.owner, first.after, first.source) == ("Order received", "operations", None, None)
-    assert (last.after, last.warn, last.breach) == ("order_received", None, None)
+    assert (last.after, last.deadline) == ("order_received", None)
     assert (workflow.starting, workflow.completing) == (("order_received",), ("done",))
     assert workflow.joining == {"order"}
 
@@ -236,8 +236,8 @@ def test_definitions_in_several_files_refer_to_each_other() -> None:
 
 
 def test_nothing_is_no_fault() -> None:
-    assert load({}) == Definitions({}, {}, {}, {})
-    assert load({"a.yaml": "", "b.yaml": "# only this\n", "c.yaml": "---\n---\n"}) == Definitions({}, {}, {}, {})
+    assert load({}) == Definitions({}, {}, {}, {}, {})
+    assert load({"a.yaml": "", "b.yaml": "# only this\n", "c.yaml": "---\n---\n"}) == Definitions({}, {}, {}, {}, {})
 
 
 def test_fingerprint_is_of_the_meaning() -> None:
@@ -247,13 +247,13 @@ def test_fingerprint_is_of_the_meaning() -> None:
     assert fingerprint(workflow) != fingerprint(other)
 
 
-KINDS = "Workflow, Objective, Source, Route"
+KINDS = "Workflow, Objective, Calendar, Source, Route"
 NOT_A_NAME = "is not a name: use lower-case letters, digits, '-', '_' or '.', at most 63 characters"
 NOT_A_DURATION = "is not a duration; write it like 90s, 15m, 4h, 2d or 1h30m"
 NOT_A_PATH = "is not a path: write it like data.order_id, resource.service.name or source"
 ONE_DIALECT = "a filter says exactly one of exact, prefix, suffix, all, any, not or span"
 SCALAR = "must be text, a number, true or false"
-NO_CLOCK = "a milestone that comes after none has no clock to run: 'within' needs 'after'"
+NO_CLOCK = "a milestone that comes after none has no clock to run: 'within' needs 'after' or 'from'"
 CREATED = "{exact: {source: crm, type: order.created}}"
 ACCEPTED = "spec.milestones[1]"
 SPAN = "{span: {exact: {service: entitlements, name: activate}}}"
@@ -411,7 +411,7 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     (
         "warn: 3h, breach: 4h",
         "breach: 4h, calendar: emea",
-        [(20, f"{ACCEPTED}.within.calendar", "unknown field 'calendar'")],
+        [(20, f"{ACCEPTED}.within.calendar", "there is no calendar 'emea'")],
     ),
     ("breach: 4h", "breach: four", [(20, f"{ACCEPTED}.within.breach", f"'four' {NOT_A_DURATION}")]),
     ("breach: 4h", "breach: [4h]", [(20, f"{ACCEPTED}.within.breach", "must be a duration such as 4h, not a list")]),

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slo_rules.arithmetic import arithmetic
 from slo_rules.contribution import contributions
 from slo_rules.definitions import fingerprint, load
 from slo_rules.documents import MAX_DEPTH, MAX_VALUES, load_documents
-from slo_rules.explain import arithmetic, explain, journey
+from slo_rules.explain import explain, journey
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filters import Compare
 from slo_rules.judgement import Watermark, judge

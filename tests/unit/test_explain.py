@@ -6,9 +6,10 @@ from functools import reduce
 
 import pytest
 
+from slo_rules.arithmetic import arithmetic, clock
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
-from slo_rules.explain import StepState, arithmetic, clock, explain, journey
+from slo_rules.explain import StepState, explain, journey
 from slo_rules.instants import EPOCH, to_micros
 from slo_rules.judgement import Marks, Reason, Watermark, judge
 from slo_rules.matching import Matcher
@@ -192,7 +193,7 @@ NO_PAYMENT = load({"orders.yaml": ORDERS.replace("within: 2d, ", "")}).workflows
 
 
 def test_every_reason_has_words() -> None:
-    assert {sentence[0] for sentence in SENTENCES} | {Reason.NO_DEADLINE} == set(Reason)
+    assert {sentence[0] for sentence in SENTENCES} | {Reason.NO_DEADLINE, Reason.CLOCK_PAUSED} == set(Reason)
 
 
 def told(now: int, *steps: Step, workflow: Workflow = WORKFLOW) -> list[str]:

@@ -7,10 +7,11 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slo_rules.arithmetic import arithmetic
 from slo_rules.budget import stale_slices
 from slo_rules.contribution import BUCKET, Contributions, add, contributions
 from slo_rules.event import Event
-from slo_rules.explain import arithmetic, explain, journey
+from slo_rules.explain import explain, journey
 from slo_rules.judgement import FINAL, VerdictKind, Watermark, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold

@@ -49,8 +49,8 @@ def test_every_awaited_milestone_has_a_deadline_an_owner_and_a_known_source(work
         assert milestone.owner
         assert milestone.source in ALL.sources, milestone.name
         if milestone.after is not None:
-            assert milestone.breach is not None, milestone.name
-            assert milestone.warn is not None, milestone.name
+            assert milestone.deadline is not None, milestone.name
+            assert milestone.deadline.warn is not None, milestone.name
 
 
 def test_every_source_is_awaited_and_can_be_silent() -> None:

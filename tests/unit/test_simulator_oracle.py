@@ -43,7 +43,7 @@ def test_the_packs_promise_what_the_simulator_keeps(packs: Definitions) -> None:
         milestones = packs.workflows[name].milestones
         assert milestones[0].name == processes.STARTS[name]
         assert milestones[0].starts
-        assert [(m.name, m.source, m.breach) for m in milestones[1:]] == [
+        assert [(m.name, m.source, m.deadline.breach if m.deadline else None) for m in milestones[1:]] == [
             (step.milestone, step.source, step.breach) for step in steps
         ]
         assert milestones[-1].completes

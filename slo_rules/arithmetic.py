@@ -1,0 +1,143 @@
+"""How a deadline came about, one step a line: where its clock started, what counted, what was skipped, what is left."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from slo_rules.calendars import Calendar, Stretch, Why
+from slo_rules.deadline_rules import DeadlineRule
+from slo_rules.deadlines import Length, Pause
+from slo_rules.durations import format_duration
+from slo_rules.instants import to_datetime
+from slo_rules.judgement import Verdict, Wait, waits
+from slo_rules.progress import Progress
+from slo_rules.promises import pauses
+from slo_rules.workflow import Workflow
+
+MOST_STRETCHES = 12
+
+
+def clock(micros: int) -> str:
+    """`2026-11-21 09:14 UTC`; years beyond the calendar are named as such."""
+    try:
+        return f"{to_datetime(micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
+    except OverflowError:
+        return "a time beyond the year 9999"
+
+
+def rounded(micros: int) -> int:
+    """To the minute above a quarter of an hour, else to the second."""
+    step = 60_000_000 if micros >= 900_000_000 else 1_000_000
+    return micros // step * step
+
+
+def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: int) -> list[str]:
+    """The steps behind the deadline of what the verdict waits for; none where no clock runs."""
+    wait = next((wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for), None)
+    if wait is None:
+        return []
+    milestone, deadline = wait.milestone, wait.milestone.deadline
+    if deadline is None:
+        assert milestone.after is not None
+        return [_started(workflow, milestone.after, wait), "No deadline was promised for this step."]
+    terms = deadline.terms(progress.attributes)
+    calendar = None if terms.calendar is None else workflow.prepared_calendars[terms.calendar]
+    lines = [_started(workflow, deadline.start, wait)]
+    lines += [f"Its {attribute} is {value}: other terms apply." for attribute, value in terms.tiers]
+    lines += _stood(pauses(progress), wait, calendar, now)
+    if wait.paused:
+        return [*lines, f"While the clock stands, nothing is due. Promised is {_promise(terms.breach, calendar)}."]
+    if wait.deadline_at is None:
+        return [*lines, f"Promised is {_promise(terms.breach, calendar)}, which cannot be told."]
+    if calendar is not None:
+        lines += _stretches(calendar, wait)
+    if wait.warn_at is not None and terms.warn is not None:
+        lines.append(f"Warning {_after(terms.warn, calendar)}: {_both(wait.warn_at, calendar)}.")
+    around = "" if calendar is not None else ", around the clock"
+    lines.append(f"Breach {_after(terms.breach, calendar)}{around}: {_both(wait.deadline_at, calendar)}.")
+    return [*lines, _now(wait.deadline_at, calendar, now)]
+
+
+def _started(workflow: Workflow, start: str, wait: Wait) -> str:
+    before = workflow.by_name[start]
+    return f"{before.title} was reached at {clock(wait.started_at)}: the clock of {wait.milestone.title} starts."
+
+
+def _promise(length: Length, calendar: Calendar | None) -> str:
+    if isinstance(length, DeadlineRule):
+        return f"{length} by the calendar {_title(calendar)}"
+    return format_duration(length) + (f" of the time of {_title(calendar)}" if calendar else "")
+
+
+def _after(length: Length, calendar: Calendar | None) -> str:
+    if isinstance(length, DeadlineRule):
+        return f"by {_promise(length, calendar)}"
+    return f"after {_promise(length, calendar)}"
+
+
+def _title(calendar: Calendar | None) -> str:
+    assert calendar is not None
+    return calendar.rules.title or calendar.rules.name
+
+
+def _both(micros: int, calendar: Calendar | None) -> str:
+    """The instant, and what the clock on the wall of the calendar says."""
+    if calendar is None:
+        return clock(micros)
+    return f"{clock(micros)} ({_local(micros, calendar):%a %H:%M} {calendar.rules.zone})"
+
+
+def _local(micros: int, calendar: Calendar) -> datetime:
+    return to_datetime(micros).astimezone(calendar.zone)
+
+
+def _stood(stood: list[Pause], wait: Wait, calendar: Calendar | None, now: int) -> list[str]:
+    lines = []
+    for start, end in stood:
+        if end is not None and end <= wait.started_at:
+            continue
+        if wait.deadline_at is not None and start >= wait.deadline_at:
+            break
+        if end is None:
+            lines.append(f"The clock has stood since {clock(start)}: {format_duration(rounded(max(0, now - start)))}.")
+            continue
+        start = max(start, wait.started_at)
+        counted = "" if calendar is None else f", {format_duration(rounded(calendar.between(start, end)))} of them open"
+        took = format_duration(rounded(end - start))
+        lines.append(f"The clock stood from {clock(start)} to {clock(end)}: {took}{counted}.")
+    return lines
+
+
+_CLOSED = {
+    Why.OUTSIDE_HOURS: "outside the hours",
+    Why.CLOSED_WEEKDAY: "not a working day",
+    Why.HOLIDAY: "holiday",
+    Why.OWN_DATE: "closed",
+    Why.BEYOND_CALENDAR: "beyond the calendar",
+}
+
+
+def _stretches(calendar: Calendar, wait: Wait) -> list[str]:
+    assert wait.deadline_at is not None
+    return [_stretch(step, calendar) for step in calendar.explain(wait.started_at, wait.deadline_at, MOST_STRETCHES)]
+
+
+def _stretch(step: Stretch, calendar: Calendar) -> str:
+    start, end = _local(step.start, calendar), _local(step.end, calendar)
+    until = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%a %Y-%m-%d %H:%M}"
+    span = f"{start:%a %Y-%m-%d %H:%M} – {until}"
+    if step.why is Why.OPEN:
+        return f"{span}: {format_duration(step.counted)} count."
+    if step.why is Why.MORE:
+        return f"{span}: {format_duration(step.counted)} count, in {step.days} more days."
+    named = f" ({step.name})" if step.name else ""
+    return f"{span}: {_CLOSED[step.why]}{named}."
+
+
+def _now(deadline_at: int, calendar: Calendar | None, now: int) -> str:
+    side = "past" if now >= deadline_at else "before"
+    apart = format_duration(rounded(abs(now - deadline_at)))
+    if calendar is None:
+        return f"Now it is {clock(now)}: {apart} {side} it."
+    open_ = format_duration(rounded(abs(calendar.between(deadline_at, now))))
+    return f"Now it is {clock(now)}: {apart} {side} it, {open_} of them open."

@@ -1,0 +1,71 @@
+"""Where an instance contradicts what a milestone requires, or itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from slo_rules.filters import spell
+from slo_rules.progress import Progress, Scalar
+from slo_rules.workflow import Like, Milestone, Requirement, Workflow
+
+
+class Unmet(msgspec.Struct, frozen=True):
+    """What a milestone that was reached does not meet, in words, and since when that is known (micros)."""
+
+    milestone: Milestone
+    since: int
+    faults: tuple[str, ...]
+
+
+def unmet(progress: Progress, workflow: Workflow) -> Iterator[Unmet]:
+    """The requirements that are not met, in the order of the definition."""
+    for milestone in workflow.requiring:
+        mark = progress.milestones.get(milestone.name)
+        if mark is None:
+            continue
+        since, faults = mark.last_at, mark.faults
+        for rule in milestone.require:
+            if rule.like is not None:
+                found = _difference(progress, workflow, milestone, rule, rule.like)
+                if found is not None:
+                    since, faults = max(since, found[0]), (*faults, found[1])
+        if faults:
+            yield Unmet(milestone, since, faults)
+
+
+def _difference(
+    progress: Progress, workflow: Workflow, milestone: Milestone, rule: Requirement, like: Like
+) -> tuple[int, str] | None:
+    """Since when and in what words the value differs; None while the other milestone is not reached."""
+    mine = progress.measured.get(f"{milestone.name}/{rule.path}")
+    other = progress.measured.get(f"{like.milestone}/{like.path}")
+    if mine is None or other is None or _alike(mine.value, other.value, like):
+        return None
+    expected = f"as in {workflow.by_name[like.milestone].title}"
+    if like.tolerance != "0":
+        expected += f" (± {like.tolerance}{' of it' if like.share else ''})"
+    wanted = "nothing" if other.value == "" else repr(spell(other.value))
+    found = "nothing" if mine.value == "" else repr(spell(mine.value))
+    return max(mine.at, other.at), f"{milestone.title}: {rule.path} should be {wanted} {expected}, found {found}"
+
+
+def _alike(a: Scalar, b: Scalar, like: Like) -> bool:
+    x, y = _number(a), _number(b)
+    if x is None or y is None:
+        return spell(a) == spell(b)
+    allowed = Decimal(like.tolerance)
+    return abs(x - y) <= (allowed * abs(y) if like.share else allowed)
+
+
+def _number(value: Scalar) -> Decimal | None:
+    """What can be compared as a number; texts such as 1.50 are, as senders write amounts so."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and number.adjusted() < 30 else None
