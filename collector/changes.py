@@ -236,6 +236,8 @@ def _counts_the_same(a: Progress, b: Progress, workflow: Workflow) -> bool:
         a.milestones is b.milestones
         and a.cancelled is b.cancelled
         and a.clock is b.clock
+        and a.occurrences is b.occurrences
+        and a.restarted is b.restarted
         and (not workflow.tiered or a.attributes == b.attributes)
     )
 

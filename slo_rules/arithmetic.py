@@ -11,7 +11,8 @@ from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import Verdict, Wait, waits
 from slo_rules.progress import Progress
-from slo_rules.promises import pauses
+from slo_rules.promises import pauses, started_at
+from slo_rules.standing import standing
 from slo_rules.workflow import Workflow
 
 MOST_STRETCHES = 12
@@ -33,16 +34,19 @@ def rounded(micros: int) -> int:
 
 def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: int) -> list[str]:
     """The steps behind the deadline of what the verdict waits for; none where no clock runs."""
+    progress = standing(progress, workflow)
     wait = next((wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for), None)
     if wait is None:
         return []
     milestone, deadline = wait.milestone, wait.milestone.deadline
     if deadline is None:
-        assert milestone.after is not None
-        return [_started(workflow, milestone.after, wait), "No deadline was promised for this step."]
+        return [_started(workflow, wait), "No deadline was promised for this step."]
+    if started_at(milestone, progress, workflow) is None:
+        assert deadline.start is not None
+        return [f"{workflow.by_name[deadline.start].title}, from which it is counted, has not been reached."]
     terms = deadline.terms(progress.attributes)
     calendar = None if terms.calendar is None else workflow.prepared_calendars[terms.calendar]
-    lines = [_started(workflow, deadline.start, wait)]
+    lines = [_started(workflow, wait)]
     lines += [f"Its {attribute} is {value}: other terms apply." for attribute, value in terms.tiers]
     lines += _stood(pauses(progress), wait, calendar, now)
     if wait.paused:
@@ -58,9 +62,14 @@ def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: in
     return [*lines, _now(wait.deadline_at, calendar, now)]
 
 
-def _started(workflow: Workflow, start: str, wait: Wait) -> str:
-    before = workflow.by_name[start]
-    return f"{before.title} was reached at {clock(wait.started_at)}: the clock of {wait.milestone.title} starts."
+def _started(workflow: Workflow, wait: Wait) -> str:
+    milestone = wait.milestone
+    names = milestone.after
+    if milestone.deadline is not None and milestone.deadline.start is not None:
+        names = (milestone.deadline.start,)
+    titles = (" or " if milestone.after_any else " and ").join(workflow.by_name[name].title for name in names)
+    were = "were" if len(names) > 1 and not milestone.after_any else "was"
+    return f"{titles} {were} reached at {clock(wait.started_at)}: the clock of {milestone.title} starts."
 
 
 def _promise(length: Length, calendar: Calendar | None) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 
 from slo_rules.durations import MINUTE
 from slo_rules.progress import Progress, is_cancelled, passed_at
-from slo_rules.promises import due_of
+from slo_rules.promises import breach_at, started_at, surely_started_at
+from slo_rules.standing import standing
 from slo_rules.workflow import Objective, Workflow
 
 BUCKET = 5 * MINUTE
@@ -35,20 +36,20 @@ def promise_name(workflow: str) -> str:
 def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[Objective]) -> Contributions:
     """The counts an instance adds to its buckets; nothing once it was cancelled before completing."""
     found: Contributions = {}
+    progress = standing(progress, workflow)
     reached = progress.milestones
     if is_cancelled(progress, workflow):
         return found
     promise = promise_name(workflow.name)
-    for milestone, deadline in workflow.promised:
-        start, mark = reached.get(deadline.start), reached.get(milestone.name)
-        if start is not None:
-            start_at = start.at
-        else:
-            passed = None if mark is not None else passed_at(progress, workflow, deadline.start)
-            if passed is None:
-                continue
-            start_at = passed
-        due = due_of(milestone, start_at, progress, workflow).breach_at
+    given_up = workflow.given_up(reached)
+    for milestone in workflow.promised:
+        if milestone.name in given_up:
+            continue
+        mark = reached.get(milestone.name)
+        started = surely_started_at(milestone, progress)
+        if started is None and mark is None:
+            started = started_at(milestone, progress, workflow)
+        due = None if started is None else breach_at(milestone, started, progress, workflow)
         if due is None:
             continue
         arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)

@@ -16,11 +16,12 @@ _NAMED = re.compile(r"\bday|\bdays\b|_day|end[ _]of", re.IGNORECASE)
 MOST_TIERS = 500
 
 
-def read_deadline(entry: Reader, after: str | None, default_calendar: str | None) -> Deadline | None:
-    """The deadline of a milestone entry. `within` is a duration, a named rule, or a mapping:
+def read_deadline(entry: Reader, follows: bool, default_calendar: str | None) -> Deadline | None:
+    """The deadline of a milestone entry, which `follows` another or does not.
 
+    `within` is a duration, a named rule, or a mapping:
     `breach` and `warn` (each a duration or a named rule), `calendar` (`none`: around the clock), `from` (the milestone
-    that starts the clock; the one before otherwise), and `by`, for each attribute other terms for some of its values.
+    that starts the clock; those of `after` otherwise), and `by`, for each attribute other terms for some of its values.
     """
     within = entry.optional("within")
     if within is None:
@@ -28,16 +29,16 @@ def read_deadline(entry: Reader, after: str | None, default_calendar: str | None
     if isinstance(within.value, dict):
         if not within.mapping((*_TERMS, "from", "by"), ("breach",)):
             return None
-        start = started.text() if (started := within.optional("from")) else after
+        start = started.text() or None if (started := within.optional("from")) else None
         calendar = _calendar(within) or default_calendar
         breach, warn = _terms(within)
         tiers = tuple(_tiers(within, calendar)) if within.optional("by") else ()
     else:
-        start, calendar, warn, tiers = after, default_calendar, None, ()
+        start, calendar, warn, tiers = None, default_calendar, None, ()
         breach = _length(within)
-    if start is None:
+    if start is None and not follows:
         within.fault("a milestone that comes after none has no clock to run: 'within' needs 'after' or 'from'")
-    if breach is None or start is None:
+    if breach is None:
         return None
     _needs_calendar(within, (breach, warn), calendar)
     return Deadline(start, breach, warn, calendar, tiers)
@@ -49,13 +50,11 @@ def check_deadline(
     """Note what the deadline of the milestone `name` refers to and is not there."""
     within = (*entry.path, "within")
     names, known = list(milestones), list(attributes)
-    if deadline.start not in names:
-        # Where it is the milestone before, that is named as its own fault.
-        if isinstance(entry.value["within"], dict) and "from" in entry.value["within"]:
-            message = f"there is no milestone {deadline.start!r} to count from{suggestion(deadline.start, names)}"
-            entry.fault(message, (*within, "from"))
-    elif deadline.start == name and isinstance(entry.value["within"], dict) and "from" in entry.value["within"]:
+    if deadline.start == name:
         entry.fault(f"{name!r} cannot be counted from itself", (*within, "from"))
+    elif deadline.start is not None and deadline.start not in names:
+        message = f"there is no milestone {deadline.start!r} to count from{suggestion(deadline.start, names)}"
+        entry.fault(message, (*within, "from"))
     for attribute in dict.fromkeys(tier.attribute for tier in deadline.tiers):
         if attribute not in known:
             message = f"there is no attribute {attribute!r}{suggestion(attribute, known)}"

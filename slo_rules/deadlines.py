@@ -48,9 +48,12 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, dict=True):
-    """When a milestone is due after the milestone `start`. Of several tiers that apply the later in the list wins."""
+    """When a milestone is due after the milestone `start`, or after those it comes after where that is None.
 
-    start: str
+    Of several tiers that apply the later in the list wins.
+    """
+
+    start: str | None
     breach: Length
     warn: Length | None = None
     calendar: str | None = None

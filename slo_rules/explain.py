@@ -10,8 +10,9 @@ from slo_rules.arithmetic import clock, rounded
 from slo_rules.consistency import unmet
 from slo_rules.durations import format_duration
 from slo_rules.judgement import Marks, Reason, Verdict, waits
-from slo_rules.progress import Progress, passed_at
-from slo_rules.promises import NOT_DUE, due_of
+from slo_rules.progress import Progress, completed_at
+from slo_rules.promises import NOT_DUE, due_of, started_at
+from slo_rules.standing import needed, occurred, standing
 from slo_rules.workflow import Milestone, Workflow
 
 
@@ -29,7 +30,7 @@ class StepState(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One milestone of a journey. Times are micros."""
+    """One milestone of a journey. Times are micros. It is reached when it has `occurred` as often as `needed`."""
 
     milestone: Milestone
     state: StepState
@@ -39,10 +40,13 @@ class Step(msgspec.Struct, frozen=True):
     deadline_at: int | None
     event_key: bytes | None
     faults: tuple[str, ...]
+    occurred: int
+    needed: int
 
 
 def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Marks, now: int) -> str:
     """One or two sentences for people who do not know the definition."""
+    progress = standing(progress, workflow)
     milestone = workflow.by_name.get(verdict.waiting_for or "")
     awaited = milestone.title if milestone else "the next step"
     source = f" from {verdict.source}" if verdict.source else ""
@@ -99,22 +103,23 @@ def _lateness(progress: Progress, workflow: Workflow) -> str:
 
 def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
     """Every milestone in the order of the definition, with what is known of it at `now`."""
+    whole, progress = progress, standing(progress, workflow)
     reached = progress.milestones
-    over = any(name in reached for name in workflow.completing)
+    given_up = workflow.given_up(reached)
+    over = completed_at(progress, workflow) is not None
     running = {wait.milestone.name: wait for wait in waits(progress, workflow)}
     steps = []
     for milestone in workflow.milestones:
         mark = reached.get(milestone.name)
-        start = milestone.after if milestone.deadline is None else milestone.deadline.start
-        started_at = passed_at(progress, workflow, start) if start else None
-        due = NOT_DUE if started_at is None else due_of(milestone, started_at, progress, workflow)
+        started = started_at(milestone, progress, workflow) if milestone.after else None
+        due = NOT_DUE if started is None else due_of(milestone, started, progress, workflow)
         warn_at, deadline_at = due.warn_at, due.breach_at
         if mark is not None:
             late = deadline_at is not None and mark.at > deadline_at
             state = StepState.REACHED_LATE if late else StepState.REACHED
         elif any(name in reached for name in workflow.descendants[milestone.name]):
             state = StepState.SKIPPED
-        elif over or progress.cancelled is not None:
+        elif over or progress.cancelled is not None or milestone.name in given_up:
             state = StepState.NOT_NEEDED
         elif milestone.name not in running:
             state = StepState.WAITING
@@ -127,11 +132,13 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
                 milestone,
                 state,
                 mark.at if mark else None,
-                started_at,
+                started,
                 warn_at,
                 deadline_at,
                 mark.key if mark else None,
                 mark.faults if mark else (),
+                len(occurred(milestone.name, whole)) if milestone.count != 1 else int(mark is not None),
+                needed(milestone, whole),
             )
         )
     return steps

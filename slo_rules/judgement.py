@@ -24,8 +24,9 @@ import msgspec
 
 from slo_rules.consistency import unmet
 from slo_rules.durations import MINUTE
-from slo_rules.progress import Progress, is_cancelled, passed_at
-from slo_rules.promises import NOT_DUE, due_of, paused_since
+from slo_rules.progress import Progress, completed_at, is_cancelled, passed_at
+from slo_rules.promises import NOT_DUE, breach_at, due_of, paused_since, started_at, surely_started_at
+from slo_rules.standing import standing
 from slo_rules.workflow import Milestone, Workflow
 
 CATCHING_UP_LAG = 10 * MINUTE
@@ -130,6 +131,7 @@ Marks = Mapping[str, Watermark]
 
 def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
     """The verdict on an instance at `now`."""
+    progress = standing(progress, workflow)
     reached = progress.milestones
     if progress.cancelled is not None and is_cancelled(progress, workflow):
         return Verdict(VerdictKind.CANCELLED, Reason.CANCELLED, progress.cancelled.at, owner=workflow.owner)
@@ -148,15 +150,11 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
             milestone.owner,
             faults=fault.faults,
         )
-    completed_at = None
-    for name in workflow.completing:
-        mark = reached.get(name)
-        if mark is not None and (completed_at is None or mark.at < completed_at):
-            completed_at = mark.at
-    if completed_at is not None:
+    completed = completed_at(progress, workflow)
+    if completed is not None:
         if was_late(progress, workflow):
-            return Verdict(_COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, completed_at, owner=workflow.owner)
-        return Verdict(_COMPLETED, _ALL_IN_TIME, completed_at, owner=workflow.owner)
+            return Verdict(_COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, completed, owner=workflow.owner)
+        return Verdict(_COMPLETED, _ALL_IN_TIME, completed, owner=workflow.owner)
     running = waits(progress, workflow)
     if not running:
         first = next((m for m in workflow.milestones if m.name not in reached), None)
@@ -249,21 +247,12 @@ def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
     reached = progress.milestones
     found = []
     for milestone in workflow.awaited(reached):
-        deadline = milestone.deadline
-        name = milestone.after if deadline is None else deadline.start
-        assert name is not None
-        start = reached.get(name)
-        at = start.at if start is not None else passed_at(progress, workflow, name)
-        if at is None:
-            if deadline is None or milestone.after == name:
-                continue
-            # Awaited, but what its clock counts from has not happened.
-            assert milestone.after is not None
-            at, due = passed_at(progress, workflow, milestone.after), NOT_DUE
-            if at is None:
-                continue
-        else:
+        at = started_at(milestone, progress, workflow)
+        if at is not None:
             due = due_of(milestone, at, progress, workflow)
+        else:
+            # Awaited, but what its clock counts from has not happened.
+            at, due = progress.first_at, NOT_DUE
         found.append(Wait(milestone, at, due.warn_at, due.breach_at, due.paused))
     return found
 
@@ -287,15 +276,13 @@ def _earliest(running: list[Wait]) -> Wait:
 
 def was_late(progress: Progress, workflow: Workflow) -> bool:
     """Whether any milestone came after its deadline; one without an event of its own came when it was passed."""
-    reached = progress.milestones
-    for milestone, deadline in workflow.promised:
-        start, mark = reached.get(deadline.start), reached.get(milestone.name)
-        if start is None:
+    for milestone in workflow.promised:
+        started = surely_started_at(milestone, progress)
+        if started is None:
             continue
+        mark = progress.milestones.get(milestone.name)
         at = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
-        if at is None:
-            continue
-        due_at = due_of(milestone, start.at, progress, workflow).breach_at
-        if due_at is not None and at > due_at:
+        due_at = None if at is None else breach_at(milestone, started, progress, workflow)
+        if at is not None and due_at is not None and at > due_at:
             return True
     return False

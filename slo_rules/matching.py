@@ -19,8 +19,8 @@ from slo_rules.workflow import Workflow
 _REMEMBERED_PAIRS = 20_000
 _NO_FAULTS: Faults = {}
 
-Meaning = tuple[tuple[str, ...], bool, bool, bool | None]
-"""The milestones an event reaches, whether it is a failure or a cancellation, and what it does to the clocks."""
+Meaning = tuple[tuple[str, ...], bool, bool, bool | None, bool]
+"""The milestones an event reaches, whether it is a failure, a cancellation, what it does to the clocks, a restart."""
 
 
 class _Rules(msgspec.Struct, frozen=True):
@@ -29,6 +29,7 @@ class _Rules(msgspec.Struct, frozen=True):
     cancels: Residue
     pauses: Residue
     resumes: Residue
+    restarts: Residue
     observes: Residue
     decided: Meaning | None
     """What every event of this source and type means, where nothing in it needs to be looked at."""
@@ -54,14 +55,15 @@ class WorkflowMatcher:
         pauses = _any(self.workflow.pauses_on, source, type_)
         resumes = _any(self.workflow.resumes_on, source, type_)
         observes = _any(self.workflow.observes, source, type_)
-        rests = [*(rest for _, rest in milestones), fails, cancels, pauses, resumes]
+        restarts = _any(self.workflow.restarts_on, source, type_)
+        rests = [*(rest for _, rest in milestones), fails, cancels, pauses, resumes, restarts]
         if observes is False and not any(rests):
             return None
         decided = None
         if all(isinstance(rest, bool) for rest in rests) and (any(rests) or observes is True):
             stops = _stops(pauses is True, resumes is True)
-            decided = (tuple(name for name, _ in milestones), fails is True, cancels is True, stops)
-        return _Rules(milestones, fails, cancels, pauses, resumes, observes, decided)
+            decided = (tuple(name for name, _ in milestones), fails is True, cancels is True, stops, restarts is True)
+        return _Rules(milestones, fails, cancels, pauses, resumes, restarts, observes, decided)
 
     def means(self, rules: _Rules, document: dict[str, Any]) -> Meaning | None:
         """What an event document means to the workflow; None when it does not concern it."""
@@ -74,8 +76,9 @@ class WorkflowMatcher:
             rules.pauses is not False and holds(rules.pauses, document),
             rules.resumes is not False and holds(rules.resumes, document),
         )
-        if milestones or fails or cancels or stops is not None or holds(rules.observes, document):
-            return milestones, fails, cancels, stops
+        restarts = rules.restarts is not False and holds(rules.restarts, document)
+        if milestones or fails or cancels or restarts or stops is not None or holds(rules.observes, document):
+            return milestones, fails, cancels, stops, restarts
         return None
 
     def apply(self, rules: _Rules, event: Event) -> Match | None:
@@ -84,7 +87,8 @@ class WorkflowMatcher:
         meaning = self.means(rules, document)
         if meaning is None:
             return None
-        milestones, fails, cancels, stops = meaning
+        milestones, fails, cancels, stops, restarts = meaning
+        counted = self.workflow.counted
         return Match(
             event.occurred_at,
             event.key,
@@ -97,6 +101,8 @@ class WorkflowMatcher:
             self.says(document),
             stops,
             self.measure(milestones, document) if self.measure and milestones else {},
+            tuple(name for name in milestones if name in counted) if counted else (),
+            event.type if restarts else None,
         )
 
     def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:

@@ -18,15 +18,16 @@ from slo_rules.identity import Key
 from slo_rules.paths import MISSING, compile_many, compile_path
 from slo_rules.progress import (
     ClockMark,
+    Occurrence,
     Progress,
     Reached,
     Said,
     Scalar,
     Stamped,
     earlier,
-    join_clock,
     join_reached,
     join_said,
+    join_sorted,
     later,
 )
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
@@ -44,7 +45,8 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `at` is when it occurred (micros) and `key` its identity; `fails` and `cancels` are its type where it means that.
     `stops` says whether it stops the clocks (True) or lets them run again (False). `measured` is what it has at the
-    paths of `Workflow.measured`, by `milestone/path`.
+    paths of `Workflow.measured`, by `milestone/path`. `counted` are those of its milestones whose occurrences are kept;
+    `restarts` is its type where everything begins anew with it.
     """
 
     at: int
@@ -58,6 +60,8 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     said: dict[str, Scalar]
     stops: bool | None = None
     measured: dict[str, Scalar] = {}
+    counted: tuple[str, ...] = ()
+    restarts: str | None = None
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
@@ -78,12 +82,21 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         cancelled = earlier(stamp, cancelled or stamp)
     clock, measured = progress.clock, progress.measured
     if match.stops is not None:
-        clock = join_clock(clock, (ClockMark(at, key, match.stops),))
+        clock = join_sorted(clock, (ClockMark(at, key, match.stops),))
     if match.measured:
         measured = measured.copy()
         for name, value in match.measured.items():
             stamp = Stamped(at, key, value)
             measured[name] = later(stamp, measured.get(name, stamp))
+    occurrences, restarted = progress.occurrences, progress.restarted
+    if match.counted:
+        occurrences = occurrences.copy()
+        for name in match.counted:
+            one = Occurrence(at, key, match.faults.get(name, ()))
+            occurrences[name] = join_sorted(occurrences.get(name, ()), (one,))
+    if match.restarts is not None:
+        stamp = Stamped(at, key, match.restarts)
+        restarted = later(stamp, restarted or stamp)
     return Progress(
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
@@ -95,6 +108,8 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         cancelled,
         clock,
         measured,
+        occurrences,
+        restarted,
     )
 
 

@@ -53,6 +53,14 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True, gc=False, order=Tr
     stops: bool
 
 
+class Occurrence(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
+    """An event that reached a milestone, with the requirements it does not meet."""
+
+    at: int
+    key: bytes
+    faults: tuple[str, ...] = ()
+
+
 class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one instance.
 
@@ -70,6 +78,10 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cancelled: Stamped | None = None
     clock: tuple[ClockMark, ...] = ()
     measured: dict[str, Stamped] = {}
+    occurrences: dict[str, tuple[Occurrence, ...]] = {}
+    """Of the milestones in `Workflow.counted`, in order."""
+    restarted: Stamped | None = None
+    """The last event that began everything anew."""
 
     @property
     def attributes(self) -> dict[str, Scalar]:
@@ -91,8 +103,23 @@ def is_cancelled(progress: Progress, workflow: Workflow) -> bool:
     cancelled = progress.cancelled
     if cancelled is None:
         return False
-    completed = [progress.milestones[name].at for name in workflow.completing if name in progress.milestones]
-    return not completed or cancelled.at < min(completed)
+    completed = completed_at(progress, workflow)
+    return completed is None or cancelled.at < completed
+
+
+def completed_at(progress: Progress, workflow: Workflow) -> int | None:
+    """When the instance completed: at the first of its completing milestones, or when all were reached."""
+    first: int | None = None
+    last: int | None = None
+    for name in workflow.completing:
+        mark = progress.milestones.get(name)
+        if mark is None:
+            if workflow.completes_with_all:
+                return None
+            continue
+        first = mark.at if first is None or mark.at < first else first
+        last = mark.at if last is None or mark.at > last else last
+    return last if workflow.completes_with_all else first
 
 
 def join(a: Progress, b: Progress) -> Progress:
@@ -105,13 +132,15 @@ def join(a: Progress, b: Progress) -> Progress:
         join_said(a.said, b.said),
         _either(a.failed, b.failed, later),
         _either(a.cancelled, b.cancelled, earlier),
-        join_clock(a.clock, b.clock),
+        join_sorted(a.clock, b.clock),
         _union(a.measured, b.measured, later),
+        _union(a.occurrences, b.occurrences, join_sorted),
+        _either(a.restarted, b.restarted, later),
     )
 
 
-def join_clock(a: tuple[ClockMark, ...], b: tuple[ClockMark, ...]) -> tuple[ClockMark, ...]:
-    """All marks of both, in order."""
+def join_sorted(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    """All of both, in order, each once."""
     if not b or a == b:
         return a
     return tuple(sorted({*a, *b})) if a else b

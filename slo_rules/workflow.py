@@ -50,18 +50,26 @@ class Requirement(msgspec.Struct, frozen=True):
 
 
 class Milestone(msgspec.Struct, frozen=True):
-    """A named point an instance reaches, after the milestone `after`."""
+    """A named point an instance reaches, after all of the milestones `after`, or with `after_any` after one of them.
+
+    Of the milestones with the same `choice` one is enough. What is `optional` is not waited for. `count` is how many
+    occurrences reach it, or the attribute that says so.
+    """
 
     name: str
     title: str
     condition: Filter
-    after: str | None = None
+    after: tuple[str, ...] = ()
+    after_any: bool = False
     deadline: Deadline | None = None
     source: str | None = None
     owner: str = ""
     starts: bool = False
     completes: bool = False
     require: tuple[Requirement, ...] = ()
+    optional: bool = False
+    choice: str = ""
+    count: int | str = 1
 
 
 class Workflow(msgspec.Struct, frozen=True, dict=True):
@@ -85,6 +93,8 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     cancels_on: tuple[Filter, ...] = ()
     pauses_on: tuple[Filter, ...] = ()
     resumes_on: tuple[Filter, ...] = ()
+    restarts_on: tuple[Filter, ...] = ()
+    completes_with_all: bool = False
     calendars: dict[str, CalendarRules] = {}
     """The calendars its deadlines are counted on, by name: a version of a workflow includes its calendars."""
 
@@ -98,8 +108,9 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         """For each milestone, those that can only come after it; one of them reached says this one was passed."""
         children: dict[str, list[str]] = {}
         for milestone in self.milestones:
-            if milestone.after:
-                children.setdefault(milestone.after, []).append(milestone.name)
+            # What comes after any of several says of none of them that it was passed.
+            for before in () if milestone.after_any else milestone.after:
+                children.setdefault(before, []).append(milestone.name)
 
         def below(name: str) -> tuple[str, ...]:
             found: list[str] = []
@@ -114,24 +125,66 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return {milestone.name: below(milestone.name) for milestone in self.milestones}
 
     @cached_property
-    def _awaited(self) -> dict[frozenset[str], tuple[Milestone, ...]]:
+    def _situations(self) -> dict[frozenset[str], tuple[tuple[Milestone, ...], frozenset[str]]]:
         return {}
 
     def awaited(self, reached: Iterable[str]) -> tuple[Milestone, ...]:
         """What an instance that has reached these milestones waits for, in the order of the definition.
 
-        That is what comes after a milestone that was reached or passed, and was neither reached nor passed itself.
+        That is what comes after milestones that were reached or passed, and was neither reached nor passed itself, nor
+        given up for another of its choice.
         """
         names = frozenset(reached)
-        found = self._awaited.get(names)
-        if found is None:
-            if len(self._awaited) >= _REMEMBERED_SETS:
-                self._awaited.clear()
-            passed = {name for name in self.by_name if name in names or not names.isdisjoint(self.descendants[name])}
-            found = self._awaited[names] = tuple(
-                milestone for milestone in self.milestones if milestone.after in passed and milestone.name not in passed
-            )
-        return found
+        found = self._situations.get(names)
+        return (self._situation(names) if found is None else found)[0]
+
+    def given_up(self, reached: Iterable[str]) -> frozenset[str]:
+        """The milestones that others were chosen instead of, and what can only come after them."""
+        if not self.choosing:
+            return frozenset()
+        names = frozenset(reached)
+        found = self._situations.get(names)
+        return (self._situation(names) if found is None else found)[1]
+
+    def _situation(self, names: frozenset[str]) -> tuple[tuple[Milestone, ...], frozenset[str]]:
+        if len(self._situations) >= _REMEMBERED_SETS:
+            self._situations.clear()
+        passed = {name for name in self.by_name if name in names or not names.isdisjoint(self.descendants[name])}
+        given_up = self._given_up(passed)
+        awaited = tuple(
+            milestone
+            for milestone in self.milestones
+            if milestone.name not in passed
+            and milestone.name not in given_up
+            and not milestone.optional
+            and milestone.after
+            and (any if milestone.after_any else all)(before in passed for before in milestone.after)
+        )
+        self._situations[names] = awaited, frozenset(given_up)
+        return self._situations[names]
+
+    def _given_up(self, passed: set[str]) -> set[str]:
+        taken = {one.choice for one in self.milestones if one.choice and one.name in passed}
+        given_up = {one.name for one in self.milestones if one.choice in taken and one.name not in passed}
+        size = -1
+        while size != len(given_up):
+            size = len(given_up)
+            for one in self.milestones:
+                if one.after and one.name not in passed:
+                    gone = [before in given_up for before in one.after]
+                    if all(gone) if one.after_any else any(gone):
+                        given_up.add(one.name)
+        return given_up
+
+    @cached_property
+    def choosing(self) -> bool:
+        """Whether there is any choice."""
+        return any(one.choice for one in self.milestones)
+
+    @cached_property
+    def counted(self) -> frozenset[str]:
+        """The milestones whose every occurrence is kept."""
+        return frozenset(one.name for one in self.milestones if self.restarts_on or one.count != 1)
 
     @cached_property
     def completing(self) -> tuple[str, ...]:
@@ -149,14 +202,14 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return tuple(milestone for milestone in self.milestones if milestone.require)
 
     @cached_property
-    def promised(self) -> tuple[tuple[Milestone, Deadline], ...]:
+    def promised(self) -> tuple[Milestone, ...]:
         """The milestones with a deadline."""
-        return tuple((one, one.deadline) for one in self.milestones if one.deadline is not None)
+        return tuple(one for one in self.milestones if one.deadline is not None)
 
     @cached_property
     def tiered(self) -> bool:
-        """Whether any deadline depends on attributes."""
-        return any(deadline.tiers for _, deadline in self.promised)
+        """Whether it depends on attributes when anything is due or reached."""
+        return any(isinstance(one.count, str) or (one.deadline and one.deadline.tiers) for one in self.milestones)
 
     @cached_property
     def prepared_calendars(self) -> dict[str, Calendar]:

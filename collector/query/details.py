@@ -18,6 +18,8 @@ from slo_rules.explain import journey
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress
+from slo_rules.promises import pauses
+from slo_rules.standing import standing
 
 MOST_EVENTS = 500
 MOST_SPANS = 2000
@@ -63,9 +65,12 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
                 "owner": step.milestone.owner,
                 "event_id": by_key[step.event_key]["id"] if step.event_key in by_key else None,
                 "faults": list(step.faults),
+                "occurred": step.occurred,
+                "needed": step.needed,
             }
             for step in journey(progress, workflow, to_micros(now))
         ],
+        "pauses": [{"from": rfc3339(start), "to": rfc3339(end)} for start, end in pauses(standing(progress, workflow))],
         "arithmetic": arithmetic(progress, workflow, verdict, to_micros(now)),
         "keys": _keys(progress, workflow.joining, by_key),
         "joined": [{"id": str(one["merged_id"]), "event": _reference(one), "at": rfc3339(one["at"])} for one in merged],

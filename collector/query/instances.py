@@ -21,6 +21,7 @@ from slo_rules.explain import explain
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.progress import Progress
+from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
 
 MAX_LIMIT = 500
@@ -232,6 +233,7 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
     """An instance as lists show it."""
     progress = stored_progress(row)
     workflow = definition_of(row, catalogue)
+    counts = standing(progress, workflow)
     waiting_for = workflow.by_name.get(row["waiting_for"] or "")
     return {
         "id": str(row["id"]),
@@ -254,9 +256,7 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "started_at": rfc3339(row["started_at"]),
         "updated_at": rfc3339(row["updated_at"]),
         "milestones": {
-            m.name: rfc3339(progress.milestones[m.name].at)
-            for m in workflow.milestones
-            if m.name in progress.milestones
+            m.name: rfc3339(counts.milestones[m.name].at) for m in workflow.milestones if m.name in counts.milestones
         },
         "keys": [_key(word) for word in sorted(progress.keys)],
         "attributes": attributes(progress),

@@ -71,7 +71,11 @@ class Query:
                     {
                         "name": m.name,
                         "title": m.title,
-                        "after": m.after,
+                        "after": list(m.after),
+                        "after_any": m.after_any,
+                        "optional": m.optional,
+                        "choice": m.choice or None,
+                        "count": m.count,
                         "source": m.source,
                         "owner": m.owner,
                         "deadline": _deadline(m.deadline),

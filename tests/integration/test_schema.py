@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from collector.catalogue import load_catalogue
+from collector.rebuild import fingerprints, forget
 from collector.store import alerting_tables, tables
 from collector.store.database import connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
 from collector.store.metadata import metadata
 from tests.fix_postgres import Server
+from tests.projecting import enroll, log_events, project
+from tests.strategies import definitions, make_event
 
 PARTITIONED = (tables.event, tables.span)
 
@@ -62,3 +67,42 @@ def test_the_log_is_partitioned_by_week_elsewhere(database_url: str) -> None:
         later = conn.execute("SELECT clock_timestamp() + interval '7 days'").fetchone()
         assert later is not None
         assert len(ensure_partitions(conn, later[0])) == 2
+
+
+def test_definitions_of_before_are_brought_into_their_present_form(database_url: str) -> None:
+    with connect(database_url, "test") as conn:
+        catalogue = enroll(conn, definitions())
+        workflow = catalogue.current["orders"]
+        body = msgspec.json.decode(msgspec.json.encode(workflow))
+        plain = {"warn": None, "breach": None}
+        for milestone in body["milestones"]:
+            after, deadline = milestone.pop("after"), milestone.pop("deadline")
+            lengths = plain if deadline is None else {name: deadline[name] for name in plain}
+            milestone |= {"after": after[0] if after else None} | lengths
+        body["milestones"] = body["milestones"][:3]
+        conn.execute("UPDATE definition SET body = %s::jsonb", (msgspec.json.encode(body).decode(),))
+        conn.execute("UPDATE alembic_version SET version_num = '0003'")
+        conn.commit()
+    migrate(database_url)
+    with connect(database_url, "test") as conn:
+        found = load_catalogue(conn).current["orders"]
+    assert found.milestones == workflow.milestones[:3]
+
+
+def test_a_new_form_of_progress_is_derived_anew_from_the_log(database_url: str) -> None:
+    with connect(database_url, "test") as conn:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [make_event("won", 0, 1, "crm", {"order": "1"})])
+        project(conn, catalogue)
+        before = fingerprints(conn)
+        conn.execute("UPDATE instance SET progress = '\\x00'")
+        conn.execute("UPDATE alembic_version SET version_num = '0002'")
+        conn.execute("DELETE FROM definition")
+        conn.commit()
+    migrate(database_url)
+    with connect(database_url, "test") as conn:
+        assert conn.execute("SELECT count(*) FROM instance").fetchone() == (0,)
+        catalogue = enroll(conn, definitions())
+        forget(conn, current_definitions=True)
+        project(conn, load_catalogue(conn))
+        assert fingerprints(conn) == before

@@ -133,8 +133,8 @@ def test_a_good_file_gives_the_model_exactly() -> None:
                             Not(Compare("suffix", "type", ".draft")),
                         )
                     ),
-                    after="received",
-                    deadline=Deadline("received", 4 * HOUR, 3 * HOUR),
+                    after=("received",),
+                    deadline=Deadline(None, 4 * HOUR, 3 * HOUR),
                     source="sap",
                     owner="erp",
                     require=(Requirement("data.tax_code"), Requirement("data.status", equals="7")),
@@ -148,8 +148,8 @@ def test_a_good_file_gives_the_model_exactly() -> None:
                             All((exact("service", "entitlements"), exact("name", "activate"))),
                         )
                     ),
-                    after="received",
-                    deadline=Deadline("received", 30 * MINUTE),
+                    after=("received",),
+                    deadline=Deadline(None, 30 * MINUTE),
                     source="entitlements",
                     owner="operations",
                     completes=True,
@@ -190,8 +190,8 @@ def test_what_is_not_said_has_a_default() -> None:
     first, last = workflow.milestones
     assert (workflow.title, workflow.description, workflow.title_keys) == ("orders", "", ("order",))
     assert (workflow.amount, workflow.currency, workflow.attributes) == ((), (), {})
-    assert (first.title, first.owner, first.after, first.source) == ("Order received", "operations", None, None)
-    assert (last.after, last.deadline) == ("order_received", None)
+    assert (first.title, first.owner, first.after, first.source) == ("Order received", "operations", (), None)
+    assert (last.after, last.deadline) == (("order_received",), None)
     assert (workflow.starting, workflow.completing) == (("order_received",), ("done",))
     assert workflow.joining == {"order"}
 

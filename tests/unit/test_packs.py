@@ -48,7 +48,7 @@ def test_every_awaited_milestone_has_a_deadline_an_owner_and_a_known_source(work
     for milestone in workflow.milestones:
         assert milestone.owner
         assert milestone.source in ALL.sources, milestone.name
-        if milestone.after is not None:
+        if milestone.after:
             assert milestone.deadline is not None, milestone.name
             assert milestone.deadline.warn is not None, milestone.name
 
@@ -76,7 +76,7 @@ def test_every_workflow_is_one_chain_from_its_start_to_its_end(workflow: Workflo
     assert len(workflow.starting) == 1
     assert len(workflow.completing) == 1
     names = [milestone.name for milestone in workflow.milestones]
-    assert [milestone.after for milestone in workflow.milestones] == [None, *names[:-1]]
+    assert [milestone.after for milestone in workflow.milestones] == [(), *((name,) for name in names[:-1])]
     assert (workflow.starting[0], workflow.completing[0]) == (names[0], names[-1])
 
 
