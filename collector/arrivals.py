@@ -9,8 +9,9 @@ from collector.catalogue import Catalogue
 from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
+from slo_rules.hearing import heard, resumes
 from slo_rules.instants import to_datetime
-from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
+from slo_rules.judgement import CATCHING_UP_LAG, Watermark
 
 Q = load("projection")
 
@@ -36,23 +37,6 @@ class Arrivals:
         }
         self._tallies: dict[str, Tally] = {}
 
-    def resumes(self, event: Parsed) -> bool:
-        """Whether the event changes what can be said of its source: first heard, heard after silence, caught up.
-
-        What is overdue then has to be judged anew, and what fell due before has to be judged by what was known before.
-        """
-        mark = self.marks.get(event.source)
-        if mark is None:
-            return True
-        received_at = event.received_at
-        gap = received_at - mark.last_received_at
-        if mark.silent_after is not None and gap >= mark.silent_after:
-            return True
-        if not mark.lags:
-            return False
-        newest = max(mark.last_occurred_at, min(received_at, event.occurred_at))
-        return gap >= CATCHING_UP_PATIENCE or not Watermark(max(received_at, mark.last_received_at), newest).lags
-
     def note(self, event: Parsed) -> Tally | None:
         """Hear an event and count it, unless its source resumes with it: None.
 
@@ -60,14 +44,14 @@ class Arrivals:
         """
         tally = self._tallies.get(event.source)
         if tally is None:
-            if self.resumes(event):
+            if resumes(self.marks.get(event.source), event.received_at, event.occurred_at):
                 return None
             tally = self.hear(event)
         else:
             mark, received_at, seen = tally.mark, event.received_at, event.occurred_at
             last = mark.last_received_at
             if received_at - last >= tally.patience or last - mark.last_occurred_at > CATCHING_UP_LAG:
-                if self.resumes(event):
+                if resumes(mark, received_at, seen):
                     return None
                 tally = self.hear(event)
             else:
@@ -82,20 +66,14 @@ class Arrivals:
 
     def hear(self, event: Parsed) -> Tally:
         """Move the watermark of the event's source; hearing an event again changes nothing."""
-        received_at, occurred_at = event.received_at, event.occurred_at
-        seen = min(received_at, occurred_at)
-        tally = self._tallies.get(event.source)
+        source = event.source
+        tally = self._tallies.get(source)
+        silent_after = self._silent_after.get(source)
+        mark = heard(self.marks.get(source), event.received_at, event.occurred_at, silent_after)
         if tally is None:
-            mark = self.marks.get(event.source)
-            if mark is None:
-                silent_after = self._silent_after.get(event.source)
-                mark = self.marks[event.source] = Watermark(received_at, seen, silent_after)
+            self.marks[source] = mark
             patience = float("inf") if mark.silent_after is None else mark.silent_after
-            tally = self._tallies[event.source] = Tally(mark, patience)
-        else:
-            mark = tally.mark
-        mark.last_received_at = max(mark.last_received_at, received_at)
-        mark.last_occurred_at = max(mark.last_occurred_at, seen)
+            tally = self._tallies[source] = Tally(mark, patience)
         return tally
 
     def take(self) -> list[dict[str, Any]]:

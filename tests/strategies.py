@@ -119,4 +119,25 @@ def events(most: int = 12, *, honest: bool = False) -> st.SearchStrategy[list[Ev
     return st.lists(one, max_size=most)
 
 
+def arrivals(most: int = 12) -> st.SearchStrategy[list[Event]]:
+    """Events in the order of their arrival: at once, late, or ahead of their time; with pauses in between."""
+
+    def place(drawn: list[tuple[str, int, int, int, str, dict[str, Any]]]) -> list[Event]:
+        now, placed = 0, []
+        for type_, pause, lateness, number, source, said in drawn:
+            now += pause
+            placed.append(make_event(type_, now - lateness, number, source, said, now))
+        return placed
+
+    one = st.tuples(
+        st.sampled_from(TYPES),
+        st.sampled_from([0, MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR]),
+        st.sampled_from([0, 0, 0, MINUTE, 15 * MINUTE, 3 * HOUR, 9 * HOUR, -HOUR]),
+        st.integers(0, 9),
+        st.sampled_from(["crm", "sap"]),
+        data(),
+    )
+    return st.lists(one, max_size=most).map(place)
+
+
 LATER = st.integers(0, 60).map(lambda n: START + n * HOUR)

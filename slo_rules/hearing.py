@@ -1,0 +1,31 @@
+"""How an arrival moves what is known of its source, and when that is reason to judge again."""
+
+from __future__ import annotations
+
+from slo_rules.judgement import CATCHING_UP_PATIENCE, Watermark
+
+
+def heard(mark: Watermark | None, received_at: int, occurred_at: int, silent_after: int | None) -> Watermark:
+    """The watermark after an arrival; a mark that is there is moved itself. Hearing an event twice changes nothing."""
+    seen = min(received_at, occurred_at)
+    if mark is None:
+        return Watermark(received_at, seen, silent_after)
+    mark.last_received_at = max(mark.last_received_at, received_at)
+    mark.last_occurred_at = max(mark.last_occurred_at, seen)
+    return mark
+
+
+def resumes(mark: Watermark | None, received_at: int, occurred_at: int) -> bool:
+    """Whether an arrival changes what can be said of its source: first heard, heard after silence, caught up.
+
+    What is overdue then has to be judged anew, and what fell due before has to be judged by what was known before.
+    """
+    if mark is None:
+        return True
+    gap = received_at - mark.last_received_at
+    if mark.silent_after is not None and gap >= mark.silent_after:
+        return True
+    if not mark.lags:
+        return False
+    newest = max(mark.last_occurred_at, min(received_at, occurred_at))
+    return gap >= CATCHING_UP_PATIENCE or not Watermark(max(received_at, mark.last_received_at), newest).lags

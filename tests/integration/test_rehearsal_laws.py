@@ -1,0 +1,101 @@
+"""A rehearsal says what the real projector says of the same history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.projector import Projector
+from collector.store.database import Connection
+from slo_rules.durations import HOUR, MINUTE
+from slo_rules.event import Event
+from slo_rules.identity import Key
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.matching import Matcher
+from slo_rules.rehearsal import Rehearsal, RehearsedInstance
+from tests.projecting import decode_progress, enroll, projecting, wipe
+from tests.strategies import START, arrivals, definitions
+
+DEFINITIONS = definitions()
+Standing = dict[frozenset[Key], Any]
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[Connection]:
+    with projecting(database_url) as connection:
+        yield connection
+
+
+def receive(conn: Connection, event: Event) -> None:
+    """Log an event that arrives when it says, not when the database's clock says."""
+    with conn.transaction():
+        conn.execute(
+            "INSERT INTO event (received_at, occurred_at, source, id, type, body) VALUES (%s, %s, %s, %s, %s, %s)",
+            (
+                to_datetime(event.received_at),
+                to_datetime(event.occurred_at),
+                event.source,
+                event.document["id"],
+                event.type,
+                msgspec.json.encode(event.document).decode(),
+            ),
+        )
+
+
+def in_the_store(conn: Connection) -> Standing:
+    rows = conn.execute(
+        "SELECT progress, verdict, reason, waiting_for, source_awaited, owner, since, due_at, deadline_at FROM instance"
+    ).fetchall()
+    conn.commit()
+    standing = {}
+    for packed, *words, since, due_at, deadline_at in rows:
+        progress = decode_progress(packed)
+        times = [None if at is None else to_micros(at) for at in (since, due_at, deadline_at)]
+        assert frozenset(progress.keys) not in standing
+        standing[frozenset(progress.keys)] = (progress, *words, *times)
+    return standing
+
+
+def of(held: RehearsedInstance) -> tuple[Any, ...]:
+    one = held.verdict
+    words = (one.kind.value, one.reason.value, one.waiting_for, one.source, one.owner)
+    return (held.progress, *words, one.since, one.due_at, one.deadline_at)
+
+
+def in_rehearsal(rehearsal: Rehearsal) -> Standing:
+    return {frozenset(held.progress.keys): of(held) for held in rehearsal.instances("orders")}
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(arrivals(), st.lists(st.integers(0, 100).map(lambda n: START + n * 30 * MINUTE), max_size=4))
+def test_a_rehearsal_stands_where_the_projector_stands(
+    conn: Connection, history: list[Event], asked: list[int]
+) -> None:
+    """The projector keeps up: time has passed for it up to just before each arrival."""
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    projector = Projector(catalogue)
+    assert projector.acquire(conn)
+    projector.apply_batch(conn)
+    rehearsal = Rehearsal(Matcher(DEFINITIONS.workflows.values()), DEFINITIONS.sources.values(), history)
+    arriving = list(history)
+    for instant in [*sorted(asked), START + 60 * HOUR]:
+        while arriving and arriving[0].received_at <= instant:
+            event = arriving.pop(0)
+            projector.sweep(conn, event.received_at - 1)
+            receive(conn, event)
+            projector.apply_batch(conn)
+        projector.sweep(conn, instant)
+        rehearsal.proceed(instant)
+        assert in_rehearsal(rehearsal) == in_the_store(conn)
+        assert len(rehearsal.instances("orders")) == len(in_the_store(conn))
+    letters = conn.execute("SELECT count(*) FROM dead_letter WHERE reason = 'no_usable_key'").fetchone()
+    conn.commit()
+    assert letters == (len(rehearsal.without_key),)
