@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from milepost import settings as settings_of
-from milepost.definition_files import read_definitions
 from milepost.logs import configure_logging
 from milepost.settings import Settings, SettingsError
 from slo_rules.faults import DefinitionError
+from slo_rules.reading import suggestion
 
 app = typer.Typer(
     name="milepost",
@@ -161,14 +161,55 @@ def check(
     paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
 ) -> None:
     """Find all faults of definition files at once, each with file, line and path."""
+    from milepost.definition_tests import read_with_tests
+
     try:
-        definitions = read_definitions(paths)
+        definitions, tests = read_with_tests(paths)
     except DefinitionError as error:
-        raise fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.") from error
+        raise _faulty(error, code=1) from error
     typer.echo(
         f"No faults: {len(definitions.workflows)} workflows, {len(definitions.objectives)} objectives, "
-        f"{len(definitions.sources)} sources, {len(definitions.routes)} routes."
+        f"{len(definitions.sources)} sources, {len(definitions.routes)} routes, {len(tests)} tests."
     )
+
+
+@app.command(name="test")
+def run_tests(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders or files of definitions and tests; 'packs' are the shipped ones; default: here."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the results to this file too, as JUnit XML.")] = None,
+    only: Annotated[str | None, typer.Option(help="Run the tests of this name; * stands for anything.")] = None,
+) -> None:
+    """Run the tests of definitions (*.test.yaml) on a virtual clock. Ends with 1 if one fails, with 2 if none can."""
+    from fnmatch import fnmatchcase
+
+    from milepost.definition_test_report import as_junit, in_words
+    from milepost.definition_tests import read_with_tests, run
+
+    try:
+        definitions, tests = read_with_tests(paths or [Path()])
+    except DefinitionError as error:
+        raise _faulty(error, code=2) from error
+    if not tests:
+        raise fail("There are no tests: they stand in files named *.test.yaml.", code=2)
+    chosen = [one for one in tests if only is None or fnmatchcase(one.name, only)]
+    if not chosen:
+        raise fail(f"There is no test {only!r}{suggestion(only or '', [one.name for one in tests])}", code=2)
+    outcomes = run(chosen, definitions)
+    if junit is not None:
+        try:
+            junit.write_bytes(as_junit(outcomes))
+        except OSError as error:
+            raise fail(f"{junit} cannot be written: {error.strerror}", code=2) from error
+    typer.echo(in_words(outcomes))
+    if any(outcome.failures for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
+    return fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.", code=code)
 
 
 def main() -> None:

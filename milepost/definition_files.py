@@ -1,4 +1,4 @@
-"""Reading the definition files of a folder."""
+"""Reading the definition files of a folder, and finding the tests that stand beside them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from slo_rules.workflow import Definitions
 PACKS = Path("packs")
 """The word for the packs that Milepost ships."""
 MAX_FILE_BYTES = 2**20
+TEST_SUFFIXES = (".test.yaml", ".test.yml")
+"""How the names of files end that hold tests of definitions and no definitions."""
 
 
 def packs_folder() -> Path:
@@ -21,21 +23,13 @@ def packs_folder() -> Path:
 
 
 def read_definitions(paths: Iterable[Path]) -> Definitions:
-    """The definitions in these files and folders (`*.yaml`, `*.yml`, at any depth). DefinitionError with all faults."""
-    texts: dict[str, str] = {}
-    faults: list[Fault] = []
-    for path in paths:
-        folder = packs_folder() if path == PACKS and not path.exists() else path
-        found = sorted(p for p in folder.rglob("*") if p.suffix in (".yaml", ".yml")) if folder.is_dir() else [folder]
-        if not found:
-            faults.append(Fault(str(path), 1, "", "there are no .yaml files in this folder"))
-        for file in found:
-            try:
-                if file.stat().st_size > MAX_FILE_BYTES:
-                    raise OSError(f"larger than {MAX_FILE_BYTES} bytes")
-                texts[str(file)] = file.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                faults.append(Fault(str(file), 1, "", f"cannot be read: {error}"))
+    """The definitions in these files and folders (`*.yaml`, `*.yml`, at any depth). DefinitionError with all faults.
+
+    Files of tests are passed over.
+    """
+    found, faults = _find(paths)
+    texts, unreadable = read_texts(file for file in found if not file.name.endswith(TEST_SUFFIXES))
+    faults += unreadable
     try:
         definitions = load(texts)
     except DefinitionError as error:
@@ -43,3 +37,35 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
     if faults:
         raise DefinitionError(faults)
     return definitions
+
+
+def find_tests(paths: Iterable[Path]) -> list[Path]:
+    """The files of tests among these files and in these folders."""
+    return [file for file in _find(paths)[0] if file.name.endswith(TEST_SUFFIXES)]
+
+
+def read_texts(paths: Iterable[Path]) -> tuple[dict[str, str], list[Fault]]:
+    """The texts of files by name, and the faults of those that cannot be read."""
+    texts: dict[str, str] = {}
+    faults: list[Fault] = []
+    for file in paths:
+        try:
+            if file.stat().st_size > MAX_FILE_BYTES:
+                raise OSError(f"larger than {MAX_FILE_BYTES} bytes")
+            texts[str(file)] = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(Fault(str(file), 1, "", f"cannot be read: {error}"))
+    return texts, faults
+
+
+def _find(paths: Iterable[Path]) -> tuple[list[Path], list[Fault]]:
+    """The YAML files, and the folders without any."""
+    found: list[Path] = []
+    faults: list[Fault] = []
+    for path in paths:
+        folder = packs_folder() if path == PACKS and not path.exists() else path
+        inside = sorted(p for p in folder.rglob("*") if p.suffix in (".yaml", ".yml")) if folder.is_dir() else [folder]
+        if not inside:
+            faults.append(Fault(str(path), 1, "", "there are no .yaml files in this folder"))
+        found += inside
+    return found, faults

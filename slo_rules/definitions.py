@@ -57,7 +57,9 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
         if kind is None:
             continue
         if not isinstance(kind.value, str) or kind.value not in KINDS:
-            kind.fault(f"must be one of {', '.join(KINDS)}{suggestion(str(kind.value), KINDS)}")
+            elsewhere = " — tests stand in files named *.test.yaml"
+            meant = elsewhere if kind.value == "Test" else suggestion(str(kind.value), KINDS)
+            kind.fault(f"must be one of {', '.join(KINDS)}{meant}")
             continue
         metadata, spec = top.optional("metadata"), top.optional("spec")
         if metadata is None or spec is None or not metadata.mapping(None, ("name",)):

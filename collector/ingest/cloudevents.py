@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from collector.copyformat import event_row
+from slo_rules.event import Event, event_key
 from slo_rules.instants import to_micros
 
 MAX_EVENT_BYTES = 2**20
@@ -112,6 +113,20 @@ def decode(members: Iterable[bytes], now: int) -> tuple[list[bytes], list[Refuse
         except (msgspec.MsgspecError, _Unfit, RecursionError, UnicodeError):
             refused.append(_explain(index, body))
     return rows, refused
+
+
+def as_event(body: bytes, received_at: int) -> Event | Refused:
+    """What is read from the log of an event that came like this, received then (micros); or why it is refused."""
+    refused = decode([body], received_at)[1]
+    if refused:
+        return refused[0]
+    event = _envelope.decode(body)
+    if event.data_base64 is not None:
+        body = _with_plain_data(body)
+    at = received_at if event.time is None else to_micros(event.time)
+    key = event_key(event.source, event.id)
+    trace_id = None if event.traceparent is None else parse_traceparent(event.traceparent)[0]
+    return Event(event.source, event.type, at, received_at, key, _anything.decode(body), trace_id)
 
 
 class _Unfit(Exception):

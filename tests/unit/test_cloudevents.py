@@ -9,16 +9,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from collector.copyformat import EPOCH_2000
 from collector.ingest import cloudevents
 from collector.ingest.cloudevents import (
     MAX_ATTRIBUTE,
     MAX_DEPTH,
     MAX_EVENT_BYTES,
     Malformed,
+    Refused,
+    as_event,
     decode,
     from_binary,
     split_batch,
 )
+from slo_rules.event import event_key
 
 NOW = 1_790_000_000_000_000
 GOOD: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "crm", "type": "order.created"}
@@ -256,6 +260,36 @@ def check_readable(members: list[bytes]) -> None:
 @example([{"id": "\ud800"}])
 def test_any_json_is_taken_or_explained(changes: list[dict[str, Any]]) -> None:
     check_readable([json.dumps(GOOD | one).encode() for one in changes])
+
+
+def fields(row: bytes) -> list[bytes | None]:
+    """The fields of a row in binary COPY format."""
+    found: list[bytes | None] = []
+    at = 2
+    while at < len(row):
+        length, at = int.from_bytes(row[at : at + 4], signed=True), at + 4
+        found.append(None if length < 0 else row[at : at + length])
+        at += max(0, length)
+    return found
+
+
+@settings(max_examples=80, deadline=None)
+@given(_changes)
+@example({"data_base64": "e30=", "time": "1969-01-01T00:00:00+05:00"})
+@example({"traceparent": "00-0cda0930cbf01126b91402861dbffc74-38d96ac87afdbbe1-01"})
+def test_an_event_read_at_once_is_the_one_that_is_logged(changes: dict[str, Any]) -> None:
+    body = json.dumps(GOOD | changes).encode()
+    rows, refused = decode([body], NOW)
+    found = as_event(body, NOW)
+    if isinstance(found, Refused):
+        assert [found] == refused
+    else:
+        at, source, id_, type_, _, trace_id, _, logged = fields(rows[0])
+        assert at is not None and source is not None and id_ is not None and type_ is not None and logged is not None
+        assert found.document == msgspec.json.decode(logged)
+        assert (found.source.encode(), found.type.encode(), found.trace_id) == (source, type_, trace_id)
+        assert found.occurred_at == int.from_bytes(at, signed=True) + EPOCH_2000
+        assert (found.key, found.received_at) == (event_key(source.decode(), id_.decode()), NOW)
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,0 +1,267 @@
+"""Tests of definitions: documents of kind Test in files beside the definitions, run on a virtual clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from milepost.definition_files import find_tests, read_definitions, read_texts
+from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
+from slo_rules.definitions import API_VERSION
+from slo_rules.documents import load_documents
+from slo_rules.event import Event, event_key
+from slo_rules.faults import DefinitionError, Fault
+from slo_rules.filters import SPAN_TYPE
+from slo_rules.instants import rfc3339
+from slo_rules.matching import Matcher
+from slo_rules.reading import Reader, suggestion
+from slo_rules.rehearsal import Rehearsal
+from slo_rules.workflow import Definitions
+
+KIND = "Test"
+SPAN_KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
+SPAN_STATUSES = ("unset", "ok", "error")
+MAX_ENTRIES = 10_000
+MAX_EVENT_FILE_BYTES = 16 * 2**20
+_CONTENT = ("id", "subject", "data", "resource", "extensions")
+_OWN_ATTRIBUTES = frozenset(("specversion", "source", "type", "time", *_CONTENT))
+
+
+class DefinitionTest(msgspec.Struct, frozen=True):
+    """One test. `start` is where its clock begins (micros)."""
+
+    name: str
+    file: str
+    line: int
+    start: int
+    events: tuple[Event, ...]
+    expectations: tuple[Expectation, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a test; `notes` name the events that were of no use, where something failed."""
+
+    test: DefinitionTest
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def read_with_tests(paths: list[Path]) -> tuple[Definitions, list[DefinitionTest]]:
+    """The definitions in these files and folders, and their tests. DefinitionError with all faults of both."""
+    faults: list[Fault] = []
+    definitions: Definitions | None = None
+    try:
+        definitions = read_definitions(paths)
+    except DefinitionError as error:
+        faults += error.faults
+    texts, unreadable = read_texts(find_tests(paths))
+    faults += unreadable
+    tests = read_tests(texts, definitions, faults)
+    if definitions is None or faults:
+        raise DefinitionError(faults)
+    return definitions, tests
+
+
+def run(tests: Iterable[DefinitionTest], definitions: Definitions) -> list[Outcome]:
+    """The outcome of each test."""
+    matcher = Matcher(definitions.workflows.values())
+    return [_run(test, matcher, definitions) for test in tests]
+
+
+def _run(test: DefinitionTest, matcher: Matcher, definitions: Definitions) -> Outcome:
+    began = time.perf_counter()
+    # The door makes no event of a span that no definition refers to: it is not a sign of life either.
+    admitted: list[Event] = []
+    refused: list[Event] = []
+    for event in test.events:
+        (admitted if event.type != SPAN_TYPE or matcher.matches(event) else refused).append(event)
+    rehearsal = Rehearsal(matcher, definitions.sources.values(), admitted)
+    failures = []
+    for expectation in sorted(test.expectations, key=lambda one: one.at):
+        rehearsal.proceed(expectation.at)
+        failure = compare(expectation, rehearsal, definitions.workflows[expectation.workflow], test.start)
+        if failure is not None:
+            failures.append(failure)
+    notes = _notes(rehearsal, refused, test.start) if failures else []
+    failures.sort(key=lambda failure: failure.line)
+    return Outcome(test, tuple(failures), tuple(notes), time.perf_counter() - began)
+
+
+def _notes(rehearsal: Rehearsal, refused: list[Event], start: int) -> list[str]:
+    notes = [f"No workflow asks for {_named(event, start)}." for event in [*refused, *rehearsal.unmatched]]
+    notes += [
+        f"{_named(event, start)} says something to {workflow}, but carries none of its keys: it becomes a dead letter."
+        for event, workflow in rehearsal.without_key
+    ]
+    return notes if len(notes) <= SHOWN else [*notes[:SHOWN], f"{len(notes) - SHOWN} more events are of no use."]
+
+
+def _named(event: Event, start: int) -> str:
+    return f"{event.type} from {event.source} at {spell_instant(event.occurred_at, start)} [{event.document['id']}]"
+
+
+# Reading
+
+
+def read_tests(texts: dict[str, str], definitions: Definitions | None, faults: list[Fault]) -> list[DefinitionTest]:
+    """The tests in these files (name → YAML text); what is wrong with them is added to `faults`.
+
+    Without definitions, because they cannot be used themselves, no name is looked up in them.
+    """
+    tests: dict[str, DefinitionTest] = {}
+    for file, text in texts.items():
+        documents, unreadable = load_documents(text, file)
+        faults += unreadable
+        for document in documents:
+            top = Reader(document, faults, document.value)
+            fields = ("apiVersion", "kind", "metadata", "spec")
+            if not top.mapping(fields, fields) or not _is_test(top):
+                continue
+            test = _read_test(top, definitions)
+            if test is not None and test.name in tests:
+                top.fault(f"a Test named {test.name!r} is defined twice", ("metadata", "name"))
+            elif test is not None:
+                tests[test.name] = test
+    return list(tests.values())
+
+
+def _is_test(top: Reader) -> bool:
+    if (version := top.optional("apiVersion")) and version.value != API_VERSION:
+        version.fault(f"must be {API_VERSION}, not {str(version.value)[:60]!r}")
+    kind = top.optional("kind")
+    if kind is None or kind.value == KIND:
+        return kind is not None
+    kind.fault(f"must be {KIND}: definitions stand in files whose names do not end with .test.yaml")
+    return False
+
+
+def _read_test(top: Reader, definitions: Definitions | None) -> DefinitionTest | None:
+    metadata, spec = top.optional("metadata"), top.optional("spec")
+    name = ""
+    if metadata is not None and metadata.mapping(("name", "title", "description"), ("name",)):
+        name = named.name() if (named := metadata.optional("name")) else ""
+    if spec is None or not spec.mapping(("now", "events", "expect"), ("now", "events", "expect")):
+        return None
+    start = _start(now) if (now := spec.optional("now")) else None
+    events, expect = spec.optional("events"), spec.optional("expect")
+    found = _Events(start or 0)
+    if events is not None:
+        events.each(found.read, longest=MAX_ENTRIES)
+    expectations: list[Expectation | None] = []
+    if expect is not None:
+        expectations = expect.each(lambda e: read_expectation(e, start or 0, definitions), longest=MAX_ENTRIES)
+        if expect.value == []:
+            expect.fault("must expect at least one thing")
+    line = top.document.line(("metadata", "name"))
+    kept = tuple(one for one in expectations if one is not None)
+    return DefinitionTest(name, top.document.file, line, start or 0, tuple(found.events), kept) if name else None
+
+
+def _start(reader: Reader) -> int | None:
+    """The instant at which a test's clock starts."""
+    if isinstance(reader.value, str) and reader.value[4:5] == "-":
+        return read_instant(reader, 0)
+    reader.fault("must be an instant such as 2026-11-21T09:14:00Z")
+    return None
+
+
+class _Events:
+    """The events of one test, as they are read."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.events: list[Event] = []
+
+    def read(self, entry: Reader) -> None:
+        """Add what one entry says."""
+        value = entry.value if isinstance(entry.value, dict) else {}
+        if "file" in value:
+            if entry.mapping(("file", "received"), ("file",)) and entry.optional("file"):
+                self._read_file(entry)
+        elif "span" in value:
+            if entry.mapping(("at", "received", "id", "span", "data", "resource"), ("at", "span")):
+                self._add(entry, self._span(entry))
+        elif entry.mapping(("at", "received", "source", "type", *_CONTENT), ("at", "source", "type")):
+            self._add(entry, {name: _text(entry, name) for name in ("source", "type")})
+
+    def _instant(self, entry: Reader, name: str) -> int | None:
+        member = entry.optional(name)
+        return read_instant(member, self.start) if member else None
+
+    def _span(self, entry: Reader) -> dict[str, Any]:
+        span = entry.optional("span")
+        if span is None or not span.mapping(("service", "name", "kind", "status", "duration_ms"), ("service", "name")):
+            return {}
+        said: dict[str, Any] = {"source": _text(span, "service"), "type": SPAN_TYPE, "name": _text(span, "name")}
+        for name, known in (("kind", SPAN_KINDS), ("status", SPAN_STATUSES)):
+            said[name] = _text(span, name) or ("internal" if name == "kind" else "unset")
+            if said[name] not in known:
+                span.at(name).fault(f"must be one of {', '.join(known)}{suggestion(said[name], known)}")
+        duration = span.value.get("duration_ms", 0)
+        if isinstance(duration, bool) or not isinstance(duration, (int, float)) or duration < 0:
+            span.fault("must be a number of milliseconds", (*span.path, "duration_ms"))
+        return said | {"service": said["source"], "duration_ms": duration}
+
+    def _add(self, entry: Reader, said: dict[str, Any]) -> None:
+        at, received = self._instant(entry, "at"), self._instant(entry, "received")
+        document = {"specversion": "1.0", "id": _text(entry, "id") or f"event-{len(self.events) + 1}", **said}
+        if subject := _text(entry, "subject"):
+            document["subject"] = subject
+        for name in ("data", "resource"):
+            if (member := entry.optional(name)) is not None:
+                document[name] = member.value
+                if name == "resource":
+                    member.mapping()
+        extensions = entry.optional("extensions")
+        if extensions is not None and extensions.mapping():
+            for name in extensions.value:
+                if name in _OWN_ATTRIBUTES:
+                    extensions.at(name).fault(f"{name!r} is an attribute of every event: write it beside 'extensions'")
+            document |= extensions.value
+        if at is not None and document.get("source") and document.get("type"):
+            source, type_ = document["source"], document["type"]
+            document["time"] = rfc3339(at)
+            key = event_key(source, document["id"])
+            self.events.append(Event(source, type_, at, at if received is None else received, key, document))
+
+    def _read_file(self, entry: Reader) -> None:
+        received = self._instant(entry, "received")
+        reader = entry.at("file")
+        name = reader.text()
+        if not name:
+            return
+        path = Path(reader.document.file).parent / name
+        try:
+            if path.stat().st_size > MAX_EVENT_FILE_BYTES:
+                raise OSError(f"larger than {MAX_EVENT_FILE_BYTES} bytes")
+            lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        except (OSError, ValueError) as error:
+            reader.fault(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}")
+            return
+        as_event = _door()
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            event = as_event(line, self.start if received is None else received)
+            if isinstance(event, Event):
+                arrived = event.occurred_at if received is None else received
+                self.events.append(msgspec.structs.replace(event, received_at=arrived))
+            else:
+                entry.faults += [Fault(str(path), number, fault.field, fault.message) for fault in event.faults]
+
+
+def _door() -> Callable[[bytes, int], Any]:
+    """What understands a CloudEvent as the collector does."""
+    from collector.ingest.cloudevents import as_event  # noqa: PLC0415 — loads the database's driver, which few tests need
+
+    return as_event
+
+
+def _text(entry: Reader, name: str) -> str:
+    member = entry.optional(name)
+    return member.text() if member else ""
