@@ -9,7 +9,7 @@ from collector.catalogue import Catalogue
 from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
-from slo_rules.hearing import heard, resumes
+from slo_rules.hearing import falls_behind, heard, resumes
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import CATCHING_UP_LAG, Watermark
 
@@ -38,20 +38,26 @@ class Arrivals:
         self._tallies: dict[str, Tally] = {}
 
     def note(self, event: Parsed) -> Tally | None:
-        """Hear an event and count it, unless its source resumes with it: None.
+        """Hear an event and count it, unless its source resumes or falls behind with it: None.
 
         This runs for every event; nearly all are of a source that was heard a moment ago.
         """
         tally = self._tallies.get(event.source)
         if tally is None:
-            if resumes(self.marks.get(event.source), event.received_at, event.occurred_at):
+            if self._turns(event):
                 return None
             tally = self.hear(event)
         else:
             mark, received_at, seen = tally.mark, event.received_at, event.occurred_at
             last = mark.last_received_at
-            if received_at - last >= tally.patience or last - mark.last_occurred_at > CATCHING_UP_LAG:
-                if resumes(mark, received_at, seen):
+            # Unless it lags or has been silent, or what it sends is old.
+            if (
+                received_at - last >= tally.patience
+                or last - mark.last_occurred_at > CATCHING_UP_LAG
+                or received_at - seen > CATCHING_UP_LAG
+                or last - seen > CATCHING_UP_LAG
+            ):
+                if self._turns(event):
                     return None
                 tally = self.hear(event)
             else:
@@ -63,6 +69,13 @@ class Arrivals:
         if event.found:
             tally.matched += 1
         return tally
+
+    def _turns(self, event: Parsed) -> bool:
+        return self.resumes(event) or falls_behind(self.marks.get(event.source), event.received_at, event.occurred_at)
+
+    def resumes(self, event: Parsed) -> bool:
+        """Whether the event's source can be seen again with it."""
+        return resumes(self.marks.get(event.source), event.received_at, event.occurred_at)
 
     def hear(self, event: Parsed) -> Tally:
         """Move the watermark of the event's source; hearing an event again changes nothing."""

@@ -276,6 +276,7 @@ class Projector:
                 self._hand_over(conn, batch)
                 self._resume(conn, parsed)
                 batch = self._begin()
+                # The second time it is heard already, and nothing turns.
                 note(parsed)
             if parsed.error is not None:
                 batch.dead_letters.append(set_aside(parsed, "", parsed.error))
@@ -305,11 +306,14 @@ class Projector:
         return Batch(self._seq, Changes(self._number))
 
     def _resume(self, conn: Connection, event: Parsed) -> None:
-        """A source can be seen again: judge what fell due before, by what was known then, and then what is overdue."""
+        """A source turns: judge what fell due before, as it was known then; if it is seen again, also what is overdue."""
         self._settle()
         while self._sweep_some(conn, event.received_at):
             pass
+        resumes = self._arrivals.resumes(event)
         self._arrivals.hear(event)
+        if not resumes:
+            return
         with conn.transaction():
             rows = conn.execute(Q["overdue_on"], {"source": event.source}).fetchall()
             changes = Changes(self._number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slo_rules.judgement import CATCHING_UP_PATIENCE, Watermark
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
 
 
 def heard(mark: Watermark | None, received_at: int, occurred_at: int, silent_after: int | None) -> Watermark:
@@ -29,3 +29,14 @@ def resumes(mark: Watermark | None, received_at: int, occurred_at: int) -> bool:
         return False
     newest = max(mark.last_occurred_at, min(received_at, occurred_at))
     return gap >= CATCHING_UP_PATIENCE or not Watermark(max(received_at, mark.last_received_at), newest).lags
+
+
+def falls_behind(mark: Watermark | None, received_at: int, occurred_at: int) -> bool:
+    """Whether with an arrival its source begins to send its past.
+
+    What fell due before has to be judged by what was known before; what is overdue is not called in doubt by it.
+    """
+    if mark is None or mark.lags:
+        return False
+    newest = max(mark.last_occurred_at, min(received_at, occurred_at))
+    return max(received_at, mark.last_received_at) - newest > CATCHING_UP_LAG

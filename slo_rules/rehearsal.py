@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 
 from slo_rules.event import Event
-from slo_rules.hearing import heard, resumes
+from slo_rules.hearing import falls_behind, heard, resumes
 from slo_rules.identity import Key
 from slo_rules.judgement import Verdict, VerdictKind, Watermark, judge
 from slo_rules.matching import Matcher
@@ -75,7 +75,7 @@ class Rehearsal:
         self._check_until(event.received_at - 1)
         mark = self.marks.get(event.source)
         resuming = resumes(mark, event.received_at, event.occurred_at)
-        if resuming:
+        if resuming or falls_behind(mark, event.received_at, event.occurred_at):
             self._check_until(event.received_at)
         silent_after = self._silent_after.get(event.source)
         self.marks[event.source] = heard(mark, event.received_at, event.occurred_at, silent_after)

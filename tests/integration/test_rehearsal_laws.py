@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector.catalogue import load_catalogue
 from collector.projector import Projector
+from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
@@ -19,7 +21,7 @@ from slo_rules.instants import to_datetime, to_micros
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
 from tests.projecting import decode_progress, enroll, projecting, wipe
-from tests.strategies import START, arrivals, definitions
+from tests.strategies import START, arrivals, definitions, make_event
 
 DEFINITIONS = definitions()
 Standing = dict[frozenset[Key], Any]
@@ -99,3 +101,51 @@ def test_a_rehearsal_stands_where_the_projector_stands(
     letters = conn.execute("SELECT count(*) FROM dead_letter WHERE reason = 'no_usable_key'").fetchone()
     conn.commit()
     assert letters == (len(rehearsal.without_key),)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(arrivals(), st.integers(1, 7))
+def test_what_is_recorded_does_not_depend_on_when_we_looked(conn: Connection, history: list[Event], batch: int) -> None:
+    """A projector that keeps up records what a rebuild records that sees everything at once."""
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    live = Projector(catalogue)
+    assert live.acquire(conn)
+    live.apply_batch(conn)
+    end = START + 60 * HOUR
+    for event in history:
+        live.sweep(conn, event.received_at - 1)
+        receive(conn, event)
+        live.apply_batch(conn)
+    live.sweep(conn, end)
+    before = fingerprints(conn)
+    forget(conn, current_definitions=False)
+    again = Projector(catalogue, batch=batch)
+    assert again.acquire(conn)
+    while again.apply_batch(conn) is None:
+        pass
+    again.sweep(conn, end)
+    assert fingerprints(conn) == before
+
+
+def test_a_source_that_falls_behind_changes_nothing_of_what_was_due_before(conn: Connection) -> None:
+    """Found by the law above."""
+
+    def heard(number: int, occurred: int, received: int) -> Event:
+        return make_event("noise", occurred, number, "sap", {}, received)
+
+    enroll(conn, DEFINITIONS)
+    order = make_event("won", 0, 2, "crm", {"order": "O"}, 0)
+    arriving = [heard(1, 0, 0), order, heard(5, 118 * MINUTE, 118 * MINUTE), heard(3, 235 * MINUTE, 235 * MINUTE)]
+    for event in [*arriving, heard(4, 2 * HOUR, 5 * HOUR)]:
+        receive(conn, event)
+    projector = Projector(load_catalogue(conn))
+    assert projector.acquire(conn)
+    projector.apply_batch(conn)
+    projector.sweep(conn, START + 9 * HOUR)
+    changes = conn.execute("SELECT verdict, reason FROM verdict_change ORDER BY at").fetchall()
+    conn.commit()
+    assert ("stuck", "overdue") in changes
+    assert ("blind", "source_catching_up") not in changes
