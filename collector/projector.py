@@ -306,7 +306,7 @@ class Projector:
         return Batch(self._seq, Changes(self._number))
 
     def _resume(self, conn: Connection, event: Parsed) -> None:
-        """A source turns: judge what fell due before, as it was known then; if it is seen again, also what is overdue."""
+        """A source turns: judge what fell due before as it was known then, and if it is seen again what is overdue."""
         self._settle()
         while self._sweep_some(conn, event.received_at):
             pass
