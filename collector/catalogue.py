@@ -14,7 +14,7 @@ import msgspec
 from collector.store.database import LOG_LOCK, Connection
 from slo_rules.definitions import fingerprint
 from slo_rules.matching import Matcher, WorkflowMatcher
-from slo_rules.workflow import Definitions, Objective, Source, Workflow
+from slo_rules.workflow import Definitions, KeyRule, Objective, Source, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Catalogue:
     def current(self) -> dict[str, Workflow]:
         """The workflows in force now, by name."""
         return {v.workflow.name: v.workflow for v in self.versions.values() if v.until_seq is None}
+
+    @property
+    def key_rules(self) -> list[KeyRule]:
+        """How the workflows in force spell their keys."""
+        return [rule for workflow in self.current.values() for rule in workflow.keys]
 
 
 def register(conn: Connection, definitions: Definitions) -> Catalogue:

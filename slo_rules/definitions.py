@@ -21,6 +21,7 @@ from slo_rules.workflow import Definitions, KeyRule, Objective, Source, Workflow
 
 API_VERSION = "milepost/v1"
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
+_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
 
 
@@ -172,14 +173,28 @@ def _keys(spec: Reader) -> list[KeyRule]:
         Reader(entry.document, entry.faults, namespace, entry.path).name()
         if isinstance(entry.value, (str, list)):
             rules.append(KeyRule(namespace, paths_of(entry)))
-        elif entry.mapping(("path", "joins"), ("path",)) and entry.optional("path"):
-            joins = entry.optional("joins")
-            rules.append(KeyRule(namespace, paths_of(entry.at("path")), joins.flag() if joins else True))
+        elif entry.mapping(_KEY, ("path",)) and entry.optional("path"):
+            rules.append(_key(namespace, entry))
     if rules and not any(rule.joins for rule in rules):
         keys.fault("no key joins: at least one key must identify the instance")
     if not keys.value:
         keys.fault("at least one key is needed to identify an instance")
     return rules
+
+
+def _key(namespace: str, entry: Reader) -> KeyRule:
+    joins, zeros, case = entry.optional("joins"), entry.optional("strip_zeros"), entry.optional("case")
+    if case is not None and case.value not in ("upper", "lower"):
+        case.fault("must be 'upper' or 'lower'")
+    prefixes = members_of(entry.at("strip_prefix")) if entry.optional("strip_prefix") else ()
+    return KeyRule(
+        namespace=namespace,
+        paths=paths_of(entry.at("path")),
+        joins=joins.flag() if joins else True,
+        case=str(case.value) if case else "",
+        strip_prefix=tuple(prefix.text(longest=50) for prefix in prefixes),
+        strip_zeros=zeros is not None and zeros.flag(),
+    )
 
 
 def _attributes(spec: Reader) -> dict[str, tuple[str, ...]]:

@@ -46,6 +46,27 @@ def normalise_key(value: Any) -> str | None:
     return text
 
 
+def respell(rule: KeyRule, text: str) -> str | None:
+    """A normalised id in the one spelling of its rule; None where nothing is left that could name anything."""
+    if rule.case:
+        text = text.upper() if rule.case == "upper" else text.lower()
+    for prefix in rule.strip_prefix:
+        cased = prefix.upper() if rule.case == "upper" else prefix.lower() if rule.case else prefix
+        if text.startswith(cased):
+            text = text[len(cased) :]
+            break
+    if rule.strip_zeros:
+        text = text.lstrip("0")
+    return normalise_key(text)
+
+
+def spellings(rules: Iterable[KeyRule], text: str) -> list[str]:
+    """How an id that somebody types may be spelled where it is kept: as it is, and as these rules spell it."""
+    asked = normalise_key(text)
+    found = [text] if asked is None else [asked, *(respell(rule, asked) for rule in rules)]
+    return list(dict.fromkeys(spelling for spelling in found if spelling is not None))
+
+
 def split_key(key: Key) -> tuple[str, str]:
     """Namespace and value."""
     namespace, _, value = key.partition("=")
@@ -54,12 +75,16 @@ def split_key(key: Key) -> tuple[str, str]:
 
 def key_extractor(rules: Iterable[KeyRule]) -> Extract:
     """A function from an event document to the keys it carries by these rules, in their order."""
+    rules = list(rules)
     lookup = compile_many([(rule.namespace + "=", rule.paths) for rule in rules])
+    respelled = {rule.namespace + "=": rule for rule in rules if rule.case or rule.strip_prefix or rule.strip_zeros}
 
     def extract(document: Mapping[str, Any]) -> list[Key]:
         keys = []
         for head, value in lookup(document):
             text = normalise_key(value)
+            if text is not None and head in respelled:
+                text = respell(respelled[head], text)
             if text is not None:
                 keys.append(head + text)
         return keys

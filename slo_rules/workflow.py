@@ -18,11 +18,18 @@ _REMEMBERED_SETS = 4096
 
 
 class KeyRule(msgspec.Struct, frozen=True):
-    """Where an event carries an id of the instance. A joining key identifies the instance, a search key finds it."""
+    """Where an event carries an id of the instance. A joining key identifies the instance, a search key finds it.
+
+    Systems spell one id differently: `case` (upper or lower; empty: as it comes), `strip_prefix` and `strip_zeros`
+    bring it into one spelling, in this order.
+    """
 
     namespace: str
     paths: tuple[str, ...]
     joins: bool = True
+    case: str = ""
+    strip_prefix: tuple[str, ...] = ()
+    strip_zeros: bool = False
 
 
 class Like(msgspec.Struct, frozen=True):

@@ -18,11 +18,12 @@ from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, amounts, money, rfc3339
 from collector.store.tables import instance, instance_key
 from slo_rules.explain import explain
+from slo_rules.identity import spellings
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
-from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
+from slo_rules.workflow import AMOUNT, CURRENCY, KeyRule, Workflow
 
 MAX_LIMIT = 500
 SORTS: dict[str, sa.ColumnElement[Any]] = {
@@ -56,7 +57,7 @@ class InstanceFilter:
     min_age_seconds: float | None = None
     min_value: float | None = None
 
-    def conditions(self, now: datetime) -> list[sa.ColumnElement[bool]]:
+    def conditions(self, now: datetime, rules: list[KeyRule]) -> list[sa.ColumnElement[bool]]:
         """The conditions on `instance`. Raises BadQuery."""
         columns = instance.c
         found: list[sa.ColumnElement[bool]] = []
@@ -70,7 +71,7 @@ class InstanceFilter:
                     raise BadQuery(f"verdict: {verdict[:40]!r} is none of {', '.join(VerdictKind)}")
             found.append(columns.verdict.in_(self.verdict))
         if self.key is not None:
-            found.append(columns.id.in_(_with_key(_plain("key", self.key))))
+            found.append(columns.id.in_(_with_key(_plain("key", self.key), rules)))
         if self.q:
             found.append(_with_words(_plain("q", self.q)))
         if self.min_age_seconds is not None:
@@ -91,11 +92,13 @@ def _plain(name: str, value: str) -> str:
     return value
 
 
-def _with_key(key: str) -> sa.CompoundSelect[tuple[UUID]]:
+def _with_key(key: str, rules: list[KeyRule]) -> sa.CompoundSelect[tuple[UUID]]:
+    """By `namespace=value` or the value alone, in any spelling that the rules know."""
     namespace, equals, value = key.partition("=")
     if equals:
-        return _carrying(sa.and_(instance_key.c.namespace == namespace, instance_key.c.value == value))
-    return _carrying(instance_key.c.value == key)
+        spelled = spellings((rule for rule in rules if rule.namespace == namespace), value)
+        return _carrying(sa.and_(instance_key.c.namespace == namespace, instance_key.c.value.in_(spelled)))
+    return _carrying(instance_key.c.value.in_(spellings(rules, key)))
 
 
 def _carrying(condition: sa.ColumnElement[bool]) -> sa.CompoundSelect[tuple[UUID]]:
@@ -124,7 +127,7 @@ async def list_instances(
 ) -> Row:
     """A page of instances with the totals of the whole filter. Raises BadQuery."""
     now = await reader.now()
-    conditions = asked.conditions(now)
+    conditions = asked.conditions(now, catalogue.key_rules)
     column, descending = _sort(sort)
     if not 1 <= limit <= MAX_LIMIT:
         raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")

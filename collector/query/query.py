@@ -15,6 +15,7 @@ from collector.query.sources import list_sources, load_marks
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Deadline, Length
 from slo_rules.durations import format_duration
+from slo_rules.identity import spellings
 
 
 def _deadline(deadline: Deadline | None) -> Row | None:
@@ -182,8 +183,12 @@ class Query:
         text = text.strip().replace("\x00", "")[:200]
         if not text:
             return {"items": []}
-        prefix = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        rows = await self._reader.all("search", {"text": text, "prefix": prefix, "limit": max(1, min(limit, 50))})
+        rows: list[Row] = []
+        for spelled in spellings(self._catalogue.key_rules, text):
+            prefix = spelled.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            asked = {"text": spelled, "prefix": prefix, "limit": max(1, min(limit, 50))}
+            if rows := await self._reader.all("search", asked):
+                break
         return {
             "items": [
                 {

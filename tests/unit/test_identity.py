@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slo_rules.identity import LONGEST_KEY, key_extractor, normalise_key, split_key
+from slo_rules.identity import LONGEST_KEY, key_extractor, normalise_key, spellings, split_key
 from slo_rules.workflow import KeyRule
 
 NOTHING = [
@@ -101,3 +101,34 @@ def test_the_first_path_that_is_present_gives_the_key() -> None:
 @given(st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True), st.text(max_size=30))
 def test_a_key_is_split_where_its_namespace_ends(namespace: str, value: str) -> None:
     assert split_key(f"{namespace}={value}") == (namespace, value)
+
+
+SAP = KeyRule("sap", ("data.sap",), case="upper", strip_prefix=("so-", "ORD "), strip_zeros=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("so-0004711", "4711"),
+        ("SO-4711", "4711"),
+        ("ord 4711", "4711"),
+        (4711, "4711"),
+        ("a0b0", "A0B0"),
+        ("SO-SO-1", "SO-1"),
+        ("0000", None),
+        ("SO-", None),
+        ("SO-000", None),
+        ("so-n/a", None),
+    ],
+)
+def test_one_id_has_one_spelling(said: object, kept: str | None) -> None:
+    found = key_extractor([SAP])({"data": {"sap": said}})
+    assert found == ([] if kept is None else [f"sap={kept}"])
+    assert kept is None or kept in spellings([SAP], str(said))
+
+
+def test_without_rules_an_id_stays_as_it_is() -> None:
+    plain = KeyRule("order", ("data.order",))
+    assert spellings([plain], " so-01 ") == ["so-01"]
+    assert spellings([plain, SAP], "so-01") == ["so-01", "1"]
+    assert spellings([SAP], "n/a") == ["n/a"]
