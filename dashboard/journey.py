@@ -54,6 +54,9 @@ def journey_figure(instance: Row, now: datetime) -> go.Figure:
     for service in services:
         _service_row(figure, [s for s in spans if s["service"] == service], service, y, colours[service])
         y -= scale
+    for pause in instance.get("pauses") or []:
+        stood_from, stood_to = moment(pause["from"]), moment(pause["to"]) or now
+        figure.add_vrect(x0=stood_from, x1=stood_to, fillcolor=palette.GREY, opacity=0.14, line_width=0, layer="below")
     first, last = _extent(instance, journey, spans, now)
     if first <= now <= last:
         _now_line(figure, now)
@@ -123,10 +126,11 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
 def _state_words(step: Row, now: datetime) -> str:
     at, deadline = moment(step.get("at")), moment(step.get("deadline_at"))
     started = moment(step.get("started_at"))
+    counted = f"{step['occurred']} of {step['needed']}, " if step.get("needed", 1) > 1 and not at else ""
     if step["state"] == "overdue" and deadline:
-        return f"overdue by {wording.duration((now - deadline).total_seconds())}"
+        return f"{counted}overdue by {wording.duration((now - deadline).total_seconds())}"
     if step["state"] == "due" and deadline:
-        return f"due {wording.relative(deadline, now)}"
+        return f"{counted}due {wording.relative(deadline, now)}"
     if at and deadline and at > deadline:
         return f"reached {wording.duration((at - deadline).total_seconds())} late"
     if at and started:

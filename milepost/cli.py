@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Annotated
 
@@ -167,10 +168,16 @@ def check(
         definitions, tests = read_with_tests(paths)
     except DefinitionError as error:
         raise _faulty(error, code=1) from error
-    typer.echo(
-        f"No faults: {len(definitions.workflows)} workflows, {len(definitions.objectives)} objectives, "
-        f"{len(definitions.sources)} sources, {len(definitions.routes)} routes, {len(tests)} tests."
-    )
+    read: dict[str, Sized] = {
+        "workflow": definitions.workflows,
+        "objective": definitions.objectives,
+        "calendar": definitions.calendars,
+        "source": definitions.sources,
+        "route": definitions.routes,
+        "test": tests,
+    }
+    said = (f"{len(found)} {kind}{'' if len(found) == 1 else 's'}" for kind, found in read.items())
+    typer.echo(f"No faults: {', '.join(said)}.")
 
 
 @app.command(name="test")

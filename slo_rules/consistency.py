@@ -46,7 +46,7 @@ def _difference(
         return None
     expected = f"as in {workflow.by_name[like.milestone].title}"
     if like.tolerance != "0":
-        expected += f" (± {like.tolerance}{' of it' if like.share else ''})"
+        expected += f" (± {f'{(Decimal(like.tolerance) * 100).normalize():f}%' if like.share else like.tolerance})"
     wanted = "nothing" if other.value == "" else repr(spell(other.value))
     found = "nothing" if mine.value == "" else repr(spell(mine.value))
     return max(mine.at, other.at), f"{milestone.title}: {rule.path} should be {wanted} {expected}, found {found}"

@@ -46,9 +46,11 @@ class Step(msgspec.Struct, frozen=True):
 
 def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Marks, now: int) -> str:
     """One or two sentences for people who do not know the definition."""
-    progress = standing(progress, workflow)
+    whole, progress = progress, standing(progress, workflow)
     milestone = workflow.by_name.get(verdict.waiting_for or "")
     awaited = milestone.title if milestone else "the next step"
+    if milestone is not None and (need := needed(milestone, whole)) > 1:
+        awaited += f" ({len(occurred(milestone.name, whole))} of {need})"
     source = f" from {verdict.source}" if verdict.source else ""
     match verdict.reason:
         case Reason.OVERDUE:

@@ -99,7 +99,7 @@ def test_checking_counts_the_tests(folder: Path) -> None:
     done = milepost("check", str(folder), cwd=folder)
     assert (done.returncode, done.stdout) == (
         0,
-        "No faults: 1 workflows, 0 objectives, 0 sources, 0 routes, 2 tests.\n",
+        "No faults: 1 workflow, 0 objectives, 0 calendars, 0 sources, 0 routes, 2 tests.\n",
     )
 
 

@@ -289,7 +289,7 @@ def test_a_tolerance_may_be_a_share() -> None:
         return asked("10:00", WON, ("accepted", "09:00"), ("billed", "09:10", {"total": total})).faults
 
     assert faults(110) == faults(90) == ()
-    assert faults(110.5) == ("Billed: data.total should be '100' as in Won (± 0.1 of it), found '110.5'",)
+    assert faults(110.5) == ("Billed: data.total should be '100' as in Won (± 10%), found '110.5'",)
 
 
 def test_nothing_is_compared_before_both_are_reached_and_other_faults_come_first() -> None:
