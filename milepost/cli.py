@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,24 @@ DefinitionPaths = Annotated[
     ),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
+Since = Annotated[
+    str | None, typer.Option("--since", help="Only what occurred since: 7d, 2026-11-21 or 2026-11-21T09:00:00Z.")
+]
+
+
+class GraphForm(StrEnum):
+    """How a graph is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    DOT = "dot"
+
+
+class ReportForm(StrEnum):
+    """How a report is printed."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 def fail(message: str, *, code: int = 1) -> typer.Exit:
@@ -129,6 +148,92 @@ def import_(
     except (UnreadableFile, ValueError, OSError) as error:
         raise fail(f"{file} cannot be imported: {error}") from error
     typer.echo("\n".join(lines))
+
+
+@app.command()
+def discover(
+    file: Annotated[
+        Path | None, typer.Argument(help="A file as for import; without one, what is stored in the database.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="A path that names the case, such as data.order_id; may be repeated; 'a,b' are one key."),
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="For CSV: which column is what, as YAML.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only sources that begin so; may be repeated.")] = None,
+    type_: Annotated[
+        list[str] | None, typer.Option("--type", help="Only types that begin so; may be repeated.")
+    ] = None,
+    since: Since = None,
+    limit: Annotated[
+        int, typer.Option(help="The most events to look at; of the database the newest.", min=1)
+    ] = 500_000,
+    draft: Annotated[
+        Path | None, typer.Option(help="Write a draft definition to this new file; '-' prints it and nothing else.")
+    ] = None,
+    coverage: Annotated[
+        float, typer.Option(help="Draft and draw only what this share of the cases does.", min=0, max=1)
+    ] = 0.05,
+    percentile: Annotated[
+        float, typer.Option(help="How many of 100 cases keep a drafted deadline.", min=1, max=100)
+    ] = 95,
+    form: Annotated[GraphForm, typer.Option("--format", help="How to print what was found.")] = GraphForm.TABLE,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Learn from events what follows what and how long it takes; draft a definition of it."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    configure_logging(settings.log_format, settings.log_level)
+    from collector.ingest.files import UnreadableFile
+    from milepost.discovering import NothingDiscovered, question_of
+    from milepost.discovering import discover as run
+    from milepost.discovery_views import printed
+    from milepost.stored_data import NoStoredData
+
+    if draft is not None and draft != Path("-") and draft.exists():
+        raise fail(f"There is a file {draft} already: a draft never replaces what somebody may have edited.")
+    try:
+        question = question_of(key or (), since, limit, source or (), type_ or (), coverage, percentile, file, mapping)
+        found = run(settings, question)
+        if draft is not None and draft != Path("-"):
+            with draft.open("x", encoding="utf-8") as written:
+                written.write(found.draft)
+    except (NothingDiscovered, NoStoredData, ValueError) as error:
+        raise fail(str(error)) from error
+    except UnreadableFile as error:
+        raise fail(f"{file} cannot be read: {error}") from error
+    except OSError as error:
+        raise fail(f"{error.filename}: {error.strerror}") from error
+    typer.echo(found.draft if draft == Path("-") else printed(found, form, coverage), nl=draft != Path("-"))
+
+
+@app.command()
+def coverage(
+    since: Since = None,
+    limit: Annotated[int, typer.Option(help="The most events and instances to look at, the newest.", min=1)] = 100_000,
+    form: Annotated[ReportForm, typer.Option("--format", help="How to print the report.")] = ReportForm.TABLE,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    definitions: DefinitionPaths = None,
+    config: Config = None,
+) -> None:
+    """Hold definitions against what arrives: what they wait for in vain, and what means nothing to them."""
+    settings = read_settings(
+        config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
+    )
+    configure_logging(settings.log_format, settings.log_level)
+    from milepost.coverage_views import printed
+    from milepost.covering import NothingToCover, cover
+    from milepost.stored_data import NoStoredData
+
+    try:
+        covered = cover(settings, since, limit)
+    except DefinitionError as error:
+        raise fail(f"The definitions cannot be used:\n{error}") from error
+    except (NothingToCover, NoStoredData, ValueError) as error:
+        raise fail(str(error)) from error
+    typer.echo(printed(covered, form))
 
 
 @app.command()
