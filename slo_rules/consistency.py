@@ -11,6 +11,8 @@ from slo_rules.filters import spell
 from slo_rules.progress import Progress, Scalar
 from slo_rules.workflow import Like, Milestone, Requirement, Workflow
 
+MOST_VALUES = 5
+
 
 class Unmet(msgspec.Struct, frozen=True):
     """What a milestone that was reached does not meet, in words, and since when that is known (micros)."""
@@ -34,6 +36,18 @@ def unmet(progress: Progress, workflow: Workflow) -> Iterator[Unmet]:
                     since, faults = max(since, found[0]), (*faults, found[1])
         if faults:
             yield Unmet(milestone, since, faults)
+
+
+def doubled(progress: Progress, workflow: Workflow) -> tuple[int, str] | None:
+    """Since when, and in what words, an instance has two values of a key of which it can have only one."""
+    for namespace in workflow.unique:
+        head = namespace + "="
+        found = sorted((stamp.at, key[len(head) :]) for key, stamp in progress.keys.items() if key.startswith(head))
+        if len(found) > 1:
+            values = ", ".join(value for _, value in found[:MOST_VALUES])
+            more = f" and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""
+            return found[1][0], f"{namespace} must be one, but there are {len(found)}: {values}{more}"
+    return None
 
 
 def _difference(

@@ -21,7 +21,7 @@ from slo_rules.workflow import Definitions, KeyRule, Objective, Source, Workflow
 
 API_VERSION = "milepost/v1"
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
-_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros")
+_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
 
 
@@ -184,6 +184,7 @@ def _keys(spec: Reader) -> list[KeyRule]:
 
 def _key(namespace: str, entry: Reader) -> KeyRule:
     joins, zeros, case = entry.optional("joins"), entry.optional("strip_zeros"), entry.optional("case")
+    unique = entry.optional("unique")
     if case is not None and case.value not in ("upper", "lower"):
         case.fault("must be 'upper' or 'lower'")
     prefixes = members_of(entry.at("strip_prefix")) if entry.optional("strip_prefix") else ()
@@ -194,6 +195,7 @@ def _key(namespace: str, entry: Reader) -> KeyRule:
         case=str(case.value) if case else "",
         strip_prefix=tuple(prefix.text(longest=50) for prefix in prefixes),
         strip_zeros=zeros is not None and zeros.flag(),
+        unique=unique is not None and unique.flag(),
     )
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from slo_rules.arithmetic import clock, rounded
-from slo_rules.consistency import unmet
+from slo_rules.consistency import doubled, unmet
 from slo_rules.durations import format_duration
 from slo_rules.judgement import Marks, Reason, Verdict, waits
 from slo_rules.progress import Progress, completed_at
@@ -83,6 +83,9 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
         case Reason.REQUIREMENT_UNMET:
             faults = "; ".join(fault for one in unmet(progress, workflow) for fault in one.faults)
             return f"Reached, but not a success: {faults}."
+        case Reason.KEY_NOT_UNIQUE:
+            two = doubled(progress, workflow)
+            return f"Not consistent: {two[1] if two else 'a key that must be one has several values'}."
         case Reason.ALL_IN_TIME:
             return f"Completed at {clock(verdict.since)}, every deadline met."
         case Reason.FINISHED_AFTER_DEADLINE:

@@ -4,7 +4,7 @@ The order in which the questions are asked is the meaning of the verdicts:
 
 1. cancelled — somebody called it off before it completed;
 2. failed — a failure is the last thing that happened;
-3. inconsistent — a milestone was reached by an event that lacks what it requires;
+3. inconsistent — two values of a key that must be one, or a milestone was reached without what it requires;
 4. completed or completed_late — a completing milestone was reached, all deadlines met or not;
 5. stuck or blind — a deadline has passed; blind when the awaited source itself cannot be seen beyond that deadline;
 6. paused — the clocks stand, and no deadline came before they were stopped;
@@ -22,7 +22,7 @@ from enum import StrEnum
 
 import msgspec
 
-from slo_rules.consistency import unmet
+from slo_rules.consistency import doubled, unmet
 from slo_rules.durations import MINUTE
 from slo_rules.progress import Progress, completed_at, is_cancelled, passed_at
 from slo_rules.promises import NOT_DUE, breach_at, due_of, paused_since, started_at, surely_started_at
@@ -75,6 +75,7 @@ class Reason(StrEnum):
     NO_DEADLINE = "no_deadline"
     NOT_STARTED = "not_started"
     CLOCK_PAUSED = "clock_paused"
+    KEY_NOT_UNIQUE = "key_not_unique"
 
 
 # Looking up a member of an enumeration costs ten times as much as a name, on every event.
@@ -139,6 +140,10 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
     if failed is not None and all(mark.last_at <= failed.at for mark in reached.values()):
         wait = next_wait(progress, workflow)
         return _open(VerdictKind.FAILED, Reason.FAILURE_EVENT, failed.at, wait, workflow, None, (str(failed.value),))
+    two = doubled(progress, workflow) if workflow.unique else None
+    if two is not None:
+        wait = next_wait(progress, workflow)
+        return _open(VerdictKind.INCONSISTENT, Reason.KEY_NOT_UNIQUE, two[0], wait, workflow, None, (two[1],))
     for fault in unmet(progress, workflow) if workflow.requiring else ():
         milestone = fault.milestone
         return Verdict(

@@ -30,6 +30,8 @@ class KeyRule(msgspec.Struct, frozen=True):
     case: str = ""
     strip_prefix: tuple[str, ...] = ()
     strip_zeros: bool = False
+    unique: bool = False
+    """Whether an instance can have only one value of it."""
 
 
 class Like(msgspec.Struct, frozen=True):
@@ -233,6 +235,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
                     found.setdefault(milestone.name, {})[one.path] = None
                     found.setdefault(one.like.milestone, {})[one.like.path] = None
         return {name: tuple(paths) for name, paths in found.items()}
+
+    @cached_property
+    def unique(self) -> tuple[str, ...]:
+        """The namespaces of which an instance can have only one value."""
+        return tuple(rule.namespace for rule in self.keys if rule.unique)
 
     @cached_property
     def attribute_names(self) -> tuple[str, ...]:

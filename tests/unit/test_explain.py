@@ -193,7 +193,11 @@ NO_PAYMENT = load({"orders.yaml": ORDERS.replace("within: 2d, ", "")}).workflows
 
 
 def test_every_reason_has_words() -> None:
-    assert {sentence[0] for sentence in SENTENCES} | {Reason.NO_DEADLINE, Reason.CLOCK_PAUSED} == set(Reason)
+    assert {sentence[0] for sentence in SENTENCES} | {
+        Reason.NO_DEADLINE,
+        Reason.CLOCK_PAUSED,
+        Reason.KEY_NOT_UNIQUE,
+    } == set(Reason)
 
 
 def told(now: int, *steps: Step, workflow: Workflow = WORKFLOW) -> list[str]:

@@ -265,7 +265,13 @@ def test_a_verdict(steps: list[Step], now: int, expected: tuple[str, str, int, i
 
 
 def test_every_reason_has_a_case() -> None:
-    blind = {R.SOURCE_SILENT, R.SOURCE_CATCHING_UP, R.NO_DEADLINE, R.CLOCK_PAUSED}  # below, and in test_promises.py
+    blind = {
+        R.SOURCE_SILENT,
+        R.SOURCE_CATCHING_UP,
+        R.NO_DEADLINE,
+        R.CLOCK_PAUSED,
+        R.KEY_NOT_UNIQUE,
+    }  # below, and in test_promises.py
     assert {reason for _, _, _, (_, reason, _, _) in CASES} | blind == set(Reason)
 
 

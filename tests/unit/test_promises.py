@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -342,3 +343,23 @@ def test_prepared_years_far_away_do_no_harm() -> None:
     assert reach(HOUR, far, [(far - HOUR, far + HOUR)], calendar) == (None, False)
     assert reach(parse_deadline_rule("end of month"), far, [], calendar) == (None, False)
     assert to_datetime(at("08:00")) - timedelta(hours=8) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_two_values_of_a_key_that_must_be_one() -> None:
+    text = CALENDARS + ORDERS.replace(
+        "keys: {order: data.order}", "keys: {order: data.order, deal: {path: data.deal, unique: true}}"
+    )
+    flow = load({"orders.yaml": text}).workflows["orders"]
+    one = story(("won", "08:00", {"deal": "D1"}), ("accepted", "09:00", {"deal": "D1"}), workflow=flow)
+    assert judge(one, flow, {}, at("09:00")).kind is VerdictKind.ON_TRACK
+    two = join(one, story(("pending", "08:30", {"deal": "D2"}), workflow=flow))
+    verdict = judge(two, flow, {}, at("09:00"))
+    assert (verdict.kind, verdict.reason, told(verdict.since)) == (
+        VerdictKind.INCONSISTENT,
+        Reason.KEY_NOT_UNIQUE,
+        "Mon 08:30",
+    )
+    assert verdict.faults == ("deal must be one, but there are 2: D1, D2",)
+    stored = msgspec.structs.replace(verdict, faults=())
+    assert explain(two, flow, stored, {}, at("09:00")) == "Not consistent: deal must be one, but there are 2: D1, D2."
+    assert (verdict.waiting_for, verdict.source) == ("shipped", None)
