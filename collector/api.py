@@ -22,10 +22,31 @@ from starlette.routing import Route
 from collector.ingest.doors import Doors
 from collector.query import Query
 from collector.query.instances import SORTS, BadQuery
+from collector.query.moments import Unanswerable, Unsettled
 
 Row = dict[str, Any]
 Ready = Callable[[], Awaitable[list[str]]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+_INSTANT = {"format": "date-time"}
+AsOf = Annotated[
+    str | None,
+    Parameter(
+        description="the situation at this RFC 3339 instant, with everything known now or, with `known_at`, known then",
+        json_schema_extra=_INSTANT,
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    Parameter(
+        description="what was known at this RFC 3339 instant, by what had been received; later arrivals change nothing",
+        json_schema_extra=_INSTANT,
+    ),
+]
+_PAST: dict[int | str, Row] = {
+    400: {"description": "not such a question; every fault is named"},
+    422: {"description": "what is kept cannot answer this question about the past"},
+    503: {"description": "not everything received by then has been applied yet, or the database is away"},
+}
 
 
 def problem(status: int, title: str, faults: list[Row] | None = None) -> Response:
@@ -54,8 +75,19 @@ def build_api(query: Query, doors: Doors, ready: Ready, lifespan: Lifespan) -> F
 def _errors(api: FastAPI) -> None:
     @api.exception_handler(BadQuery)
     async def bad_query(_request: Request, error: Exception) -> Response:
-        field, _, message = str(error).partition(": ")
-        return problem(400, str(error), [{"field": field, "message": message}])
+        assert isinstance(error, BadQuery)
+        parts = [fault.partition(": ") for fault in error.faults]
+        return problem(400, str(error), [{"field": field, "message": message} for field, _, message in parts])
+
+    @api.exception_handler(Unanswerable)
+    async def unanswerable(_request: Request, error: Exception) -> Response:
+        return problem(422, str(error))
+
+    @api.exception_handler(Unsettled)
+    async def unsettled(_request: Request, error: Exception) -> Response:
+        answer = problem(503, str(error))
+        answer.headers["retry-after"] = "2"
+        return answer
 
     @api.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: Exception) -> Response:
@@ -108,7 +140,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         """The definitions in force with the number of their instances by verdict."""
         return await query.workflows()
 
-    @api.get("/api/v1/instances", tags=["query"])
+    @api.get("/api/v1/instances", tags=["query"], responses=_PAST)
     async def instances(
         workflow: str | None = None,
         domain: str | None = None,
@@ -122,13 +154,20 @@ def _reads(api: FastAPI, query: Query) -> None:
         min_age_seconds: float | None = None,
         min_value: float | None = None,
         sort: Annotated[
-            str, Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round")
-        ] = "deadline_at",
+            str | None,
+            Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round; without it, deadline_at"),
+        ] = None,
         cursor: str | None = None,
         limit: int = 50,
         offset: int | None = None,
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
     ) -> Row:
-        """A page of instances with count and value of everything the filter finds."""
+        """A page of instances with count and value of everything the filter finds.
+
+        Of the past it can be filtered by workflow, domain, verdict and key, and comes in the order in which the
+        instances were first heard of, latest first.
+        """
         return await query.instances(
             workflow=workflow,
             domain=domain,
@@ -145,12 +184,19 @@ def _reads(api: FastAPI, query: Query) -> None:
             cursor=cursor,
             limit=limit,
             offset=offset,
+            as_of=as_of,
+            known_at=known_at,
         )
 
-    @api.get("/api/v1/instances/{id}", tags=["query"])
-    async def instance(id: str) -> Row:
-        """One instance: journey, verdict with its arithmetic, keys and what joined them, events, spans."""
-        return _found(await query.instance(id), "instance")
+    @api.get("/api/v1/instances/{id}", tags=["query"], responses=_PAST)
+    async def instance(id: str, as_of: AsOf = None, known_at: KnownAt = None) -> Row:
+        """One instance: journey, verdict with its arithmetic, keys and what joined them, events, spans.
+
+        Of the past it has no history and no incidents, and `joined_later` names the instances it was joined with since.
+        """
+        if as_of is None and known_at is None:
+            return _found(await query.instance(id), "instance")
+        return _found(await query.instance(id, as_of, known_at), "instance, or nothing was known of it then")
 
     @api.get("/api/v1/objectives", tags=["query"])
     async def objectives() -> Row:

@@ -324,6 +324,46 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
     return fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.", code=code)
 
 
+@app.command()
+def explain(
+    key: Annotated[str, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")],
+    workflow: Annotated[str | None, typer.Option(help="Only instances of this workflow.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The situation at this RFC 3339 instant, as is known now.")
+    ] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="What was known at this instant, by what had arrived then.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Say how an instance stands and why: deadline, journey, keys, events; now or at any time."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    if format not in ("text", "json"):
+        raise fail(f"--format: must be text or json, not {format!r}")
+    if settings.database_url is None and not settings.data_dir.exists():
+        raise fail(f"There is no data in {settings.data_dir}: give --data-dir or --database-url.")
+    configure_logging(settings.log_format, settings.log_level)
+    import msgspec
+
+    from collector.query.instances import BadQuery
+    from collector.query.moments import Unanswerable, Unsettled
+    from milepost.explaining import explain as run
+
+    try:
+        explained = run(settings, key, workflow=workflow, as_of=as_of, known_at=known_at)
+    except BadQuery as error:
+        raise fail("\n".join(error.faults)) from error
+    except (Unanswerable, Unsettled) as error:
+        raise fail(f"That cannot be told: {error}.") from error
+    said = msgspec.json.encode(explained.document()).decode() if format == "json" else explained.text()
+    typer.echo(said)
+    if not explained.found:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """The console script."""
     app()

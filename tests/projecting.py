@@ -14,8 +14,9 @@ from collector.log import append
 from collector.projector import Helpers, Projector
 from collector.reading_ahead import ReadingProcess
 from collector.rebuild import keep_objectives
-from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect
+from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect, ensure_partitions
 from slo_rules.event import Event
+from slo_rules.instants import to_datetime
 from slo_rules.progress import Progress
 from slo_rules.workflow import Definitions
 
@@ -35,6 +36,24 @@ def log_events(conn: Connection, events: Iterable[Event]) -> None:
     """Append events to the log, in one commit."""
     with conn.transaction():
         append(conn, [log_row(event) for event in events], [], [])
+
+
+def receive(conn: Connection, events: Iterable[Event]) -> None:
+    """Append events to the log as if each had arrived when it says, which must be in their order."""
+    with conn.transaction():
+        for event in events:
+            ensure_partitions(conn, to_datetime(event.received_at))
+            conn.execute(
+                "INSERT INTO event (received_at, occurred_at, source, id, type, body) VALUES (%s, %s, %s, %s, %s, %s)",
+                (
+                    to_datetime(event.received_at),
+                    to_datetime(event.occurred_at),
+                    event.source,
+                    event.document["id"],
+                    event.type,
+                    msgspec.json.encode(event.document),
+                ),
+            )
 
 
 def projecting(url: str) -> Connection:

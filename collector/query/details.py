@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,16 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
             },
         ),
     )
+    return described(row, catalogue, marks, now, events) | {
+        "joined": [joined_row(one) for one in merged],
+        "spans": [span_row(span) for span in spans],
+        "history": [change | {"at": rfc3339(change["at"])} for change in history],
+        "incidents": [incident_row(incident) for incident in incidents],
+    }
+
+
+def described(row: Row, catalogue: Catalogue, marks: Marks, now: datetime, events: list[Row]) -> Row:
+    """What follows from an instance's row and its events alone, whether they are those of now or of another time."""
     workflow, progress, verdict = definition_of(row, catalogue), stored_progress(row), stored_verdict(row)
     by_key = {event["event_key"].bytes: event for event in events}
     return instance_row(row, catalogue, marks, now) | {
@@ -73,12 +84,13 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         "pauses": [{"from": rfc3339(start), "to": rfc3339(end)} for start, end in pauses(standing(progress, workflow))],
         "arithmetic": arithmetic(progress, workflow, verdict, to_micros(now)),
         "keys": _keys(progress, workflow.joining, by_key),
-        "joined": [{"id": str(one["merged_id"]), "event": _reference(one), "at": rfc3339(one["at"])} for one in merged],
         "events": [_event(event) for event in events],
-        "spans": [_span(span) for span in spans],
-        "history": [change | {"at": rfc3339(change["at"])} for change in history],
-        "incidents": [incident_row(incident) for incident in incidents],
     }
+
+
+def joined_row(merge: Row) -> Row:
+    """An instance that was joined into another one, with the event that showed them to be the same."""
+    return {"id": str(merge["merged_id"]), "event": _reference(merge), "at": rfc3339(merge["at"])}
 
 
 def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row]) -> list[Row]:
@@ -117,7 +129,8 @@ def _event(event: Row) -> Row:
     }
 
 
-def _span(span: Row) -> Row:
+def span_row(span: Row) -> Row:
+    """A span as the timeline shows it."""
     said: dict[str, Any] = _decode(span["body"])
     return {
         "trace_id": span["trace_id"].hex(),

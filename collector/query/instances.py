@@ -38,7 +38,11 @@ _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 class BadQuery(Exception):
-    """A question that cannot be asked so; the message says which parameter and why."""
+    """A question that cannot be asked so; each fault says which parameter, a colon, and why."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,11 @@ from collector.catalogue import Catalogue
 from collector.query.details import instance_details
 from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
+from collector.query.moments import moment_of
 from collector.query.objectives import list_objectives, one_objective
 from collector.query.overview import overview
+from collector.query.past import past_instance
+from collector.query.past_lists import faults_of, list_past
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.sources import list_sources, load_marks
 from slo_rules.deadline_rules import DeadlineRule
@@ -104,12 +107,14 @@ class Query:
         q: str | None = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,
-        sort: str = "deadline_at",
+        sort: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
         offset: int | None = None,
+        as_of: str | None = None,
+        known_at: str | None = None,
     ) -> Row:
-        """A page of instances. Raises BadQuery."""
+        """A page of instances, now or at a moment. Raises BadQuery, and of the past Unanswerable and Unsettled."""
         asked = InstanceFilter(
             workflow=workflow,
             domain=domain,
@@ -123,14 +128,29 @@ class Query:
             min_age_seconds=min_age_seconds,
             min_value=min_value,
         )
+        if as_of is not None or known_at is not None:
+            now = await self._reader.now()
+            others = [name for name, value in (("sort", sort), ("offset", offset)) if value is not None]
+            moment = moment_of(as_of, known_at, now, faults_of(asked, cursor, limit, others, now))
+            assert moment is not None
+            return await list_past(self._reader, self._catalogue, asked, moment, cursor=cursor, limit=limit)
+        sort = "deadline_at" if sort is None else sort
         marks = await load_marks(self._reader, self._catalogue)
         return await list_instances(
             self._reader, self._catalogue, marks, asked, sort=sort, cursor=cursor, limit=limit, offset=offset
         )
 
-    async def instance(self, id: str) -> Row | None:
-        """One instance with everything behind its verdict; None when there is none."""
+    async def instance(self, id: str, as_of: str | None = None, known_at: str | None = None) -> Row | None:
+        """One instance with everything behind its verdict, now or at a moment; None when there is or was none.
+
+        Raises, of the past, BadQuery, Unanswerable and Unsettled.
+        """
         found = _uuid(id)
+        if as_of is not None or known_at is not None:
+            moment = moment_of(as_of, known_at, await self._reader.now())
+            if found is None or moment is None:
+                return None
+            return await past_instance(self._reader, self._catalogue, found, moment)
         if found is None:
             return None
         marks = await load_marks(self._reader, self._catalogue)

@@ -174,3 +174,133 @@ LIMIT 5
 SELECT workflow, verdict, count(*) FROM instance
 WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused')
 GROUP BY workflow, verdict
+
+-- name: past_events
+-- purpose: The events of instances in the order of the log, as far as they had been received; without a source where the log no longer has one.
+SELECT l.instance_id, l.event_key, l.seq, l.milestone, l.received_at, l.trace_id, e.source, e.id, e.type, e.occurred_at,
+       e.body
+FROM instance_event l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
+WHERE l.instance_id = ANY(%(ids)s)
+  AND (%(known_at)s::timestamptz IS NULL OR l.received_at <= %(known_at)s::timestamptz)
+ORDER BY l.seq
+LIMIT %(limit)s
+
+-- name: past_spans
+-- purpose: The spans of these traces that had begun and had been received by then; a span that came twice, once.
+SELECT DISTINCT ON (s.start_ns, s.trace_id, s.span_id)
+       s.trace_id, s.span_id, s.parent_span_id, s.service, s.name, s.kind, s.status, s.start_ns, s.end_ns, s.body
+FROM span s
+WHERE s.trace_id = ANY(%(traces)s)
+  AND (%(as_of)s::bigint IS NULL OR s.start_ns <= %(as_of)s::bigint * 1000)
+  AND (%(known_at)s::timestamptz IS NULL OR s.received_at <= %(known_at)s::timestamptz)
+ORDER BY s.start_ns, s.trace_id, s.span_id, s.received_at
+LIMIT %(limit)s
+
+-- name: settled
+-- purpose: Whether everything received by an instant has been applied, and whether what time changed by then has been judged.
+SELECT coalesce(p.swept_to >= %(at)s, false) AS judged,
+       coalesce(p.swept_to >= %(at)s, false)
+       OR NOT EXISTS (SELECT FROM event e WHERE e.seq > p.seq AND e.received_at <= %(at)s) AS applied
+FROM projection p
+WHERE p.name = 'instances'
+
+-- name: place_in_log
+-- purpose: The first number in the log and the first that was received after an instant, by bisection: numbers are in the order of arrival, and only they have an index.
+WITH RECURSIVE ends AS (
+    SELECT (SELECT min(seq) FROM event) AS first, (SELECT max(seq) FROM event) AS last
+), bisection AS (
+    SELECT first AS low, last + 1 AS high FROM ends WHERE first IS NOT NULL
+    UNION ALL
+    SELECT CASE WHEN met.received_at <= %(at)s THEN met.seq + 1 ELSE b.low END,
+           CASE WHEN met.received_at <= %(at)s THEN b.high ELSE (b.low + b.high) / 2 END
+    FROM bisection b
+    CROSS JOIN LATERAL (
+        SELECT e.seq, e.received_at FROM event e WHERE e.seq >= (b.low + b.high) / 2 ORDER BY e.seq LIMIT 1
+    ) met
+    WHERE b.low < b.high
+)
+SELECT ends.first, b.low AS place FROM ends, bisection b WHERE b.low >= b.high
+
+-- name: last_heard
+-- purpose: The last arrival from a source among these numbers.
+SELECT received_at, occurred_at
+FROM event
+WHERE seq >= %(start)s AND seq < %(end)s AND received_at <= %(until)s AND source = %(source)s
+ORDER BY seq DESC
+LIMIT 1
+
+-- name: newest_occurrence
+-- purpose: The newest event time, at most its arrival, that a source had sent among these numbers.
+SELECT max(least(occurred_at, received_at)) AS occurred_at
+FROM event
+WHERE seq >= %(start)s AND seq < %(end)s AND received_at <= %(until)s AND source = %(source)s
+
+-- name: said_counts
+-- purpose: How many instances there were by the verdict that was last recorded by an instant, without those that were joined. Ids begin with the time of the first arrival. Where several changes share an instant the last is the one that no other begins with, or where they end as they began, that.
+SELECT c.verdict, count(*) AS count
+FROM instance i
+CROSS JOIN LATERAL (
+    SELECT v.at FROM verdict_change v
+    WHERE v.instance_id = i.id AND v.at <= %(known_at)s ORDER BY v.at DESC LIMIT 1
+) latest
+CROSS JOIN LATERAL (
+    SELECT v.verdict FROM verdict_change v
+    WHERE v.instance_id = i.id AND v.at = latest.at
+    ORDER BY CASE
+        WHEN NOT EXISTS (
+            SELECT FROM verdict_change o WHERE o.instance_id = i.id AND o.at = v.at AND o.verdict_from = v.verdict
+        ) THEN 0
+        WHEN v.verdict = (
+            SELECT b.verdict FROM verdict_change b
+            WHERE b.instance_id = i.id AND b.at < v.at ORDER BY b.at DESC LIMIT 1
+        ) THEN 1
+        ELSE 2
+    END
+    LIMIT 1
+) c
+WHERE i.id < %(before)s
+  AND (%(workflow)s::text IS NULL OR i.workflow = %(workflow)s)
+  AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
+  AND NOT EXISTS (SELECT FROM instance_merge m WHERE m.instance_id = i.id)
+GROUP BY c.verdict
+
+-- name: said_page
+-- purpose: A page of the same instances, the one that was first heard of last first.
+SELECT i.id, i.workflow, i.workflow_version, c.at, c.verdict, c.reason, c.waiting_for
+FROM instance i
+CROSS JOIN LATERAL (
+    SELECT v.at FROM verdict_change v
+    WHERE v.instance_id = i.id AND v.at <= %(known_at)s ORDER BY v.at DESC LIMIT 1
+) latest
+CROSS JOIN LATERAL (
+    SELECT v.at, v.verdict, v.reason, v.waiting_for FROM verdict_change v
+    WHERE v.instance_id = i.id AND v.at = latest.at
+    ORDER BY CASE
+        WHEN NOT EXISTS (
+            SELECT FROM verdict_change o WHERE o.instance_id = i.id AND o.at = v.at AND o.verdict_from = v.verdict
+        ) THEN 0
+        WHEN v.verdict = (
+            SELECT b.verdict FROM verdict_change b
+            WHERE b.instance_id = i.id AND b.at < v.at ORDER BY b.at DESC LIMIT 1
+        ) THEN 1
+        ELSE 2
+    END
+    LIMIT 1
+) c
+WHERE i.id < %(before)s
+  AND (%(workflow)s::text IS NULL OR i.workflow = %(workflow)s)
+  AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
+  AND (%(verdicts)s::text[] IS NULL OR c.verdict = ANY(%(verdicts)s))
+  AND NOT EXISTS (SELECT FROM instance_merge m WHERE m.instance_id = i.id)
+ORDER BY i.id DESC
+LIMIT %(limit)s
+
+-- name: joined_instances
+-- purpose: Instances that were joined out of several; the record of their verdicts does not say which of them it was said of.
+SELECT i.id, i.workflow, i.workflow_version
+FROM instance i
+WHERE EXISTS (SELECT FROM instance_merge m WHERE m.instance_id = i.id)
+  AND (%(workflow)s::text IS NULL OR i.workflow = %(workflow)s)
+  AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
+ORDER BY i.id
+LIMIT %(limit)s

@@ -1,0 +1,98 @@
+"""What was known of the sources at an instant: their watermarks then, read from the log.
+
+The log has no index by source or by time, and gets none: it is the hot table. Its numbers are in the order of arrival,
+so that the place of an instant is found by bisection, and from there one looks back. A source that sends is met at
+once; one that was silent costs a look at what the others sent meanwhile, which is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from collector.catalogue import Catalogue
+from collector.query.moments import Unanswerable
+from collector.query.reader import Reader
+from slo_rules.durations import MINUTE
+from slo_rules.explain import clock
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
+
+MOST_LOOKED_BACK = 2_000_000
+"""Events of all sources among which a source is looked for."""
+_CLOCK_STEP = MINUTE
+"""How far the database's clock may have been set back without an arrival being missed."""
+
+
+class Heard:
+    """The watermarks as they were known at one instant (micros)."""
+
+    def __init__(self, reader: Reader, catalogue: Catalogue, at: int) -> None:
+        self._reader = reader
+        self._sources = catalogue.sources
+        self._at = at
+
+    async def marks(self, sources: Iterable[str]) -> Marks:
+        """The watermarks of these sources; of one that had never been heard there is none.
+
+        The newest event time is exact as far as the judgement asks for it. Raises Unanswerable.
+        """
+        wanted = set(sources)
+        if not wanted:
+            return {}
+        marks: dict[str, Watermark] = {}
+        asked: list[str] = []
+        for row in await self._reader.all("sources"):
+            source = row["source"]
+            if source not in wanted:
+                continue
+            received_at, occurred_at = to_micros(row["last_received_at"]), to_micros(row["last_occurred_at"])
+            if received_at <= self._at:
+                marks[source] = self._mark(source, received_at, occurred_at)
+            else:
+                asked.append(source)
+        place = await self._place(self._at + _CLOCK_STEP) if asked else None
+        if place is not None:
+            for source in asked:
+                found = await self._look_back(source, *place)
+                if found is not None:
+                    marks[source] = found
+        return marks
+
+    def _mark(self, source: str, received_at: int, occurred_at: int) -> Watermark:
+        known = self._sources.get(source)
+        return Watermark(received_at, occurred_at, known.silent_after if known else None)
+
+    async def _look_back(self, source: str, first: int, end: int) -> Watermark | None:
+        """The watermark of a source among the events before number `end`; `first` is where the log begins."""
+        start = max(first, end - MOST_LOOKED_BACK)
+        within = {"source": source, "start": start, "end": end, "until": to_datetime(self._at)}
+        last = await self._reader.one("last_heard", within)
+        if last is None:
+            if start > first:
+                raise self._too_far(source)
+            return None
+        received_at = to_micros(last["received_at"])
+        seen = min(received_at, to_micros(last["occurred_at"]))
+        if received_at - seen > CATCHING_UP_LAG and self._at < received_at + CATCHING_UP_PATIENCE:
+            # What arrived before the newest event time found so far cannot have a newer one.
+            for since in (received_at - CATCHING_UP_LAG, seen):
+                place = await self._place(since - _CLOCK_STEP)
+                if place is None or place[1] < start:
+                    raise self._too_far(source)
+                newest = await self._reader.one("newest_occurrence", within | {"start": place[1]})
+                if newest is not None and newest["occurred_at"] is not None:
+                    seen = max(seen, to_micros(newest["occurred_at"]))
+                if received_at - seen <= CATCHING_UP_LAG:
+                    break
+        return self._mark(source, received_at, seen)
+
+    def _too_far(self, source: str) -> Unanswerable:
+        return Unanswerable(
+            f"what was known of the source {source} at {clock(self._at)} lies more than {MOST_LOOKED_BACK:,} events "
+            "back in the log: the verdict depends on it and cannot be told at a bearable cost"
+        )
+
+    async def _place(self, at: int) -> tuple[int, int] | None:
+        """The number of the first event in the log, and of the first received after an instant; None when empty."""
+        row = await self._reader.one("place_in_log", {"at": to_datetime(at)})
+        return (row["first"], row["place"]) if row else None

@@ -1,0 +1,242 @@
+"""Instances as of another time, and as they were known then.
+
+What is kept of an instance is its present. What it was is made of its events again: those that are in question are
+replayed into the instances that they make, and these are judged as the projector judges. Nothing is guessed: where an
+event is gone from the log, or too much would have to be read, the answer says so instead.
+
+With `known_at` the identity is that of then, too. Instances that a later event has joined are still apart, under the
+ids they had. Without it everything known now counts, and so does which instances have turned out to be one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from collector.catalogue import Catalogue
+from collector.changes import title_of
+from collector.instances import Held
+from collector.query.details import MOST_SPANS, described, joined_row, span_row
+from collector.query.heard import Heard
+from collector.query.instances import instance_row
+from collector.query.moments import Moment, Unanswerable, Unsettled
+from collector.query.reader import Reader, Row
+from collector.query.replay import Logged, Part, replay
+from collector.query.sources import load_marks
+from slo_rules.event import Event
+from slo_rules.explain import StepState, journey
+from slo_rules.instants import rfc3339, to_datetime, to_micros
+from slo_rules.judgement import Marks, Verdict, VerdictKind, judge
+from slo_rules.progress import Progress
+from slo_rules.workflow import AMOUNT, CURRENCY
+
+MOST_EVENTS_READ = 50_000
+"""Events that one answer may be made of."""
+_decode = msgspec.json.Decoder().decode
+_encode_progress = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An instance at a moment: the part of the log it is made of, and the progress that makes.
+
+    `now` is the id of the instance that it has become.
+    """
+
+    now: UUID
+    part: Part
+    progress: Progress
+
+    def verdict(self, marks: Marks, at: int) -> Verdict:
+        """The verdict at an instant (micros)."""
+        return judge(self.progress, self.part.matcher.workflow, marks, at)
+
+    def row(self, verdict: Verdict) -> Row:
+        """The columns of `instance` as they would have been stored."""
+        progress, workflow = self.progress, self.part.matcher.workflow
+        attributes = progress.attributes
+        amount = attributes.get(AMOUNT)
+        starts = [progress.milestones[name].at for name in workflow.starting if name in progress.milestones]
+        return {
+            "id": UUID(bytes=self.part.id),
+            "workflow": workflow.name,
+            "workflow_version": workflow.version,
+            "entity": workflow.entity,
+            "domain": workflow.domain,
+            "title": title_of(Held(self.part.id, self.part.matcher, progress, None, verdict)),
+            "verdict": verdict.kind,
+            "reason": verdict.reason,
+            "waiting_for": verdict.waiting_for,
+            "source_awaited": verdict.source,
+            "owner": verdict.owner,
+            "due_at": _moment(verdict.due_at),
+            "deadline_at": _moment(verdict.deadline_at),
+            "since": _moment(verdict.since),
+            "stuck_since": _moment(verdict.since) if verdict.kind is VerdictKind.STUCK else None,
+            "started_at": _moment(min(starts, default=progress.first_at)),
+            "updated_at": _moment(progress.last_at),
+            "next_check_at": _moment(verdict.next_check_at),
+            "value_amount": None if amount is None else Decimal(str(amount)),
+            "value_currency": attributes.get(CURRENCY),
+            "progress": _encode_progress(progress),
+        }
+
+
+def _moment(micros: int | None) -> Any:
+    return None if micros is None else to_datetime(micros)
+
+
+async def past_of(
+    reader: Reader, catalogue: Catalogue, workflows: dict[UUID, tuple[str, int]], moment: Moment
+) -> tuple[list[Past], list[Row]]:
+    """What these instances were at a moment, and the events that had been received by then, in the order of the log.
+
+    `workflows` says the workflow and version of each. Raises Unanswerable and Unsettled.
+    """
+    events = await _events(reader, list(workflows), moment)
+    return await asyncio.to_thread(_replayed, catalogue, workflows, moment, events), events
+
+
+async def _events(reader: Reader, ids: list[UUID], moment: Moment) -> list[Row]:
+    known_at = None if moment.known_at is None else to_datetime(moment.known_at)
+    if known_at is not None and not (await settled(reader, moment))["applied"]:
+        raise Unsettled(f"not everything that was received by {rfc3339(known_at)} has been applied yet")
+    asked = {"ids": ids, "known_at": known_at, "limit": MOST_EVENTS_READ + 1}
+    events = await reader.all("past_events", asked)
+    if len(events) > MOST_EVENTS_READ:
+        raise Unanswerable(f"more than {MOST_EVENTS_READ:,} events would have to be read; ask for less at once")
+    gone = sum(event["source"] is None for event in events)
+    if gone:
+        raise Unanswerable(f"{gone:,} of the events it stands on are no longer in the log")
+    return events
+
+
+async def settled(reader: Reader, moment: Moment) -> Row:
+    """Whether what was received by then is all `applied`, and what time has changed by then all `judged`."""
+    assert moment.known_at is not None
+    row = await reader.one("settled", {"at": to_datetime(moment.known_at)})
+    return row or {"applied": False, "judged": False}
+
+
+def _replayed(
+    catalogue: Catalogue, workflows: dict[UUID, tuple[str, int]], moment: Moment, events: Iterable[Row]
+) -> list[Past]:
+    histories: dict[UUID, list[Logged]] = {}
+    for event in events:
+        histories.setdefault(event["instance_id"], []).append(_logged(event))
+    found = []
+    for id_, history in histories.items():
+        workflow, version = workflows[id_]
+        parts = replay(catalogue, workflow, history)
+        if moment.known_at is None and parts:
+            whole = parts[0]
+            for part in parts[1:]:
+                whole.absorb(part)
+            whole.id, whole.matcher = id_.bytes, catalogue.matcher_of(workflow, version)
+            parts = [whole]
+        for part in parts:
+            progress = part.until(moment.as_of)
+            if progress is not None:
+                found.append(Past(id_, part, progress))
+    return found
+
+
+def _logged(event: Row) -> Logged:
+    said = Event(
+        event["source"],
+        event["type"],
+        to_micros(event["occurred_at"]),
+        to_micros(event["received_at"]),
+        event["event_key"].bytes,
+        _decode(event["body"]),
+        event["trace_id"],
+    )
+    return Logged(event["seq"], said)
+
+
+async def marks_for(reader: Reader, catalogue: Catalogue, pasts: Iterable[Past], moment: Moment) -> Marks:
+    """The watermarks these are judged by: those known at the moment, or now where everything known now counts.
+
+    Of the past only those are read that a verdict depends on: of the sources that something overdue waits for.
+    Raises Unanswerable.
+    """
+    if moment.known_at is None:
+        return await load_marks(reader, catalogue)
+    at = moment.judged_at
+    sources = {
+        step.milestone.source
+        for past in pasts
+        if past.verdict({}, at).kind is VerdictKind.STUCK
+        for step in journey(past.progress, past.part.matcher.workflow, at)
+        if step.state is StepState.OVERDUE and step.milestone.source
+    }
+    return await Heard(reader, catalogue, moment.known_at).marks(sources)
+
+
+async def past_instance(reader: Reader, catalogue: Catalogue, id_: UUID, moment: Moment) -> Row | None:
+    """An instance at a moment, by an id it had then or has now; None where nothing was known of that id.
+
+    Raises Unanswerable and Unsettled.
+    """
+    present = await reader.one("instance", {"id": id_})
+    if present is None:
+        return None
+    key = present["id"]
+    pasts, events = await past_of(reader, catalogue, {key: (present["workflow"], present["workflow_version"])}, moment)
+    if moment.known_at is not None:
+        pasts = [past for past in pasts if id_.bytes in past.part.ids]
+    if not pasts:
+        return None
+    (past,) = pasts
+    marks = await marks_for(reader, catalogue, pasts, moment)
+    numbers = {seq for seq, match in past.part.said if moment.as_of is None or match.at <= moment.as_of}
+    events = sorted(
+        (event for event in events if event["seq"] in numbers), key=lambda event: (event["occurred_at"], event["seq"])
+    )
+    spans = await reader.all(
+        "past_spans",
+        {
+            "traces": list({event["trace_id"] for event in events if event["trace_id"]}),
+            "as_of": moment.as_of,
+            "known_at": _moment(moment.known_at),
+            "limit": MOST_SPANS,
+        },
+    )
+    merges = await reader.all("merged", {"id": key})
+    joined, later = (merges, []) if moment.known_at is None else _joined(merges, past.part, key)
+    verdict = past.verdict(marks, moment.judged_at)
+    told = described(past.row(verdict), catalogue, marks, to_datetime(moment.judged_at), events)
+    return (
+        moment.shown()
+        | told
+        | {
+            "joined": list(map(joined_row, joined)),
+            "joined_later": list(map(joined_row, later)),
+            "spans": list(map(span_row, spans)),
+        }
+    )
+
+
+def _joined(merges: list[Row], part: Part, present: UUID) -> tuple[list[Row], list[Row]]:
+    """What had been joined into the instance, and what it was joined with since, itself having been joined or not."""
+    joined, later = [], []
+    for merge in merges:
+        if merge["merged_id"].bytes == part.id:
+            later.append(merge | {"merged_id": present})
+        elif merge["merged_id"].bytes in part.ids:
+            joined.append(merge)
+        else:
+            later.append(merge)
+    return joined, later
+
+
+def past_row(past: Past, catalogue: Catalogue, marks: Marks, moment: Moment) -> Row:
+    """An instance at a moment as lists show it."""
+    at = moment.judged_at
+    return instance_row(past.row(past.verdict(marks, at)), catalogue, marks, to_datetime(at))

@@ -1,0 +1,203 @@
+"""Lists of instances as they were.
+
+What was known at an instant is on record: the last verdict change of each instance up to then. That is read for lists
+however long; what the rows of a page say besides is made of their events. Of instances that were joined since, the
+record no longer says of which half a verdict was said, so they are replayed, and so is every list that asks `as_of`,
+of which there is no record. Replaying is bounded, and a list that would need more is refused.
+
+Instances come in the order in which they were first heard of, latest first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import psycopg
+import sqlalchemy as sa
+
+from collector.catalogue import Catalogue
+from collector.query.instances import MAX_LIMIT, BadQuery, InstanceFilter
+from collector.query.moments import Moment, Unanswerable, Unsettled
+from collector.query.past import Past, marks_for, past_of, past_row, settled
+from collector.query.reader import Reader, Row, amounts, rfc3339
+from collector.store.tables import instance
+from slo_rules.explain import clock
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.judgement import VerdictKind
+
+MOST_REPLAYED = 2_000
+"""Instances that one list may replay."""
+_NARROW = "narrow the list by workflow, domain or key"
+
+Workflows = dict[UUID, tuple[str, int]]
+
+
+def faults_of(asked: InstanceFilter, cursor: str | None, limit: int, others: Iterable[str], now: datetime) -> list[str]:
+    """Everything that keeps a list of the past from being asked so; `others` are further parameters that were given."""
+    refused = "cannot be asked of the past; workflow, domain, verdict and key can"
+    faults = [f"{name}: {refused}" for name in others]
+    for name in InstanceFilter.__slots__:
+        value = getattr(asked, name)
+        if value in (None, ()):
+            continue
+        if name not in ("workflow", "domain", "verdict", "key"):
+            faults.append(f"{name}: {refused}")
+            continue
+        try:
+            InstanceFilter(**{name: value}).conditions(now)
+        except BadQuery as error:
+            faults += error.faults
+    if not 1 <= limit <= MAX_LIMIT:
+        faults.append(f"limit: must be from 1 to {MAX_LIMIT}")
+    if cursor and _place(cursor) is None:
+        faults.append("cursor: not one of ours")
+    return faults
+
+
+def _place(cursor: str) -> UUID | None:
+    try:
+        return UUID(cursor)
+    except ValueError:
+        return None
+
+
+async def list_past(
+    reader: Reader, catalogue: Catalogue, asked: InstanceFilter, moment: Moment, *, cursor: str | None, limit: int
+) -> Row:
+    """A page of instances at a moment, with the number of all that the filter finds and of each verdict.
+
+    `value` is what they are worth together; None where the list is read from the record, which does not keep it.
+    Raises Unanswerable and Unsettled.
+    """
+    try:
+        if moment.as_of is None and asked.key is None:
+            found = await _recorded(reader, catalogue, asked, moment, cursor, limit)
+        else:
+            found = await _replayed(reader, catalogue, asked, moment, cursor, limit)
+    except psycopg.errors.QueryCanceled as error:
+        raise Unanswerable(f"there are too many instances to tell in time; {_NARROW}") from error
+    return moment.shown() | found
+
+
+async def _recorded(
+    reader: Reader, catalogue: Catalogue, asked: InstanceFilter, moment: Moment, cursor: str | None, limit: int
+) -> Row:
+    assert moment.known_at is not None
+    known_at = to_datetime(moment.known_at)
+    if not (await settled(reader, moment))["judged"]:
+        raise Unsettled(f"what was due by {rfc3339(known_at)} has not all been judged yet")
+    narrow = {"workflow": asked.workflow, "domain": asked.domain}
+    joined = await _bounded(reader.all("joined_instances", narrow | {"limit": MOST_REPLAYED + 1}))
+    before = _heard_after(moment.known_at)
+    record = narrow | {"known_at": known_at, "before": before}
+    counts = Counter({row["verdict"]: row["count"] for row in await reader.all("said_counts", record)})
+    place = min(before, (_place(cursor) if cursor else None) or before)
+    verdicts = list(asked.verdict) or None
+    page = await reader.all("said_page", record | {"before": place, "verdicts": verdicts, "limit": limit + 1})
+    pasts, _ = await past_of(reader, catalogue, joined | _workflows(page), moment)
+    marks = await marks_for(reader, catalogue, pasts, moment)
+    rows: dict[UUID, Row] = {}
+    of_record = {past.now: past for past in pasts if past.now not in joined}
+    for said in page:
+        past = of_record.get(said["id"])
+        if past is not None:
+            rows[said["id"]] = _as_recorded(past_row(past, catalogue, marks, moment), said)
+    for past in pasts:
+        if past.now in joined:
+            row = past_row(past, catalogue, marks, moment)
+            counts[row["verdict"]] += 1
+            id_ = UUID(bytes=past.part.id)
+            if id_ < place and (not asked.verdict or row["verdict"] in asked.verdict):
+                rows[id_] = row
+    if asked.verdict:
+        counts = Counter({verdict: count for verdict, count in counts.items() if verdict in asked.verdict})
+    return _page(rows, limit, counts, None)
+
+
+def _as_recorded(row: Row, said: Row) -> Row:
+    """The row with the verdict that was recorded.
+
+    The record may be a little behind what was known: while a source catches up, not every instance that waits for it
+    is judged at every arrival.
+    """
+    if row["verdict"] == said["verdict"]:
+        return row
+    return row | {
+        "verdict": said["verdict"],
+        "reason": said["reason"],
+        "waiting_for": said["waiting_for"],
+        "explanation": f"Said at {clock(to_micros(said['at']))}, and nothing else up to then.",
+        "stuck_since": row["deadline_at"] if said["verdict"] == VerdictKind.STUCK else None,
+    }
+
+
+async def _replayed(
+    reader: Reader, catalogue: Catalogue, asked: InstanceFilter, moment: Moment, cursor: str | None, limit: int
+) -> Row:
+    columns = instance.c
+    narrowed = InstanceFilter(workflow=asked.workflow, domain=asked.domain, key=asked.key)
+    candidates = await _bounded(
+        reader.select(
+            sa.select(columns.id, columns.workflow, columns.workflow_version)
+            .where(*narrowed.conditions(await reader.now()))
+            .order_by(columns.id)
+            .limit(MOST_REPLAYED + 1)
+        )
+    )
+    pasts, _ = await past_of(reader, catalogue, candidates, moment)
+    marks = await marks_for(reader, catalogue, pasts, moment)
+    place = _place(cursor) if cursor else None
+    counts: Counter[str] = Counter()
+    worth: dict[str, Decimal] = {}
+    rows: dict[UUID, Row] = {}
+    for past in pasts:
+        row = past_row(past, catalogue, marks, moment)
+        if asked.key is not None and not _carries(past, asked.key):
+            continue
+        if asked.verdict and row["verdict"] not in asked.verdict:
+            continue
+        counts[row["verdict"]] += 1
+        if row["value"] is not None:
+            currency = row["value"]["currency"]
+            worth[currency] = worth.get(currency, Decimal()) + Decimal(str(row["value"]["amount"]))
+        id_ = UUID(bytes=past.part.id)
+        if place is None or id_ < place:
+            rows[id_] = row
+    return _page(rows, limit, counts, amounts(worth))
+
+
+async def _bounded(reading: Awaitable[list[Row]]) -> Workflows:
+    found = _workflows(await reading)
+    if len(found) > MOST_REPLAYED:
+        raise Unanswerable(
+            f"more than {MOST_REPLAYED:,} instances would have to be made of their events again; {_NARROW}"
+        )
+    return found
+
+
+def _workflows(rows: Iterable[Row]) -> Workflows:
+    return {row["id"]: (row["workflow"], row["workflow_version"]) for row in rows}
+
+
+def _heard_after(micros: int) -> UUID:
+    """An id that is greater than those of all instances that were first heard of up to an instant."""
+    return UUID(bytes=(max(0, micros) // 1000 + 1).to_bytes(6, "big") + bytes(10))
+
+
+def _carries(past: Past, key: str) -> bool:
+    return any(word == key if "=" in key else word.partition("=")[2] == key for word in past.progress.keys)
+
+
+def _page(rows: dict[UUID, Row], limit: int, counts: Counter[str], value: list[Row] | None) -> Row:
+    ids = sorted(rows, reverse=True)
+    return {
+        "items": [rows[id_] for id_ in ids[:limit]],
+        "next_cursor": str(ids[limit - 1]) if len(ids) > limit else None,
+        "total": counts.total(),
+        "counts": dict(sorted(counts.items())),
+        "value": value,
+    }

@@ -1,0 +1,106 @@
+"""The instances that a part of the log makes: what the projector made of it, without a database.
+
+Only events that are linked to instances come here, so that what one instance was at any time can be told from its own
+few events. Ids and versions come out as the projector gave them: they follow from the events and their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from collector.catalogue import Catalogue
+from collector.instances import instance_id
+from slo_rules.event import Event
+from slo_rules.identity import Key
+from slo_rules.matching import WorkflowMatcher
+from slo_rules.observation import Match, fold
+from slo_rules.progress import Progress, join
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """An event of the log with its number there."""
+
+    seq: int
+    event: Event
+
+
+@dataclass(eq=False, slots=True)
+class Part:
+    """An instance as far as it was known: `said` is what each of its events says, `ids` those it is known by.
+
+    `progress` is that of all its events. `id` is the one that stayed where instances were joined.
+    """
+
+    id: bytes
+    matcher: WorkflowMatcher
+    progress: Progress
+    said: list[tuple[int, Match]]
+    ids: set[bytes]
+    keys: set[Key] = field(default_factory=set)
+
+    def until(self, as_of: int | None) -> Progress | None:
+        """The progress made of what had occurred by then (micros; None for everything); None where nothing had."""
+        if as_of is None:
+            return self.progress
+        progress: Progress | None = None
+        for _, match in self.said:
+            if match.at <= as_of:
+                progress = fold(progress, match)
+        return progress
+
+    def absorb(self, other: Part) -> None:
+        """Take in another one that turned out to be the same."""
+        self.progress = join(self.progress, other.progress)
+        self.said += other.said
+        self.ids |= other.ids
+        self.keys |= other.keys
+
+
+def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged]) -> list[Part]:
+    """The instances of a workflow that these events make, which are in the order of the log."""
+    parts: dict[bytes, Part] = {}
+    by_key: dict[Key, Part] = {}
+    for logged in history:
+        chosen = _in_force(catalogue, workflow, by_key, logged)
+        if chosen is None:
+            continue
+        matcher, match = chosen
+        met = list(dict.fromkeys(by_key[key] for key in match.joining if key in by_key))
+        if met:
+            met.sort(key=lambda part: (part.progress.first_at, part.id))
+            part = met[0]
+            for other in met[1:]:
+                part.absorb(other)
+                del parts[other.id]
+                by_key.update(dict.fromkeys(other.keys, part))
+            part.progress = fold(part.progress, match)
+        else:
+            id_ = instance_id(logged.event.received_at, workflow, match.joining[0])
+            part = parts[id_] = Part(id_, matcher, fold(None, match), [], {id_})
+        part.said.append((logged.seq, match))
+        part.keys.update(match.joining)
+        by_key.update(dict.fromkeys(match.joining, part))
+    return list(parts.values())
+
+
+def _in_force(
+    catalogue: Catalogue, workflow: str, by_key: dict[Key, Part], logged: Logged
+) -> tuple[WorkflowMatcher, Match] | None:
+    """The version that decides, as in the projector: the instance's own, else the one in force when the event came."""
+    event, chosen = logged.event, None
+    for matcher, rules in catalogue.matcher.plan(event.source, event.type):
+        if matcher.workflow.name != workflow:
+            continue
+        match = matcher.apply(rules, event)
+        if match is None or not match.joining:
+            continue
+        known = next((by_key[key] for key in match.joining if key in by_key), None)
+        if known is not None:
+            if known.matcher is matcher:
+                chosen = matcher, match
+        elif chosen is None and catalogue.versions[workflow, matcher.workflow.version].in_force(logged.seq):
+            chosen = matcher, match
+    return chosen

@@ -1,0 +1,191 @@
+"""`milepost explain`: one instance in words, at a terminal. It asks what the API asks and computes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from collector.query import Query
+from collector.query.reader import Reader, Row
+from milepost.settings import Settings
+from milepost.upkeep import open_catalogue
+from slo_rules.explain import StepState
+
+MOST_LISTED = 20
+_MARKS = {
+    StepState.REACHED: "reached",
+    StepState.REACHED_LATE: "LATE",
+    StepState.DUE: "awaited",
+    StepState.OVERDUE: "OVERDUE",
+    StepState.WAITING: "not yet",
+    StepState.SKIPPED: "skipped",
+    StepState.NOT_NEEDED: "not needed",
+}
+
+
+class Explained:
+    """What was found for a key: one instance told in full, several told briefly, or none with keys like it."""
+
+    def __init__(self, key: str, moment: Row, told: list[Row], total: int, near: list[Row]) -> None:
+        self.key = key
+        self.told = told
+        self.near = near
+        self.total = total
+        self._moment = moment
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any such instance."""
+        return bool(self.told)
+
+    def document(self) -> Row:
+        """Everything, as JSON."""
+        near = [f"{one['key']['namespace']}={one['key']['value']}" for one in self.near]
+        return {"key": self.key} | self._moment | {"total": self.total, "items": self.told, "near": near}
+
+    def text(self) -> str:
+        """Everything, for people."""
+        if len(self.told) == 1:
+            return "\n".join(_instance(self.told[0], self._moment))
+        return "\n".join(self._several() if self.told else self._none())
+
+    def _several(self) -> Iterator[str]:
+        yield f"{self.total} instances carry {self.key}{_when(self._moment)}; give an id, or a --workflow, for one."
+        yield ""
+        for one in self.told:
+            yield f"{one['id']}  {one['title']}  {one['workflow']}  {_verdict(one)}"
+        if self.total > len(self.told):
+            yield f"… and {self.total - len(self.told)} more"
+
+    def _none(self) -> Iterator[str]:
+        yield f"Nothing is known of {self.key}{_when(self._moment)}."
+        if self.near:
+            yield "Keys that are like it:"
+            for one in self.near:
+                yield f"  {one['key']['namespace']}={one['key']['value']}  ({one['title']}, {one['workflow']})"
+
+
+def explain(
+    settings: Settings, key: str, *, workflow: str | None, as_of: str | None, known_at: str | None
+) -> Explained:
+    """What there is to say of a key or an id. Raises BadQuery, Unanswerable and Unsettled."""
+    # Definitions are not registered by somebody who only asks.
+    with open_catalogue(replace(settings, definitions=())) as (url, _, catalogue):
+
+        async def ask() -> Explained:
+            reader = Reader(url, most_connections=2)
+            await reader.open()
+            try:
+                return await _find(Query(reader, catalogue), key, workflow, as_of, known_at)
+            finally:
+                await reader.close()
+
+        return asyncio.run(ask())
+
+
+async def _find(query: Query, key: str, workflow: str | None, as_of: str | None, known_at: str | None) -> Explained:
+    moment: Row = {"as_of": as_of, "known_at": known_at}
+    if _is_id(key):
+        one = await query.instance(key, as_of, known_at)
+        if one is not None and workflow in (None, one["workflow"]):
+            return Explained(key, moment, [one], 1, [])
+    page = await query.instances(key=key, workflow=workflow, limit=MOST_LISTED, as_of=as_of, known_at=known_at)
+    told: list[Row] = page["items"]
+    if len(told) == 1:
+        one = await query.instance(told[0]["id"], as_of, known_at)
+        told = [one] if one is not None else []
+    near = [] if told else await _near(query, key, workflow)
+    return Explained(key, moment, told, page["total"], near)
+
+
+async def _near(query: Query, key: str, workflow: str | None) -> list[Row]:
+    """Keys that begin alike: as far as one does, from most of the text to half of it."""
+    value = key.partition("=")[2] or key
+    for length in sorted({len(value), len(value) * 3 // 4, (len(value) + 1) // 2} - {0}, reverse=True):
+        found = await query.search(value[:length], MOST_LISTED)
+        near = [one for one in found["items"] if workflow in (None, one["workflow"])]
+        if near:
+            return near[:5]
+    return []
+
+
+def _is_id(key: str) -> bool:
+    try:
+        UUID(key)
+    except ValueError:
+        return False
+    return True
+
+
+def _when(moment: Row) -> str:
+    words = [
+        f"{name} {moment[field]}" for name, field in (("as of", "as_of"), ("as known at", "known_at")) if moment[field]
+    ]
+    return ", " + ", ".join(words) if any(words) else ""
+
+
+def _verdict(row: Row) -> str:
+    return str(row["verdict"]).replace("_", " ")
+
+
+def _instance(row: Row, moment: Row) -> Iterator[str]:
+    yield f"{row['title']} · {row['workflow']} version {row['workflow_version']}{_when(moment)}"
+    yield f"{_verdict(row).upper()} ({row['reason']}) since {row['since']}"
+    yield row["explanation"]
+    yield f"id {row['id']}"
+    yield from _section("Waits for", _awaited(row))
+    yield from _section("The deadline", row["arithmetic"])
+    yield from _section("The journey", _table(_step(step) for step in row["journey"]))
+    yield from _section("Keys", _table(_key(one) for one in row["keys"]))
+    yield from _section("Events", _table(_event(one) for one in row["events"]))
+    yield from _section("Joined into it", [_merge(one) for one in row["joined"]])
+    yield from _section("Joined with it since", [_merge(one) for one in row.get("joined_later", ())])
+
+
+def _section(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines)
+
+
+def _awaited(row: Row) -> list[str]:
+    if row["waiting_for"] is None:
+        return []
+    source = f" from {row['source_awaited']}" if row["source_awaited"] else ""
+    due = f", due by {row['deadline_at']}" if row["deadline_at"] else ""
+    return [f"{row['waiting_for_title']}{source}{due}; owned by {row['owner'] or 'nobody'}"]
+
+
+def _step(step: Row) -> tuple[str, ...]:
+    words = [step["at"] or (f"due by {step['deadline_at']}" if step["deadline_at"] else "")]
+    if step["state"] == StepState.REACHED_LATE:
+        words.append(f"(was due by {step['deadline_at']})")
+    return _MARKS[StepState(step["state"])], step["title"], " ".join(words), "; ".join(step["faults"])
+
+
+def _key(key: Row) -> tuple[str, ...]:
+    event = key["event"]
+    brought = f"by {event['type']} of {event['source']}, id {event['id']}" if event else ""
+    return f"{key['namespace']}={key['value']}", "joins" if key["joins"] else "finds", brought, key["at"]
+
+
+def _event(event: Row) -> tuple[str, ...]:
+    late = "" if event["occurred_at"] >= event["received_at"] else f"received {event['received_at']}"
+    return event["occurred_at"], event["source"], event["type"], event["id"], event["milestone"] or "", late
+
+
+def _merge(one: Row) -> str:
+    event = one["event"]
+    return f"{one['id']} at {one['at']}, by {event['type']} of {event['source']}, id {event['id']}"
+
+
+def _table(rows: Iterator[tuple[Any, ...]]) -> list[str]:
+    cells = list(rows)
+    widths = [max(len(str(row[place])) for row in cells) for place in range(len(cells[0]))] if cells else []
+    return [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]

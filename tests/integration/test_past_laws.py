@@ -1,0 +1,240 @@
+"""What is said of the past, against the record of what was said and against oracles that know nothing of replaying."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.catalogue import Catalogue
+from collector.projector import Projector
+from collector.query import Query
+from collector.query.reader import Reader
+from collector.store.database import Connection
+from slo_rules.durations import HOUR, MINUTE
+from slo_rules.event import Event
+from slo_rules.instants import rfc3339, to_micros
+from slo_rules.judgement import Marks, Watermark, judge
+from slo_rules.matching import Matcher
+from slo_rules.observation import fold
+from slo_rules.progress import Progress
+from tests.projecting import enroll, project, projecting, receive, wipe
+from tests.strategies import START, definitions, events
+
+DEFINITIONS = definitions()
+WORKFLOW = DEFINITIONS.workflows["orders"]
+SLOW = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+Question = tuple[str, int | None, int | None]
+"""An id, as of, known at."""
+
+
+@pytest.fixture
+def conn(either_url: str) -> Iterator[Connection]:
+    with projecting(either_url) as connection:
+        yield connection
+
+
+def arrivals(most: int = 14) -> st.SearchStrategy[list[Event]]:
+    """Histories in the order of arrival: late, early and out of order, but never two at one instant."""
+
+    def arrive(parts: tuple[list[Event], list[int]]) -> list[Event]:
+        history, minutes = parts
+        return [
+            msgspec.structs.replace(event, received_at=START + minute * MINUTE)
+            for event, minute in zip(history, sorted(minutes), strict=False)
+        ]
+
+    # Odd numbers of minutes: no arrival coincides with a deadline, which all fall on quarters of an hour.
+    minutes = st.integers(0, 700).map(lambda n: 2 * n + 1)
+    return st.tuples(
+        events(most, honest=True), st.lists(minutes, unique=True, min_size=most, max_size=most)
+    ).map(arrive)  # fmt: skip
+
+
+INSTANTS = st.integers(0, 1600).map(lambda n: START + n * MINUTE + 7)
+
+
+def ask(url: str, catalogue: Catalogue, questions: Iterable[Question]) -> list[dict[str, Any] | None]:
+    async def answers() -> list[dict[str, Any] | None]:
+        reader = Reader(url, most_connections=2)
+        await reader.open()
+        try:
+            query = Query(reader, catalogue)
+            return [
+                await query.instance(
+                    id_, None if as_of is None else rfc3339(as_of), None if known_at is None else rfc3339(known_at)
+                )
+                for id_, as_of, known_at in questions
+            ]
+        finally:
+            await reader.close()
+
+    return asyncio.run(answers())
+
+
+def listed(url: str, catalogue: Catalogue, **asked: Any) -> dict[str, Any]:
+    async def answer() -> dict[str, Any]:
+        reader = Reader(url, most_connections=2)
+        await reader.open()
+        try:
+            return await Query(reader, catalogue).instances(**asked)
+        finally:
+            await reader.close()
+
+    return asyncio.run(answer())
+
+
+def ids(conn: Connection) -> list[str]:
+    """All ids that instances have or had."""
+    rows = conn.execute("SELECT id FROM instance UNION SELECT merged_id FROM instance_merge ORDER BY 1").fetchall()
+    conn.commit()
+    return [str(row[0]) for row in rows]
+
+
+def live(conn: Connection, catalogue: Catalogue, history: list[Event], end: int) -> None:
+    """Project as it happens: between two arrivals time passes, and each is applied when it comes."""
+    projector = Projector(catalogue)
+    assert projector.acquire(conn)
+    projector.apply_batch(conn)
+    for event in history:
+        projector.sweep(conn, event.received_at - 1)
+        receive(conn, [event])
+        projector.apply_batch(conn)
+    projector.sweep(conn, end)
+
+
+def said(answer: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An answer without what came later, which is named as such."""
+    return None if answer is None else {name: value for name, value in answer.items() if name != "joined_later"}
+
+
+@SLOW
+@given(arrivals(), INSTANTS, INSTANTS)
+def test_what_was_known_does_not_change_when_more_arrives(
+    either_url: str, conn: Connection, history: list[Event], known_at: int, as_of: int
+) -> None:
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    receive(conn, (event for event in history if event.received_at <= known_at))
+    project(conn, catalogue)
+    questions: list[Question] = [
+        (id_, when, known_at) for id_ in (*ids(conn), str(UUID(int=1))) for when in (None, as_of)
+    ]
+    before = ask(either_url, catalogue, questions)
+    receive(conn, (event for event in history if event.received_at > known_at))
+    project(conn, catalogue)
+    assert list(map(said, ask(either_url, catalogue, questions))) == list(map(said, before))
+
+
+@SLOW
+@given(arrivals())
+def test_what_was_known_is_what_was_recorded(either_url: str, conn: Connection, history: list[Event]) -> None:
+    """At every recorded change, of every instance that was never joined: what was said is what is told of it."""
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    live(conn, catalogue, history, START + 60 * HOUR)
+    changes = conn.execute(
+        "SELECT instance_id, at, verdict, reason, waiting_for FROM verdict_change "
+        "WHERE instance_id NOT IN (SELECT instance_id FROM instance_merge)"
+    ).fetchall()
+    conn.commit()
+    answers = ask(either_url, catalogue, [(str(change[0]), None, to_micros(change[1])) for change in changes])
+    for change, answer in zip(changes, answers, strict=True):
+        assert answer is not None
+        assert (answer["verdict"], answer["reason"], answer["waiting_for"]) == change[2:]
+
+
+@SLOW
+@given(arrivals(), INSTANTS)
+def test_a_list_of_what_was_known_has_the_instances_of_then_and_says_the_same_of_them(
+    either_url: str, conn: Connection, history: list[Event], known_at: int
+) -> None:
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    live(conn, catalogue, [event for event in history if event.received_at <= known_at], known_at)
+    rows = conn.execute("SELECT id, title, verdict, progress FROM instance").fetchall()
+    conn.commit()
+    live(conn, catalogue, [event for event in history if event.received_at > known_at], START + 60 * HOUR)
+    found = listed(either_url, catalogue, known_at=rfc3339(known_at), limit=500)
+    assert {(row["id"], row["title"], row["verdict"]) for row in found["items"]} == {
+        (str(id_), title, verdict) for id_, title, verdict, _ in rows
+    }
+    assert found["total"] == len(rows) == sum(found["counts"].values())
+    pages, cursor = [], None
+    while True:
+        page = listed(either_url, catalogue, known_at=rfc3339(known_at), limit=2, cursor=cursor)
+        pages += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert pages == found["items"]
+    assert all(a["id"] > b["id"] for a, b in pairwise(pages))
+
+
+def recomputed(history: list[Event], as_of: int) -> dict[frozenset[str], Progress]:
+    """The progress of each instance there is now out of what had occurred by then, by the joining keys it has now."""
+    matcher = Matcher([WORKFLOW])
+    groups: list[tuple[set[str], list[Event]]] = []
+    for event in history:
+        found = matcher.matches(event)
+        keys = set(found[0][1].joining) if found else set()
+        if not keys:
+            continue
+        touched = [group for group in groups if group[0] & keys]
+        groups = [group for group in groups if not group[0] & keys]
+        groups.append((keys.union(*(group[0] for group in touched)), [*(e for g in touched for e in g[1]), event]))
+    made = {}
+    for keys, members in groups:
+        matches = [matcher.matches(event)[0][1] for event in members if event.occurred_at <= as_of]
+        if matches:
+            made[frozenset(keys)] = reduce(fold, matches, None)
+    return made  # type: ignore[return-value]
+
+
+def marks_of(history: list[Event]) -> Marks:
+    marks: dict[str, Watermark] = {}
+    for source in {event.source for event in history}:
+        sent = [event for event in history if event.source == source]
+        known = DEFINITIONS.sources.get(source)
+        marks[source] = Watermark(
+            max(event.received_at for event in sent),
+            max(min(event.received_at, event.occurred_at) for event in sent),
+            known.silent_after if known else None,
+        )
+    return marks
+
+
+@SLOW
+@given(arrivals(), INSTANTS)
+def test_as_of_is_what_follows_from_what_had_occurred(
+    either_url: str, conn: Connection, history: list[Event], as_of: int
+) -> None:
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    receive(conn, history)
+    project(conn, catalogue)
+    wanted = recomputed(history, as_of)
+    present = ids(conn)
+    answers = [answer for answer in ask(either_url, catalogue, [(id_, as_of, None) for id_ in present]) if answer]
+    found = {}
+    for answer in answers:
+        verdict = (answer["verdict"], answer["reason"], answer["deadline_at"], tuple(sorted(answer["milestones"])))
+        assert found.setdefault(answer["id"], verdict) == verdict
+    expected = []
+    for progress in wanted.values():
+        verdict = judge(progress, WORKFLOW, marks_of(history), as_of)
+        deadline = None if verdict.deadline_at is None else rfc3339(verdict.deadline_at)
+        expected.append((verdict.kind, verdict.reason, deadline, tuple(sorted(progress.milestones))))
+    assert sorted(found.values(), key=repr) == sorted(((str(a), str(b), c, d) for a, b, c, d in expected), key=repr)
+    page = listed(either_url, catalogue, as_of=rfc3339(as_of), limit=500)
+    assert {row["id"]: row["verdict"] for row in page["items"]} == {id_: verdict[0] for id_, verdict in found.items()}
