@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from collector.catalogue import Catalogue
 from collector.query.moments import Unanswerable
 from collector.query.reader import Reader
+from slo_rules.arithmetic import clock
 from slo_rules.durations import MINUTE
-from slo_rules.explain import clock
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
 

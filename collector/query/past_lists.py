@@ -25,7 +25,7 @@ from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.past import Past, marks_for, past_of, past_row, settled
 from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import instance
-from slo_rules.explain import clock
+from slo_rules.arithmetic import clock
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import VerdictKind
 
@@ -48,7 +48,7 @@ def faults_of(asked: InstanceFilter, cursor: str | None, limit: int, others: Ite
             faults.append(f"{name}: {refused}")
             continue
         try:
-            InstanceFilter(**{name: value}).conditions(now)
+            InstanceFilter(**{name: value}).conditions(now, [])
         except BadQuery as error:
             faults += error.faults
     if not 1 <= limit <= MAX_LIMIT:
@@ -143,7 +143,7 @@ async def _replayed(
     candidates = await _bounded(
         reader.select(
             sa.select(columns.id, columns.workflow, columns.workflow_version)
-            .where(*narrowed.conditions(await reader.now()))
+            .where(*narrowed.conditions(await reader.now(), catalogue.key_rules))
             .order_by(columns.id)
             .limit(MOST_REPLAYED + 1)
         )
