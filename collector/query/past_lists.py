@@ -26,8 +26,10 @@ from collector.query.past import Past, marks_for, past_of, past_row, settled
 from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import instance
 from slo_rules.arithmetic import clock
+from slo_rules.identity import spellings, split_key
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import VerdictKind
+from slo_rules.workflow import KeyRule
 
 MOST_REPLAYED = 2_000
 """Instances that one list may replay."""
@@ -156,7 +158,7 @@ async def _replayed(
     rows: dict[UUID, Row] = {}
     for past in pasts:
         row = past_row(past, catalogue, marks, moment)
-        if asked.key is not None and not _carries(past, asked.key):
+        if asked.key is not None and not _carries(past, asked.key, catalogue.key_rules):
             continue
         if asked.verdict and row["verdict"] not in asked.verdict:
             continue
@@ -188,8 +190,11 @@ def _heard_after(micros: int) -> UUID:
     return UUID(bytes=(max(0, micros) // 1000 + 1).to_bytes(6, "big") + bytes(10))
 
 
-def _carries(past: Past, key: str) -> bool:
-    return any(word == key if "=" in key else word.partition("=")[2] == key for word in past.progress.keys)
+def _carries(past: Past, key: str, rules: list[KeyRule]) -> bool:
+    namespace, equals, value = key.partition("=")
+    wanted = spellings((rule for rule in rules if not equals or rule.namespace == namespace), value if equals else key)
+    carried = (split_key(word) for word in past.progress.keys)
+    return any((not equals or name == namespace) and spelled in wanted for name, spelled in carried)
 
 
 def _page(rows: dict[UUID, Row], limit: int, counts: Counter[str], value: list[Row] | None) -> Row:
