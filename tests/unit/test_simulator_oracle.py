@@ -38,7 +38,7 @@ def now() -> Expectation:
 
 
 def test_the_packs_promise_what_the_simulator_keeps(packs: Definitions) -> None:
-    assert set(packs.workflows) == set(processes.STEPS)
+    assert set(processes.STEPS) <= set(packs.workflows)
     for name, steps in processes.STEPS.items():
         milestones = packs.workflows[name].milestones
         assert milestones[0].name == processes.STARTS[name]
