@@ -1,0 +1,453 @@
+"""The packs that branch, join, choose, pause and begin anew: one story that goes well, one that does not, and their turns.
+
+Times are those on the wall in Berlin; 2 March 2026 is a Monday.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slo_rules.event import Event
+from slo_rules.judgement import VerdictKind
+from slo_rules.matching import Matcher
+from tests.unit.fix_stories import PACKS, Told, at, due, faults, judged, told
+
+K = VerdictKind
+BEH = "sap.s4.beh."
+TICKET = "zen:event-type:ticket."
+ORGANIZATION = "zen:event-type:organization."
+
+
+class TestCustomerMasterChange:
+    PACK = "customer-master-change"
+
+    def change(self, type_: str = "address", **more: str) -> Told:
+        said = {"change_id": "MDC-1", "account_id": "0015i1", "change_type": type_, "fingerprint": "f2", **more}
+        return "03-02 10:00", "salesforce", "account.updated", said
+
+    def validated(self, wall: str = "03-02 10:30") -> Told:
+        return wall, "mulesoft", "account.change_validated", {"change_id": "MDC-1"}
+
+    def erp(self, wall: str) -> Told:
+        said = {"BusinessPartner": "1000667", "change_id": "MDC-1"}
+        return wall, "sap", f"{BEH}businesspartner.v1.BusinessPartner.Changed.v1", said
+
+    def billing(self, wall: str) -> Told:
+        return wall, "stripe", "customer.updated", {"customer": "cus_1", "metadata": {"change_id": "MDC-1"}}
+
+    def support(self, wall: str) -> Told:
+        said = {"detail": {"id": "8447"}, "event": {"current": "MDC-1", "previous": "MDC-0"}}
+        return wall, "zendesk", f"{ORGANIZATION}custom_field_changed", said
+
+    def compared(self, differences: int = 0, fingerprint: str = "f2") -> Told:
+        said = {"change_id": "MDC-1", "differences": differences, "fingerprint": fingerprint}
+        return "03-02 10:55", "mulesoft", "account.compared", said
+
+    def written(self) -> list[Told]:
+        walls = ("03-02 10:35", "03-02 10:40", "03-02 10:45")
+        return [self.change(), self.validated(), self.billing(walls[0]), self.support(walls[1]), self.erp(walls[2])]
+
+    def test_all_systems_are_updated_side_by_side_and_agree(self) -> None:
+        assert due(self.PACK, self.change(), self.validated()) == {
+            "erp_updated": "03-02 11:00",
+            "billing_updated": "03-02 10:45",
+            "support_updated": "03-02 10:45",
+        }
+        assert due(self.PACK, *self.written()) == {"all_systems_agree": "03-02 11:15"}
+        assert judged(self.PACK, "03-03 09:00", *self.written(), self.compared()) == (K.COMPLETED, None)
+
+    def test_one_system_that_never_heard_of_it_is_named(self) -> None:
+        assert judged(self.PACK, "03-02 12:00", *self.written()[:-1]) == (K.STUCK, "erp_updated")
+
+    def test_equal_copies_of_something_else_are_inconsistent(self) -> None:
+        differ = (*self.written(), self.compared(differences=1))
+        assert judged(self.PACK, "03-02 12:00", *differ)[0] == K.INCONSISTENT
+        assert faults(self.PACK, "03-02 12:00", *self.written(), self.compared(fingerprint="f1")) == (
+            "All systems agree: data.fingerprint should be 'f2' as in Change saved in CRM, found 'f1'",
+        )
+
+    def test_a_bank_account_is_validated_by_people_of_its_region(self) -> None:
+        assert due(self.PACK, self.change()) == {"change_validated": "03-02 12:00"}
+        assert due(self.PACK, self.change("bank")) == {"change_validated": "03-03 16:00"}
+        assert due(self.PACK, self.change("bank", region="AMER")) == {"change_validated": "03-03 22:00"}
+
+    def test_the_clock_stands_while_the_customer_is_called_back(self) -> None:
+        asked = ("03-02 11:00", "salesforce", "account.change_confirmation_requested", {"change_id": "MDC-1"})
+        confirmed = ("03-02 15:00", "salesforce", "account.change_confirmed", {"change_id": "MDC-1"})
+        assert judged(self.PACK, "03-09 12:00", self.change(), asked) == (K.PAUSED, "change_validated")
+        assert due(self.PACK, self.change(), asked, confirmed) == {"change_validated": "03-02 16:00"}
+
+    def test_a_change_made_in_one_system_alone_is_none_of_its_business(self) -> None:
+        matcher = Matcher([PACKS.workflows[self.PACK]])
+        type_ = f"{BEH}businesspartner.v1.BusinessPartner.Changed.v1"
+        event = Event("sap", type_, 0, 0, b"", {"source": "sap", "type": type_, "data": {"BusinessPartner": "1"}})
+        assert matcher.matches(event) == []
+
+
+class TestAccountMerge:
+    PACK = "account-merge"
+    LOSER, SURVIVOR = "0015i00LOSER", "0015i00SURVIVOR"
+
+    def merged(self) -> Told:
+        said = {"merged_account_id": self.LOSER, "account_id": self.SURVIVOR}
+        return "03-02 10:00", "salesforce", "account.merged", said
+
+    def carried(self, billed_on: str = SURVIVOR) -> list[Told]:
+        metadata = {"merged_account_id": self.LOSER, "account_id": billed_on}
+        organization = {"detail": {"id": "8447"}, "event": {"previous": self.LOSER, "current": self.SURVIVOR}}
+        partner = {"BusinessPartner": "1000667", "merged_account_id": self.LOSER, "account_id": self.SURVIVOR}
+        return [
+            ("03-02 10:10", "stripe", "customer.updated", {"customer": "cus_1", "metadata": metadata}),
+            ("03-02 10:20", "zendesk", f"{ORGANIZATION}external_id_changed", organization),
+            ("03-03 15:00", "sap", f"{BEH}businesspartner.v1.BusinessPartner.Changed.v1", partner),
+        ]
+
+    def counted(self, wall: str, left: int) -> Told:
+        said = {"merged_account_id": self.LOSER, "references_left": left}
+        return wall, "mulesoft", "account.references_counted", said
+
+    def test_machines_have_an_hour_and_people_two_business_days(self) -> None:
+        assert due(self.PACK, self.merged()) == {
+            "erp_alias_recorded": "03-04 17:00",
+            "billing_alias_recorded": "03-02 11:00",
+            "support_alias_recorded": "03-02 11:00",
+        }
+
+    def test_it_ends_when_nothing_points_at_the_loser(self) -> None:
+        story = [self.merged(), *self.carried(), self.counted("03-03 02:00", 14), self.counted("03-04 02:00", 0)]
+        assert judged(self.PACK, "03-04 09:00", *story[:-1]) == (K.ON_TRACK, "nothing_points_at_loser")
+        assert judged(self.PACK, "03-05 09:00", *story) == (K.COMPLETED, None)
+
+    def test_what_still_points_at_the_loser_is_stuck_with_its_number(self) -> None:
+        story = [self.merged(), *self.carried(), self.counted("03-04 02:00", 3)]
+        assert judged(self.PACK, "03-05 09:00", *story) == (K.STUCK, "nothing_points_at_loser")
+        assert told(self.PACK, *story).attributes["references_left"] == 3
+
+    def test_an_alias_to_a_third_account_is_inconsistent(self) -> None:
+        story = [self.merged(), *self.carried(billed_on="0015i00OTHER")]
+        assert judged(self.PACK, "03-03 16:00", *story) == (K.INCONSISTENT, "billing_alias_recorded")
+
+    def test_a_merge_that_was_taken_back_is_called_off(self) -> None:
+        undone = ("03-02 11:30", "salesforce", "account.undeleted", {"merged_account_id": self.LOSER})
+        assert judged(self.PACK, "03-09 12:00", self.merged(), undone)[0] == K.CANCELLED
+
+
+class TestLeadToOrder:
+    PACK = "lead-to-order"
+    CAPTURED: Told = ("03-02 10:00", "salesforce", "lead.created", {"lead_id": "00Q1", "LeadSource": "Web"})
+    CONTACTED: Told = ("03-02 10:20", "salesforce", "lead.updated",
+                       {"lead_id": "00Q1", "Status": "Working - Contacted"})  # fmt: skip
+    CONVERTED: Told = ("03-03 11:00", "salesforce", "lead.updated",
+                       {"lead_id": "00Q1", "IsConverted": True, "ConvertedOpportunityId": "0061"})  # fmt: skip
+    OPENED: Told = ("03-03 11:00", "salesforce", "opportunity.created", {"opportunity_id": "0061"})
+    QUOTED: Told = ("03-10 11:00", "salesforce", "quote.presented", {"opportunity_id": "0061", "quote_id": "Q1"})
+    PAID: Told = ("03-04 11:00", "stripe", "checkout.session.completed", {"opportunity_id": "0061"})
+    WON: Told = ("03-20 16:00", "salesforce", "opportunity.updated",
+                 {"opportunity_id": "0061", "IsClosed": True, "IsWon": True, "StageName": "Closed Won"})  # fmt: skip
+    ORDERED: Told = ("03-23 09:00", "salesforce", "order.created", {"OpportunityId": "0061", "order_id": "8011"})
+    LEAD = (CAPTURED, CONTACTED, CONVERTED, OPENED)
+
+    def test_a_lead_is_quoted_won_and_ordered(self) -> None:
+        assert due(self.PACK, *self.LEAD, self.QUOTED, self.WON) == {"order_created": "03-23 12:00"}
+        assert judged(self.PACK, "03-30 12:00", *self.LEAD, self.QUOTED, self.WON, self.ORDERED) == (K.COMPLETED, None)
+
+    def test_a_lead_that_nobody_answers_is_stuck_sooner_from_the_web(self) -> None:
+        assert judged(self.PACK, "03-02 11:01", self.CAPTURED) == (K.STUCK, "lead_contacted")
+        fair = (*self.CAPTURED[:3], {"lead_id": "00Q1", "LeadSource": "Trade Show"})
+        assert due(self.PACK, fair) == {"lead_contacted": "03-09 18:00"}
+
+    def test_an_online_checkout_takes_the_place_of_the_quote(self) -> None:
+        assert set(due(self.PACK, *self.LEAD)) == {"quote_presented", "checkout_completed"}
+        assert set(due(self.PACK, *self.LEAD, self.PAID)) == {"won"}
+        assert judged(self.PACK, "03-30 12:00", *self.LEAD, self.PAID, self.WON, self.ORDERED)[0] == K.COMPLETED
+
+    def test_an_opportunity_without_a_lead_begins_here_too(self) -> None:
+        assert set(due(self.PACK, self.OPENED)) == {"quote_presented", "checkout_completed"}
+        assert judged(self.PACK, "03-30 12:00", self.OPENED, self.QUOTED, self.WON, self.ORDERED)[0] == K.COMPLETED
+
+    def test_nobody_waits_for_an_approval(self) -> None:
+        approved = ("03-09 11:00", "salesforce", "quote.approved", {"opportunity_id": "0061", "quote_id": "Q1"})
+        assert due(self.PACK, *self.LEAD, approved) == due(self.PACK, *self.LEAD)
+
+    def test_lost_is_called_off(self) -> None:
+        lost = ("03-11 11:00", "salesforce", "opportunity.updated",
+                {"opportunity_id": "0061", "IsClosed": True, "IsWon": False, "StageName": "Closed Lost"})  # fmt: skip
+        assert judged(self.PACK, "05-30 12:00", *self.LEAD, self.QUOTED, lost)[0] == K.CANCELLED
+        closed = ("03-02 12:00", "salesforce", "lead.updated", {"lead_id": "00Q1", "Status": "Closed - Not Converted"})
+        assert judged(self.PACK, "05-30 12:00", self.CAPTURED, closed)[0] == K.CANCELLED
+
+
+class TestOrderStatusPropagation:
+    PACK = "order-status-propagation"
+    CONFIRMED: Told = ("03-02 10:00", "sap", f"{BEH}salesorder.v1.SalesOrder.Created.v1",
+                       {"SalesOrder": "3016329", "SalesOrderType": "OR"})  # fmt: skip
+
+    def portal(self, wall: str, status: str) -> Told:
+        return wall, "customer-portal", "order.status.refreshed", {"sales_order": "3016329", "order.status": status}
+
+    def dispatched(self, wall: str, number: int) -> Told:
+        said = {"sales_order": "3016329", "shipment_id": f"S{number}", "shipments": 2}
+        return wall, "wms", "shipment.dispatched", said
+
+    def seen(self, minute: int, number: int) -> list[Told]:
+        said = {"sales_order": "3016329", "shipment_id": f"S{number}"}
+        day = f"03-0{number + 2}"
+        return [
+            (f"{day} 14:{minute:02}", "salesforce", "shipment.created", said | {"TrackingNumber": "1Z"}),
+            self.portal(f"{day} 14:{minute:02}", "shipped"),
+            (f"{day} 14:{minute:02}", "mulesoft", "shipment.synced", said | {"target": "zendesk"}),
+        ]
+
+    def confirmed(self) -> list[Told]:
+        activated = {"sales_order": "3016329", "order_id": "8011", "Status": "Activated"}
+        crm = ("03-02 10:08", "salesforce", "order.activated", activated)
+        return [self.CONFIRMED, crm, self.portal("03-02 10:02", "confirmed")]
+
+    def test_two_parts_are_seen_everywhere(self) -> None:
+        first = [*self.confirmed(), self.dispatched("03-03 14:00", 1), *self.seen(3, 1)]
+        # A warehouse week has six business days, and its Saturday closes at two.
+        assert due(self.PACK, *first) == {"all_dispatched": "03-14 14:00"}
+        both = [*first, self.dispatched("03-04 14:00", 2), *self.seen(4, 2)]
+        assert judged(self.PACK, "03-20 12:00", *both) == (K.COMPLETED, None)
+
+    def test_a_portal_that_does_not_show_the_second_part_is_stuck_after_minutes(self) -> None:
+        first = [*self.confirmed(), self.dispatched("03-03 14:00", 1), *self.seen(3, 1)]
+        crm, _, support = self.seen(4, 2)
+        story = [*first, self.dispatched("03-04 14:00", 2), crm, support]
+        assert judged(self.PACK, "03-04 14:06", *story) == (K.STUCK, "portal_shows_all")
+
+    def test_a_portal_that_does_not_show_the_first_part_does_not_wait_for_the_second(self) -> None:
+        story = [*self.confirmed(), self.dispatched("03-03 14:00", 1)]
+        assert judged(self.PACK, "03-03 14:06", *story) == (K.STUCK, "portal_shows_first")
+
+    def test_a_shipment_that_cannot_be_tracked_is_inconsistent(self) -> None:
+        said = {"sales_order": "3016329", "shipment_id": "S1"}
+        untracked = ("03-03 14:05", "salesforce", "shipment.created", said)
+        single = ("03-03 14:00", "wms", "shipment.dispatched", said | {"shipments": 1})
+        assert judged(self.PACK, "03-03 14:06", *self.confirmed(), single, untracked)[0] == K.INCONSISTENT
+
+
+class TestUsageToRevenue:
+    PACK = "usage-to-revenue"
+
+    def period(self, type_: str, wall: str, **said: Any) -> Told:
+        return wall, "usage-rating", type_, {"usage_period": "UP-202603-7", **said}
+
+    def rated(self, amount: Any = 1250.0) -> list[Told]:
+        closed = self.period("usage.period_closed", "03-25 00:05", subscription_id="sub_1")
+        return [closed, self.period("usage.rated", "03-25 03:00", amount=amount, currency="USD")]
+
+    def billed(self, amount: Any = "1250.03") -> Told:
+        metadata = {"usage_period": "UP-202603-7"}
+        said = {"invoice_id": "in_1", "amount": amount, "metadata": metadata}
+        return "03-25 09:00", "stripe", "invoice.finalized", said
+
+    def posted(self, amount: Any = 1250.03, wall: str = "03-26 11:00") -> Told:
+        said = {"usage_period": "UP-202603-7", "AccountingDocument": "1900000017", "amount": amount}
+        return wall, "sap", f"{BEH}journalentry.v1.JournalEntry.Created.v1", said
+
+    def test_what_was_used_is_billed_and_booked_before_the_month_is_closed(self) -> None:
+        assert due(self.PACK, *self.rated(), self.billed()) == {"revenue_recognised": "03-27 18:00"}
+        assert judged(self.PACK, "04-01 09:00", *self.rated(), self.billed(), self.posted()) == (K.COMPLETED, None)
+
+    def test_revenue_that_misses_the_closing_is_stuck(self) -> None:
+        assert judged(self.PACK, "03-27 18:01", *self.rated(), self.billed()) == (K.STUCK, "revenue_recognised")
+        late = self.posted(wall="03-30 09:00")
+        assert judged(self.PACK, "04-01 09:00", *self.rated(), self.billed(), late)[0] == K.COMPLETED_LATE
+
+    @pytest.mark.parametrize(("billed", "posted", "where"), [
+        (1200, 1200, "usage_billed"), ("1250.03", 1100, "revenue_recognised"), (1250, 1251.2, None),
+    ])  # fmt: skip
+    def test_the_amounts_must_agree(self, billed: Any, posted: Any, where: str | None) -> None:
+        story = [*self.rated(), self.billed(billed), self.posted(posted)]
+        assert judged(self.PACK, "04-01 09:00", *story) == (K.INCONSISTENT if where else K.COMPLETED, where)
+
+    def test_a_month_for_free_was_rated_and_one_without_an_amount_was_not(self) -> None:
+        assert judged(self.PACK, "03-25 04:00", *self.rated(0))[0] == K.ON_TRACK
+        assert judged(self.PACK, "03-25 04:00", *self.rated(None))[0] == K.INCONSISTENT
+
+    def test_usage_that_came_late_begins_anew(self) -> None:
+        reopened = self.period("usage.period_reopened", "03-26 14:00")
+        story = [*self.rated(), self.billed(), self.posted(), reopened]
+        assert due(self.PACK, *story) == {"usage_rated": "03-26 20:00"}
+
+
+class TestRenewal:
+    PACK = "renewal"
+    QUOTED: Told = ("03-05 10:00", "salesforce", "quote.presented",
+                    {"opportunity_id": "0069", "quote_id": "Q9", "quote_type": "Renewal"})  # fmt: skip
+    ACCEPTED: Told = ("04-15 10:00", "salesforce", "quote.accepted",
+                      {"quote_id": "Q9", "quote_type": "Renewal", "amount": 48250})  # fmt: skip
+    CHURNED: Told = ("04-20 10:00", "salesforce", "opportunity.updated",
+                     {"opportunity_id": "0069", "Type": "Renewal", "IsClosed": True, "IsWon": False})  # fmt: skip
+
+    def opened(self, notice_days: int = 90) -> Told:
+        said = {"opportunity_id": "0069", "Type": "Renewal", "notice_days": notice_days}
+        return "03-02 10:00", "salesforce", "opportunity.created", said
+
+    def signed(self, amount: int = 48250) -> Told:
+        said = {"opportunity_id": "0069", "contract_id": "8001", "amount": amount, "EndDate": "2027-05-31"}
+        return "04-16 10:00", "salesforce", "contract.activated", said
+
+    def extended(self, until: str = "2027-05-31") -> Told:
+        said = {"entitlement_id": "5501", "contract_id": "8001", "EndDate": until}
+        return "04-17 10:00", "salesforce", "entitlement.updated", said
+
+    def test_the_entitlement_is_extended_before_the_old_one_ends(self) -> None:
+        story = [self.opened(), self.QUOTED, self.ACCEPTED, self.signed()]
+        # Ninety days, of which one is an hour shorter on the wall.
+        assert due(self.PACK, *story) == {"entitlement_extended": "05-31 11:00"}
+        assert judged(self.PACK, "06-01 09:00", *story) == (K.STUCK, "entitlement_extended")
+        assert judged(self.PACK, "06-01 09:00", *story, self.extended()) == (K.COMPLETED, None)
+
+    def test_a_shorter_notice_leaves_less_time(self) -> None:
+        assert due(self.PACK, self.opened(30)) == {"quote_presented": "03-09 18:00", "churned": "03-22 10:00"}
+        assert due(self.PACK, self.opened(60)) == {"quote_presented": "03-16 18:00", "churned": "04-21 11:00"}
+
+    def test_churned_is_an_answer_and_gives_the_rest_up(self) -> None:
+        assert set(due(self.PACK, self.opened(), self.QUOTED)) == {"renewal_accepted", "churned"}
+        assert judged(self.PACK, "07-01 09:00", self.opened(), self.QUOTED, self.CHURNED) == (K.COMPLETED, None)
+
+    def test_no_answer_is_stuck_before_the_end(self) -> None:
+        kind, awaited = judged(self.PACK, "05-22 09:00", self.opened(), self.QUOTED)
+        assert (kind, awaited in ("renewal_accepted", "churned")) == (K.STUCK, True)
+
+    def test_a_contract_or_an_end_that_differs_is_inconsistent(self) -> None:
+        story = [self.opened(), self.QUOTED, self.ACCEPTED]
+        assert judged(self.PACK, "04-18 09:00", *story, self.signed(40000))[0] == K.INCONSISTENT
+        wrong = (*story, self.signed(), self.extended("2026-06-30"))
+        assert judged(self.PACK, "04-18 09:00", *wrong) == (K.INCONSISTENT, "entitlement_extended")
+
+
+class TestCaseResolution:
+    PACK = "case-resolution"
+
+    def ticket(self, wall: str, type_: str, priority: str = "NORMAL", **event: Any) -> Told:
+        detail = {"id": "5158", "priority": priority, "organization_id": "8447", "via": {"channel": "web_service"}}
+        return wall, "zendesk", TICKET + type_, {"detail": detail, "event": event}
+
+    def status(self, wall: str, current: str, previous: str = "OPEN") -> Told:
+        return self.ticket(wall, "status_changed", current=current, previous=previous)
+
+    def comment(self, wall: str, *, staff: bool = True, public: bool = True) -> Told:
+        comment = {"is_public": public, "author": {"id": "1", "is_staff": staff}}
+        return self.ticket(wall, "comment_added", comment=comment)
+
+    def opened(self, priority: str = "NORMAL") -> Told:
+        return self.ticket("03-06 16:00", "created", priority)
+
+    def context(self, wall: str = "03-06 16:02", **said: str) -> Told:
+        return wall, "mulesoft", "case.context_attached", {"ticket_id": "5158", "asset_id": "A1"} | said
+
+    def first(self) -> list[Told]:
+        return [self.opened(), self.context(entitlement_id="E1", region="EMEA")]
+
+    def test_a_case_is_answered_and_solved(self) -> None:
+        story = [*self.first(), self.comment("03-09 10:00"), self.status("03-10 12:00", "SOLVED")]
+        assert judged(self.PACK, "03-20 12:00", *story) == (K.COMPLETED, None)
+        assert judged(self.PACK, "03-20 12:00", *story, self.status("03-14 12:00", "CLOSED"))[0] == K.COMPLETED
+
+    def test_only_a_public_answer_of_ours_is_one(self) -> None:
+        matcher = Matcher([PACKS.workflows[self.PACK]])
+        others = self.comment("03-09 10:00", staff=False), self.comment("03-09 10:00", public=False)
+        for wall, source, type_, data in others:
+            document = {"source": source, "type": type_, "data": data}
+            assert matcher.matches(Event(source, type_, at(wall), at(wall), b"", document)) == []
+
+    @pytest.mark.parametrize(("priority", "answer"), [
+        ("NORMAL", "03-09 14:00"), ("HIGH", "03-06 18:00"), ("URGENT", "03-06 16:30"),
+    ])  # fmt: skip
+    def test_the_answer_is_due_by_priority_and_only_the_urgent_one_on_the_weekend(
+        self, priority: str, answer: str
+    ) -> None:
+        assert due(self.PACK, self.opened(priority))["first_response"] == answer
+
+    def test_a_priority_that_is_raised_shortens_what_is_left(self) -> None:
+        raised = self.ticket("03-06 17:00", "priority_changed", "URGENT", current="URGENT", previous="NORMAL")
+        assert judged(self.PACK, "03-06 17:00", *self.first(), raised) == (K.STUCK, "first_response")
+
+    def test_without_its_context_it_is_stuck_and_without_an_entitlement_inconsistent(self) -> None:
+        assert judged(self.PACK, "03-06 16:06", self.opened()) == (K.STUCK, "context_attached")
+        assert judged(self.PACK, "03-06 16:06", self.opened(), self.context()) == (K.INCONSISTENT, "context_attached")
+
+    def test_the_clock_stands_while_the_customer_is_waited_for_and_not_on_hold(self) -> None:
+        answered = [*self.first(), self.comment("03-09 10:00")]
+        solved = due(self.PACK, *answered)["solved"]
+        pending = [*answered, self.status("03-09 10:01", "PENDING")]
+        assert judged(self.PACK, "04-30 12:00", *pending) == (K.PAUSED, "solved")
+        assert due(self.PACK, *pending, self.status("03-10 10:01", "OPEN", "PENDING"))["solved"] != solved
+        assert due(self.PACK, *answered, self.status("03-09 10:01", "HOLD"))["solved"] == solved
+
+    def test_a_reopened_case_is_promised_anew(self) -> None:
+        story = [*self.first(), self.comment("03-09 10:00"), self.status("03-10 12:00", "SOLVED")]
+        again = [*story, self.status("03-12 09:00", "OPEN", "SOLVED")]
+        assert due(self.PACK, *again) == {"context_attached": "03-12 09:05", "first_response": "03-12 17:00"}
+        assert judged(self.PACK, "03-12 17:01", *again, self.context("03-12 09:01", entitlement_id="E1")) == (
+            K.STUCK,
+            "first_response",
+        )
+        assert judged(self.PACK, "03-20 09:00", *again, self.status("03-12 11:00", "SOLVED"))[0] == K.COMPLETED
+
+
+class TestCaseToReturn:
+    PACK = "case-to-return"
+
+    def case(self, wall: str, type_: str, status: str) -> Told:
+        return wall, "salesforce", type_, {"CaseNumber": "00041872", "Type": "Return", "Status": status}
+
+    def wms(self, wall: str, type_: str, **said: Any) -> Told:
+        return wall, "wms", type_, {"customer_return": "60000017", **said}
+
+    def inspected(self, **said: Any) -> list[Told]:
+        approved = {"CustomerReturn": "60000017", "case_number": "00041872", "parcels": 2}
+        return [
+            self.case("03-02 10:00", "case.created", "New"),
+            ("03-02 15:00", "sap", f"{BEH}customerreturn.v1.CustomerReturn.Created.v1", approved),
+            self.wms("03-06 09:00", "return.received", parcel=1),
+            self.wms("03-09 09:00", "return.received", parcel=2),
+            self.wms("03-10 09:00", "return.inspected", **said),
+        ]
+
+    def scrapped(self) -> list[Told]:
+        return self.inspected(disposition="scrap", credit_amount=80)
+
+    def credited(self, amount: float) -> Told:
+        said = {"customer_return": "60000017", "CreditMemoRequest": "70000001", "amount": amount}
+        return "03-11 10:00", "sap", f"{BEH}creditmemorequest.v1.CreditMemoRequest.Created.v1", said
+
+    def test_goods_come_back_and_the_customer_is_credited(self) -> None:
+        story = [*self.scrapped(), self.credited(80.0), self.case("03-12 09:00", "case.closed", "Closed")]
+        assert judged(self.PACK, "03-30 12:00", *story) == (K.COMPLETED, None)
+
+    def test_a_replacement_takes_the_place_of_the_credit(self) -> None:
+        assert set(due(self.PACK, *self.scrapped())) == {"replacement_dispatched", "credit_issued"}
+        sent = self.wms("03-11 10:00", "replacement.dispatched")
+        assert due(self.PACK, *self.scrapped(), sent) == {"case_closed": "03-12 17:00"}
+        assert judged(self.PACK, "03-13 12:00", *self.scrapped(), sent) == (K.STUCK, "case_closed")
+
+    def test_all_parcels_must_have_come(self) -> None:
+        assert set(due(self.PACK, *self.scrapped()[:3])) == {"goods_received"}
+        assert judged(self.PACK, "03-24 12:00", *self.scrapped()[:3]) == (K.STUCK, "goods_received")
+        assert due(self.PACK, *self.scrapped()[:4]) == {"inspected": "03-11 18:00"}
+
+    def test_a_remedy_that_does_not_come_is_stuck(self) -> None:
+        assert judged(self.PACK, "03-12 17:01", *self.scrapped()) == (K.STUCK, "credit_issued")
+
+    def test_an_inspection_without_a_result_and_a_credit_of_another_amount_are_inconsistent(self) -> None:
+        assert judged(self.PACK, "03-10 10:00", *self.inspected()) == (K.INCONSISTENT, "inspected")
+        assert judged(self.PACK, "03-11 11:00", *self.scrapped(), self.credited(100)) == (
+            K.INCONSISTENT,
+            "credit_issued",
+        )
+
+    def test_the_clock_stands_while_the_customer_sends_photos(self) -> None:
+        asked = [self.inspected()[0], self.case("03-02 11:00", "case.updated", "Waiting on Customer")]
+        assert judged(self.PACK, "04-01 12:00", *asked) == (K.PAUSED, "return_approved")
+        sent = self.case("03-05 11:00", "case.updated", "Working")
+        assert due(self.PACK, *asked, sent) == {"return_approved": "03-06 17:00"}
+
+    def test_a_return_that_is_declined_is_called_off(self) -> None:
+        declined = self.case("03-02 11:00", "case.updated", "Declined")
+        assert judged(self.PACK, "04-01 12:00", self.inspected()[0], declined)[0] == K.CANCELLED
