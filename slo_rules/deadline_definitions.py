@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from slo_rules.deadline_rules import DeadlineRule, parse_deadline_rule
 from slo_rules.deadlines import AROUND_THE_CLOCK, Deadline, Length, Tier
 from slo_rules.documents import Path
@@ -41,7 +43,11 @@ def read_deadline(entry: Reader, follows: bool, default_calendar: str | None) ->
     if breach is None:
         return None
     _needs_calendar(within, (breach, warn), calendar)
-    return Deadline(start, breach, warn, calendar, tiers)
+    deadline = Deadline(start, breach, warn, calendar, tiers)
+    for tier in _uncounted(deadline):
+        message = "takes the calendar away that a named deadline needs: give it a duration as well"
+        within.fault(message, (*within.path, "by", tier.attribute, tier.value, "calendar"))
+    return deadline
 
 
 def check_deadline(
@@ -116,6 +122,30 @@ def _tier(attribute: str, value: object, entry: Reader, calendar: str | None) ->
     return Tier(attribute, spelled, breach, warn, own)
 
 
+def _uncounted(deadline: Deadline) -> Iterator[Tier]:
+    """The tiers that leave a named deadline without a calendar, alone or together with one of another attribute.
+
+    More than two add nothing: one takes the calendar away, one at most brings the named deadline.
+    """
+    named = [(number, tier) for number, tier in enumerate(deadline.tiers) if _is_named(tier.breach, tier.warn)]
+    for number, tier in enumerate(deadline.tiers):
+        if tier.calendar != AROUND_THE_CLOCK or _is_named(tier.breach, tier.warn):
+            continue
+        together: list[tuple[Tier, ...]] = [(tier,)]
+        for place, other in named:
+            if other.attribute != tier.attribute:
+                together.append((other, tier) if place < number else (tier, other))
+        for tiers in together:
+            terms = msgspec.structs.replace(deadline, tiers=tiers).terms({one.attribute: one.value for one in tiers})
+            if terms.calendar is None and _is_named(terms.breach, terms.warn):
+                yield tier
+                break
+
+
+def _is_named(*lengths: Length | None) -> bool:
+    return any(isinstance(length, DeadlineRule) for length in lengths)
+
+
 def _terms(entry: Reader) -> tuple[Length | None, Length | None]:
     breach = _length(entry.at("breach")) if entry.optional("breach") else None
     warn = _length(entry.at("warn")) if entry.optional("warn") else None
@@ -140,5 +170,5 @@ def _calendar(entry: Reader) -> str | None:
 
 
 def _needs_calendar(entry: Reader, lengths: Iterable[Length | None], calendar: str | None) -> None:
-    if any(isinstance(length, DeadlineRule) for length in lengths) and calendar in (None, AROUND_THE_CLOCK):
+    if _is_named(*lengths) and calendar in (None, AROUND_THE_CLOCK):
         entry.fault("a named deadline needs a calendar: name one here or for the whole workflow")

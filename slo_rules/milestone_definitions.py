@@ -148,8 +148,9 @@ def _after(entry: Reader) -> tuple[tuple[str, ...], bool]:
             return (), False
         after = after.at("any")
     if not isinstance(after.value, list):
-        return ((after.text(),) if after.value else ()), False
-    names = tuple(dict.fromkeys(name for one in entries_of(after) if (name := one.text())))
+        name = after.text()
+        return ((name,) if name else ()), False
+    names = tuple(dict.fromkeys(said for one in entries_of(after) if (said := one.text())))
     if not after.value:
         after.fault("must name at least one milestone")
     return names, any_of and len(names) > 1

@@ -1,0 +1,205 @@
+"""Definition files that load, and small changes to them: most of what comes out no longer loads."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from slo_rules.definitions import load
+from slo_rules.documents import load_documents
+from slo_rules.faults import DefinitionError
+from tests import strategies
+
+TOP = Path(__file__).parents[1]
+
+FULL = """\
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: orders, domain: sales, owner: operations, title: Orders, description: All of them.}
+spec:
+  entity: order
+  keys:
+    order: data.order
+    sales_order: {path: [data.sales_order, data.sap.order], case: upper, strip_prefix: [SO-, S], strip_zeros: true}
+    account: {path: data.account, joins: false, strip_prefix: A}
+  attributes: {region: data.region, tier: [data.tier, resource.tier], parcels: data.parcels}
+  value: {amount: data.amount, currency: data.currency}
+  title: [sales_order, order]
+  calendar: office
+  completion: all
+  milestones:
+    - {name: won, title: Won, on: {exact: {source: crm, type: won}}, starts: true}
+    - name: checked
+      on: {all: [{exact: {source: sap}}, {prefix: {type: check}}, {not: {suffix: {type: .draft}}}]}
+      within:
+        warn: next_business_day 12:00
+        breach: 2 business days 16:00
+        from: won
+        calendar: office
+        by:
+          tier: {gold: {warn: 1h, breach: 2h, calendar: none}, silver: 4h}
+          region: {US: {warn: 30m}, APAC: {calendar: asia}}
+      source: sap
+      owner: erp
+      require:
+        - {path: data.tax_code, exists: true}
+        - {path: data.status, equals: 7}
+        - {path: data.amount, equals: {of: won, path: data.total, tolerance: 1%}}
+    - {name: packed, after: won, choice: way, on: {span: {all: [{exact: {service: store, name: pack}},
+       {any: [{exact: {status: ok}}, {not: {prefix: {name: x}}}]}]}}, within: end of month + 1 business day}
+    - {name: reserved, after: won, choice: way, on: {any: [{exact: {type: a}}, {suffix: {type: b}}]}, within: 3h}
+    - {name: noted, optional: true, on: {exact: {type: noted, data.kind: 1}}}
+    - {name: shipped, after: {any: [packed, reserved]}, count: parcels, on: {exact: {type: shipped}}, within: 1d}
+    - {name: paid, after: [checked, shipped], count: 2, on: {exact: {type: paid}}, within: 1h30m, completes: true}
+  observes: [{exact: {type: linked}}]
+  fails_on: [{exact: {type: failed}}]
+  cancels_on: [{exact: {type: cancelled}}]
+  pauses_on: [{exact: {type: paused}}]
+  resumes_on: [{exact: {type: resumed}}]
+  restarts_on: [{exact: {type: reopened}}]
+---
+apiVersion: milepost/v1
+kind: Calendar
+metadata: {name: office, owner: people, title: Office, description: Ours.}
+spec:
+  zone: Europe/Berlin
+  hours: {mon-thu: ["08:00-12:00", "13:00-17:30"], fri: "08:00-15:00", "sat,sun": []}
+  holidays: {country: DE, subdivision: BY, categories: [public], except: [New Year's Day]}
+  closed: [2026-12-24, {date: 2026-08-03, name: Outing}]
+  special: {2026-12-31: ["08:00-12:00"], 2026-12-30: {name: Short, hours: "08:00-10:00"}}
+---
+apiVersion: milepost/v1
+kind: Calendar
+metadata: {name: asia}
+spec: {zone: Asia/Tokyo, hours: {Monday-Fri: "22:00-06:00"}}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: in-time, owner: erp, title: In time, description: Nearly all.}
+spec: {workflow: orders, latency: {from: won, to: checked, within: 4h}, target: 0.99, window: 7d}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: fresh}
+spec: {workflow: orders, freshness: {from: won, to: paid, within: 4d}, target: 0.9}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: sap, owner: erp, title: SAP, description: The ERP.}
+spec: {silent_after: 15m}
+---
+apiVersion: milepost/v1
+kind: Route
+metadata: {name: default, owner: erp, title: All, description: Everybody.}
+spec:
+  match: {domain: sales, owner: erp, workflow: orders}
+  send_to: [{slack: {webhook_url: "${SLACK}"}}, {webhook: {url: "https://example.com/x", secret: "${SECRET}"}}]
+"""
+
+
+def packs() -> dict[str, str]:
+    """The shipped packs by file."""
+    folder = files("slo_rules") / "packs"
+    return {one.name: one.read_text("utf-8") for one in folder.iterdir() if one.name.endswith(".yaml")}
+
+
+def of_documentation() -> dict[str, str]:
+    """The blocks of the documents that hold definitions, by page and number."""
+    found = {}
+    for page in [*(TOP / "docs").rglob("*.md"), *TOP.glob("*.md")]:
+        blocks = re.findall(r"^```yaml[^\n]*\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        found |= {
+            f"{page.name}:{number}": block
+            for number, block in enumerate(blocks)
+            if block.startswith("apiVersion") and "\nkind: Test\n" not in block
+        }
+    return found
+
+
+def of_tests() -> dict[str, str]:
+    """The texts in the tests that load by themselves, by file and line."""
+    found = {}
+    for file in sorted((TOP / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "apiVersion:" in node.value:
+                try:
+                    load({"a.yaml": node.value})
+                except DefinitionError:
+                    continue
+                found[f"{file.name}:{node.lineno}"] = node.value
+    return found
+
+
+def values_of(text: str) -> list[Any]:
+    """The plain values of the documents of a text, as far as they can be read."""
+    return [document.value for document in load_documents(text, "a.yaml")[0]]
+
+
+def spelled(values: list[Any]) -> str:
+    """Documents as YAML: JSON is."""
+    return "\n---\n".join(json.dumps(value, ensure_ascii=False) for value in values) + "\n"
+
+
+BASES = [values_of(text) for text in (FULL, strategies.DEFINITIONS)]
+_FIELDS = sorted(set(re.findall(r"[a-z_]+", FULL)) | {"none", "any", "span", "equals", "tolerance"})
+_WORDS = ["", " ", "$x", "Gold", "2026-13-01", "24:00-25:00", "08:00-08:00", "-1%", "data.", "data", "end of year"]
+_WORDS += ["0h", "4000d", "next business day", "next_day", "same day 24:00", "300 business days", "mon-xyz", "none"]
+_SCALARS = [None, True, False, 0, 1, -1, 2, 1001, 0.5, 1e300, -0.0, 1.0, *_WORDS]
+VALUES = st.one_of(
+    st.sampled_from(_SCALARS),
+    st.sampled_from(_FIELDS),
+    st.text(max_size=5),
+    st.sampled_from(
+        [[], {}, [None], [[]], {"any": []}, {"path": "data.a"}, {"a": 1}, ["won"], {"exact": {"type": "a"}}]
+    ),
+)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found: list[tuple[Any, ...]] = [path] if path else []
+    for key, member in members:
+        found += _places(member, (*path, key))
+    return found
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+@st.composite
+def changed(draw: st.DrawFn, most: int = 3) -> list[Any]:
+    """A set of documents with a few fields dropped, renamed, retyped, moved or written twice."""
+    values = copy.deepcopy(draw(st.sampled_from(BASES)))
+    for _ in range(draw(st.integers(1, most))):
+        document = draw(st.sampled_from(values))
+        places = _places(document)
+        if not places:
+            continue
+        *above, last = draw(st.sampled_from(places))
+        parent = _at(document, tuple(above))
+        match draw(st.sampled_from(["drop", "rename", "retype", "retype", "move", "list", "twice", "add"])):
+            case "drop":
+                del parent[last]
+            case "rename" if isinstance(parent, dict):
+                parent[draw(st.sampled_from(_FIELDS))] = parent.pop(last)
+            case "move":
+                parent[last] = copy.deepcopy(_at(document, draw(st.sampled_from(places))))
+            case "list":
+                parent[last] = [parent[last]]
+            case "twice" if isinstance(parent, list):
+                parent.append(copy.deepcopy(parent[last]))
+            case "add" if isinstance(parent, dict):
+                parent[draw(st.sampled_from([*_FIELDS, *_WORDS]))] = draw(VALUES)
+            case _:
+                parent[last] = draw(VALUES)
+    return values

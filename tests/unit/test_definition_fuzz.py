@@ -1,0 +1,144 @@
+"""Whatever is written in a definition file: it is refused with faults, or the engine runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slo_rules.arithmetic import arithmetic
+from slo_rules.contribution import contributions
+from slo_rules.definitions import load
+from slo_rules.durations import HOUR
+from slo_rules.event import Event, event_key
+from slo_rules.explain import explain, journey
+from slo_rules.faults import DefinitionError
+from slo_rules.filters import SPAN_TYPE
+from slo_rules.judgement import Watermark, judge
+from slo_rules.matching import Matcher
+from slo_rules.observation import fold
+from slo_rules.progress import Progress
+from slo_rules.workflow import Definitions
+from tests.definition_texts import FULL, changed, spelled, values_of
+from tests.strategies import START
+
+TYPES = (
+    *("won", "check", "accepted", "a", "b", "noted", "shipped", "paid", "linked", "failed", "cancelled"),
+    *("paused", "resumed", "reopened", SPAN_TYPE, "noise"),
+)
+SAID = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.sampled_from(["1", 2, "gold", "silver", "US", "APAC", "EMEA", 1e300, "x", None, True, [], {}])
+        for name in ("order", "sales_order", "opportunity", "account", "region", "tier", "parcels", "amount", "total")
+    }
+    | {"currency": st.sampled_from(["EUR", 5]), "status": st.sampled_from([7, "7", "x"]), "tax_code": st.just("V1")},
+)
+
+
+def make(type_: str, source: str, hours: int, said: dict[str, Any], number: int) -> Event:
+    at = START + hours * HOUR
+    document = {"specversion": "1.0", "id": str(number), "source": source, "type": type_, "service": source}
+    document |= {"name": "pack", "status": "ok", "kind": "server", "data": {"order": "1"} | said}
+    return Event(source, type_, at, at, event_key(source, str(number)), document)
+
+
+EVENTS = st.lists(
+    st.builds(
+        make,
+        st.sampled_from(TYPES),
+        st.sampled_from(["crm", "sap", "store"]),
+        st.one_of(st.integers(0, 200), st.sampled_from([-400_000, 2_000_000])),
+        SAID,
+        st.integers(0, 9),
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+def loaded(text: str) -> Definitions | None:
+    """The definitions, or None where they are refused."""
+    try:
+        return load({"a.yaml": text})
+    except DefinitionError:
+        return None
+
+
+def run(definitions: Definitions, events: list[Event]) -> None:
+    """Everything the engine does with events, in the order of their arrival."""
+    found: dict[str, Progress] = {}
+    marks = {"sap": Watermark(START, START, HOUR)}
+    matcher = Matcher(definitions.workflows.values())
+    for event in events:
+        for of, match in matcher.matches(event):
+            found[of.workflow.name] = fold(found.get(of.workflow.name), match)
+    for name, progress in found.items():
+        workflow = definitions.workflows[name]
+        for now in (START, START + 30 * HOUR, START + 10**6 * HOUR):
+            verdict = judge(progress, workflow, marks, now)
+            assert explain(progress, workflow, verdict, marks, now)
+            assert len(journey(progress, workflow, now)) == len(workflow.milestones)
+            arithmetic(progress, workflow, verdict, now)
+        contributions(progress, workflow, [one for one in definitions.objectives.values() if one.workflow == name])
+
+
+@given(changed(), EVENTS)
+@settings(max_examples=400, deadline=None)
+def test_a_definition_is_refused_with_faults_or_runs(values: list[Any], events: list[Event]) -> None:
+    definitions = loaded(spelled(values))
+    if definitions is not None:
+        run(definitions, events)
+
+
+@given(EVENTS)
+@settings(max_examples=100, deadline=None)
+def test_what_everything_is_said_in_runs(events: list[Event]) -> None:
+    run(load({"a.yaml": FULL}), events)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_refused_with_faults_or_is_nothing(text: str) -> None:
+    assert loaded(text) in (None, Definitions({}, {}, {}, {}, {}))
+
+
+TAKEN = "takes the calendar away that a named deadline needs: give it a duration as well"
+
+
+@pytest.mark.parametrize(
+    ("within", "paths"),
+    [
+        ("{breach: end of week, by: {tier: {gold: {calendar: none}}}}", ["tier.gold"]),
+        ("{breach: end of week, by: {tier: {gold: {warn: 1h, calendar: none}}}}", ["tier.gold"]),
+        ("{breach: end of week, by: {tier: {gold: {breach: 1h, calendar: none}}}}", []),
+        ("{warn: same_day, breach: 4d, by: {tier: {gold: {calendar: none}}}}", ["tier.gold"]),
+        ("{breach: 4d, by: {tier: {gold: {calendar: none}}, region: {US: end of week}}}", ["tier.gold"]),
+        ("{breach: 4d, by: {region: {US: end of week}, tier: {gold: {calendar: none}}}}", ["tier.gold"]),
+        ("{breach: 4d, by: {region: {US: {warn: same_day}}, tier: {gold: {calendar: none}}}}", ["tier.gold"]),
+        ("{breach: 4d, by: {region: {US: end of week}, tier: {gold: {breach: 1h, calendar: none}}}}", []),
+        (
+            "{breach: 4d, by: {tier: {gold: {calendar: none}}, region: {US: {breach: end of week, calendar: office}}}}",
+            [],
+        ),
+        ("{breach: 4d, by: {tier: {gold: {calendar: none}, silver: end of week}}}", []),
+    ],
+)
+def test_no_terms_leave_a_named_deadline_without_a_calendar(within: str, paths: list[str]) -> None:
+    values = values_of(FULL)
+    values[0]["spec"]["milestones"][3]["within"] = values_of(within)[0]
+    try:
+        run(load({"a.yaml": spelled(values)}), [])
+        found = []
+    except DefinitionError as error:
+        found = [(fault.path, fault.message) for fault in error.faults]
+    assert found == [(f"spec.milestones[3].within.by.{path}.calendar", TAKEN) for path in paths]
+
+
+@pytest.mark.parametrize("nothing", ['""', "0", "false", "{any: false}"])
+def test_what_comes_after_is_said_or_left_out(nothing: str) -> None:
+    values = values_of(FULL)
+    values[0]["spec"]["milestones"][2]["after"] = values_of(nothing)[0] if nothing != '""' else ""
+    with pytest.raises(DefinitionError):
+        load({"a.yaml": spelled(values)})
