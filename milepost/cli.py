@@ -285,6 +285,19 @@ def check(
     typer.echo(f"No faults: {', '.join(said)}.")
 
 
+@app.command()
+def schema(
+    kind: Annotated[str | None, typer.Option(help="Of this kind only, such as Workflow.")] = None,
+) -> None:
+    """Print the JSON Schema of definition files, for the completion and the hover texts of editors."""
+    from slo_rules.definition_schema import definition_schema, spell_schema
+    from slo_rules.definitions import KINDS
+
+    if kind is not None and kind not in KINDS:
+        raise fail(f"There is no kind {kind!r}: {', '.join(KINDS)}.")
+    typer.echo(spell_schema(definition_schema(kind)), nl=False)
+
+
 @app.command(name="test")
 def run_tests(
     paths: Annotated[
