@@ -12,7 +12,7 @@ import typer
 from milepost import settings as settings_of
 from milepost.logs import configure_logging
 from milepost.settings import Settings, SettingsError
-from slo_rules.faults import DefinitionError
+from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
 
 app = typer.Typer(
@@ -265,14 +265,19 @@ def rebuild(
 @app.command()
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the check too; hints do not.")] = False,
 ) -> None:
-    """Find all faults of definition files at once, each with file, line and path."""
+    """Find all faults of definition files at once, and what is likely not meant, each with file, line and path."""
+    from milepost.definition_files import find_warnings
     from milepost.definition_tests import read_with_tests
 
     try:
         definitions, tests = read_with_tests(paths)
     except DefinitionError as error:
         raise _faulty(error, code=1) from error
+    findings = find_warnings(paths, definitions)
+    for finding in findings:
+        typer.echo(str(finding))
     read: dict[str, Sized] = {
         "workflow": definitions.workflows,
         "objective": definitions.objectives,
@@ -283,6 +288,9 @@ def check(
     }
     said = (f"{len(found)} {kind}{'' if len(found) == 1 else 's'}" for kind, found in read.items())
     typer.echo(f"No faults: {', '.join(said)}.")
+    warnings = sum(finding.severity is Severity.WARNING for finding in findings)
+    if strict and warnings:
+        raise fail(f"{warnings} warning{'s' if warnings != 1 else ''}.")
 
 
 @app.command()

@@ -7,7 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from slo_rules.definitions import load
-from slo_rules.faults import DefinitionError, Fault
+from slo_rules.faults import DefinitionError, Fault, Finding
+from slo_rules.lint import lint
 from slo_rules.workflow import Definitions
 
 PACKS = Path("packs")
@@ -37,6 +38,12 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
     if faults:
         raise DefinitionError(faults)
     return definitions
+
+
+def find_warnings(paths: Iterable[Path], definitions: Definitions) -> list[Finding]:
+    """What is likely not meant in the files that these definitions were read from."""
+    texts, _ = read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))
+    return lint(texts, definitions)
 
 
 def find_tests(paths: Iterable[Path]) -> list[Path]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 
@@ -32,11 +33,12 @@ from collector.rebuild import keep_objectives
 from collector.store.database import Connection, connect, migrate, sqlalchemy_url
 from dashboard.app import build_dashboard
 from dashboard.mount import mount
-from milepost.definition_files import read_definitions
+from milepost.definition_files import find_warnings, read_definitions
 from milepost.embedded import EmbeddedPostgres
 from milepost.logs import configure_logging
 from milepost.routes import read_routes
 from milepost.settings import Settings
+from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
 
 log = structlog.get_logger("milepost")
@@ -77,6 +79,9 @@ class Milepost:
         # uvicorn raises the signal again when it has stopped; with the default action nothing would be closed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit)
+        for finding in find_warnings(self.settings.definitions, self.definitions):
+            if finding.severity is Severity.WARNING:
+                log.warning("definition_warning", **asdict(finding))
         try:
             url = self.open_database()
             with connect(url, "start") as conn:

@@ -1,8 +1,9 @@
-"""Faults found in definitions: all of them at once, each with its place."""
+"""Faults found in definitions, and what is likely not meant: all of them at once, each with its place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,6 +17,28 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.path or 'document'}: {self.message}"
+
+
+class Severity(StrEnum):
+    """How sure it is that something is not meant; a hint may well be."""
+
+    WARNING = "warning"
+    HINT = "hint"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """What can be used and is likely not meant: its place like that of a fault, what follows from it, what to do."""
+
+    file: str
+    line: int
+    path: str
+    severity: Severity
+    message: str
+    suggestion: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}: {self.severity}: {self.message} — {self.suggestion}"
 
 
 class DefinitionError(Exception):

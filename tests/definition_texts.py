@@ -159,7 +159,7 @@ VALUES = st.one_of(
     st.sampled_from(
         [[], {}, [None], [[]], {"any": []}, {"path": "data.a"}, {"a": 1}, ["won"], {"exact": {"type": "a"}}]
     ),
-)
+).map(copy.deepcopy)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -86,7 +86,7 @@ def run(definitions: Definitions, events: list[Event]) -> None:
 
 
 @given(changed(), EVENTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_definition_is_refused_with_faults_or_runs(values: list[Any], events: list[Event]) -> None:
     definitions = loaded(spelled(values))
     if definitions is not None:
