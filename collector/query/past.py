@@ -2,7 +2,9 @@
 
 What is kept of an instance is its present. What it was is made of its events again: those that are in question are
 replayed into the instances that they make, and these are judged as the projector judges. Nothing is guessed: where an
-event is gone from the log, or too much would have to be read, the answer says so instead.
+event is gone from the log, or too much would have to be read, the answer says so instead. One thing it cannot see: of
+several events with one id only the first is linked to the instance, so what a later one said differently, its time for
+one, is in the present and not in here.
 
 With `known_at` the identity is that of then, too. Instances that a later event has joined are still apart, under the
 ids they had. Without it everything known now counts, and so does which instances have turned out to be one.

