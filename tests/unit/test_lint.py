@@ -175,7 +175,7 @@ def test_filters_that_are_the_same_hold_alike(one: Filter, other: Filter, docume
 def test_a_filter_that_takes_too_long_to_tell_is_left_alone() -> None:
     wide = tuple(Any_(tuple(Compare("exact", f"data.{n}", str(m)) for m in range(9))) for n in range(50))
     never = Any_(tuple(All((A, B)) for _ in range(9)))
-    assert contradiction(All((*wide, never))) is None
+    assert contradiction(All((*wide[:25], never, *wide[25:]))) is None
     many = All(tuple(Not(Compare("exact", "data.x", str(number))) for number in range(1000)))
     assert contradiction(many) is None
 
