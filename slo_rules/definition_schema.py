@@ -201,6 +201,7 @@ def _key() -> Schema:
                 "examples": ["SO-"],
             },
             "strip_zeros": flag("Take leading zeros away.", default=False),
+            "unique": flag("An instance can have only one value of it; two make it inconsistent.", default=False),
         },
     )
     short: Schema = {"anyOf": [described(ref("Path"), "A joining key."), words.PATHS["anyOf"][1]]}

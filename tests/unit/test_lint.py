@@ -60,7 +60,7 @@ def paths(text: str) -> list[str]:
 def test_the_shipped_packs_give_no_findings() -> None:
     assert lint(packs(), load(packs())) == []
     for name, text in packs().items():
-        together = {name: text, "sources.yaml": packs()["sources.yaml"]}
+        together = {name: text} | {shared: packs()[shared] for shared in ("sources.yaml", "calendars.yaml")}
         assert lint(together, load(together)) == []
 
 
@@ -382,7 +382,7 @@ def test_warnings_fail_a_strict_check_only_and_hints_none(tmp_path: Path) -> Non
     code, text = check(tmp_path)
     assert code == 0
     assert f"{file}:10: spec.milestones[1].on: warning: " in text
-    assert "No faults: 1 workflows" in text
+    assert "No faults: 1 workflow, " in text
     code, text = check(tmp_path, "--strict")
     assert code == 1
     assert text.endswith("1 warning.\n")
