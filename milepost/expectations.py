@@ -19,6 +19,7 @@ from slo_rules.judgement import Reason, VerdictKind
 from slo_rules.progress import Scalar
 from slo_rules.reading import Reader, suggestion
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
+from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, Definitions, Workflow
 
 SHOWN = 5
@@ -332,7 +333,7 @@ def _value(wanted: Wanted, held: RehearsedInstance) -> Value:
         case "verdict":
             return verdict.kind.value
         case "milestones":
-            reached = progress.milestones.get(member)
+            reached = standing(progress, held.workflow).milestones.get(member)
             return reached.at if reached else None
         case "keys":
             return tuple(sorted(progress.keys))
@@ -363,7 +364,8 @@ def _shown(wanted: Wanted, value: Value, start: int) -> str:
 
 
 def _explanation(held: RehearsedInstance, rehearsal: Rehearsal, now: int, start: int) -> list[str]:
-    reached = sorted(held.progress.milestones.items(), key=lambda item: item[1].at)
+    counts = standing(held.progress, held.workflow)
+    reached = sorted(counts.milestones.items(), key=lambda item: item[1].at)
     steps = [f"{name} at {_offset(mark.at, start)}" for name, mark in reached]
     return [
         explain(held.progress, held.workflow, held.verdict, rehearsal.marks, now),
