@@ -28,7 +28,7 @@ spec:
   keys:
     order: data.order
     sales_order: {path: [data.sales_order, data.sap.order], case: upper, strip_prefix: [SO-, S], strip_zeros: true}
-    account: {path: data.account, joins: false, strip_prefix: A}
+    account: {path: data.account, joins: false, strip_prefix: A, unique: true}
   attributes: {region: data.region, tier: [data.tier, resource.tier], parcels: data.parcels}
   value: {amount: data.amount, currency: data.currency}
   title: [sales_order, order]
