@@ -153,9 +153,13 @@ def test_what_was_known_is_what_was_recorded(either_url: str, conn: Connection, 
     ).fetchall()
     conn.commit()
     answers = ask(either_url, catalogue, [(str(change[0]), None, to_micros(change[1])) for change in changes])
+    # What falls due at the very instant of an arrival may be recorded before the arrival and again after it.
+    recorded: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for change in changes:
+        recorded.setdefault(tuple(change[:2]), []).append(tuple(change[2:]))
     for change, answer in zip(changes, answers, strict=True):
         assert answer is not None
-        assert (answer["verdict"], answer["reason"], answer["waiting_for"]) == change[2:]
+        assert (answer["verdict"], answer["reason"], answer["waiting_for"]) in recorded[tuple(change[:2])]
 
 
 @SLOW

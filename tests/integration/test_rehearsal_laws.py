@@ -103,6 +103,11 @@ def test_a_rehearsal_stands_where_the_projector_stands(
     assert letters == (len(rehearsal.without_key),)
 
 
+def derived(conn: Connection) -> dict[str, str]:
+    """Without the counts of duplicates, which may differ where different things are said under one id (ADR 4)."""
+    return {table: digest for table, digest in fingerprints(conn).items() if table != "source_state"}
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -120,14 +125,14 @@ def test_what_is_recorded_does_not_depend_on_when_we_looked(conn: Connection, hi
         receive(conn, event)
         live.apply_batch(conn)
     live.sweep(conn, end)
-    before = fingerprints(conn)
+    before = derived(conn)
     forget(conn, current_definitions=False)
     again = Projector(catalogue, batch=batch)
     assert again.acquire(conn)
     while again.apply_batch(conn) is None:
         pass
     again.sweep(conn, end)
-    assert fingerprints(conn) == before
+    assert derived(conn) == before
 
 
 def test_a_source_that_falls_behind_changes_nothing_of_what_was_due_before(conn: Connection) -> None:
