@@ -117,6 +117,7 @@ class Projector:
         self._looking_up = ThreadPoolExecutor(1, "looking-up")
         self._writer = ThreadPoolExecutor(1, "writing")
         self._following: Chunk | None = None
+        self._joined_away: set[bytes] = set()
         self._writing: Future[Writing] | None = None
         self._number = 0
         self._seq = -1
@@ -170,6 +171,7 @@ class Projector:
             wait([self._writing])
             self._writing = None
         self._cache.clear()
+        self._joined_away.clear()
         self._following = None
         if self._helpers is not None:
             self._helpers.reading.forget()
@@ -263,7 +265,9 @@ class Projector:
 
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
-        self._hold(stored)
+        # The chunk was looked up before the one before it was applied, which may have joined some of these to others.
+        self._hold([row for row in stored if row[0] not in self._joined_away])
+        self._joined_away.clear()
         note, in_force = self._arrivals.note, self._in_force
         lanes = [
             (matcher, self._cache.by_key(matcher.workflow.name), matcher.workflow.name in self._catalogue.unversioned)
@@ -421,6 +425,7 @@ class Projector:
             other.advance(received_at, marks, changes.verdicts)
             into.absorb(other, received_at, marks, changes.verdicts)
             self._cache.drop(other)
+            self._joined_away.add(other.id)
             changes.merges.append(Merge(other, into, match.key, parsed.seq, received_at))
             self._cache.add(into, other.joining)
         return into

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -77,7 +78,8 @@ def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:
     )  # fmt: skip
     _wait_for_projection(serving.url, at)
     _compare(serving.url, wanted)
-    assert serving.errors() == []
+    errors = serving.errors()
+    assert not errors, json.dumps(errors, indent=1)
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     assert "equal to what was there" in rebuilt.stdout
 

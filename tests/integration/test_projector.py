@@ -12,6 +12,7 @@ from collector.catalogue import register
 from collector.log import append
 from collector.projector import Projector
 from collector.reading import LogReader
+from collector.reading_ahead import _decode_answer
 from collector.rebuild import fingerprints, forget, keep_objectives
 from collector.store.database import Connection, connect
 from slo_rules.definitions import load
@@ -127,6 +128,28 @@ class TestTheLog:
             pass
         assert fingerprints(conn) == wanted
 
+    def test_an_instance_that_was_joined_does_not_come_back_with_what_was_looked_up_before(
+        self, helped: Projector, conn: Connection
+    ) -> None:
+        apart = [at(conn, "won", 2, 0, opportunity="O-1"), at(conn, "won", 1, 1, order="SO-2")]
+        log_events(conn, [*apart, at(conn, "noise", 0, 2)])
+        assert not helped.cycle(conn).caught_up
+        assert helped.cycle(conn).caught_up
+        assert len(stored(conn)) == 2
+        helped._forget()
+        filling = [at(conn, "noise", 0, number) for number in range(3, 10)]
+        joining = at(conn, "linked", 0, 10, order="SO-2", opportunity="O-1")
+        accepted = at(conn, "accepted", 0, 11, "sap", order="SO-2")
+        log_events(conn, [*filling[:3], joining, *filling[3:5], accepted, *filling[5:]])
+        assert not helped.cycle(conn).caught_up
+        _let_everything_arrive(helped)
+        while not helped.cycle(conn).caught_up:
+            pass
+        [one] = stored(conn)
+        assert set(one["progress"].milestones) == {"won", "accepted"}
+        assert _count(conn, "SELECT count(*) FROM instance_event") == 4
+        assert _count(conn, "SELECT count(DISTINCT instance_id) FROM instance_event") == 1
+
     def test_a_failed_write_is_noticed_and_made_good(self, helped: Projector, conn: Connection) -> None:
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(7)])
         assert not helped.cycle(conn).caught_up
@@ -148,6 +171,22 @@ def helped(database_url: str, conn: Connection) -> Iterator[Projector]:
         found = Projector(catalogue, batch=3, helpers=helpers)
         assert found.acquire(conn)
         yield found
+
+
+def _let_everything_arrive(projector: Projector) -> None:
+    """Wait until all that is read ahead has come, so that it is looked up while what is before it is applied."""
+    assert projector._helpers is not None
+    reading = projector._helpers.reading
+    assert reading._answers is not None
+    if not reading.ready:
+        # Its first answer says which definitions it knows.
+        reading._answers.recv_bytes()
+        reading.ready = True
+    while True:
+        reading._arrived.append(reading._answers.recv_bytes())
+        answer = _decode_answer(reading._arrived[-1])
+        if answer.number == reading._number and not answer.events:
+            return
 
 
 def _write(url: str, event: Event) -> None:
