@@ -17,8 +17,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from milepost.definition_files import PACKS
+from milepost.definition_files import packs_folder
 from milepost.demo import Enterprise
+from milepost.demo.processes import STARTS
 from milepost.demo.sender import Refused
 from milepost.server import Milepost
 from milepost.settings import Settings
@@ -29,6 +30,11 @@ LOOK_AT = (
     ("dashboard/objectives", "how much of each error budget is left"),
     ("docs", "the query API"),
 )
+
+
+def definitions() -> tuple[Path, ...]:
+    """The shipped packs of the processes that the enterprise has, and its systems: what nobody lives stays away."""
+    return tuple(packs_folder() / f"{name}.yaml" for name in (*STARTS, "sources"))
 
 
 class State(msgspec.Struct):
@@ -75,7 +81,7 @@ class Demonstration:
         self._keep = keep
         self._file = self._folder / "demo.json"
         self._stop = threading.Event()
-        self._settings = replace(settings, data_dir=self._folder, definitions=settings.definitions or (PACKS,))
+        self._settings = replace(settings, data_dir=self._folder, definitions=settings.definitions or definitions())
         self._state = self._load(seed)
         self._enterprise: Enterprise | None = None
         self._thread: threading.Thread | None = None

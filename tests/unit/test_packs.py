@@ -19,7 +19,7 @@ TEXTS = {
     for entry in (files("slo_rules") / "packs").iterdir()
     if entry.name.endswith(".yaml")
 }
-SHARED = {name: TEXTS[name] for name in ("calendars.yaml", "sources.yaml")}
+SHARED = {name: TEXTS[name] for name in ("calendars.yaml", "sources.yaml", "sources-of-goods-and-usage.yaml")}
 PACKS = sorted(set(TEXTS) - set(SHARED))
 ALL = load(TEXTS)
 WORKFLOWS = [pytest.param(workflow, id=name) for name, workflow in ALL.workflows.items()]

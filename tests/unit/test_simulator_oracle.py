@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from milepost.definition_files import read_definitions
 from milepost.demo import Enterprise, faults, processes
 from milepost.demo.actions import DAY, Action, cloud_event, micros
 from milepost.demo.oracle import Expectation, expect
 from milepost.demo.scenario import deliveries, told
+from milepost.demonstration import definitions
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.judgement import Watermark, judge
@@ -49,6 +51,13 @@ def test_the_packs_promise_what_the_simulator_keeps(packs: Definitions) -> None:
         assert milestones[-1].completes
     assert packs.sources["sap"].silent_after == faults.ERP_SILENT_AFTER
     assert {step.source for steps in processes.STEPS.values() for step in steps} <= set(packs.sources)
+
+
+def test_the_demo_watches_the_processes_that_its_enterprise_has() -> None:
+    watched = read_definitions(definitions())
+    assert set(watched.workflows) == set(processes.STEPS)
+    awaited = {one.source for workflow in watched.workflows.values() for one in workflow.milestones if one.source}
+    assert awaited <= set(watched.sources)
 
 
 def test_every_pack_has_latency_and_freshness_objectives(packs: Definitions) -> None:
