@@ -80,11 +80,20 @@ def definitions() -> Definitions:
     return load({"orders.yaml": DEFINITIONS})
 
 
-def make_event(type_: str, at: int, number: int, source: str, data: dict[str, Any], received_at: int = 0) -> Event:
+def make_event(
+    type_: str, at: int, number: int, source: str, data: dict[str, Any], received_at: int | None = None
+) -> Event:
     """An event of the small world; times are micros after START."""
     id_ = f"e{number}"
     document = {"specversion": "1.0", "id": id_, "source": source, "type": type_, "data": data}
-    return Event(source, type_, START + at, START + (received_at or at), event_key(source, id_), document)
+    return Event(
+        source,
+        type_,
+        START + at,
+        START + (at if received_at is None else received_at),
+        event_key(source, id_),
+        document,
+    )
 
 
 def make_honest_event(type_: str, at: int, number: int, source: str, data: dict[str, Any]) -> Event:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,10 +16,10 @@ from collector.store.database import Connection
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.identity import Key
-from slo_rules.instants import to_datetime, to_micros
+from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
-from tests.projecting import decode_progress, enroll, projecting, wipe
+from tests.projecting import decode_progress, enroll, projecting, receive, wipe
 from tests.strategies import START, arrivals, definitions, make_event
 
 DEFINITIONS = definitions()
@@ -31,22 +30,6 @@ Standing = dict[frozenset[Key], Any]
 def conn(database_url: str) -> Iterator[Connection]:
     with projecting(database_url) as connection:
         yield connection
-
-
-def receive(conn: Connection, event: Event) -> None:
-    """Log an event that arrives when it says, not when the database's clock says."""
-    with conn.transaction():
-        conn.execute(
-            "INSERT INTO event (received_at, occurred_at, source, id, type, body) VALUES (%s, %s, %s, %s, %s, %s)",
-            (
-                to_datetime(event.received_at),
-                to_datetime(event.occurred_at),
-                event.source,
-                event.document["id"],
-                event.type,
-                msgspec.json.encode(event.document).decode(),
-            ),
-        )
 
 
 def in_the_store(conn: Connection) -> Standing:
@@ -92,7 +75,7 @@ def test_a_rehearsal_stands_where_the_projector_stands(
         while arriving and arriving[0].received_at <= instant:
             event = arriving.pop(0)
             projector.sweep(conn, event.received_at - 1)
-            receive(conn, event)
+            receive(conn, [event])
             projector.apply_batch(conn)
         projector.sweep(conn, instant)
         rehearsal.proceed(instant)
@@ -122,7 +105,7 @@ def test_what_is_recorded_does_not_depend_on_when_we_looked(conn: Connection, hi
     end = START + 60 * HOUR
     for event in history:
         live.sweep(conn, event.received_at - 1)
-        receive(conn, event)
+        receive(conn, [event])
         live.apply_batch(conn)
     live.sweep(conn, end)
     before = derived(conn)
@@ -145,7 +128,7 @@ def test_a_source_that_falls_behind_changes_nothing_of_what_was_due_before(conn:
     order = make_event("won", 0, 2, "crm", {"order": "O"}, 0)
     arriving = [heard(1, 0, 0), order, heard(5, 118 * MINUTE, 118 * MINUTE), heard(3, 235 * MINUTE, 235 * MINUTE)]
     for event in [*arriving, heard(4, 2 * HOUR, 5 * HOUR)]:
-        receive(conn, event)
+        receive(conn, [event])
     projector = Projector(load_catalogue(conn))
     assert projector.acquire(conn)
     projector.apply_batch(conn)
