@@ -62,11 +62,16 @@ def fail(message: str, *, code: int = 1) -> typer.Exit:
 
 
 def read_settings(config: Path | None, **flags: object) -> Settings:
-    """Settings from file, environment and flags; ends the program with all faults when they cannot be used."""
+    """Settings from file, environment and flags, with logging as they say.
+
+    Ends the program with all faults when they cannot be used.
+    """
     try:
-        return settings_of.load(flags, file=config)
+        settings = settings_of.load(flags, file=config)
     except SettingsError as error:
         raise fail("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from error
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
 
 
 @app.command()
@@ -93,7 +98,6 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    configure_logging(settings.log_format, settings.log_level)
     from milepost.server import Milepost
 
     try:
@@ -114,7 +118,6 @@ def demo(
 ) -> None:
     """Run Milepost beside a simulated enterprise: seven days of history first, then live, with faults to find."""
     settings = read_settings(None, data_dir=data_dir, host=host, port=port, log_level="warning")
-    configure_logging(settings.log_format, settings.log_level)
     from milepost.demonstration import Demonstration
 
     Demonstration(settings, seed=seed, days=days, keep=data_dir is not None).run()
@@ -137,7 +140,6 @@ def import_(
     settings = read_settings(
         config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
     )
-    configure_logging(settings.log_format, settings.log_level)
     from collector.ingest.files import UnreadableFile
     from milepost.upkeep import import_file
 
@@ -184,7 +186,6 @@ def discover(
 ) -> None:
     """Learn from events what follows what and how long it takes; draft a definition of it."""
     settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
-    configure_logging(settings.log_format, settings.log_level)
     from collector.ingest.files import UnreadableFile
     from milepost.discovering import NothingDiscovered, question_of
     from milepost.discovering import discover as run
@@ -222,7 +223,6 @@ def coverage(
     settings = read_settings(
         config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
     )
-    configure_logging(settings.log_format, settings.log_level)
     from milepost.coverage_views import printed
     from milepost.covering import NothingToCover, cover
     from milepost.stored_data import NoStoredData
@@ -250,7 +250,6 @@ def rebuild(
     settings = read_settings(
         config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
     )
-    configure_logging(settings.log_format, settings.log_level)
     from milepost.upkeep import rebuild as run
 
     equal = run(settings, current_definitions=current_definitions)
@@ -364,19 +363,19 @@ def explain(
     settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
     if format not in ("text", "json"):
         raise fail(f"--format: must be text or json, not {format!r}")
-    if settings.database_url is None and not settings.data_dir.exists():
-        raise fail(f"There is no data in {settings.data_dir}: give --data-dir or --database-url.")
-    configure_logging(settings.log_format, settings.log_level)
     import msgspec
 
     from collector.query.instances import BadQuery
     from collector.query.moments import Unanswerable, Unsettled
     from milepost.explaining import explain as run
+    from milepost.stored_data import NoStoredData
 
     try:
         explained = run(settings, key, workflow=workflow, as_of=as_of, known_at=known_at)
     except BadQuery as error:
         raise fail("\n".join(error.faults)) from error
+    except NoStoredData as error:
+        raise fail(str(error)) from error
     except (Unanswerable, Unsettled) as error:
         raise fail(f"That cannot be told: {error}.") from error
     said = msgspec.json.encode(explained.document()).decode() if format == "json" else explained.text()

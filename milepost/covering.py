@@ -52,7 +52,7 @@ def cover(settings: Settings, since: str | None, limit: int) -> Covered:
 
 
 def _cover(settings: Settings, files: Definitions | None, window: Window, now: int) -> Covered:
-    with open_stored_data(settings) as conn:
+    with open_stored_data(settings) as (_, conn):
         catalogue = load_catalogue(conn)
         workflows = files.workflows if files else catalogue.current
         sources: dict[str, Source] = files.sources if files else catalogue.sources

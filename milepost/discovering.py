@@ -113,7 +113,7 @@ def discover(settings: Settings, question: Question) -> Discovered:
     """Raises NothingDiscovered, NoStoredData, UnreadableFile, OSError, ValueError."""
     if question.file is not None:
         return _learn(FileLog(question.file, question.mapping, question.window), question)
-    with open_stored_data(settings) as conn:
+    with open_stored_data(settings) as (_, conn):
         return _learn(_StoredLog(conn, question.window), question)
 
 

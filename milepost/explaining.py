@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
+from collector.catalogue import load_catalogue
 from collector.query import Query
 from collector.query.reader import Reader, Row
+from milepost.plain_text import aligned, shown
 from milepost.settings import Settings
-from milepost.upkeep import open_catalogue
+from milepost.stored_data import open_stored_data
 from slo_rules.explain import StepState
 
 MOST_LISTED = 20
+LONGEST_LINE = 2_000
 _MARKS = {
     StepState.REACHED: "reached",
     StepState.REACHED_LATE: "LATE",
@@ -49,8 +50,10 @@ class Explained:
     def text(self) -> str:
         """Everything, for people."""
         if len(self.told) == 1:
-            return "\n".join(_instance(self.told[0], self._moment))
-        return "\n".join(self._several() if self.told else self._none())
+            lines = _instance(self.told[0], self._moment)
+        else:
+            lines = self._several() if self.told else self._none()
+        return "\n".join(shown(line, LONGEST_LINE) for line in lines)
 
     def _several(self) -> Iterator[str]:
         yield f"{self.total} instances carry {self.key}{_when(self._moment)}; give an id, or a --workflow, for one."
@@ -71,9 +74,9 @@ class Explained:
 def explain(
     settings: Settings, key: str, *, workflow: str | None, as_of: str | None, known_at: str | None
 ) -> Explained:
-    """What there is to say of a key or an id. Raises BadQuery, Unanswerable and Unsettled."""
-    # Definitions are not registered by somebody who only asks.
-    with open_catalogue(replace(settings, definitions=())) as (url, _, catalogue):
+    """What there is to say of a key or an id. Raises BadQuery, Unanswerable, Unsettled and NoStoredData."""
+    with open_stored_data(settings) as (url, conn):
+        catalogue = load_catalogue(conn)
 
         async def ask() -> Explained:
             reader = Reader(url, most_connections=2)
@@ -138,9 +141,9 @@ def _instance(row: Row, moment: Row) -> Iterator[str]:
     yield f"id {row['id']}"
     yield from _section("Waits for", _awaited(row))
     yield from _section("The deadline", row["arithmetic"])
-    yield from _section("The journey", _table(_step(step) for step in row["journey"]))
-    yield from _section("Keys", _table(_key(one) for one in row["keys"]))
-    yield from _section("Events", _table(_event(one) for one in row["events"]))
+    yield from _section("The journey", aligned([_step(step) for step in row["journey"]]))
+    yield from _section("Keys", aligned([_key(one) for one in row["keys"]]))
+    yield from _section("Events", aligned([_event(one) for one in row["events"]]))
     yield from _section("Joined into it", [_merge(one) for one in row["joined"]])
     yield from _section("Joined with it since", [_merge(one) for one in row.get("joined_later", ())])
 
@@ -181,11 +184,3 @@ def _event(event: Row) -> tuple[str, ...]:
 def _merge(one: Row) -> str:
     event = one["event"]
     return f"{one['id']} at {one['at']}, by {event['type']} of {event['source']}, id {event['id']}"
-
-
-def _table(rows: Iterator[tuple[Any, ...]]) -> list[str]:
-    cells = list(rows)
-    widths = [max(len(str(row[place])) for row in cells) for place in range(len(cells[0]))] if cells else []
-    return [
-        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    ]

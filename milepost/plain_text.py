@@ -13,12 +13,17 @@ def shown(text: str, longest: int = 80) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
     """Lines with a column under each head; the columns numbered in `right` are flush right."""
-    widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]
+    return [f"  {line}" for line in aligned([head, *rows], right=right)]
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """A line for each row, with their cells below one another; the columns numbered in `right` are flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for row in [head, *rows]:
+    for row in rows:
         cells = [
             cell.rjust(width) if place in right else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append(("  " + "  ".join(cells)).rstrip())
+        lines.append("  ".join(cells).rstrip())
     return lines

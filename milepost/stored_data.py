@@ -18,8 +18,8 @@ class NoStoredData(Exception):
 
 
 @contextmanager
-def open_stored_data(settings: Settings) -> Iterator[Connection]:
-    """A connection that cannot write. Raises NoStoredData."""
+def open_stored_data(settings: Settings) -> Iterator[tuple[str, Connection]]:
+    """The database's URL, and a connection to it that cannot write. Raises NoStoredData."""
     embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
     if embedded is not None and not (settings.data_dir / "postgres").is_dir():
         raise NoStoredData(
@@ -36,7 +36,7 @@ def open_stored_data(settings: Settings) -> Iterator[Connection]:
                 raise NoStoredData(
                     "This database holds nothing of Milepost's yet: nothing was ever served or imported."
                 )
-            yield conn
+            yield url, conn
     finally:
         if embedded is not None:
             embedded.stop()

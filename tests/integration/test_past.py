@@ -274,6 +274,16 @@ def test_one_instance_is_told_in_full(url: str) -> None:
     assert by_id.stdout.splitlines()[0] == "SO-1 · orders version 1"
 
 
+def test_what_others_wrote_cannot_steer_the_terminal(database_url: str, conn: Connection) -> None:
+    catalogue = enroll(conn, definitions())
+    receive(conn, [make_event("won", 0, 1, "crm", {"order": "SO-1\x1b[2J\nSO-2"})])
+    project(conn, catalogue)
+    told = run(database_url, "order=SO-1\x1b[2J\nSO-2")
+    assert told.returncode == 0, told.stderr
+    assert "\x1b" not in told.stdout
+    assert told.stdout.startswith("SO-1\\x1b[2J\\nSO-2 · orders")
+
+
 def test_several_are_listed_and_nothing_found_is_said(url: str) -> None:
     several = run(url, "account=A")
     assert (several.returncode, several.stdout.splitlines()[0]) == (
