@@ -26,7 +26,7 @@ from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
-from slo_rules.progress import Progress, Scalar
+from slo_rules.progress import Progress, Scalar, began_at
 from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
 
 Q = load("projection")
@@ -294,16 +294,16 @@ def _merge_parameters(merges: list[Merge]) -> list[tuple[str, dict[str, Any]]]:
     return [*steps, ("follow_merges", parameters), ("record_merges", parameters)]
 
 
-def title_of(held: Held) -> str:
+def title_of(id_: bytes, progress: Progress, workflow: Workflow) -> str:
     """The name of an instance on screen: the value of the first title key it carries."""
-    keys = held.progress.keys
-    for namespace in held.matcher.workflow.title_keys:
+    keys = progress.keys
+    for namespace in workflow.title_keys:
         prefix = namespace + "="
         named = [key for key in keys if key.startswith(prefix)]
         if named:
             first = named[0] if len(named) == 1 else min(named, key=lambda key: (keys[key].at, keys[key].key, key))
             return first[len(prefix) :]
-    return held.id.hex()[-8:]
+    return id_.hex()[-8:]
 
 
 def _words(title: str, attributes: dict[str, Scalar], names: tuple[str, ...]) -> str:
@@ -320,13 +320,11 @@ def _workflow_fields(name: str, version: int, entity: str, domain: str) -> bytes
 def _instance_row(held: Held) -> bytes:
     workflow, progress, verdict = held.matcher.workflow, held.progress, held.verdict
     assert verdict is not None
-    reached, said = progress.milestones, progress.said
-    starts = [reached[name].at for name in workflow.starting if name in reached]
-    started_at = progress.first_at if not starts else starts[0] if len(starts) == 1 else min(starts)
+    said = progress.said
     attributes = said[0].values if len(said) == 1 else progress.attributes
     amount, currency = attributes.get(AMOUNT), attributes.get(CURRENCY)
     instant, text = copying.instant, copying.text_field
-    title = title_of(held)
+    title = title_of(held.id, progress, workflow)
     since = instant(verdict.since)
     encoded = _encode_progress(progress)
     return b"".join(
@@ -341,7 +339,7 @@ def _instance_row(held: Held) -> bytes:
             copying.NULL if verdict.deadline_at is None else instant(verdict.deadline_at),
             since,
             since if verdict.kind is _STUCK else copying.NULL,
-            instant(started_at),
+            instant(began_at(progress, workflow)),
             instant(progress.last_at),
             copying.NULL if verdict.next_check_at is None else instant(verdict.next_check_at),
             copying.NULL if amount is None else copying.field(copying.numeric(str(amount))),

@@ -146,11 +146,6 @@ psycopg.adapters.register_dumper(TextArray, TextArrayDumper)
 _small_numeric = Struct("!hhHHH").pack
 
 
-def row(*fields: bytes) -> bytes:
-    """A row of any table from its fields."""
-    return _count(len(fields)) + b"".join(fields)
-
-
 def instant(micros: int | None) -> bytes:
     """A timestamptz field."""
     return NULL if micros is None else _instant(8, micros - EPOCH_2000)
@@ -183,11 +178,6 @@ def key_head(workflow: str, namespace: str, *, joins: bool) -> bytes:
     return b"\x00\x05" + text_field(workflow) + text_field(namespace) + field(boolean(joins)) + length(16)
 
 
-def uuid_field(value: bytes) -> bytes:
-    """A uuid field of its sixteen bytes."""
-    return b"\x00\x00\x00\x10" + value
-
-
 LINK_COLUMNS = "(instance_id, event_key, seq, received_at, milestone, trace_id)"
 LINK_HEAD = b"\x00\x06\x00\x00\x00\x10"
 """The beginning of a row with LINK_COLUMNS; the sixteen bytes of the instance's id and `link_tail` follow."""
@@ -202,7 +192,6 @@ def link_tail(event_key: bytes, seq: int, received_at: int, milestone: str | Non
 
 _array_head = Struct("!iiIii").pack
 _link_numbers = Struct("!iqiq").pack
-_count = Struct("!h").pack
 _instant = Struct("!iq").pack
 integer = Struct("!i").pack
 boolean = Struct("!?").pack

@@ -98,6 +98,12 @@ def passed_at(progress: Progress, workflow: Workflow, milestone: str) -> int | N
     return min(later) if later else None
 
 
+def began_at(progress: Progress, workflow: Workflow) -> int:
+    """When the instance began: at the first of its starting milestones, else with its first event."""
+    starts = [progress.milestones[name].at for name in workflow.starting if name in progress.milestones]
+    return min(starts) if starts else progress.first_at
+
+
 def is_cancelled(progress: Progress, workflow: Workflow) -> bool:
     """Whether the instance was called off before it completed."""
     cancelled = progress.cancelled

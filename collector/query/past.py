@@ -23,7 +23,6 @@ import msgspec
 
 from collector.catalogue import Catalogue
 from collector.changes import title_of
-from collector.instances import Held
 from collector.query.details import MOST_SPANS, described, joined_row, span_row
 from collector.query.heard import Heard
 from collector.query.instances import instance_row
@@ -35,7 +34,7 @@ from slo_rules.event import Event
 from slo_rules.explain import StepState, journey
 from slo_rules.instants import rfc3339, to_datetime, to_micros
 from slo_rules.judgement import Marks, Verdict, VerdictKind, judge
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, began_at
 from slo_rules.workflow import AMOUNT, CURRENCY
 
 MOST_EVENTS_READ = 50_000
@@ -64,14 +63,13 @@ class Past:
         progress, workflow = self.progress, self.part.matcher.workflow
         attributes = progress.attributes
         amount = attributes.get(AMOUNT)
-        starts = [progress.milestones[name].at for name in workflow.starting if name in progress.milestones]
         return {
             "id": UUID(bytes=self.part.id),
             "workflow": workflow.name,
             "workflow_version": workflow.version,
             "entity": workflow.entity,
             "domain": workflow.domain,
-            "title": title_of(Held(self.part.id, self.part.matcher, progress, None, verdict)),
+            "title": title_of(self.part.id, progress, workflow),
             "verdict": verdict.kind,
             "reason": verdict.reason,
             "waiting_for": verdict.waiting_for,
@@ -81,7 +79,7 @@ class Past:
             "deadline_at": _moment(verdict.deadline_at),
             "since": _moment(verdict.since),
             "stuck_since": _moment(verdict.since) if verdict.kind is VerdictKind.STUCK else None,
-            "started_at": _moment(min(starts, default=progress.first_at)),
+            "started_at": _moment(began_at(progress, workflow)),
             "updated_at": _moment(progress.last_at),
             "next_check_at": _moment(verdict.next_check_at),
             "value_amount": None if amount is None else Decimal(str(amount)),
