@@ -190,9 +190,10 @@ def _reads(api: FastAPI, query: Query) -> None:
 
     @api.get("/api/v1/instances/{id}", tags=["query"], responses=_PAST)
     async def instance(id: str, as_of: AsOf = None, known_at: KnownAt = None) -> Row:
-        """One instance: journey, verdict with its arithmetic, keys and what joined them, events, spans.
+        """One instance: journey, verdict with its arithmetic, keys and what joined them, links, events, spans.
 
-        Of the past it has no history and no incidents, and `joined_later` names the instances it was joined with since.
+        `linked` are the instances of other workflows that carry the same keys, where a key identifies one of the two.
+        Of the past it has no links, no history and no incidents, and `joined_later` names the instances it was joined with since.
         """
         if as_of is None and known_at is None:
             return _found(await query.instance(id), "instance")

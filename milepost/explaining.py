@@ -145,6 +145,7 @@ def _instance(row: Row, moment: Row) -> Iterator[str]:
     yield from _section("Keys", aligned([_key(one) for one in row["keys"]]))
     yield from _section("Events", aligned([_event(one) for one in row["events"]]))
     yield from _section("Joined into it", [_merge(one) for one in row["joined"]])
+    yield from _section("Linked with it", [_link(one) for one in row.get("linked", ())])
     yield from _section("Joined with it since", [_merge(one) for one in row.get("joined_later", ())])
 
 
@@ -179,6 +180,10 @@ def _key(key: Row) -> tuple[str, ...]:
 def _event(event: Row) -> tuple[str, ...]:
     late = "" if event["occurred_at"] >= event["received_at"] else f"received {event['received_at']}"
     return event["occurred_at"], event["source"], event["type"], event["id"], event["milestone"] or "", late
+
+
+def _link(one: Row) -> str:
+    return f"{one['title']} · {one['workflow']} · {_verdict(one)}, by {', '.join(one['keys'])}"
 
 
 def _merge(one: Row) -> str:

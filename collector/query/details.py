@@ -16,6 +16,7 @@ from collector.query.instances import definition_of, instance_row, stored_progre
 from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.arithmetic import arithmetic
 from slo_rules.explain import journey
+from slo_rules.identity import split_key
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress
@@ -24,6 +25,7 @@ from slo_rules.standing import standing
 
 MOST_EVENTS = 500
 MOST_SPANS = 2000
+MOST_LINKED = 50
 _decode = msgspec.json.Decoder().decode
 
 
@@ -34,11 +36,12 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         return None
     now = await reader.now()
     at = {"id": row["id"]}
-    merged, events, spans, history, incidents = await asyncio.gather(
+    merged, events, spans, history, linked, incidents = await asyncio.gather(
         reader.all("merged", at),
         reader.all("events", at | {"limit": MOST_EVENTS}),
         reader.all("spans", at | {"limit": MOST_SPANS}),
         reader.all("history", at),
+        reader.all("linked", _links_asked(row, catalogue) | {"limit": MOST_LINKED}),
         reader.all(
             "incidents_of_instance",
             {
@@ -52,6 +55,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     )
     return described(row, catalogue, marks, now, events) | {
         "joined": [joined_row(one) for one in merged],
+        "linked": [one | {"id": str(one["id"])} for one in linked],
         "spans": [span_row(span) for span in spans],
         "history": [change | {"at": rfc3339(change["at"])} for change in history],
         "incidents": [incident_row(incident) for incident in incidents],
@@ -91,6 +95,18 @@ def described(row: Row, catalogue: Catalogue, marks: Marks, now: datetime, event
 def joined_row(merge: Row) -> Row:
     """An instance that was joined into another one, with the event that showed them to be the same."""
     return {"id": str(merge["merged_id"]), "event": _reference(merge), "at": rfc3339(merge["at"])}
+
+
+def _links_asked(row: Row, catalogue: Catalogue) -> Row:
+    """The keys of an instance, as the question for those that share them."""
+    joining = definition_of(row, catalogue).joining
+    keys = [split_key(key) for key in sorted(stored_progress(row).keys)]
+    return {
+        "workflow": row["workflow"],
+        "namespaces": [namespace for namespace, _ in keys],
+        "values": [value for _, value in keys],
+        "joins": [namespace in joining for namespace, _ in keys],
+    }
 
 
 def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row]) -> list[Row]:

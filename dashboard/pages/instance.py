@@ -39,6 +39,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "instance-history": view.history(data),
             "instance-journey": view.journey_table(data),
             "instance-keys": view.keys_table(data),
+            "instance-linked": view.linked_card(data, links),
             "instance-events": view.events_table(data),
         }
         return regions, [journey_figure(data, now), ""]
@@ -97,6 +98,7 @@ def _sections(instance_id: str) -> list[Any]:
                     css="spans",
                 ),
                 c.card(html.Div(c.skeleton(2), id="instance-keys"), "Keys"),
+                html.Div(id="instance-linked"),
                 c.card(html.Div(c.skeleton(), id="instance-events"), "Events"),
             ],
             id="instance-body",

@@ -127,6 +127,24 @@ def keys_table(i: Row) -> Any:
     return html.Div([c.table(("Key", "Use", "Brought by", "At"), rows, "Keys", "keys"), note if joined else None])
 
 
+def linked_card(i: Row, links: Links) -> Any:
+    """The same business object elsewhere: what carries the same keys in other workflows."""
+    rows = [
+        [
+            dcc.Link(one["title"], href=links.instance(one["id"])),
+            wording.humanise(one["workflow"]),
+            c.badge(one["verdict"]),
+            html.Div([html.Code(key) for key in one["keys"]], className="row"),
+        ]
+        for one in i.get("linked") or ()
+    ]
+    if not rows:
+        return None
+    return c.card(
+        c.table(("Instance", "Workflow", "Verdict", "By"), rows, "The same keys elsewhere", "linked"), "Linked"
+    )
+
+
 def _event(event: Row | None) -> Any:
     if not event:
         return wording.DASH

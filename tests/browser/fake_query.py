@@ -145,6 +145,9 @@ class FakeQuery:
                            f"It is due within its limit: deadline {line['deadline_at']}.",
                            "No calendar applies, so every hour counts."],
             "keys": [{**k, "joins": i == 0, "event": event, "at": row["started_at"]} for i, k in enumerate(row["keys"])],
+            "linked": [{"id": other["id"], "workflow": other["workflow"], "title": other["title"],
+                        "verdict": other["verdict"], "keys": ["account=A-1"]}
+                       for other in self.rows if other["workflow"] != row["workflow"]][:2],
             "joined": [{"id": "5b1c0000-0000-4000-8000-000000000000", "event": event, "at": row["updated_at"]}],
             "history": [{"at": row["started_at"], "verdict": "on_track", "verdict_from": None, "reason": "started"},
                         {"at": row["updated_at"], "verdict": row["verdict"], "verdict_from": "on_track", "reason": row["reason"]}],

@@ -103,6 +103,24 @@ LIMIT %(limit)s
 -- purpose: What was said of one instance, and when.
 SELECT at, verdict, verdict_from, reason, waiting_for FROM verdict_change WHERE instance_id = %(id)s ORDER BY at, verdict
 
+-- name: linked
+-- purpose: The instances of other workflows that carry the same keys, where a key identifies at least one of the two; those that need a person first.
+SELECT i.id, i.workflow, i.title, i.verdict, array_agg(k.namespace || '=' || k.value ORDER BY k.place) AS keys
+FROM unnest(%(namespaces)s::text[], %(values)s::text[], %(joins)s::boolean[])
+     WITH ORDINALITY AS k (namespace, value, joins, place)
+CROSS JOIN LATERAL (
+    SELECT o.instance_id FROM instance_key o
+    WHERE o.joins AND o.value = k.value AND o.namespace = k.namespace AND o.workflow <> %(workflow)s
+    UNION
+    (SELECT o.instance_id FROM instance_key o
+     WHERE k.joins AND NOT o.joins AND o.value = k.value AND o.namespace = k.namespace AND o.workflow <> %(workflow)s
+     LIMIT 1000)
+) o
+JOIN instance i ON i.id = o.instance_id
+GROUP BY i.id
+ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.updated_at DESC, i.id
+LIMIT %(limit)s
+
 -- name: dead_letters
 -- purpose: A page of dead letters, newest first.
 SELECT number, received_at, source, reason, detail, event_id, type, workflow
