@@ -193,7 +193,8 @@ def _reads(api: FastAPI, query: Query) -> None:
         """One instance: journey, verdict with its arithmetic, keys and what joined them, links, events, spans.
 
         `linked` are the instances of other workflows that carry the same keys, where a key identifies one of the two.
-        Of the past it has no links, no history and no incidents, and `joined_later` names the instances it was joined with since.
+        Of the past it has no links, history or incidents, and `joined_later` names the instances it was joined with
+        since.
         """
         if as_of is None and known_at is None:
             return _found(await query.instance(id), "instance")
