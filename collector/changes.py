@@ -26,7 +26,7 @@ from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
-from slo_rules.progress import Progress, Scalar, began_at
+from slo_rules.progress import Progress, Scalar, began_at, current_key
 from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
 
 Q = load("projection")
@@ -302,7 +302,7 @@ def title_of(id_: bytes, progress: Progress, workflow: Workflow) -> str:
         named = [key for key in keys if key.startswith(prefix)]
         if named:
             first = named[0] if len(named) == 1 else min(named, key=lambda key: (keys[key].at, keys[key].key, key))
-            return first[len(prefix) :]
+            return (current_key(progress, first) if progress.aliases else first)[len(prefix) :]
     return id_.hex()[-8:]
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from slo_rules.filters import spell
-from slo_rules.progress import Progress, Scalar
+from slo_rules.progress import Progress, Scalar, current_key
 from slo_rules.workflow import Like, Milestone, Requirement, Workflow
 
 MOST_VALUES = 5
@@ -43,6 +43,8 @@ def doubled(progress: Progress, workflow: Workflow) -> tuple[int, str] | None:
     for namespace in workflow.unique:
         head = namespace + "="
         found = sorted((stamp.at, key[len(head) :]) for key, stamp in progress.keys.items() if key.startswith(head))
+        if progress.aliases and len({current_key(progress, head + value) for _, value in found}) == 1:
+            continue
         if len(found) > 1:
             values = ", ".join(value for _, value in found[:MOST_VALUES])
             more = f" and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""

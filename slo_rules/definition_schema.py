@@ -190,6 +190,13 @@ def _workflow() -> Schema:
 
 def _key() -> Schema:
     prefix = text("What is taken away at the beginning.", "SO-", longest=50)
+    alias = fields(
+        {
+            "on": described(ref("Filter"), "The events that say it."),
+            "old": described(ref("Paths"), "Where they carry the id that is no more."),
+            "new": described(ref("Paths"), "Where they carry the id that replaces it."),
+        }
+    )
     mapping = fields(
         {"path": ref("Paths")},
         {
@@ -202,6 +209,9 @@ def _key() -> Schema:
             },
             "strip_zeros": flag("Take leading zeros away.", default=False),
             "unique": flag("An instance can have only one value of it; two make it inconsistent.", default=False),
+            "aliases": list_of(
+                alias, "The events that say that one id was replaced by another, as in a merge of accounts."
+            ),
         },
     )
     short: Schema = {"anyOf": [described(ref("Path"), "A joining key."), words.PATHS["anyOf"][1]]}

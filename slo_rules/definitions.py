@@ -14,14 +14,14 @@ from slo_rules.deadline_definitions import calendar_references
 from slo_rules.deadlines import AROUND_THE_CLOCK
 from slo_rules.documents import Document, load_documents
 from slo_rules.faults import DefinitionError, Fault
-from slo_rules.filter_definitions import filters_of, members_of, paths_of, text_of
+from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
 from slo_rules.milestone_definitions import read_milestones
 from slo_rules.reading import Reader, spelled, suggestion
-from slo_rules.workflow import Definitions, KeyRule, Objective, Source, Workflow
+from slo_rules.workflow import Alias, Definitions, KeyRule, Objective, Source, Workflow
 
 API_VERSION = "milepost/v1"
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
-_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique")
+_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
 
 
@@ -184,7 +184,9 @@ def _keys(spec: Reader) -> list[KeyRule]:
 
 def _key(namespace: str, entry: Reader) -> KeyRule:
     joins, zeros, case = entry.optional("joins"), entry.optional("strip_zeros"), entry.optional("case")
-    unique = entry.optional("unique")
+    unique, aliases = entry.optional("unique"), entry.optional("aliases")
+    if aliases is not None and joins is not None and joins.value is False:
+        aliases.fault("only a key that joins can have aliases: say them where the key identifies the instance")
     if case is not None and case.value not in ("upper", "lower"):
         case.fault("must be 'upper' or 'lower'")
     prefixes = members_of(entry.at("strip_prefix")) if entry.optional("strip_prefix") else ()
@@ -196,7 +198,17 @@ def _key(namespace: str, entry: Reader) -> KeyRule:
         strip_prefix=tuple(prefix.text(longest=50) for prefix in prefixes),
         strip_zeros=zeros is not None and zeros.flag(),
         unique=unique is not None and unique.flag(),
+        aliases=tuple(found for found in aliases.each(_alias) if found is not None) if aliases else (),
     )
+
+
+def _alias(entry: Reader) -> Alias | None:
+    if not entry.mapping(("on", "old", "new"), ("on", "old", "new")):
+        return None
+    on, old, new = (entry.optional(field) for field in ("on", "old", "new"))
+    condition = read_filter(on) if on else None
+    paths = [paths_of(one) if one else () for one in (old, new)]
+    return Alias(condition, *paths) if condition is not None else None
 
 
 def _attributes(spec: Reader) -> dict[str, tuple[str, ...]]:

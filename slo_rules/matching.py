@@ -12,9 +12,9 @@ import msgspec
 
 from slo_rules.event import Event
 from slo_rules.filters import Any_, Filter, Residue, holds, reduce
-from slo_rules.identity import Extract, key_extractor
+from slo_rules.identity import Extract, Key, key_extractor
 from slo_rules.observation import Faults, Match, measures, requirements, sayings
-from slo_rules.workflow import Workflow
+from slo_rules.workflow import Alias, KeyRule, Workflow
 
 _REMEMBERED_PAIRS = 20_000
 _NO_FAULTS: Faults = {}
@@ -31,6 +31,8 @@ class _Rules(msgspec.Struct, frozen=True):
     resumes: Residue
     restarts: Residue
     observes: Residue
+    renames: tuple[tuple[Extract, Residue], ...]
+    """What extracts an old and a new key, for the events that replace one by the other."""
     decided: Meaning | None
     """What every event of this source and type means, where nothing in it needs to be looked at."""
 
@@ -43,6 +45,7 @@ class WorkflowMatcher:
         self.joining: Extract = key_extractor(rule for rule in workflow.keys if rule.joins)
         self.searching: Extract = key_extractor(rule for rule in workflow.keys if not rule.joins)
         self.says = sayings(workflow)
+        self.renames = tuple((_both(rule, alias), alias.condition) for rule in workflow.keys for alias in rule.aliases)
         self.checks = {milestone.name: requirements(milestone) for milestone in workflow.requiring}
         self.measure = measures(workflow) if workflow.measured else None
 
@@ -54,7 +57,7 @@ class WorkflowMatcher:
         cancels = _any(self.workflow.cancels_on, source, type_)
         pauses = _any(self.workflow.pauses_on, source, type_)
         resumes = _any(self.workflow.resumes_on, source, type_)
-        observes = _any(self.workflow.observes, source, type_)
+        observes = _any((*self.workflow.observes, *(condition for _, condition in self.renames)), source, type_)
         restarts = _any(self.workflow.restarts_on, source, type_)
         rests = [*(rest for _, rest in milestones), fails, cancels, pauses, resumes, restarts]
         if observes is False and not any(rests):
@@ -63,7 +66,9 @@ class WorkflowMatcher:
         if all(isinstance(rest, bool) for rest in rests) and (any(rests) or observes is True):
             stops = _stops(pauses is True, resumes is True)
             decided = (tuple(name for name, _ in milestones), fails is True, cancels is True, stops, restarts is True)
-        return _Rules(milestones, fails, cancels, pauses, resumes, restarts, observes, decided)
+        reductions = [(extract, reduce(condition, source, type_)) for extract, condition in self.renames]
+        renames = tuple((extract, rest) for extract, rest in reductions if rest is not False)
+        return _Rules(milestones, fails, cancels, pauses, resumes, restarts, observes, renames, decided)
 
     def means(self, rules: _Rules, document: dict[str, Any]) -> Meaning | None:
         """What an event document means to the workflow; None when it does not concern it."""
@@ -89,6 +94,8 @@ class WorkflowMatcher:
             return None
         milestones, fails, cancels, stops, restarts = meaning
         counted = self.workflow.counted
+        joining = self.joining(document)
+        aliases = _aliases(rules.renames, document, joining) if rules.renames else ()
         return Match(
             event.occurred_at,
             event.key,
@@ -96,17 +103,37 @@ class WorkflowMatcher:
             self._faults(milestones, document) if self.checks else _NO_FAULTS,
             event.type if fails else None,
             event.type if cancels else None,
-            self.joining(document),
+            joining,
             self.searching(document),
             self.says(document),
             stops,
             self.measure(milestones, document) if self.measure and milestones else {},
             tuple(name for name in milestones if name in counted) if counted else (),
             event.type if restarts else None,
+            aliases,
         )
 
     def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:
         return {name: self.checks[name](document) for name in milestones if name in self.checks}
+
+
+def _both(rule: KeyRule, alias: Alias) -> Extract:
+    """Both keys of an alias, or fewer where the event does not carry both."""
+    return key_extractor(msgspec.structs.replace(rule, paths=paths) for paths in (alias.old, alias.new))
+
+
+def _aliases(
+    renames: tuple[tuple[Extract, Residue], ...], document: dict[str, Any], joining: list[Key]
+) -> tuple[tuple[Key, Key], ...]:
+    """The old and the new key of each alias that an event tells, which are added to the keys that it joins."""
+    found = []
+    for extract, rest in renames:
+        if rest is True or holds(rest, document):
+            keys = extract(document)
+            if len(keys) == 2 and keys[0] != keys[1]:
+                found.append((keys[0], keys[1]))
+                joining += [key for key in keys if key not in joining]
+    return tuple(found)
 
 
 def _stops(pauses: bool, resumes: bool) -> bool | None:

@@ -62,6 +62,8 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     measured: dict[str, Scalar] = {}
     counted: tuple[str, ...] = ()
     restarts: str | None = None
+    aliases: tuple[tuple[Key, Key], ...] = ()
+    """Keys that were replaced, each with the one that replaces it; both are among those that join."""
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
@@ -97,6 +99,12 @@ def fold(progress: Progress | None, match: Match) -> Progress:
     if match.restarts is not None:
         stamp = Stamped(at, key, match.restarts)
         restarted = later(stamp, restarted or stamp)
+    aliases = progress.aliases
+    if match.aliases:
+        aliases = aliases.copy()
+        for old, new in match.aliases:
+            stamp = Stamped(at, key, new)
+            aliases[old] = later(stamp, aliases.get(old, stamp))
     return Progress(
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
@@ -110,6 +118,7 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         measured,
         occurrences,
         restarted,
+        aliases,
     )
 
 

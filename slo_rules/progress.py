@@ -82,6 +82,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of the milestones in `Workflow.counted`, in order."""
     restarted: Stamped | None = None
     """The last event that began everything anew."""
+    aliases: dict[str, Stamped] = {}
+    """Keys that were replaced, with the key that replaces each by the last event that says so."""
 
     @property
     def attributes(self) -> dict[str, Scalar]:
@@ -96,6 +98,30 @@ def passed_at(progress: Progress, workflow: Workflow, milestone: str) -> int | N
         return mark.at
     later = [progress.milestones[name].at for name in workflow.descendants[milestone] if name in progress.milestones]
     return min(later) if later else None
+
+
+def current_key(progress: Progress, key: str) -> str:
+    """The key that names the instance today instead of this one; where replacements run in a circle, one of them."""
+    met = [key]
+    while (following := progress.aliases.get(met[-1])) is not None:
+        name = str(following.value)
+        if name in met:
+            return min(met[met.index(name) :])
+        met.append(name)
+    return met[-1]
+
+
+def other_names(progress: Progress, key: str) -> set[str]:
+    """The keys that were replaced by this one or that it was replaced by, however many steps away."""
+    met, todo = {key}, [key]
+    while todo:
+        one = todo.pop()
+        near = [old for old, stamp in progress.aliases.items() if stamp.value == one]
+        if one in progress.aliases:
+            near.append(str(progress.aliases[one].value))
+        todo += [name for name in near if name not in met]
+        met.update(near)
+    return met - {key}
 
 
 def began_at(progress: Progress, workflow: Workflow) -> int:
@@ -142,6 +168,7 @@ def join(a: Progress, b: Progress) -> Progress:
         _union(a.measured, b.measured, later),
         _union(a.occurrences, b.occurrences, join_sorted),
         _either(a.restarted, b.restarted, later),
+        _union(a.aliases, b.aliases, later),
     )
 
 

@@ -17,6 +17,14 @@ CURRENCY = "$currency"
 _REMEMBERED_SETS = 4096
 
 
+class Alias(msgspec.Struct, frozen=True):
+    """The events that say that one id was replaced by another, and where they carry the two."""
+
+    condition: Filter
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+
 class KeyRule(msgspec.Struct, frozen=True):
     """Where an event carries an id of the instance. A joining key identifies the instance, a search key finds it.
 
@@ -32,6 +40,8 @@ class KeyRule(msgspec.Struct, frozen=True):
     strip_zeros: bool = False
     unique: bool = False
     """Whether an instance can have only one value of it."""
+    aliases: tuple[Alias, ...] = ()
+    """Of a joining key: which events replace one value by another. Instances of both are one from then on."""
 
 
 class Like(msgspec.Struct, frozen=True):

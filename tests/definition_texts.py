@@ -27,6 +27,9 @@ spec:
   entity: order
   keys:
     order: data.order
+    contract:
+      path: data.contract
+      aliases: [{on: {exact: {type: contract.replaced}}, old: data.former, new: [data.contract, data.successor]}]
     sales_order: {path: [data.sales_order, data.sap.order], case: upper, strip_prefix: [SO-, S], strip_zeros: true}
     account: {path: data.account, joins: false, strip_prefix: A, unique: true}
   attributes: {region: data.region, tier: [data.tier, resource.tier], parcels: data.parcels}

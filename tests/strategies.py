@@ -20,7 +20,7 @@ spec:
   entity: order
   keys:
     opportunity: data.opportunity
-    order: data.order
+    order: {path: data.order, aliases: [{on: {exact: {type: replaced}}, old: data.order, new: data.next}]}
     sales_order: data.sales_order
     account: {path: data.account, joins: false}
   attributes: {region: data.region}
@@ -71,7 +71,19 @@ metadata: {name: sap}
 spec: {silent_after: 2h}
 """
 
-TYPES = ("won", "accepted", "shipped", "paid", "linked", "failed", "cancelled", "paused", "resumed", "noise")
+TYPES = (
+    "won",
+    "accepted",
+    "shipped",
+    "paid",
+    "linked",
+    "failed",
+    "cancelled",
+    "paused",
+    "resumed",
+    "replaced",
+    "noise",
+)
 START = 1_790_000_000_000_000
 
 
@@ -107,6 +119,7 @@ def data(keys: tuple[str, ...] = ("opportunity", "order", "sales_order")) -> st.
     optional: dict[str, st.SearchStrategy[Any]] = {key: st.sampled_from(["1", "2", 3, "N/A", "", "0"]) for key in keys}
     optional |= {
         "account": st.sampled_from(["A", "B"]),
+        "next": st.sampled_from(["1", 2, "9", ""]),
         "region": st.sampled_from(["EMEA", "APAC", None, 7, True]),
         "amount": st.sampled_from([10, 99.5, "12.25", "x", -1, 1e300]),
         "currency": st.sampled_from(["USD", "eur", 5]),

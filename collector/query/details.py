@@ -19,7 +19,7 @@ from slo_rules.explain import journey
 from slo_rules.identity import split_key
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, current_key
 from slo_rules.promises import pauses
 from slo_rules.standing import standing
 
@@ -119,11 +119,18 @@ def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row])
                 "namespace": namespace,
                 "value": value,
                 "joins": namespace in joining,
+                "replaced_by": _replaced_by(progress, word),
                 "event": _reference(event) if event else None,
                 "at": rfc3339(stamp.at),
             }
         )
     return found
+
+
+def _replaced_by(progress: Progress, key: str) -> str | None:
+    """The value that names today what this key named."""
+    current = current_key(progress, key)
+    return None if current == key else split_key(current)[1]
 
 
 def _reference(event: Row) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, amounts, money, rfc3339
 from collector.store.tables import instance, instance_key
 from slo_rules.explain import explain
-from slo_rules.identity import spellings
+from slo_rules.identity import Key, spellings, split_key
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.progress import Progress
@@ -61,8 +61,10 @@ class InstanceFilter:
     min_age_seconds: float | None = None
     min_value: float | None = None
 
-    def conditions(self, now: datetime, rules: list[KeyRule]) -> list[sa.ColumnElement[bool]]:
-        """The conditions on `instance`. Raises BadQuery."""
+    def conditions(
+        self, now: datetime, rules: list[KeyRule], names: Sequence[Key] = ()
+    ) -> list[sa.ColumnElement[bool]]:
+        """The conditions on `instance`; `names` are other keys of what `key` names. Raises BadQuery."""
         columns = instance.c
         found: list[sa.ColumnElement[bool]] = []
         for name in ("workflow", "domain", "owner", "source_awaited", "waiting_for", "reason"):
@@ -75,7 +77,7 @@ class InstanceFilter:
                     raise BadQuery(f"verdict: {verdict[:40]!r} is none of {', '.join(VerdictKind)}")
             found.append(columns.verdict.in_(self.verdict))
         if self.key is not None:
-            found.append(columns.id.in_(_with_key(_plain("key", self.key), rules)))
+            found.append(columns.id.in_(_with_key(_plain("key", self.key), rules, names)))
         if self.q:
             found.append(_with_words(_plain("q", self.q)))
         if self.min_age_seconds is not None:
@@ -96,13 +98,17 @@ def _plain(name: str, value: str) -> str:
     return value
 
 
-def _with_key(key: str, rules: list[KeyRule]) -> sa.CompoundSelect[tuple[UUID]]:
-    """By `namespace=value` or the value alone, in any spelling that the rules know."""
+def _with_key(key: str, rules: list[KeyRule], names: Sequence[Key]) -> sa.CompoundSelect[tuple[UUID]]:
+    """By `namespace=value` or the value alone, in any spelling that the rules know, or by any of the other keys."""
     namespace, equals, value = key.partition("=")
+    columns = instance_key.c
     if equals:
         spelled = spellings((rule for rule in rules if rule.namespace == namespace), value)
-        return _carrying(sa.and_(instance_key.c.namespace == namespace, instance_key.c.value.in_(spelled)))
-    return _carrying(instance_key.c.value.in_(spellings(rules, key)))
+        asked = sa.and_(columns.namespace == namespace, columns.value.in_(spelled))
+    else:
+        asked = columns.value.in_(spellings(rules, key))
+    others = [sa.and_(columns.namespace == name, columns.value == value) for name, value in map(split_key, names)]
+    return _carrying(sa.or_(asked, *others))
 
 
 def _carrying(condition: sa.ColumnElement[bool]) -> sa.CompoundSelect[tuple[UUID]]:
@@ -123,15 +129,19 @@ async def list_instances(
     catalogue: Catalogue,
     marks: Marks,
     asked: InstanceFilter,
+    names: Sequence[Key],
     *,
     sort: str,
     cursor: str | None,
     limit: int,
     offset: int | None,
 ) -> Row:
-    """A page of instances with the totals of the whole filter. Raises BadQuery."""
+    """A page of instances with the totals of the whole filter; `names` are other keys of the one asked for.
+
+    Raises BadQuery.
+    """
     now = await reader.now()
-    conditions = asked.conditions(now, catalogue.key_rules)
+    conditions = asked.conditions(now, catalogue.key_rules, names)
     column, descending = _sort(sort)
     if not 1 <= limit <= MAX_LIMIT:
         raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")

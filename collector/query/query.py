@@ -9,6 +9,7 @@ from collector.query.details import instance_details
 from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
 from collector.query.moments import moment_of
+from collector.query.names import names_besides
 from collector.query.objectives import list_objectives, one_objective
 from collector.query.overview import overview
 from collector.query.past import past_instance
@@ -136,8 +137,9 @@ class Query:
             return await list_past(self._reader, self._catalogue, asked, moment, cursor=cursor, limit=limit)
         sort = "deadline_at" if sort is None else sort
         marks = await load_marks(self._reader, self._catalogue)
+        names = [] if key is None else await names_besides(self._reader, self._catalogue, key)
         return await list_instances(
-            self._reader, self._catalogue, marks, asked, sort=sort, cursor=cursor, limit=limit, offset=offset
+            self._reader, self._catalogue, marks, asked, names, sort=sort, cursor=cursor, limit=limit, offset=offset
         )
 
     async def instance(self, id: str, as_of: str | None = None, known_at: str | None = None) -> Row | None:

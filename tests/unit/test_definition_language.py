@@ -87,6 +87,13 @@ def test_the_model_is_what_the_file_says() -> None:
         ("case: upper", "case: Upper", [(6, "spec.keys.order.case", "must be 'upper' or 'lower'")]),
         ("strip_zeros: true", "strip_zeros: 1", [(6, "spec.keys.order.strip_zeros", "must be true or false, not a number")]),
         ("[SO-, ORD]", "[SO-, '']", [(6, "spec.keys.order.strip_prefix[1]", "must be text, not an empty text")]),
+        ("strip_zeros: true", "strip_zeros: true, joins: false, aliases: [{on: {exact: {type: x}}, old: data.a}]", [
+            (6, "spec.keys", "no key joins: at least one key must identify the instance"),
+            (6, "spec.keys.order.aliases", "only a key that joins can have aliases: say them where the key identifies the "
+             "instance"),
+            (6, "spec.keys.order.aliases[0]", "the field 'new' is missing")]),
+        ("strip_zeros: true", "strip_zeros: true, aliases: {on: x}", [
+            (6, "spec.keys.order.aliases", "must be a list, not a mapping")]),
         ("calendar: office", "calendar: ofice", [
             (8, "spec.calendar", "there is no calendar 'ofice' — did you mean 'office'?")]),
         ("completion: all", "completion: most", [

@@ -19,7 +19,7 @@ WON = {"opportunity": "A-1"}
 _numbers = count(1000)
 
 
-def event(type_: str, at: int, source: str, data: dict[str, Any], received: int = 0) -> Event:
+def event(type_: str, at: int, source: str, data: dict[str, Any], received: int | None = None) -> Event:
     return make_event(type_, at, next(_numbers), source, data, received)
 
 

@@ -121,6 +121,13 @@ GROUP BY i.id
 ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.updated_at DESC, i.id
 LIMIT %(limit)s
 
+-- name: carriers
+-- purpose: The instances that any of these keys identifies.
+SELECT i.progress
+FROM unnest(%(namespaces)s::text[], %(values)s::text[]) AS k (namespace, value)
+JOIN instance_key o ON o.joins AND o.value = k.value AND o.namespace = k.namespace
+JOIN instance i ON i.id = o.instance_id
+
 -- name: dead_letters
 -- purpose: A page of dead letters, newest first.
 SELECT number, received_at, source, reason, detail, event_id, type, workflow

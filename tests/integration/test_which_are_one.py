@@ -36,7 +36,11 @@ kind: Workflow
 metadata: {name: accounts, domain: customers, owner: crm}
 spec:
   entity: account
-  keys: {account: data.account}
+  keys:
+    account:
+      path: data.account
+      unique: true
+      aliases: [{on: {exact: {type: merged}}, old: data.loser, new: data.winner}]
   milestones:
     - {name: opened, on: {exact: {type: opened}}}
     - {name: synced, on: {exact: {type: synced}}, within: 4h}
@@ -110,3 +114,67 @@ class TestLinks:
         ids = {other["id"] for other in account["linked"]}
         assert order["id"] in ids
         assert case["id"] in ids
+
+
+class TestAliases:
+    MERGED = event(9, "merged", 5 * HOUR, loser="A", winner="B")
+
+    def history(self) -> list[Event]:
+        return [
+            event(1, "opened", account="A"),
+            event(2, "opened", HOUR, account="B"),
+            event(3, "won", HOUR, order="1", account="A"),
+            event(4, "won", HOUR, order="2", account="B"),
+            self.MERGED,
+            event(5, "synced", 6 * HOUR, account="B"),
+            event(6, "merged", 7 * HOUR, loser="B", winner="C"),
+        ]
+
+    @pytest.mark.parametrize("turned", [False, True])
+    async def test_merged_accounts_are_one_under_the_name_that_stays(
+        self, database_url: str, conn: Connection, turned: bool
+    ) -> None:
+        catalogue = enroll(conn, load({"all.yaml": DEFINITIONS}))
+        log_events(conn, reversed(self.history()) if turned else self.history())
+        project(conn, catalogue)
+        by_old, by_new = [await ask(database_url, catalogue, key, "accounts") for key in ("account=A", "account=C")]
+        assert by_old["id"] == by_new["id"]
+        assert (by_old["title"], by_old["verdict"]) == ("C", "completed_late")
+        assert {key["value"]: key["replaced_by"] for key in by_old["keys"]} == {"A": "C", "B": "C", "C": None}
+
+    async def test_who_asks_for_one_name_means_the_others(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": DEFINITIONS}))
+        log_events(conn, self.history())
+        project(conn, catalogue)
+        reader = Reader(database_url, most_connections=2)
+        await reader.open()
+        query = Query(reader, catalogue)
+        for key in ("account=A", "account=B", "account=C", "C", "A"):
+            page = await query.instances(key=key, workflow="orders")
+            assert sorted(one["title"] for one in page["items"]) == ["1", "2"], key
+        for key in ("account=D", "order=A", "account=", "=", "account=\x01"):
+            assert (await query.instances(key=key, workflow="orders"))["items"] == []
+        await reader.close()
+
+    async def test_what_replaces_in_a_circle_has_one_name(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": DEFINITIONS}))
+        log_events(conn, [*self.history(), event(7, "merged", 8 * HOUR, loser="C", winner="A")])
+        project(conn, catalogue)
+        one = await ask(database_url, catalogue, "account=B", "accounts")
+        assert one["title"] == "A"
+        assert one["verdict"] == "completed_late"
+
+    async def test_half_an_alias_is_none(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": DEFINITIONS}))
+        log_events(
+            conn,
+            [
+                event(1, "opened", account="A"),
+                event(2, "merged", loser="A"),
+                event(3, "merged", loser="N/A", winner="A"),
+                event(4, "merged", loser="A", winner="A", account="A"),
+            ],
+        )
+        project(conn, catalogue)
+        one = await ask(database_url, catalogue, "account=A", "accounts")
+        assert [key["value"] for key in one["keys"]] == ["A"]
