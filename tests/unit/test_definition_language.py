@@ -89,8 +89,8 @@ def test_the_model_is_what_the_file_says() -> None:
         ("[SO-, ORD]", "[SO-, '']", [(6, "spec.keys.order.strip_prefix[1]", "must be text, not an empty text")]),
         ("strip_zeros: true", "strip_zeros: true, joins: false, aliases: [{on: {exact: {type: x}}, old: data.a}]", [
             (6, "spec.keys", "no key joins: at least one key must identify the instance"),
-            (6, "spec.keys.order.aliases", "only a key that joins can have aliases: say them where the key identifies the "
-             "instance"),
+            (6, "spec.keys.order.aliases",
+             "only a key that joins can have aliases: say them where the key identifies the instance"),
             (6, "spec.keys.order.aliases[0]", "the field 'new' is missing")]),
         ("strip_zeros: true", "strip_zeros: true, aliases: {on: x}", [
             (6, "spec.keys.order.aliases", "must be a list, not a mapping")]),
