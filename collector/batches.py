@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.changes import Changes, Prepared, Q
+from collector.instances import Held
 from collector.reading import Parsed
 from collector.store.database import Connection
 from slo_rules.instants import to_datetime
@@ -24,6 +25,8 @@ class Batch:
     changes: Changes
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
     duplicates: dict[int, str] = field(default_factory=dict)
+    crowded: list[Held] = field(default_factory=list)
+    """Instances that have become so large that a key may hold together too many."""
     count: int = 0
     seq: int = -1
     received_at: int = 0

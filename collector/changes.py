@@ -22,6 +22,7 @@ from collector.catalogue import Catalogue
 from collector.instances import Change, Held
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.unjoined import Unjoined
 from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
@@ -56,13 +57,15 @@ class Changes:
     links: list[Link] = field(default_factory=list)
     verdicts: list[Change] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
+    gone: list[Held] = field(default_factory=list)
+    """Stored instances that are no more, without their like being in the merges."""
 
     def touch(self, held: Held) -> None:
         """It must be written."""
         held.touched = self.number
         self.dirty.append(held)
 
-    def prepare(self, catalogue: Catalogue) -> Prepared:
+    def prepare(self, catalogue: Catalogue, unjoined: Unjoined) -> Prepared:
         """Make the rows, and take them for written: the caller forgets everything if they are not."""
         changed = [held for held in dict.fromkeys(self.dirty) if held.merged_into is None]
         fresh = [held for held in changed if held.stored is None]
@@ -74,12 +77,14 @@ class Changes:
             fresh=list(map(_instance_row, fresh)),
             stored=list(map(_instance_row, stored)),
             merges=_merge_parameters(self.merges),
-            keys=_key_rows(changed, self.merges),
+            keys=_key_rows(changed, self.merges, unjoined),
             links=links,
             suspect_links=suspect_links,
             verdicts=verdicts,
             suspect_verdicts=suspect_verdicts,
-            buckets=_bucket_parameters(_contributed(catalogue, changed, self.merges)),
+            buckets=_bucket_parameters(
+                _contributed(catalogue, changed, [*(merge.merged for merge in self.merges), *self.gone])
+            ),
             breaches=_breaches(self.verdicts),
         )
         for held in changed:
@@ -186,7 +191,7 @@ def _breaches(verdicts: list[Change]) -> dict[str, int]:
     return found
 
 
-def _key_rows(changed: list[Held], merges: list[Merge]) -> list[bytes]:
+def _key_rows(changed: list[Held], merges: list[Merge], unjoined: Unjoined) -> list[bytes]:
     """The keys that are not stored yet; those of merged instances are moved, not written."""
     moved: dict[bytes, set[str]] = {}
     for merge in merges:
@@ -199,14 +204,17 @@ def _key_rows(changed: list[Held], merges: list[Merge]) -> list[bytes]:
         if keys is known:
             continue
         id_, taken, heads = held.id, moved.get(held.id, ()), heads_of.setdefault(id(held.matcher), {})
+        workflow = held.matcher.workflow
+        hubs = unjoined.of(workflow.name) if unjoined else ()
         for key in keys:
             if key not in known and key not in taken:
                 namespace, value = split_key(key)
                 head = heads.get(namespace)
                 if head is None:
-                    workflow = held.matcher.workflow
                     head = copying.key_head(workflow.name, namespace, joins=namespace in workflow.joining)
                     heads[namespace] = head
+                if key in hubs:
+                    head = copying.key_head(workflow.name, namespace, joins=False)
                 rows.append(head + id_ + text(value))
     return rows
 
@@ -215,7 +223,7 @@ def _stored_keys(held: Held) -> Iterable[str]:
     return held.stored.keys if held.stored is not None else ()
 
 
-def _contributed(catalogue: Catalogue, changed: list[Held], merges: list[Merge]) -> Contributions:
+def _contributed(catalogue: Catalogue, changed: list[Held], gone: list[Held]) -> Contributions:
     total: Contributions = {}
     for held in changed:
         stored, progress = held.stored, held.progress
@@ -224,9 +232,9 @@ def _contributed(catalogue: Catalogue, changed: list[Held], merges: list[Merge])
                 continue
             add(total, _contributions(held, stored, catalogue), -1)
         add(total, _contributions(held, progress, catalogue), 1)
-    for merge in merges:
-        if merge.merged.stored is not None:
-            add(total, _contributions(merge.merged, merge.merged.stored, catalogue), -1)
+    for held in gone:
+        if held.stored is not None:
+            add(total, _contributions(held, held.stored, catalogue), -1)
     return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
 
 

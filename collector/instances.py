@@ -7,7 +7,7 @@ whenever a transaction fails or somebody else has moved the projection.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
 from slo_rules.identity import Key, split_key
@@ -109,6 +109,10 @@ class Held:
         changes.append(Change(self, at, former, verdict, fresh=last is not None and at > last))
         self._changed_at = at if last is None or at > last else last
 
+    def recorded_before(self) -> None:
+        """Changes of its verdict up to now may be on record already."""
+        self._changed_at = None
+
     def absorb(self, other: Held, now: int, marks: Marks, changes: list[Change]) -> None:
         """Take in another instance that turned out to be the same one; its events and changes are now of this one."""
         self.progress = join(self.progress, other.progress)
@@ -150,6 +154,14 @@ class InstanceCache:
         """It is no more; its keys stay with whoever took them."""
         self._held.pop(held.id, None)
 
+    def evict(self, held: Held) -> None:
+        """Hold it no longer."""
+        del self._held[held.id]
+        by_key = self._by_key[held.matcher.workflow.name]
+        for key in held.joining:
+            if by_key.get(key) is held:
+                del by_key[key]
+
     @property
     def full(self) -> bool:
         """Whether it is time to trim: the limit is passed by a quarter."""
@@ -161,13 +173,9 @@ class InstanceCache:
         for held in sorted(self._held.values(), key=lambda held: held.touched)[:surplus]:
             if held.touched >= before:
                 return
-            del self._held[held.id]
-            by_key = self._by_key[held.matcher.workflow.name]
-            for key in held.joining:
-                if by_key.get(key) is held:
-                    del by_key[key]
+            self.evict(held)
 
 
-def joining_keys(workflow: Workflow, progress: Progress) -> list[Key]:
-    """The joining keys an instance carries."""
-    return [key for key in progress.keys if split_key(key)[0] in workflow.joining]
+def joining_keys(workflow: Workflow, progress: Progress, hubs: Collection[Key]) -> list[Key]:
+    """The joining keys an instance carries, without those that join none."""
+    return [key for key in progress.keys if split_key(key)[0] in workflow.joining and key not in hubs]

@@ -42,7 +42,11 @@ from collector.instances import MAX_CACHED, MAX_REMEMBERED_EVENTS, Held, Instanc
 from collector.lookup import StoredInstance, instances_of, load_instances, unknown_keys
 from collector.reading import Found, LogReader, Parsed, describe
 from collector.reading_ahead import ReadingProcess
+from collector.replay import Logged
+from collector.separation import Place, find_hubs, history_of, record_hubs, take_apart
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
+from collector.unjoined import Unjoined, load_unjoined
+from slo_rules.hubs import crowds
 from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Reason, Verdict, VerdictKind
@@ -105,6 +109,7 @@ class Projector:
     """Applies the log to the instances of one database."""
 
     _arrivals: Arrivals
+    _unjoined: Unjoined
 
     def __init__(
         self, catalogue: Catalogue, *, batch: int = BATCH, cached: int = MAX_CACHED, helpers: Helpers | None = None
@@ -262,13 +267,14 @@ class Projector:
                 self._seq = seq
                 self._received_at = 0 if received_at is None else to_micros(received_at)
                 self._arrivals = Arrivals(conn, self._catalogue)
+                self._unjoined = load_unjoined(conn)
 
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
         # The chunk was looked up before the one before it was applied, which may have joined some of these to others.
         self._hold([row for row in stored if row[0] not in self._joined_away])
         self._joined_away.clear()
-        note, in_force = self._arrivals.note, self._in_force
+        note, in_force, unjoined = self._arrivals.note, self._in_force, self._unjoined
         lanes = [
             (matcher, self._cache.by_key(matcher.workflow.name), matcher.workflow.name in self._catalogue.unversioned)
             for matcher in self._catalogue.places
@@ -287,8 +293,11 @@ class Projector:
             found = parsed.found
             if len(found) != 1 or not lanes[found[0][0]][2]:
                 found = in_force(parsed.seq, found)
-            for place, match, tail in found:
+            for place, said, tail in found:
                 matcher, by_key, _ = lanes[place]
+                match = unjoined.fit(matcher.workflow.name, said) if unjoined else said
+                if match is None:
+                    continue
                 try:
                     self._apply_event(batch, parsed, matcher, by_key, match, tail)
                 except Exception as error:
@@ -296,6 +305,8 @@ class Projector:
                     batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
             batch.count += 1
             last = parsed
+            if batch.crowded:
+                batch = self._relieve(conn, batch, parsed)
         self._reach(batch, last)
         return batch
 
@@ -326,6 +337,38 @@ class Projector:
                 changes.touch(held)
             self._write(conn, changes)
 
+    def _relieve(self, conn: Connection, batch: Batch, last: Parsed) -> Batch:
+        """Take apart the instances that a key holds together which joins too many, in the transaction of the batch.
+
+        What comes after is a new batch.
+        """
+        self._reach(batch, last)
+        self._settle()
+        writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), self._arrivals.take())
+        with conn.transaction():
+            commit(conn, writing)
+            for held in dict.fromkeys(one.last for one in batch.crowded):
+                history = history_of(conn, held.id)
+                hubs = find_hubs(held, history, self._unjoined) if history is not None else {}
+                if history is not None and hubs:
+                    place = Place(last.seq, last.received_at)
+                    record_hubs(conn, held, hubs, place)
+                    self._unjoined.add_hubs(held.matcher.workflow.name, hubs)
+                    self._take_apart(conn, held, history, place)
+        self._count(writing)
+        return self._begin()
+
+    def _take_apart(self, conn: Connection, held: Held, history: list[Logged], place: Place) -> None:
+        apart = take_apart(
+            conn, self._catalogue, held, history, self._unjoined, self._arrivals.marks, place, self._number
+        )
+        apart.prepared.write(conn)
+        self._count_breaches(apart.prepared)
+        self._cache.evict(held)
+        self._joined_away.add(held.id)
+        for one, keys in apart.parts.items():
+            self._cache.add(one, keys)
+
     def _hold(self, rows: list[StoredInstance]) -> None:
         """Put what was read into the cache; what is there already is newer."""
         cache = self._cache
@@ -338,7 +381,8 @@ class Projector:
                 )
                 known = _decode_progress(progress)
                 matcher = self._catalogue.matcher_of(workflow, version)
-                cache.add(Held(id_, matcher, known, known, verdict), joining_keys(matcher.workflow, known))
+                joining = joining_keys(matcher.workflow, known, self._unjoined.of(workflow))
+                cache.add(Held(id_, matcher, known, known, verdict), joining)
 
     def _load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
         """The instances with these ids, through the cache."""
@@ -386,12 +430,16 @@ class Projector:
                 others = [one] if others is None else [*others, one]
         changes, marks = batch.changes, self._arrivals.marks
         if held is not None:
+            size = len(held.joining)
             if others is not None:
+                size = max(size, *(len(one.joining) for one in others))
                 held = self._merge(batch, parsed, match, list(dict.fromkeys([held, *others])))
             held.advance(received_at, marks, changes.verdicts)
             held.progress = fold(held.progress, match)
             if unknown is not None:
                 self._cache.add(held, unknown)
+            if len(held.joining) > size and crowds(size, len(held.joining), workflow.crowd):
+                batch.crowded.append(held)
         elif unknown is not None:
             if not self._catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
                 return
@@ -436,7 +484,7 @@ class Projector:
         """Have a batch written; returns while that is under way where there is a thread for it."""
         if not batch.count:
             return
-        writing = Writing(batch, batch.changes.prepare(self._catalogue), self._arrivals.take())
+        writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), self._arrivals.take())
         self._settle()
         if self._helpers is None:
             self._count(commit(conn, writing))
@@ -464,7 +512,7 @@ class Projector:
 
     def _write(self, conn: Connection, changes: Changes) -> None:
         """Write changes that no event has made, in the caller's transaction."""
-        prepared = changes.prepare(self._catalogue)
+        prepared = changes.prepare(self._catalogue, self._unjoined)
         prepared.write(conn)
         self._count_breaches(prepared)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from slo_rules import schema_words as words
 from slo_rules.calendar_definitions import MOST_DATES, MOST_INTERVALS, MOST_NAMES
-from slo_rules.definitions import API_VERSION, KINDS
+from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED
 from slo_rules.milestone_definitions import MOST_OCCURRENCES
 from slo_rules.schema_words import (
     Schema,
@@ -25,6 +25,7 @@ from slo_rules.schema_words import (
     ref,
     text,
 )
+from slo_rules.workflow import JOINS_AT_MOST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -209,6 +210,13 @@ def _key() -> Schema:
             },
             "strip_zeros": flag("Take leading zeros away.", default=False),
             "unique": flag("An instance can have only one value of it; two make it inconsistent.", default=False),
+            "joins_at_most": {
+                "description": "Instances that one value may join; one that would join more joins none.",
+                "type": "integer",
+                "minimum": 2,
+                "maximum": MOST_JOINED,
+                "default": JOINS_AT_MOST,
+            },
             "aliases": list_of(
                 alias, "The events that say that one id was replaced by another, as in a merge of accounts."
             ),

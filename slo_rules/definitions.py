@@ -17,11 +17,12 @@ from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
 from slo_rules.milestone_definitions import read_milestones
 from slo_rules.reading import Reader, spelled, suggestion
-from slo_rules.workflow import Alias, Definitions, KeyRule, Objective, Source, Workflow
+from slo_rules.workflow import JOINS_AT_MOST, Alias, Definitions, KeyRule, Objective, Source, Workflow
 
+MOST_JOINED = 10_000
 API_VERSION = "milepost/v1"
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
-_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases")
+_KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases", "joins_at_most")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
 
 
@@ -198,8 +199,21 @@ def _key(namespace: str, entry: Reader) -> KeyRule:
         strip_prefix=tuple(prefix.text(longest=50) for prefix in prefixes),
         strip_zeros=zeros is not None and zeros.flag(),
         unique=unique is not None and unique.flag(),
+        joins_at_most=_joins_at_most(entry, joins),
         aliases=tuple(found for found in aliases.each(_alias) if found is not None) if aliases else (),
     )
+
+
+def _joins_at_most(entry: Reader, joins: Reader | None) -> int:
+    most = entry.optional("joins_at_most")
+    if most is None:
+        return JOINS_AT_MOST
+    if joins is not None and joins.value is False:
+        most.fault("only a key that joins has a limit to what it joins")
+    if isinstance(most.value, bool) or not isinstance(most.value, int) or not 2 <= most.value <= MOST_JOINED:
+        most.fault(f"must be a number from 2 to {MOST_JOINED:,}: how many instances one value may join")
+        return JOINS_AT_MOST
+    return most.value
 
 
 def _alias(entry: Reader) -> Alias | None:

@@ -13,6 +13,8 @@ from slo_rules.deadlines import Deadline
 from slo_rules.filters import Filter
 
 AMOUNT = "$amount"
+JOINS_AT_MOST = 100
+"""Instances that one key may join where its definition says nothing."""
 CURRENCY = "$currency"
 _REMEMBERED_SETS = 4096
 
@@ -42,6 +44,8 @@ class KeyRule(msgspec.Struct, frozen=True):
     """Whether an instance can have only one value of it."""
     aliases: tuple[Alias, ...] = ()
     """Of a joining key: which events replace one value by another. Instances of both are one from then on."""
+    joins_at_most: int = JOINS_AT_MOST
+    """Instances that one value may join; one that would join more is taken for a placeholder and joins none."""
 
 
 class Like(msgspec.Struct, frozen=True):
@@ -261,6 +265,16 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         """What an event may say of an instance: the attributes, then amount and currency where they are defined."""
         worth = ((AMOUNT, self.amount), (CURRENCY, self.currency))
         return (*self.attribute_names, *(name for name, paths in worth if paths))
+
+    @cached_property
+    def joins_at_most(self) -> dict[str, int]:
+        """How many instances a key may join, by the namespaces of the joining keys."""
+        return {rule.namespace: rule.joins_at_most for rule in self.keys if rule.joins}
+
+    @cached_property
+    def crowd(self) -> int:
+        """Joining keys up to which an instance is not looked at: none of them can join more than it may."""
+        return min(self.joins_at_most.values())
 
     @cached_property
     def joining(self) -> frozenset[str]:

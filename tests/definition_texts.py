@@ -29,6 +29,7 @@ spec:
     order: data.order
     contract:
       path: data.contract
+      joins_at_most: 20
       aliases: [{on: {exact: {type: contract.replaced}}, old: data.former, new: [data.contract, data.successor]}]
     sales_order: {path: [data.sales_order, data.sap.order], case: upper, strip_prefix: [SO-, S], strip_zeros: true}
     account: {path: data.account, joins: false, strip_prefix: A, unique: true}

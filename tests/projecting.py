@@ -104,7 +104,8 @@ def stored(conn: Connection) -> list[dict[str, Any]]:
 def wipe(conn: Connection) -> None:
     """Forget the log and everything derived from it."""
     tables = (
-        "event, span, instance, instance_key, instance_event, instance_merge, verdict_change, sli_bucket, "
+        "event, span, instance, instance_key, instance_event, instance_merge, instance_split, hub_key, rejected_join, "
+        "verdict_change, sli_bucket, "
         "source_state, dead_letter, projection, definition, current_definition, objective_state"
     )
     with conn.transaction():

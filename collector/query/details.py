@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,10 +15,11 @@ from collector.ingest.otlp import KINDS, STATUSES
 from collector.query.incidents import incident_row
 from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
 from collector.query.reader import Reader, Row, rfc3339
+from collector.unjoined import Unjoined, unjoined_of
 from slo_rules.arithmetic import arithmetic
 from slo_rules.explain import journey
-from slo_rules.identity import split_key
-from slo_rules.instants import to_micros
+from slo_rules.identity import Key, split_key
+from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress, current_key
 from slo_rules.promises import pauses
@@ -36,12 +38,13 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         return None
     now = await reader.now()
     at = {"id": row["id"]}
+    hubs = (await unjoined_at(reader, None)).of(row["workflow"])
     merged, events, spans, history, linked, incidents = await asyncio.gather(
         reader.all("merged", at),
         reader.all("events", at | {"limit": MOST_EVENTS}),
         reader.all("spans", at | {"limit": MOST_SPANS}),
         reader.all("history", at),
-        reader.all("linked", _links_asked(row, catalogue) | {"limit": MOST_LINKED}),
+        reader.all("linked", _links_asked(row, catalogue, hubs) | {"limit": MOST_LINKED}),
         reader.all(
             "incidents_of_instance",
             {
@@ -53,7 +56,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
             },
         ),
     )
-    return described(row, catalogue, marks, now, events) | {
+    return described(row, catalogue, marks, now, events, hubs) | {
         "joined": [joined_row(one) for one in merged],
         "linked": [one | {"id": str(one["id"])} for one in linked],
         "spans": [span_row(span) for span in spans],
@@ -62,8 +65,19 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     }
 
 
-def described(row: Row, catalogue: Catalogue, marks: Marks, now: datetime, events: list[Row]) -> Row:
-    """What follows from an instance's row and its events alone, whether they are those of now or of another time."""
+async def unjoined_at(reader: Reader, known_at: int | None) -> Unjoined:
+    """What does not join although definitions say so, as known at an instant (micros), or now."""
+    rows = await reader.all("unjoined", {"known_at": None if known_at is None else to_datetime(known_at)})
+    return unjoined_of((row["workflow"], row["key"], row["event_key"]) for row in rows)
+
+
+def described(
+    row: Row, catalogue: Catalogue, marks: Marks, now: datetime, events: list[Row], hubs: Collection[Key]
+) -> Row:
+    """What follows from an instance's row and its events alone, whether they are those of now or of another time.
+
+    `hubs` are the keys that join none though their namespace does.
+    """
     workflow, progress, verdict = definition_of(row, catalogue), stored_progress(row), stored_verdict(row)
     by_key = {event["event_key"].bytes: event for event in events}
     return instance_row(row, catalogue, marks, now) | {
@@ -87,7 +101,7 @@ def described(row: Row, catalogue: Catalogue, marks: Marks, now: datetime, event
         ],
         "pauses": [{"from": rfc3339(start), "to": rfc3339(end)} for start, end in pauses(standing(progress, workflow))],
         "arithmetic": arithmetic(progress, workflow, verdict, to_micros(now)),
-        "keys": _keys(progress, workflow.joining, by_key),
+        "keys": _keys(progress, workflow.joining, by_key, hubs),
         "events": [_event(event) for event in events],
     }
 
@@ -97,10 +111,10 @@ def joined_row(merge: Row) -> Row:
     return {"id": str(merge["merged_id"]), "event": _reference(merge), "at": rfc3339(merge["at"])}
 
 
-def _links_asked(row: Row, catalogue: Catalogue) -> Row:
+def _links_asked(row: Row, catalogue: Catalogue, hubs: Collection[Key]) -> Row:
     """The keys of an instance, as the question for those that share them."""
     joining = definition_of(row, catalogue).joining
-    keys = [split_key(key) for key in sorted(stored_progress(row).keys)]
+    keys = [split_key(key) for key in sorted(stored_progress(row).keys) if key not in hubs]
     return {
         "workflow": row["workflow"],
         "namespaces": [namespace for namespace, _ in keys],
@@ -109,7 +123,7 @@ def _links_asked(row: Row, catalogue: Catalogue) -> Row:
     }
 
 
-def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row]) -> list[Row]:
+def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row], hubs: Collection[Key]) -> list[Row]:
     found = []
     for word, stamp in sorted(progress.keys.items(), key=lambda pair: (pair[1].at, pair[0])):
         namespace, _, value = word.partition("=")
@@ -118,7 +132,7 @@ def _keys(progress: Progress, joining: frozenset[str], by_key: dict[bytes, Row])
             {
                 "namespace": namespace,
                 "value": value,
-                "joins": namespace in joining,
+                "joins": namespace in joining and word not in hubs,
                 "replaced_by": _replaced_by(progress, word),
                 "event": _reference(event) if event else None,
                 "at": rfc3339(stamp.at),

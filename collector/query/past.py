@@ -23,13 +23,14 @@ import msgspec
 
 from collector.catalogue import Catalogue
 from collector.changes import title_of
-from collector.query.details import MOST_SPANS, described, joined_row, span_row
+from collector.query.details import MOST_SPANS, described, joined_row, span_row, unjoined_at
 from collector.query.heard import Heard
 from collector.query.instances import instance_row
 from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.reader import Reader, Row
-from collector.query.replay import Logged, Part, replay
 from collector.query.sources import load_marks
+from collector.replay import Logged, Part, replay
+from collector.unjoined import Unjoined
 from slo_rules.event import Event
 from slo_rules.explain import StepState, journey
 from slo_rules.instants import rfc3339, to_datetime, to_micros
@@ -99,8 +100,19 @@ async def past_of(
 
     `workflows` says the workflow and version of each. Raises Unanswerable and Unsettled.
     """
-    events = await _events(reader, list(workflows), moment)
-    return await asyncio.to_thread(_replayed, catalogue, workflows, moment, events), events
+    once_one = await _once_one(reader, list(workflows), moment)
+    events = await _events(reader, list({id_ for ids in once_one.values() for id_ in ids}), moment)
+    unjoined = await unjoined_at(reader, moment.known_at)
+    return await asyncio.to_thread(_replayed, catalogue, workflows, moment, once_one, events, unjoined), events
+
+
+async def _once_one(reader: Reader, ids: list[UUID], moment: Moment) -> dict[UUID, set[UUID]]:
+    """With each instance those that it may have been one with at the moment, itself among them."""
+    found = {id_: {id_} for id_ in ids}
+    if moment.known_at is not None:
+        for row in await reader.all("once_one", {"ids": ids, "known_at": to_datetime(moment.known_at)}):
+            found[row["asked"]].add(row["id"])
+    return found
 
 
 async def _events(reader: Reader, ids: list[UUID], moment: Moment) -> list[Row]:
@@ -125,15 +137,24 @@ async def settled(reader: Reader, moment: Moment) -> Row:
 
 
 def _replayed(
-    catalogue: Catalogue, workflows: dict[UUID, tuple[str, int]], moment: Moment, events: Iterable[Row]
+    catalogue: Catalogue,
+    workflows: dict[UUID, tuple[str, int]],
+    moment: Moment,
+    once_one: dict[UUID, set[UUID]],
+    events: Iterable[Row],
+    unjoined: Unjoined,
 ) -> list[Past]:
-    histories: dict[UUID, list[Logged]] = {}
+    by_instance: dict[UUID, list[Row]] = {}
     for event in events:
-        histories.setdefault(event["instance_id"], []).append(_logged(event))
+        by_instance.setdefault(event["instance_id"], []).append(event)
     found = []
-    for id_, history in histories.items():
-        workflow, version = workflows[id_]
-        parts = replay(catalogue, workflow, history)
+    told: set[UUID] = set()
+    for id_, (workflow, version) in workflows.items():
+        if id_ in told:
+            continue
+        told |= once_one[id_]
+        rows = sorted((row for one in once_one[id_] for row in by_instance.get(one, ())), key=lambda row: row["seq"])
+        parts = replay(catalogue, workflow, map(_logged, rows), unjoined)
         if moment.known_at is None and parts:
             whole = parts[0]
             for part in parts[1:]:
@@ -143,8 +164,13 @@ def _replayed(
         for part in parts:
             progress = part.until(moment.as_of)
             if progress is not None:
-                found.append(Past(id_, part, progress))
+                found.append(Past(_present(part, id_, workflows), part, progress))
     return found
+
+
+def _present(part: Part, asked: UUID, workflows: Iterable[UUID]) -> UUID:
+    """Which of the instances asked for a part has become, or one that it was one with."""
+    return next((id_ for id_ in workflows if id_.bytes in part.ids), asked)
 
 
 def _logged(event: Row) -> Logged:
@@ -211,7 +237,8 @@ async def past_instance(reader: Reader, catalogue: Catalogue, id_: UUID, moment:
     merges = await reader.all("merged", {"id": key})
     joined, later = (merges, []) if moment.known_at is None else _joined(merges, past.part, key)
     verdict = past.verdict(marks, moment.judged_at)
-    told = described(past.row(verdict), catalogue, marks, to_datetime(moment.judged_at), events)
+    hubs = (await unjoined_at(reader, moment.known_at)).of(past.part.matcher.workflow.name)
+    told = described(past.row(verdict), catalogue, marks, to_datetime(moment.judged_at), events, hubs)
     return (
         moment.shown()
         | told

@@ -167,6 +167,44 @@ instance_merge = Table(
     _time("at"),
 )
 
+# What was one instance until a key turned out to join too much, or a person said that an event joined wrongly.
+instance_split = Table(
+    "instance_split",
+    metadata,
+    Column("instance_id", Uuid, nullable=False),
+    Column("part_id", Uuid, nullable=False, index=True),
+    Column("seq", BigInteger, nullable=False),
+    _time("at"),
+    PrimaryKeyConstraint("instance_id", "part_id", "seq"),
+)
+
+hub_key = Table(
+    "hub_key",
+    metadata,
+    Column("workflow", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    _time("at"),
+    Column("instances", Integer, nullable=False),
+    PrimaryKeyConstraint("workflow", "namespace", "value"),
+)
+
+rejected_join = Table(
+    "rejected_join",
+    metadata,
+    Column("workflow", Text, nullable=False),
+    Column("event_key", Uuid, nullable=False),
+    Column("instance_id", Uuid, nullable=False, index=True),
+    Column("event_seq", BigInteger, nullable=False),
+    _time("event_received_at"),
+    Column("seq", BigInteger, nullable=False),
+    _time("at"),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("workflow", "event_key"),
+)
+
 verdict_change = Table(
     "verdict_change",
     metadata,
@@ -276,6 +314,9 @@ DERIVED = (
     instance_key,
     instance_event,
     instance_merge,
+    instance_split,
+    hub_key,
+    rejected_join,
     verdict_change,
     sli_bucket,
     source_state,

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from collector.catalogue import load_catalogue
 from collector.rebuild import fingerprints, forget
 from collector.store import alerting_tables, tables
-from collector.store.database import connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
+from collector.store.database import Connection, connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
 from collector.store.metadata import metadata
 from tests.fix_postgres import Server
 from tests.projecting import enroll, log_events, project
@@ -69,6 +69,12 @@ def test_the_log_is_partitioned_by_week_elsewhere(database_url: str) -> None:
         assert len(ensure_partitions(conn, later[0])) == 2
 
 
+def _undo_what_came_later(conn: Connection, version: str) -> None:
+    """Bring the schema back to what it was when this was the last migration."""
+    conn.execute("DROP TABLE instance_split, hub_key, rejected_join")
+    conn.execute("UPDATE alembic_version SET version_num = %s", (version,))
+
+
 def test_definitions_of_before_are_brought_into_their_present_form(database_url: str) -> None:
     with connect(database_url, "test") as conn:
         catalogue = enroll(conn, definitions())
@@ -81,7 +87,7 @@ def test_definitions_of_before_are_brought_into_their_present_form(database_url:
             milestone |= {"after": after[0] if after else None} | lengths
         body["milestones"] = body["milestones"][:3]
         conn.execute("UPDATE definition SET body = %s::jsonb", (msgspec.json.encode(body).decode(),))
-        conn.execute("UPDATE alembic_version SET version_num = '0003'")
+        _undo_what_came_later(conn, "0003")
         conn.commit()
     migrate(database_url)
     with connect(database_url, "test") as conn:
@@ -96,7 +102,7 @@ def test_a_new_form_of_progress_is_derived_anew_from_the_log(database_url: str) 
         project(conn, catalogue)
         before = fingerprints(conn)
         conn.execute("UPDATE instance SET progress = '\\x00'")
-        conn.execute("UPDATE alembic_version SET version_num = '0002'")
+        _undo_what_came_later(conn, "0002")
         conn.execute("DELETE FROM definition")
         conn.commit()
     migrate(database_url)

@@ -10,11 +10,12 @@ import pytest
 from collector.catalogue import Catalogue
 from collector.query import Query
 from collector.query.reader import Reader
+from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
 from slo_rules.definitions import load
-from slo_rules.durations import HOUR
+from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
-from tests.projecting import enroll, log_events, project, projecting
+from tests.projecting import enroll, log_events, project, projecting, stored, wipe
 from tests.strategies import make_event
 
 DEFINITIONS = """
@@ -178,3 +179,60 @@ class TestAliases:
         project(conn, catalogue)
         one = await ask(database_url, catalogue, "account=A", "accounts")
         assert [key["value"] for key in one["keys"]] == ["A"]
+
+
+class TestHubs:
+    """A key that would join more instances than it may joins none."""
+
+    TEXT = DEFINITIONS.replace("shipment: data.shipment", "shipment: {path: data.shipment, joins_at_most: 5}")
+
+    def history(self, orders: int) -> list[Event]:
+        """Orders of their own that all carry one shipment; every other one has shipped."""
+        placed = [event(n, "won", n * MINUTE, order=f"O{n}", shipment="S") for n in range(orders)]
+        shipped = [event(100 + n, "shipped", HOUR + n, order=f"O{n}") for n in range(0, orders, 2)]
+        return [*placed, *shipped, event(999, "won", order="other", shipment="T")]
+
+    def test_what_it_joined_is_taken_apart(self, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": self.TEXT}))
+        log_events(conn, self.history(20))
+        project(conn, catalogue)
+        found = {row["title"]: row for row in stored(conn)}
+        assert set(found) == {f"O{n}" for n in range(20)} | {"other"}
+        for n in range(20):
+            reached = {"won", "shipped"} if n % 2 == 0 else {"won"}
+            assert set(found[f"O{n}"]["progress"].milestones) == reached
+            assert set(found[f"O{n}"]["progress"].keys) == {f"order=O{n}", "shipment=S"}
+        assert conn.execute("SELECT count(*), count(DISTINCT instance_id) FROM instance_event").fetchone() == (31, 21)
+        keys = conn.execute("SELECT joins, count(*) FROM instance_key WHERE value = 'S' GROUP BY joins").fetchall()
+        assert keys == [(False, 20)]
+        [letter] = conn.execute("SELECT reason, detail FROM dead_letter").fetchall()
+        assert letter[0] == "key_joins_too_many"
+        assert letter[1].startswith("shipment=S had joined 6 instances, and 5 are allowed")
+
+    def test_what_it_may_join_stays_joined(self, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": self.TEXT}))
+        log_events(conn, self.history(5))
+        project(conn, catalogue)
+        assert sorted(row["title"] for row in stored(conn)) == ["O0", "other"]
+        assert conn.execute("SELECT count(*) FROM hub_key").fetchone() == (0,)
+
+    def test_one_order_may_have_many_shipments_when_its_definition_says_so(self, conn: Connection) -> None:
+        text = DEFINITIONS.replace("order: data.order\n", "order: {path: data.order, joins_at_most: 500}\n", 1)
+        for allowed, expected in ((text, 1), (DEFINITIONS, 130)):
+            wipe(conn)
+            catalogue = enroll(conn, load({"all.yaml": allowed}))
+            log_events(conn, [event(n, "won", n, order="O", shipment=f"S{n}") for n in range(130)])
+            project(conn, catalogue)
+            assert len(stored(conn)) == expected
+
+    @pytest.mark.parametrize("batch", [1, 7, 1000])
+    def test_it_comes_to_the_same_however_it_is_read(self, conn: Connection, batch: int) -> None:
+        catalogue = enroll(conn, load({"all.yaml": self.TEXT}))
+        history = self.history(20)
+        for part in (history[:9], history[9:30], history[30:]):
+            log_events(conn, part)
+            project(conn, catalogue)
+        wanted = fingerprints(conn)
+        forget(conn, current_definitions=False)
+        project(conn, catalogue, batch=batch)
+        assert fingerprints(conn) == wanted

@@ -201,14 +201,50 @@ WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsist
 GROUP BY workflow, verdict
 
 -- name: past_events
--- purpose: The events of instances in the order of the log, as far as they had been received; without a source where the log no longer has one.
+-- purpose: The events of instances in the order of the log, as far as they had been received, with those that were rejected only since; without a source where the log no longer has one.
 SELECT l.instance_id, l.event_key, l.seq, l.milestone, l.received_at, l.trace_id, e.source, e.id, e.type, e.occurred_at,
        e.body
-FROM instance_event l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
-WHERE l.instance_id = ANY(%(ids)s)
-  AND (%(known_at)s::timestamptz IS NULL OR l.received_at <= %(known_at)s::timestamptz)
+FROM (
+    SELECT instance_id, event_key, seq, milestone, received_at, trace_id
+    FROM instance_event
+    WHERE instance_id = ANY(%(ids)s)
+      AND (%(known_at)s::timestamptz IS NULL OR received_at <= %(known_at)s::timestamptz)
+    UNION ALL
+    SELECT instance_id, event_key, event_seq, NULL, event_received_at, NULL
+    FROM rejected_join
+    WHERE instance_id = ANY(%(ids)s) AND at > %(known_at)s AND event_received_at <= %(known_at)s
+) l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
 ORDER BY l.seq
 LIMIT %(limit)s
+
+-- name: unjoined
+-- purpose: What does not join instances although the definitions say so, as far as that was known: keys that join none, and events that count in none.
+SELECT workflow, namespace || '=' || value AS key, NULL::uuid AS event_key
+FROM hub_key
+WHERE %(known_at)s::timestamptz IS NULL OR at <= %(known_at)s
+UNION ALL
+SELECT workflow, NULL, event_key
+FROM rejected_join
+WHERE %(known_at)s::timestamptz IS NULL OR at <= %(known_at)s
+
+-- name: once_one
+-- purpose: With each of these instances those that it may have been one with at an instant, because they were taken apart since.
+WITH RECURSIVE one AS (
+    SELECT asked, asked AS id FROM unnest(%(ids)s::uuid[]) AS a (asked)
+    UNION
+    SELECT one.asked, near.id
+    FROM one
+    CROSS JOIN LATERAL (
+        SELECT s.part_id FROM instance_split s WHERE s.instance_id = one.id AND s.at > %(known_at)s
+        UNION ALL
+        SELECT s.instance_id FROM instance_split s WHERE s.part_id = one.id AND s.at > %(known_at)s
+        UNION ALL
+        SELECT m.instance_id FROM instance_merge m WHERE m.merged_id = one.id
+        UNION ALL
+        SELECT m.merged_id FROM instance_merge m WHERE m.instance_id = one.id
+    ) near (id)
+)
+SELECT asked, id FROM one
 
 -- name: past_spans
 -- purpose: The spans of these traces that had begun and had been received by then; a span that came twice, once.
@@ -287,6 +323,7 @@ WHERE i.id < %(before)s
   AND (%(workflow)s::text IS NULL OR i.workflow = %(workflow)s)
   AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
   AND NOT EXISTS (SELECT FROM instance_merge m WHERE m.instance_id = i.id)
+  AND NOT EXISTS (SELECT FROM instance_split s WHERE i.id IN (s.instance_id, s.part_id))
 GROUP BY c.verdict
 
 -- name: said_page
@@ -317,14 +354,18 @@ WHERE i.id < %(before)s
   AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
   AND (%(verdicts)s::text[] IS NULL OR c.verdict = ANY(%(verdicts)s))
   AND NOT EXISTS (SELECT FROM instance_merge m WHERE m.instance_id = i.id)
+  AND NOT EXISTS (SELECT FROM instance_split s WHERE i.id IN (s.instance_id, s.part_id))
 ORDER BY i.id DESC
 LIMIT %(limit)s
 
 -- name: joined_instances
--- purpose: Instances that were joined out of several; the record of their verdicts does not say which of them it was said of.
+-- purpose: Instances that were joined out of several or taken apart; the record of their verdicts does not say which of them it was said of.
 SELECT i.id, i.workflow, i.workflow_version
 FROM instance i
-WHERE EXISTS (SELECT FROM instance_merge m WHERE m.instance_id = i.id)
+WHERE i.id IN (
+    SELECT instance_id FROM instance_merge UNION SELECT instance_id FROM instance_split
+    UNION SELECT part_id FROM instance_split
+)
   AND (%(workflow)s::text IS NULL OR i.workflow = %(workflow)s)
   AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
 ORDER BY i.id

@@ -6,18 +6,22 @@ few events. Ids and versions come out as the projector gave them: they follow fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from collector.catalogue import Catalogue
 from collector.instances import instance_id
+from collector.unjoined import Unjoined
 from slo_rules.event import Event
 from slo_rules.identity import Key
-from slo_rules.matching import WorkflowMatcher
+from slo_rules.matching import Matcher, WorkflowMatcher
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress, join
+
+Chosen = tuple[WorkflowMatcher, Match]
+"""The version that decides what an event means, and what it means there."""
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -59,12 +63,34 @@ class Part:
         self.keys |= other.keys
 
 
-def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged]) -> list[Part]:
+def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
     """The instances of a workflow that these events make, which are in the order of the log."""
+    return _replay(workflow, history, lambda by_key, logged: _in_force(catalogue, workflow, by_key, logged, unjoined))
+
+
+def replay_under(matcher: WorkflowMatcher, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
+    """The instances that these events make under one version of their workflow."""
+    workflow = matcher.workflow
+    alone = Matcher([workflow])
+
+    def choose(_: dict[Key, Part], logged: Logged) -> Chosen | None:
+        for _found, match in alone.matches(logged.event):
+            fitting = unjoined.fit(workflow.name, match)
+            return (matcher, fitting) if fitting is not None and fitting.joining else None
+        return None
+
+    return _replay(workflow.name, history, choose)
+
+
+def _replay(
+    workflow: str,
+    history: Iterable[Logged],
+    choose: Callable[[dict[Key, Part], Logged], Chosen | None],
+) -> list[Part]:
     parts: dict[bytes, Part] = {}
     by_key: dict[Key, Part] = {}
     for logged in history:
-        chosen = _in_force(catalogue, workflow, by_key, logged)
+        chosen = choose(by_key, logged)
         if chosen is None:
             continue
         matcher, match = chosen
@@ -87,14 +113,16 @@ def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged]) -> li
 
 
 def _in_force(
-    catalogue: Catalogue, workflow: str, by_key: dict[Key, Part], logged: Logged
-) -> tuple[WorkflowMatcher, Match] | None:
+    catalogue: Catalogue, workflow: str, by_key: dict[Key, Part], logged: Logged, unjoined: Unjoined
+) -> Chosen | None:
     """The version that decides, as in the projector: the instance's own, else the one in force when the event came."""
     event, chosen = logged.event, None
     for matcher, rules in catalogue.matcher.plan(event.source, event.type):
         if matcher.workflow.name != workflow:
             continue
         match = matcher.apply(rules, event)
+        if match is not None and unjoined:
+            match = unjoined.fit(workflow, match)
         if match is None or not match.joining:
             continue
         known = next((by_key[key] for key in match.joining if key in by_key), None)

@@ -1,0 +1,166 @@
+"""Taking an instance apart: what its events make when something that joined them does not count any more.
+
+Two things bring that about. A key has joined more instances than its definition allows, so that it is no key at all but
+a default customer or a test number; then it joins none from now on. Or a person says that an event joined wrongly; then
+that event counts in none. Either happens at a place in the log, so that a rebuild comes to the same.
+
+What was said of the instance until then stays on its record. The part that its earliest event belongs to continues it;
+the others are new, or again what they were before they were joined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from collector.catalogue import Catalogue
+from collector.changes import Changes, Prepared
+from collector.copyformat import link_tail
+from collector.instances import Held
+from collector.replay import Logged, Part, replay_under
+from collector.store.database import Connection
+from collector.store.sql import load
+from collector.unjoined import Unjoined
+from slo_rules.event import Event, event_key
+from slo_rules.hubs import hubs_of
+from slo_rules.identity import Key, split_key
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.judgement import Marks
+from slo_rules.matching import Matcher
+
+log = structlog.get_logger("milepost.projector")
+
+Q = load("separation")
+_DEAD_LETTER = load("projection")["dead_letter"]
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the log something is decided: the number of the event that brings it about, and its arrival (micros)."""
+
+    seq: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """The instances that another one falls apart into with their joining keys, and what is to be written of them."""
+
+    parts: dict[Held, list[Key]]
+    prepared: Prepared
+
+
+def history_of(conn: Connection, id_: bytes) -> list[Logged] | None:
+    """The events of an instance in the order of the log; None where the log no longer has them all."""
+    rows = conn.execute(Q["history"], {"id": UUID(bytes=id_)}).fetchall()
+    found = []
+    for seq, received_at, occurred_at, source, event_id, type_, trace_id, body in rows:
+        if source is None:
+            return None
+        said = Event(
+            source,
+            type_,
+            to_micros(occurred_at),
+            to_micros(received_at),
+            event_key(source, event_id),
+            _decode(body),
+            trace_id,
+        )
+        found.append(Logged(seq, said))
+    return found
+
+
+def find_hubs(held: Held, history: list[Logged], unjoined: Unjoined) -> dict[Key, int]:
+    """The keys of an instance that join more than they may, with how many instances each joins."""
+    workflow = held.matcher.workflow
+    matcher = Matcher([workflow])
+    carried = []
+    for logged in history:
+        for _, match in matcher.matches(logged.event):
+            fitting = unjoined.fit(workflow.name, match)
+            if fitting is not None:
+                carried.append(fitting.joining)
+    return hubs_of(carried, workflow.joins_at_most)
+
+
+def record_hubs(conn: Connection, held: Held, hubs: dict[Key, int], place: Place) -> None:
+    """Write down that these join none from now on, and tell people; in the caller's transaction."""
+    workflow, at = held.matcher.workflow, to_datetime(place.at)
+    told = []
+    for key, instances in hubs.items():
+        namespace, value = split_key(key)
+        said = {"workflow": workflow.name, "namespace": namespace, "value": value, "seq": place.seq, "at": at}
+        conn.execute(Q["record_hub"], said | {"instances": instances})
+        told.append(f"{key} had joined {instances:,} instances, and {workflow.joins_at_most[namespace]:,} are allowed")
+        log.warning("key_joins_none", workflow=workflow.name, key=key, instances=instances)
+    detail = f"{'; '.join(told)}: from now on it joins none and only finds them"
+    letter = {"seq": place.seq, "received_at": at, "reason": "key_joins_too_many", "workflow": workflow.name}
+    conn.execute(_DEAD_LETTER, letter | {"detail": detail})
+
+
+def take_apart(
+    conn: Connection,
+    catalogue: Catalogue,
+    held: Held,
+    history: list[Logged],
+    unjoined: Unjoined,
+    marks: Marks,
+    place: Place,
+    number: int,
+) -> Apart:
+    """Delete an instance, and say what to put in its place, in the caller's transaction."""
+    parts = replay_under(held.matcher, history, unjoined)
+    numbered = {logged.seq: logged for logged in history}
+    changes = Changes(number)
+    changes.gone.append(held)
+    found: dict[Held, list[Key]] = {}
+    for part in parts:
+        one = Held(part.id, held.matcher, part.progress, None, held.verdict if part.id == held.id else None)
+        if part.id == held.id:
+            one.recorded_before()
+        one.judge(place.at, marks, changes.verdicts)
+        changes.touch(one)
+        changes.links += [(one, _tail(numbered[seq], match.milestones)) for seq, match in part.said]
+        found[one] = sorted(part.keys)
+    _forget(conn, held)
+    _lead(conn, held, parts, place)
+    return Apart(found, changes.prepare(catalogue, unjoined))
+
+
+def _tail(logged: Logged, milestones: tuple[str, ...]) -> bytes:
+    event = logged.event
+    return link_tail(event.key, logged.seq, event.received_at, milestones[0] if milestones else None, event.trace_id)
+
+
+def _forget(conn: Connection, held: Held) -> None:
+    id_ = UUID(bytes=held.id)
+    keys = [split_key(key) for key in held.progress.keys]
+    parameters = {
+        "id": id_,
+        "workflow": held.matcher.workflow.name,
+        "namespaces": [namespace for namespace, _ in keys],
+        "values": [value for _, value in keys],
+    }
+    for statement in ("forget_joining_keys", "forget_search_keys", "forget_links", "forget_instance"):
+        conn.execute(Q[statement], parameters)
+
+
+def _lead(conn: Connection, held: Held, parts: list[Part], place: Place) -> None:
+    """Let every id that the instance was known by lead to the part that it belongs to."""
+    id_, at = UUID(bytes=held.id), to_datetime(place.at)
+    ids = [UUID(bytes=part.id) for part in parts]
+    merged = [(UUID(bytes=one), UUID(bytes=part.id)) for part in parts for one in part.ids if one != part.id]
+    conn.execute(Q["come_back"], {"id": id_, "parts": ids})
+    conn.execute(
+        Q["follow"], {"id": id_, "merged": [one for one, _ in merged], "of_parts": [part for _, part in merged]}
+    )
+    conn.execute(Q["record_split"], {"id": id_, "parts": ids, "seq": place.seq, "at": at})
+    if ids and id_ not in ids:
+        first = parts[0]
+        said: dict[str, Any] = {"id": id_, "part": ids[0], "event_key": UUID(bytes=first.said[0][1].key)}
+        conn.execute(Q["lead_on"], said | {"seq": place.seq, "at": at})
