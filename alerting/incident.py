@@ -37,6 +37,7 @@ class ChangeReason(StrEnum):
     CHANGED = "changed"
     CLEARED = "cleared"
     SOURCE_BLIND = "source_blind"
+    WAIVED = "waived"
 
 
 class NotifyReason(StrEnum):
@@ -179,10 +180,11 @@ def decide(
     now: int,
     policy: Policy,
     blinded: AbstractSet[UUID] = frozenset(),
+    waived: AbstractSet[UUID] = frozenset(),
 ) -> list[Change]:
     """What to do about the open incidents, given the populations seen. A cause without one resolves at once.
 
-    `blinded` are the samples of open incidents that are judged `blind` now.
+    `blinded` are the samples of open incidents that are judged `blind` now, `waived` those that were waived.
     """
     held = {cause: population for cause, population in seen.items() if population.count > 0}
     changes: list[Change] = []
@@ -194,11 +196,18 @@ def decide(
             changes.append(_update(incident, population, policy))
     for cause, incident in open_.items():
         if cause not in held:
-            # What can no longer be seen is not known to be well again.
-            unseen = cause.verdict == "stuck" and not blinded.isdisjoint(incident.population.samples)
-            reason = ChangeReason.SOURCE_BLIND if unseen else ChangeReason.CLEARED
+            reason = _why_resolved(cause, incident.population.samples, blinded, waived)
             changes.append(Resolve(replace(incident, resolved_at=now), reason))
     return changes
+
+
+def _why_resolved(
+    cause: Cause, samples: tuple[UUID, ...], blinded: AbstractSet[UUID], waived: AbstractSet[UUID]
+) -> ChangeReason:
+    """What can no longer be seen, and what somebody has waived, is not known to be well again."""
+    if cause.verdict == "stuck" and not blinded.isdisjoint(samples):
+        return ChangeReason.SOURCE_BLIND
+    return ChangeReason.CLEARED if waived.isdisjoint(samples) else ChangeReason.WAIVED
 
 
 def should_notify(incident: Incident, last: LastNotified | None, now: int, policy: Policy) -> NotifyReason:

@@ -119,7 +119,8 @@ class _Run:
         seen = {_cause(row): _population(row) for row in rows}
         told = self._told([incident.id for incident in before.values()])
         disabled = self._disabled()
-        changes = decide(before, seen, self.now, self.policy, self._blinded(before.values()))
+        left = self._left(before.values())
+        changes = decide(before, seen, self.now, self.policy, left["blind"], left["waived"])
         firing = {incident.id: incident for incident in before.values()}
         for change in changes:
             incident = self._apply(change)
@@ -151,9 +152,13 @@ class _Run:
             found.setdefault(row["incident_id"], []).append(_Told(row["target"], row["kind"], address, last))
         return found
 
-    def _blinded(self, incidents: Iterable[Incident]) -> set[UUID]:
+    def _left(self, incidents: Iterable[Incident]) -> dict[str, set[UUID]]:
+        """The samples of these incidents that are blind or waived now."""
         samples = [sample for incident in incidents for sample in incident.population.samples]
-        return {row["id"] for row in self.cursor.execute(Q["blinded"], {"samples": samples}).fetchall()}
+        left: dict[str, set[UUID]] = {"blind": set(), "waived": set()}
+        for row in self.cursor.execute(Q["left"], {"samples": samples}).fetchall():
+            left[row["verdict"]].add(row["id"])
+        return left
 
     def _disabled(self) -> set[tuple[str, str]]:
         rows = self.cursor.execute(Q["disabled_targets"]).fetchall()

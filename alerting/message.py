@@ -256,6 +256,8 @@ def _resolved(n: Notice, style: Style) -> str:
             f"No longer told as stuck: {source} is silent or far behind, so whether {things} still wait for {awaited} "
             f"cannot be known. That is an incident of its own.{_owned(n, style)}"
         )
+    if n.resolved_because == ChangeReason.WAIVED:
+        return f"No longer told: what was left of it has been waived, and comes back when that ends.{_owned(n, style)}"
     why = f": {style.word(_why(n))}" if n.cause_reason else ""
     match n.verdict:
         case "stuck":

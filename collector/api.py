@@ -19,7 +19,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.acts import ActRefused, Acts
 from collector.ingest.doors import Doors
+from collector.log import Unavailable
 from collector.query import Query
 from collector.query.instances import SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
@@ -49,6 +51,15 @@ _PAST: dict[int | str, Row] = {
 }
 
 
+MOST_SAID = 16 * 2**10
+"""Bytes of what a person says in one act."""
+_ACT_ANSWERS: dict[int | str, Row] = {
+    400: {"description": "it cannot be said so; every fault is named"},
+    404: {"description": "there is no such instance; other faults are named too"},
+    409: {"description": "the instance is finished, or not waived"},
+}
+
+
 def problem(status: int, title: str, faults: list[Row] | None = None) -> Response:
     """A problem document (RFC 9457)."""
     body: Row = {"type": "about:blank", "title": title, "status": status}
@@ -57,7 +68,7 @@ def problem(status: int, title: str, faults: list[Row] | None = None) -> Respons
     return Response(orjson.dumps(body), status, media_type="application/problem+json")
 
 
-def build_api(query: Query, doors: Doors, ready: Ready, lifespan: Lifespan) -> FastAPI:
+def build_api(query: Query, acts: Acts, doors: Doors, ready: Ready, lifespan: Lifespan) -> FastAPI:
     """The application. `ready` names what keeps this process from serving; empty when nothing does."""
     api = FastAPIOffline(title="Milepost", version=version("milepost"), lifespan=lifespan, redoc_url=None)
     api.router.routes += [
@@ -69,6 +80,7 @@ def build_api(query: Query, doors: Doors, ready: Ready, lifespan: Lifespan) -> F
     _errors(api)
     _health(api, ready)
     _reads(api, query)
+    _acts(api, acts)
     return api
 
 
@@ -78,6 +90,20 @@ def _errors(api: FastAPI) -> None:
         assert isinstance(error, BadQuery)
         parts = [fault.partition(": ") for fault in error.faults]
         return problem(400, str(error), [{"field": field, "message": message} for field, _, message in parts])
+
+    @api.exception_handler(ActRefused)
+    async def act_refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, ActRefused)
+        parts = [fault.partition(": ") for fault in error.faults]
+        status = 404 if error.unknown else 409 if error.conflicting else 400
+        return problem(status, str(error), [{"field": field, "message": message} for field, _, message in parts])
+
+    @api.exception_handler(Unavailable)
+    async def unavailable(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Unavailable)
+        answer = problem(429 if error.overloaded else 503, str(error))
+        answer.headers["retry-after"] = str(error.retry_after)
+        return answer
 
     @api.exception_handler(Unanswerable)
     async def unanswerable(_request: Request, error: Exception) -> Response:
@@ -234,6 +260,48 @@ def _reads(api: FastAPI, query: Query) -> None:
     async def search(q: str, limit: int = 10) -> Row:
         """Instances by the beginning of any key they ever carried."""
         return await query.search(q, limit)
+
+
+def _acts(api: FastAPI, acts: Acts) -> None:
+    path = "/api/v1/instances/{id}/waiver"
+    how: Row = {"status_code": 202, "tags": ["act"], "responses": _ACT_ANSWERS}
+
+    @api.post(path, **how, openapi_extra=_body_of("by", "reason", "until"))
+    async def waive(id: str, request: Request) -> Row:
+        """Say that an instance needs no attention until then: it leaves alerting and stays in every report."""
+        return await acts.waive(id, await _said(request))
+
+    @api.delete(path, **how, openapi_extra=_body_of("by", "reason"))
+    async def withdraw(id: str, request: Request) -> Row:
+        """Withdraw the waiver of an instance before its end."""
+        return await acts.withdraw(id, await _said(request))
+
+
+def _body_of(*fields: str) -> Row:
+    properties = {name: {"type": "string"} | (_INSTANT if name == "until" else {}) for name in fields}
+    schema = {"type": "object", "required": list(fields), "additionalProperties": False, "properties": properties}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+async def _said(request: Request) -> Row:
+    """The JSON object of a small body.
+
+    Nothing but application/json is read: that is what a page of another site cannot send without being asked first.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "send application/json")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_SAID:
+            raise HTTPException(413, f"the body is larger than {MOST_SAID} bytes")
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise HTTPException(400, f"the body is not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise HTTPException(400, "the body must be a JSON object")
+    return said
 
 
 def _found(row: Row | None, what: str) -> Row:

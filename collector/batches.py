@@ -74,6 +74,11 @@ def no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> d
     return _letter(parsed, "no_usable_key", workflow, detail)
 
 
+def of_nothing(parsed: Parsed, workflow: str) -> dict[str, Any]:
+    """The dead letter of an act that speaks of no instance."""
+    return _letter(parsed, "no_such_instance", workflow, f"no instance of {workflow} has the key that it names")
+
+
 def _letter(parsed: Parsed, reason: str, workflow: str, detail: str) -> dict[str, Any]:
     received_at = to_datetime(parsed.received_at)
     return {"seq": parsed.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}

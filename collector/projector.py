@@ -34,7 +34,7 @@ import msgspec
 import structlog
 
 from collector.arrivals import Arrivals
-from collector.batches import Batch, Moved, Writing, commit, no_key, set_aside
+from collector.batches import Batch, Moved, Writing, commit, no_key, of_nothing, set_aside
 from collector.catalogue import Catalogue
 from collector.changes import Changes, Merge, Prepared, Q
 from collector.copyformat import EPOCH_2000
@@ -440,6 +440,9 @@ class Projector:
                 self._cache.add(held, unknown)
             if len(held.joining) > size and crowds(size, len(held.joining), workflow.crowd):
                 batch.crowded.append(held)
+        elif match.waiver is not None:
+            batch.dead_letters.append(of_nothing(parsed, workflow.name))
+            return
         elif unknown is not None:
             if not self._catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
                 return

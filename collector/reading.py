@@ -14,6 +14,7 @@ from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000, link_tail
 from collector.store.database import Connection
 from collector.store.sql import load
+from slo_rules.acts import ACT_SOURCE, BadAct
 from slo_rules.durations import HOUR
 from slo_rules.event import Event, event_key
 from slo_rules.instants import to_datetime
@@ -82,6 +83,8 @@ class LogReader:
                     milestone = match.milestones[0] if match.milestones else None
                     tail = link_tail(key, seq, received_at, milestone, trace_id)
                     found.append((places[id(matcher)], match, tail))
+                if not found and source == ACT_SOURCE:
+                    raise BadAct(["workflow: is not defined"])
         except Exception as raised:
             log.exception("event_set_aside", seq=seq)
             found = []

@@ -49,10 +49,13 @@ class Part:
         """The progress made of what had occurred by then (micros; None for everything); None where nothing had."""
         if as_of is None:
             return self.progress
+        said = [match for _, match in self.said if match.at <= as_of]
+        # An act makes no instance, also not one of which nothing else had occurred yet.
+        if all(match.waiver is not None for match in said):
+            return None
         progress: Progress | None = None
-        for _, match in self.said:
-            if match.at <= as_of:
-                progress = fold(progress, match)
+        for match in said:
+            progress = fold(progress, match)
         return progress
 
     def absorb(self, other: Part) -> None:

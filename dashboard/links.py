@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-OPEN = ("on_track", "due_soon", "stuck", "blind", "failed", "inconsistent", "paused")
+OPEN = ("on_track", "due_soon", "stuck", "blind", "failed", "inconsistent", "paused", "waived")
 NEEDS_A_PERSON = ("stuck", "failed", "inconsistent")
 
 

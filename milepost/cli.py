@@ -384,6 +384,43 @@ def explain(
         raise typer.Exit(1)
 
 
+@app.command()
+def waive(
+    key: Annotated[str, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")],
+    reason: Annotated[str, typer.Option(help="Why it needs no attention; everybody who looks at it reads this.")],
+    until: Annotated[
+        str | None, typer.Option(help="When it comes back by itself: 3d from now, or 2026-11-21T09:00:00Z.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who says so; without it the user of this machine.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only an instance of this workflow.")] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the waiver back before its end.")] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Say that an instance needs no attention until then: nobody is told of it, and it stays in every report."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from datetime import UTC, datetime
+    from getpass import getuser
+
+    from collector.acts import ActRefused
+    from collector.query.instances import BadQuery
+    from milepost.stored_data import NoStoredData
+    from milepost.waiving import until_of
+    from milepost.waiving import waive as run
+
+    said = {"by": getuser() if by is None else by, "reason": reason}
+    if until is not None:
+        said["until"] = until_of(until, datetime.now(UTC))
+    try:
+        lines = run(settings, key, workflow=workflow, said=said, withdraws=withdraw)
+    except (ActRefused, BadQuery) as error:
+        raise fail("\n".join(error.faults)) from error
+    except NoStoredData as error:
+        raise fail(str(error)) from error
+    typer.echo("\n".join(lines))
+
+
 def main() -> None:
     """The console script."""
     app()

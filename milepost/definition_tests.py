@@ -11,6 +11,7 @@ import msgspec
 
 from milepost.definition_files import find_tests, read_definitions, read_texts
 from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
+from slo_rules.acts import ACT_SOURCE, ACTS, RESERVED, BadAct, read_act
 from slo_rules.definitions import API_VERSION
 from slo_rules.documents import load_documents
 from slo_rules.event import Event, event_key
@@ -97,6 +98,10 @@ def _notes(rehearsal: Rehearsal, refused: list[Event], start: int) -> list[str]:
     notes += [
         f"{_named(event, start)} says something to {workflow}, but carries none of its keys: it becomes a dead letter."
         for event, workflow in rehearsal.without_key
+    ]
+    notes += [
+        f"{_named(event, start)} names no instance of {workflow}: it becomes a dead letter."
+        for event, workflow in rehearsal.of_nothing
     ]
     return notes if len(notes) <= SHOWN else [*notes[:SHOWN], f"{len(notes) - SHOWN} more events are of no use."]
 
@@ -227,7 +232,22 @@ class _Events:
             source, type_ = document["source"], document["type"]
             document["time"] = rfc3339(at)
             key = event_key(source, document["id"])
-            self.events.append(Event(source, type_, at, at if received is None else received, key, document))
+            event = Event(source, type_, at, at if received is None else received, key, document)
+            self.events.append(event)
+            self._check_act(entry, event)
+
+    def _check_act(self, entry: Reader, event: Event) -> None:
+        """An act in a test says what it would have to say to Milepost."""
+        if event.source != ACT_SOURCE or event.type == SPAN_TYPE:
+            return
+        if event.type not in ACTS:
+            entry.at("type").fault(f"must be one of {', '.join(sorted(ACTS))}: {RESERVED}")
+            return
+        try:
+            read_act(event)
+        except BadAct as error:
+            for fault in error.faults:
+                entry.fault(fault, (*entry.path, "data"))
 
     def _read_file(self, entry: Reader) -> None:
         received = self._instant(entry, "received")

@@ -82,14 +82,15 @@ def explain(
             reader = Reader(url, most_connections=2)
             await reader.open()
             try:
-                return await _find(Query(reader, catalogue), key, workflow, as_of, known_at)
+                return await find(Query(reader, catalogue), key, workflow, as_of, known_at)
             finally:
                 await reader.close()
 
         return asyncio.run(ask())
 
 
-async def _find(query: Query, key: str, workflow: str | None, as_of: str | None, known_at: str | None) -> Explained:
+async def find(query: Query, key: str, workflow: str | None, as_of: str | None, known_at: str | None) -> Explained:
+    """What is stored of a key or an id. Raises BadQuery, Unanswerable and Unsettled."""
     moment: Row = {"as_of": as_of, "known_at": known_at}
     if _is_id(key):
         one = await query.instance(key, as_of, known_at)

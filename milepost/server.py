@@ -22,6 +22,7 @@ from alerting import incidents, outbox
 from alerting.channels.transport import new_client
 from alerting.route import Route, SlackTarget
 from collector import duties, metrics
+from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue, register
 from collector.ingest.doors import Doors
@@ -126,7 +127,8 @@ class Milepost:
             return [] if writer.alive else ["the log is not being written"]
 
         query = Query(reader, catalogue)
-        api = build_api(query, Doors(writer, lambda: catalogue.matcher), ready, lifespan)
+        acts = Acts(reader, catalogue, writer)
+        api = build_api(query, acts, Doors(writer, lambda: catalogue.matcher), ready, lifespan)
         app = mount(api, build_dashboard(query))
         config = uvicorn.Config(
             app,

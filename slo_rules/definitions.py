@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.acts import ACT_SOURCE, RESERVED
 from slo_rules.calendar_definitions import read_calendar
 from slo_rules.calendars import CalendarRules
 from slo_rules.deadline_definitions import calendar_references
@@ -282,6 +283,8 @@ def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
 
 
 def _source(name: str, metadata: Reader, spec: Reader) -> Source | None:
+    if name == ACT_SOURCE:
+        metadata.at("name").fault(RESERVED)
     metadata.mapping(("name", "owner", "title", "description"), ())
     if not spec.mapping(("silent_after",)):
         return None

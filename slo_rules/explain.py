@@ -9,8 +9,8 @@ import msgspec
 from slo_rules.arithmetic import clock, rounded
 from slo_rules.consistency import doubled, unmet
 from slo_rules.durations import format_duration
-from slo_rules.judgement import Marks, Reason, Verdict, waits
-from slo_rules.progress import Progress, completed_at
+from slo_rules.judgement import Marks, Reason, Verdict, beneath, waits
+from slo_rules.progress import Progress, Waiver, completed_at
 from slo_rules.promises import NOT_DUE, due_of, started_at
 from slo_rules.standing import needed, occurred, standing
 from slo_rules.workflow import Milestone, Workflow
@@ -94,6 +94,15 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
             return f"Cancelled at {clock(verdict.since)}."
         case Reason.CLOCK_PAUSED:
             return f"Paused since {clock(verdict.since)}: {awaited}{source} is not expected before it resumes."
+        case Reason.WAIVED:
+            assert whole.waiver is not None
+            without = beneath(whole, workflow, marks, now)
+            said = explain(whole, workflow, without, marks, now)
+            return f"{_waiver(whole.waiver)} Without that it would be {without.kind.replace('_', ' ')}: {said}"
+
+
+def _waiver(waiver: Waiver) -> str:
+    return f"Waived by {waiver.by} until {clock(waiver.until)}: {waiver.reason.rstrip('.')}."
 
 
 def _lateness(progress: Progress, workflow: Workflow) -> str:

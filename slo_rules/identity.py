@@ -73,6 +73,15 @@ def split_key(key: Key) -> tuple[str, str]:
     return namespace, value
 
 
+def joining_key(rules: Iterable[KeyRule], key: Key) -> Key | None:
+    """A key that somebody names, as these rules spell it; None where it is no joining key of theirs."""
+    namespace, value = split_key(key)
+    rule = next((rule for rule in rules if rule.joins and rule.namespace == namespace), None)
+    text = None if rule is None else normalise_key(value)
+    spelled = None if rule is None or text is None else respell(rule, text)
+    return None if spelled is None else f"{namespace}={spelled}"
+
+
 def key_extractor(rules: Iterable[KeyRule]) -> Extract:
     """A function from an event document to the keys it carries by these rules, in their order."""
     rules = list(rules)

@@ -11,6 +11,9 @@ The order in which the questions are asked is the meaning of the verdicts:
 7. due_soon — the warning time of the next deadline has passed;
 8. on_track — otherwise.
 
+What is not finished is waived instead while somebody's word holds that it needs no attention. The verdict beneath goes
+on, and comes back by itself.
+
 A milestone counts as passed when one that can only come after it was reached: a lost message in the middle of a
 journey that went on is no reason to wake anybody.
 """
@@ -24,7 +27,7 @@ import msgspec
 
 from slo_rules.consistency import doubled, unmet
 from slo_rules.durations import MINUTE
-from slo_rules.progress import Progress, completed_at, is_cancelled, passed_at
+from slo_rules.progress import Progress, Waiver, completed_at, is_cancelled, passed_at
 from slo_rules.promises import NOT_DUE, breach_at, due_of, paused_since, started_at, surely_started_at
 from slo_rules.standing import standing
 from slo_rules.workflow import Milestone, Workflow
@@ -54,7 +57,7 @@ class VerdictKind(StrEnum):
     WAIVED = "waived"
 
 
-FINAL = frozenset({VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE, VerdictKind.CANCELLED, VerdictKind.WAIVED})
+FINAL = frozenset({VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE, VerdictKind.CANCELLED})
 
 
 class Reason(StrEnum):
@@ -76,6 +79,7 @@ class Reason(StrEnum):
     NOT_STARTED = "not_started"
     CLOCK_PAUSED = "clock_paused"
     KEY_NOT_UNIQUE = "key_not_unique"
+    WAIVED = "waived"
 
 
 # Looking up a member of an enumeration costs ten times as much as a name, on every event.
@@ -132,6 +136,9 @@ Marks = Mapping[str, Watermark]
 
 def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
     """The verdict on an instance at `now`."""
+    waiver = progress.waiver
+    if waiver is not None and now < waiver.until:
+        return _waived(waiver, beneath(progress, workflow, marks, now))
     progress = standing(progress, workflow)
     reached = progress.milestones
     if progress.cancelled is not None and is_cancelled(progress, workflow):
@@ -172,6 +179,21 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
     if wait.deadline_at is None or now < wait.deadline_at:
         return _judge_wait(wait, progress, workflow, marks, now)
     return _judge_overdue([_judge_wait(one, progress, workflow, marks, now) for one in running])
+
+
+def beneath(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Verdict:
+    """The verdict on an instance if nobody had waived it."""
+    return judge(msgspec.structs.replace(progress, waiver=None), workflow, marks, now)
+
+
+def _waived(waiver: Waiver, verdict: Verdict) -> Verdict:
+    if verdict.kind in FINAL:
+        return verdict
+    # What is awaited from whom may still change beneath, and is kept up to date.
+    check_at = waiver.until if verdict.next_check_at is None else min(waiver.until, verdict.next_check_at)
+    return msgspec.structs.replace(
+        verdict, kind=VerdictKind.WAIVED, reason=Reason.WAIVED, since=waiver.at, next_check_at=check_at
+    )
 
 
 def _judge_overdue(verdicts: list[Verdict]) -> Verdict:

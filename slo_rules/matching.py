@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.acts import ACT_SOURCE, ACTS, read_act
 from slo_rules.event import Event
 from slo_rules.filters import Any_, Filter, Residue, holds, reduce
-from slo_rules.identity import Extract, Key, key_extractor
+from slo_rules.identity import Extract, Key, joining_key, key_extractor
 from slo_rules.observation import Faults, Match, measures, requirements, sayings
 from slo_rules.workflow import Alias, KeyRule, Workflow
 
@@ -37,6 +38,10 @@ class _Rules(msgspec.Struct, frozen=True):
     """What every event of this source and type means, where nothing in it needs to be looked at."""
 
 
+_OF_ACTS = _Rules((), False, False, False, False, False, False, None)
+"""No definition says what an act means, and none can take one for something else."""
+
+
 class WorkflowMatcher:
     """One workflow version, ready to match events and to observe them."""
 
@@ -51,6 +56,8 @@ class WorkflowMatcher:
 
     def rules(self, source: str, type_: str) -> _Rules | None:
         """What is left to ask of events of this source and type; None when they can never concern the workflow."""
+        if source == ACT_SOURCE:
+            return _OF_ACTS if type_ in ACTS else None
         reduced = [(m.name, reduce(m.condition, source, type_)) for m in self.workflow.milestones]
         milestones = tuple((name, rest) for name, rest in reduced if rest is not False)
         fails = _any(self.workflow.fails_on, source, type_)
@@ -87,7 +94,9 @@ class WorkflowMatcher:
         return None
 
     def apply(self, rules: _Rules, event: Event) -> Match | None:
-        """The match of an event, or None."""
+        """The match of an event, or None. Raises BadAct for an act that says nothing."""
+        if rules is _OF_ACTS:
+            return self._act(event)
         document = event.document
         meaning = self.means(rules, document)
         if meaning is None:
@@ -112,6 +121,14 @@ class WorkflowMatcher:
             event.type if restarts else None,
             aliases,
         )
+
+    def _act(self, event: Event) -> Match | None:
+        act = read_act(event)
+        if act.workflow != self.workflow.name:
+            return None
+        joining = joining_key(self.workflow.keys, act.key)
+        keys = [] if joining is None else [joining]
+        return Match(event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {}, waiver=act.waiver)
 
     def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:
         return {name: self.checks[name](document) for name in milestones if name in self.checks}

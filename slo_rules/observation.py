@@ -24,6 +24,7 @@ from slo_rules.progress import (
     Said,
     Scalar,
     Stamped,
+    Waiver,
     earlier,
     join_reached,
     join_said,
@@ -64,6 +65,8 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     restarts: str | None = None
     aliases: tuple[tuple[Key, Key], ...] = ()
     """Keys that were replaced, each with the one that replaces it; both are among those that join."""
+    waiver: Waiver | None = None
+    """What a person says of the instance; such an event makes none."""
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
@@ -105,6 +108,9 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         for old, new in match.aliases:
             stamp = Stamped(at, key, new)
             aliases[old] = later(stamp, aliases.get(old, stamp))
+    waiver = progress.waiver
+    if match.waiver is not None:
+        waiver = match.waiver if waiver is None else max(waiver, match.waiver)
     return Progress(
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
@@ -119,6 +125,7 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         occurrences,
         restarted,
         aliases,
+        waiver,
     )
 
 

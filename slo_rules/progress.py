@@ -10,13 +10,14 @@ Ties are broken by the event's key and at last by content: two different events 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from slo_rules.workflow import Workflow
 
 Scalar = str | int | float | bool
+T = TypeVar("T")
 
 
 class Reached(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,6 +62,24 @@ class Occurrence(msgspec.Struct, frozen=True, array_like=True, gc=False, order=T
     faults: tuple[str, ...] = ()
 
 
+class Waiver(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
+    """Somebody's word that an instance needs no attention until then; times are micros.
+
+    One that ends when it is said withdraws those before it.
+    """
+
+    at: int
+    key: bytes
+    until: int
+    by: str
+    reason: str
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether it only ends what was said before."""
+        return self.until <= self.at
+
+
 class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one instance.
 
@@ -84,6 +103,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The last event that began everything anew."""
     aliases: dict[str, Stamped] = {}
     """Keys that were replaced, with the key that replaces each by the last event that says so."""
+    waiver: Waiver | None = None
+    """The last that was said of a waiver, in force or not."""
 
     @property
     def attributes(self) -> dict[str, Scalar]:
@@ -169,6 +190,7 @@ def join(a: Progress, b: Progress) -> Progress:
         _union(a.occurrences, b.occurrences, join_sorted),
         _either(a.restarted, b.restarted, later),
         _union(a.aliases, b.aliases, later),
+        _either(a.waiver, b.waiver, max),
     )
 
 
@@ -217,7 +239,7 @@ def join_said(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
     return tuple(Said(at, key, said[at, key]) for at, key in sorted(said, reverse=True))
 
 
-def _either(a: Stamped | None, b: Stamped | None, pick: Callable[[Stamped, Stamped], Stamped]) -> Stamped | None:
+def _either(a: T | None, b: T | None, pick: Callable[[T, T], T]) -> T | None:
     if a is None or b is None:
         return b if a is None else a
     return pick(a, b)

@@ -19,7 +19,7 @@ from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress, join
 from slo_rules.workflow import Source, Workflow
 
-_OVERDUE = (VerdictKind.STUCK, VerdictKind.BLIND)
+_OVERDUE = (VerdictKind.STUCK, VerdictKind.BLIND, VerdictKind.WAIVED)
 
 
 class RehearsedInstance:
@@ -37,7 +37,8 @@ class Rehearsal:
     """A history of events put through one version of each workflow, asked at one instant after another.
 
     `marks` is what is known of the sources. `unmatched` are the events that no workflow asks for, `without_key` those
-    that mean something to a workflow and carry none of its joining keys, with its name: dead letters.
+    that mean something to a workflow and carry none of its joining keys, with its name, and `of_nothing` the acts that
+    speak of no instance: dead letters.
     """
 
     def __init__(self, matcher: Matcher, sources: Iterable[Source], events: Iterable[Event]) -> None:
@@ -52,6 +53,7 @@ class Rehearsal:
         self.marks: dict[str, Watermark] = {}
         self.unmatched: list[Event] = []
         self.without_key: list[tuple[Event, str]] = []
+        self.of_nothing: list[tuple[Event, str]] = []
 
     def proceed(self, now: int) -> None:
         """Let time pass up to `now` (micros), with all that is received by then. ValueError when that is over."""
@@ -90,6 +92,9 @@ class Rehearsal:
             self._apply(event, matcher.workflow, match)
 
     def _apply(self, event: Event, workflow: Workflow, match: Match) -> None:
+        if match.waiver is not None and not any(key in self._by_key[workflow.name] for key in match.joining):
+            self.of_nothing.append((event, workflow.name))
+            return
         if not match.joining:
             if match.milestones or match.fails or match.cancels:
                 self.without_key.append((event, workflow.name))

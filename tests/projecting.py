@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from collector.catalogue import Catalogue, register
-from collector.copyformat import event_row
+from collector.copyformat import act_row, event_row
 from collector.log import append
 from collector.projector import Helpers, Projector
 from collector.reading_ahead import ReadingProcess
 from collector.rebuild import keep_objectives
 from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect, ensure_partitions
+from slo_rules.acts import ACT_SOURCE
 from slo_rules.event import Event
 from slo_rules.instants import to_datetime
 from slo_rules.progress import Progress
@@ -27,6 +28,8 @@ def log_row(event: Event) -> bytes:
     """The event as a door would log it."""
     body = msgspec.json.encode(event.document)
     id_ = event.document["id"]
+    if event.source == ACT_SOURCE:
+        return act_row(event.occurred_at, id_.encode(), event.type.encode(), body)
     return event_row(
         event.occurred_at, event.source.encode(), id_.encode(), event.type.encode(), None, event.trace_id, None, body
     )

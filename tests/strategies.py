@@ -7,9 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from slo_rules.acts import ACT_SOURCE, WAIVED, WITHDRAWN
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event, event_key
+from slo_rules.instants import rfc3339
 from slo_rules.workflow import Definitions
 
 DEFINITIONS = """
@@ -85,6 +87,8 @@ TYPES = (
     "noise",
 )
 START = 1_790_000_000_000_000
+ACT_KEYS = st.sampled_from(["opportunity=1", "order=1", "order=2", "sales_order=3", "sales_order=2", "account=A", "1"])
+UNTIL = st.one_of(st.none(), st.sampled_from([MINUTE, HOUR, 4 * HOUR, 30 * HOUR, 2000 * HOUR]))
 
 
 def definitions() -> Definitions:
@@ -114,6 +118,26 @@ def make_honest_event(type_: str, at: int, number: int, source: str, data: dict[
     return make_event(type_, at, said, source, data)
 
 
+def make_act(
+    at: int, number: int, key: str, until: int | None, received_at: int | None = None, workflow: str = "orders"
+) -> Event:
+    """A waiver of whatever has the key, until so long after; without that its withdrawal."""
+    said = {"workflow": workflow, "key": key, "by": f"person {number}", "reason": "known, and being mended"}
+    if until is not None:
+        said["until"] = rfc3339(START + at + until)
+    return make_event(WITHDRAWN if until is None else WAIVED, at, number, ACT_SOURCE, said, received_at)
+
+
+def acts() -> st.SearchStrategy[Event]:
+    """Waivers and withdrawals over the same few keys, each with an id of its own."""
+
+    def make(at: int, key: str, until: int | None, workflow: str) -> Event:
+        number = zlib.crc32(repr((at, key, until, workflow)).encode())
+        return make_act(at * 15 * MINUTE, number, key, until, workflow=workflow)
+
+    return st.builds(make, st.integers(0, 40), ACT_KEYS, UNTIL, st.sampled_from(["orders", "orders", "others"]))
+
+
 def data(keys: tuple[str, ...] = ("opportunity", "order", "sales_order")) -> st.SearchStrategy[dict[str, Any]]:
     """What an event says: any of the keys over few values, so that events meet."""
     optional: dict[str, st.SearchStrategy[Any]] = {key: st.sampled_from(["1", "2", 3, "N/A", "", "0"]) for key in keys}
@@ -128,9 +152,12 @@ def data(keys: tuple[str, ...] = ("opportunity", "order", "sales_order")) -> st.
     return st.fixed_dictionaries({}, optional=optional)
 
 
-def events(most: int = 12, *, honest: bool = False) -> st.SearchStrategy[list[Event]]:
-    """Events with colliding ids and times; unless `honest`, also ids under which different things are said."""
-    one = st.builds(
+def events(most: int = 12, *, honest: bool = False, waived: bool = False) -> st.SearchStrategy[list[Event]]:
+    """Events with colliding ids and times; unless `honest`, also ids under which different things are said.
+
+    With `waived` people waive some of what they make.
+    """
+    one: st.SearchStrategy[Event] = st.builds(
         make_honest_event if honest else make_event,
         st.sampled_from(TYPES),
         st.integers(0, 40).map(lambda n: n * 15 * MINUTE),
@@ -138,17 +165,23 @@ def events(most: int = 12, *, honest: bool = False) -> st.SearchStrategy[list[Ev
         st.sampled_from(["crm", "sap"]),
         data(),
     )
-    return st.lists(one, max_size=most)
+    return st.lists(st.one_of(one, one, one, acts()) if waived else one, max_size=most)
 
 
 def arrivals(most: int = 12) -> st.SearchStrategy[list[Event]]:
-    """Events in the order of their arrival: at once, late, or ahead of their time; with pauses in between."""
+    """Events in the order of their arrival: at once, late, or ahead of their time; with pauses and waivers in between."""
 
-    def place(drawn: list[tuple[str, int, int, int, str, dict[str, Any]]]) -> list[Event]:
+    def place(
+        drawn: list[tuple[str, int, int, int, str, dict[str, Any], tuple[str, int | None] | None]],
+    ) -> list[Event]:
         now, placed = 0, []
-        for type_, pause, lateness, number, source, said in drawn:
+        for type_, pause, lateness, number, source, said, act in drawn:
             now += pause
-            placed.append(make_event(type_, now - lateness, number, source, said, now))
+            if act is None:
+                placed.append(make_event(type_, now - lateness, number, source, said, now))
+            else:
+                # Said now; no two acts are one.
+                placed.append(make_act(now, 1000 + len(placed), *act, now))
         return placed
 
     one = st.tuples(
@@ -158,6 +191,7 @@ def arrivals(most: int = 12) -> st.SearchStrategy[list[Event]]:
         st.integers(0, 9),
         st.sampled_from(["crm", "sap"]),
         data(),
+        st.one_of(st.none(), st.none(), st.tuples(ACT_KEYS, UNTIL)),
     )
     return st.lists(one, max_size=most).map(place)
 

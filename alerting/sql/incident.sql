@@ -58,9 +58,9 @@ FROM incident
 WHERE status = 'firing'
 ORDER BY opened_at, id;
 
--- name: blinded
--- purpose: which of these instances cannot be judged now
-SELECT id FROM instance WHERE id = ANY(%(samples)s) AND verdict = 'blind';
+-- name: left
+-- purpose: which of these instances have left their incident without being well: they cannot be judged now, or were waived
+SELECT id, verdict FROM instance WHERE id = ANY(%(samples)s) AND verdict IN ('blind', 'waived');
 
 -- name: told
 -- purpose: what each target was last told about these incidents

@@ -16,7 +16,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from collector.copyformat import event_row
+from collector.copyformat import ReservedSource, event_row
+from slo_rules.acts import ACT_SOURCE, RESERVED
 from slo_rules.event import Event, event_key
 from slo_rules.instants import to_micros
 
@@ -110,7 +111,7 @@ def decode(members: Iterable[bytes], now: int) -> tuple[list[bytes], list[Refuse
         try:
             event, document = _read(body)
             rows.append(_row(event, document, body, now))
-        except (msgspec.MsgspecError, _Unfit, RecursionError, UnicodeError):
+        except (msgspec.MsgspecError, _Unfit, ReservedSource, RecursionError, UnicodeError):
             refused.append(_explain(index, body))
     return rows, refused
 
@@ -247,6 +248,8 @@ def _explain(index: int, body: bytes) -> Refused:
         _check_text(event.get(name), name, fault, required=True)
     if isinstance(event.get("specversion"), str) and event["specversion"] != "1.0":
         fault("specversion", f"must be '1.0', not {event['specversion'][:20]!r}")
+    if event.get("source") == ACT_SOURCE:
+        fault("source", RESERVED)
     for name in ("subject", "traceparent", "datacontenttype", "data_base64"):
         if event.get(name) is not None:
             _check_text(event[name], name, fault, required=False)

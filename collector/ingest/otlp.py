@@ -23,7 +23,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector.copyformat import EARLIEST, LATEST, event_row, span_row
+from collector.copyformat import EARLIEST, LATEST, ReservedSource, event_row, span_row
+from slo_rules.acts import ACT_SOURCE
 from slo_rules.filters import SPAN_TYPE
 from slo_rules.matching import Matcher
 
@@ -157,7 +158,8 @@ def decode_traces(request: ExportTraceServiceRequest, matcher: Matcher) -> Decod
         resource = attributes(group.resource.attributes)
         service = _service(resource)
         service_bytes = service.encode("utf-8", "replace")
-        interesting = bool(matcher.plan(service, SPAN_TYPE))
+        # What Milepost says of itself is evidence like any other, but never an event.
+        interesting = service != ACT_SOURCE and bool(matcher.plan(service, SPAN_TYPE))
         for scope in group.scope_spans:
             for span in scope.spans:
                 _decode_span(decoded, span, service, service_bytes, resource, matcher if interesting else None)
@@ -302,7 +304,10 @@ def _decode_record(decoded: Decoded, record: LogRecord, service: str, resource: 
     span_id = record.span_id if len(record.span_id) == 8 and any(record.span_id) else None
     words = (service, str(document["id"]), str(document["type"]))
     source, id_, type_ = (word.encode("utf-8", "replace") for word in words)
-    decoded.events.append(event_row(at, source, id_, type_, None, trace_id, span_id, body))
+    try:
+        decoded.events.append(event_row(at, source, id_, type_, None, trace_id, span_id, body))
+    except ReservedSource as error:
+        return decoded.reject(f"a reserved service.name: {error}")
     decoded.accepted += 1
     return None
 

@@ -20,7 +20,7 @@ from collector.store.tables import instance, instance_key
 from slo_rules.explain import explain
 from slo_rules.identity import Key, spellings, split_key
 from slo_rules.instants import to_micros
-from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
+from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind, beneath
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, KeyRule, Workflow
@@ -252,6 +252,7 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
     workflow = definition_of(row, catalogue)
     counts = standing(progress, workflow)
     waiting_for = workflow.by_name.get(row["waiting_for"] or "")
+    waived = row["verdict"] == VerdictKind.WAIVED
     return {
         "id": str(row["id"]),
         "workflow": row["workflow"],
@@ -262,6 +263,7 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "verdict": row["verdict"],
         "reason": row["reason"],
         "explanation": explain(progress, workflow, stored_verdict(row), marks, to_micros(now)),
+        "waiver": _waiver(progress, workflow, marks, to_micros(now)) if waived else None,
         "waiting_for": row["waiting_for"],
         "waiting_for_title": waiting_for.title if waiting_for else None,
         "source_awaited": row["source_awaited"],
@@ -278,6 +280,20 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "keys": [_key(word) for word in sorted(progress.keys)],
         "attributes": attributes(progress),
         "value": money(row["value_currency"], row["value_amount"]),
+    }
+
+
+def _waiver(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Row:
+    """Who waived an instance that is waived, why and until when, and what it would be without that."""
+    waiver, verdict = progress.waiver, beneath(progress, workflow, marks, now)
+    assert waiver is not None
+    return {
+        "by": waiver.by,
+        "reason": waiver.reason,
+        "until": rfc3339(waiver.until),
+        "at": rfc3339(waiver.at),
+        "verdict_beneath": verdict.kind,
+        "reason_beneath": verdict.reason,
     }
 
 

@@ -15,7 +15,7 @@ from collector.store.tables import OPEN_VERDICTS
 from slo_rules.contribution import promise_name
 
 AT_RISK = ("stuck", "failed", "inconsistent")
-COUNTED = ("due_soon", "stuck", "blind", "failed", "inconsistent")
+COUNTED = ("due_soon", "stuck", "blind", "failed", "inconsistent", "waived")
 
 
 class _Tally:

@@ -34,7 +34,7 @@ from collector.unjoined import Unjoined
 from slo_rules.event import Event
 from slo_rules.explain import StepState, journey
 from slo_rules.instants import rfc3339, to_datetime, to_micros
-from slo_rules.judgement import Marks, Verdict, VerdictKind, judge
+from slo_rules.judgement import Marks, Verdict, VerdictKind, beneath, judge
 from slo_rules.progress import Progress, began_at
 from slo_rules.workflow import AMOUNT, CURRENCY
 
@@ -58,6 +58,10 @@ class Past:
     def verdict(self, marks: Marks, at: int) -> Verdict:
         """The verdict at an instant (micros)."""
         return judge(self.progress, self.part.matcher.workflow, marks, at)
+
+    def beneath(self, marks: Marks, at: int) -> Verdict:
+        """What the verdict would be if nobody had waived it."""
+        return beneath(self.progress, self.part.matcher.workflow, marks, at)
 
     def row(self, verdict: Verdict) -> Row:
         """The columns of `instance` as they would have been stored."""
@@ -198,7 +202,7 @@ async def marks_for(reader: Reader, catalogue: Catalogue, pasts: Iterable[Past],
     sources = {
         step.milestone.source
         for past in pasts
-        if past.verdict({}, at).kind is VerdictKind.STUCK
+        if past.beneath({}, at).kind is VerdictKind.STUCK
         for step in journey(past.progress, past.part.matcher.workflow, at)
         if step.state is StepState.OVERDUE and step.milestone.source
     }

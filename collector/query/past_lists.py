@@ -134,6 +134,7 @@ def _as_recorded(row: Row, said: Row) -> Row:
         "waiting_for": said["waiting_for"],
         "explanation": f"Said at {clock(to_micros(said['at']))}, and nothing else up to then.",
         "stuck_since": row["deadline_at"] if said["verdict"] == VerdictKind.STUCK else None,
+        "waiver": None,
     }
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
+from slo_rules.acts import ACT_SOURCE
 from slo_rules.instants import to_micros
 from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
 
 
 async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
-    """Every source that has sent or is defined."""
-    found = {row["source"]: row for row in await reader.all("sources")}
+    """Every source that has sent or is defined; the acts of people come from no system that could fall silent."""
+    found = {row["source"]: row for row in await reader.all("sources") if row["source"] != ACT_SOURCE}
     rows = []
     for name in sorted(found.keys() | catalogue.sources.keys()):
         row, known = found.get(name), catalogue.sources.get(name)

@@ -54,6 +54,11 @@ def _facts(i: Row, now: datetime, links: Links) -> Any:
     pairs.append(("Value", wording.money(i["value"])))
     if open_now and i.get("deadline_at"):
         pairs.append(("Deadline", c.when(i["deadline_at"], now)))
+    if waiver := i.get("waiver"):
+        pairs.append(("Waived by", waiver["by"]))
+        pairs.append(("Because", waiver["reason"]))
+        pairs.append(("Waived until", c.when(waiver["until"], now)))
+        pairs.append(("Without that", c.badge(waiver["verdict_beneath"])))
     held = i.get("stuck_since") or (i.get("since") if i["verdict"] in NEEDS_A_PERSON else None)
     if held:
         pairs.append(("Held up for", c.age(held, now)))

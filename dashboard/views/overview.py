@@ -85,11 +85,16 @@ def kpi_strip(domains: Sequence[Row], now: datetime, links: Links) -> html.Div:
                 "Blind", wording.count(blind), links.worklist(verdict="blind"), "awaited source is silent",
                 "" if blind else "zero", "blind",
             ),
-            kpi("Open", wording.count(_sum(domains, "open")), links.worklist(verdict=OPEN), "under way in all"),
+            kpi("Open", wording.count(_sum(domains, "open")), links.worklist(verdict=OPEN), _open_note(domains)),
         ],
         className="kpis",
         id="kpis",
     )  # fmt: skip
+
+
+def _open_note(domains: Sequence[Row]) -> str:
+    waived = _sum(domains, "waived")
+    return f"under way, {wording.count(waived)} waived" if waived else "under way in all"
 
 
 def worst_objective(objectives: Sequence[Row]) -> Row | None:
@@ -120,6 +125,7 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
         [
             dcc.Link(wording.humanise(name), href=links.worklist(domain=name, verdict=OPEN), className="strong"),
             html.Span(_domain_note(workflows), className="sub"),
+            _waived(domain, links, domain=name),
         ],
         className="stacked",
     )
@@ -129,8 +135,16 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
     if len(workflows) > 1:
         rows += [
             [
-                dcc.Link(
-                    w["title"] or w["name"], href=links.worklist(workflow=w["name"], verdict=OPEN), className="child"
+                html.Div(
+                    [
+                        dcc.Link(
+                            w["title"] or w["name"],
+                            href=links.worklist(workflow=w["name"], verdict=OPEN),
+                            className="child",
+                        ),
+                        _waived(w, links, workflow=w["name"]),
+                    ],
+                    className="stacked",
                 ),
                 *_numbers(w, {"workflow": w["name"]}, links),
                 "",
@@ -139,6 +153,14 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
             for w in workflows
         ]
     return rows
+
+
+def _waived(row: Row, links: Links, **where: str) -> Any:
+    """How many are waived, where any are: nobody is told of them, and nobody should forget them."""
+    if not row.get("waived"):
+        return None
+    href = links.worklist(**where, verdict="waived")
+    return dcc.Link(f"{wording.count(row['waived'])} waived", href=href, className="sub")
 
 
 def _domain_note(workflows: Sequence[Row]) -> str:

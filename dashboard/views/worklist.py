@@ -86,7 +86,7 @@ def _filters(workflows: Sequence[Row], filters: Mapping[str, Any]) -> list[Any]:
         [
             dmc.Chip([c.mark(v), label], value=v, size="xs", variant="outline", className="chip")
             for v, label in wording.VERDICT_LABELS.items()
-            if v not in ("cancelled", "waived")
+            if v != "cancelled"
         ],
         id="filter-verdict",
         multiple=True,

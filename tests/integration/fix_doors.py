@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue, register
 from collector.ingest.doors import Doors
@@ -126,7 +127,11 @@ async def running(url: str) -> AsyncIterator[Collector]:
             return []
 
         api = build_api(
-            Query(reader, catalogue), Doors(writer, lambda: catalogue.matcher), ready, contextlib.nullcontext
+            Query(reader, catalogue),
+            Acts(reader, catalogue, writer),
+            Doors(writer, lambda: catalogue.matcher),
+            ready,
+            contextlib.nullcontext,
         )  # type: ignore[arg-type]
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:

@@ -68,7 +68,7 @@ async def http(database_url: str, conn: Connection) -> AsyncIterator[httpx.Async
         return []
 
     doors = Doors(LogWriter(database_url), lambda: catalogue.matcher)
-    api = build_api(Query(reader, catalogue), doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
+    api = build_api(Query(reader, catalogue), None, doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://milepost") as client:
         yield client
     await reader.close()

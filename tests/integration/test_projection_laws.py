@@ -14,6 +14,7 @@ from collector.catalogue import Catalogue
 from collector.projector import Helpers, Projector
 from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
+from slo_rules.acts import ACT_SOURCE
 from slo_rules.contribution import Contributions, contributions
 from slo_rules.event import Event
 from slo_rules.instants import to_micros
@@ -21,7 +22,7 @@ from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
-from tests.strategies import definitions, events
+from tests.strategies import acts, definitions, events
 
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
@@ -140,7 +141,7 @@ def test_reading_applying_and_writing_side_by_side_gives_the_same(
 
 
 @SLOW
-@given(events(20, honest=True), st.data(), st.integers(1, 7), st.integers(1, 7))
+@given(events(20, honest=True, waived=True), st.data(), st.integers(1, 7), st.integers(1, 7))
 def test_a_rebuild_equals_what_was_there(
     conn: Connection, history: list[Event], draw: st.DataObject, batch: int, again: int
 ) -> None:
@@ -151,6 +152,35 @@ def test_a_rebuild_equals_what_was_there(
     assert stored(conn) == []
     project(conn, catalogue, batch=again)
     assert fingerprints(conn) == before
+
+
+@SLOW
+@given(events(15), st.lists(acts(), max_size=8), st.data(), st.integers(1, 7))
+def test_acts_count_for_what_was_known_and_make_nothing(
+    conn: Connection, history: list[Event], said: list[Event], draw: st.DataObject, batch: int
+) -> None:
+    arrival = list(history)
+    for act in said:
+        arrival.insert(draw.draw(st.integers(0, len(arrival))), act)
+    apply_in_parts(conn, arrival, draw.draw(st.lists(st.integers(0, len(arrival)), max_size=3)), batch)
+    matcher, known, counted = Matcher([WORKFLOW]), set(), []
+    for event in arrival:
+        found = matcher.matches(event)
+        keys = set(found[0][1].joining) if found else set()
+        if event.source != ACT_SOURCE:
+            known |= keys
+        elif not keys & known:
+            continue
+        counted.append(event)
+    wanted = components(counted)
+    found_now = [row["progress"] for row in stored(conn)]
+    assert {frozenset(progress.keys): progress for progress in found_now} == {
+        frozenset(progress.keys): progress for progress in wanted
+    }
+    assert buckets(conn) == recomputed(wanted)
+    letters = conn.execute("SELECT count(*) FROM dead_letter WHERE source = 'milepost'").fetchone()
+    conn.commit()
+    assert letters == (len(arrival) - len(counted),)
 
 
 @SLOW

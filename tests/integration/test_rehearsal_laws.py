@@ -84,6 +84,9 @@ def test_a_rehearsal_stands_where_the_projector_stands(
     letters = conn.execute("SELECT count(*) FROM dead_letter WHERE reason = 'no_usable_key'").fetchone()
     conn.commit()
     assert letters == (len(rehearsal.without_key),)
+    letters = conn.execute("SELECT count(*) FROM dead_letter WHERE reason = 'no_such_instance'").fetchone()
+    conn.commit()
+    assert letters == (len(rehearsal.of_nothing),)
 
 
 def derived(conn: Connection) -> dict[str, str]:

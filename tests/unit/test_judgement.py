@@ -271,7 +271,8 @@ def test_every_reason_has_a_case() -> None:
         R.NO_DEADLINE,
         R.CLOCK_PAUSED,
         R.KEY_NOT_UNIQUE,
-    }  # below, and in test_promises.py
+        R.WAIVED,
+    }  # below, in test_promises.py and in test_waivers.py
     assert {reason for _, _, _, (_, reason, _, _) in CASES} | blind == set(Reason)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from slo_rules.budget import stale_slices
 from slo_rules.contribution import BUCKET, Contributions, add, contributions
 from slo_rules.event import Event
 from slo_rules.explain import explain, journey
-from slo_rules.judgement import FINAL, VerdictKind, Watermark, judge
+from slo_rules.judgement import FINAL, VerdictKind, Watermark, beneath, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
@@ -22,6 +23,7 @@ DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 OBJECTIVES = tuple(DEFINITIONS.objectives.values())
 MATCHER = Matcher([WORKFLOW])
+EVENTS = events(waived=True)
 MARKS = st.fixed_dictionaries(
     {}, optional={"sap": st.builds(lambda r, o: Watermark(max(r, o), o, 7_200_000_000), LATER, LATER)}
 )
@@ -37,7 +39,7 @@ def joined(history: list[Event]) -> Progress | None:
     return reduce(join, parts) if parts else None
 
 
-@given(events(), events(), events())
+@given(EVENTS, EVENTS, EVENTS)
 def test_join_is_associative_commutative_and_idempotent(a: list[Event], b: list[Event], c: list[Event]) -> None:
     x, y, z = joined(a), joined(b), joined(c)
     if x is None or y is None or z is None:
@@ -47,7 +49,7 @@ def test_join_is_associative_commutative_and_idempotent(a: list[Event], b: list[
     assert join(x, x) == x
 
 
-@given(events(), st.data())
+@given(EVENTS, st.data())
 def test_any_permutation_repetition_and_partition_gives_the_same(history: list[Event], draw: st.DataObject) -> None:
     whole = joined(history)
     again = draw.draw(st.permutations(history + history[: len(history) // 2]))
@@ -57,7 +59,7 @@ def test_any_permutation_repetition_and_partition_gives_the_same(history: list[E
     assert (reduce(join, parts) if parts else None) == whole
 
 
-@given(events())
+@given(EVENTS)
 def test_folding_an_event_in_is_joining_what_it_makes(history: list[Event]) -> None:
     progress: Progress | None = None
     for event in history:
@@ -69,7 +71,7 @@ def test_folding_an_event_in_is_joining_what_it_makes(history: list[Event]) -> N
     assert progress == joined(history)
 
 
-@given(events(), st.data(), LATER, MARKS)
+@given(EVENTS, st.data(), LATER, MARKS)
 def test_verdict_and_contributions_do_not_depend_on_order(
     history: list[Event], draw: st.DataObject, now: int, marks: dict[str, Watermark]
 ) -> None:
@@ -80,7 +82,7 @@ def test_verdict_and_contributions_do_not_depend_on_order(
     assert contributions(a, WORKFLOW, OBJECTIVES) == contributions(b, WORKFLOW, OBJECTIVES)
 
 
-@given(events(), LATER, MARKS)
+@given(EVENTS, LATER, MARKS)
 def test_a_verdict_holds_until_its_next_check(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
     progress = joined(history)
     if progress is None:
@@ -93,12 +95,16 @@ def test_a_verdict_holds_until_its_next_check(history: list[Event], now: int, ma
             assert judge(progress, WORKFLOW, marks, later).kind is verdict.kind
     if verdict.kind in FINAL:
         assert verdict.next_check_at is None
+    if verdict.kind is VerdictKind.WAIVED:
+        assert progress.waiver is not None
+        assert now < progress.waiver.until
+        assert verdict.next_check_at is not None
     if verdict.kind is VerdictKind.STUCK:
         assert verdict.deadline_at is not None
         assert verdict.since == verdict.deadline_at <= now
 
 
-@given(events(), LATER, MARKS)
+@given(EVENTS, LATER, MARKS)
 def test_every_verdict_can_be_explained(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
     progress = joined(history)
     if progress is None:
@@ -109,7 +115,24 @@ def test_every_verdict_can_be_explained(history: list[Event], now: int, marks: d
     assert [step.milestone for step in journey(progress, WORKFLOW, now)] == list(WORKFLOW.milestones)
 
 
-@given(events(), events())
+@given(EVENTS, LATER, MARKS)
+def test_a_waiver_hides_no_more_than_the_verdict(history: list[Event], now: int, marks: dict[str, Watermark]) -> None:
+    progress = joined(history)
+    if progress is None:
+        return
+    verdict, without = judge(progress, WORKFLOW, marks, now), beneath(progress, WORKFLOW, marks, now)
+    assert contributions(progress, WORKFLOW, OBJECTIVES) == contributions(
+        msgspec.structs.replace(progress, waiver=None), WORKFLOW, OBJECTIVES
+    )
+    if verdict.kind is not VerdictKind.WAIVED:
+        assert verdict == without
+        return
+    assert without.kind not in FINAL
+    kept = ("waiting_for", "source", "owner", "due_at", "deadline_at", "faults")
+    assert [getattr(verdict, name) for name in kept] == [getattr(without, name) for name in kept]
+
+
+@given(EVENTS, EVENTS)
 def test_contributions_can_be_taken_away_again(a: list[Event], b: list[Event]) -> None:
     x = joined(a)
     y = joined(a + b)

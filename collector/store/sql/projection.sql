@@ -43,8 +43,8 @@ WHERE id = ANY(%(ids)s)
 SELECT id FROM instance WHERE next_check_at <= %(now)s ORDER BY next_check_at LIMIT %(limit)s
 
 -- name: overdue_on
--- purpose: The overdue instances that wait for a source of which more is known now than when they were judged.
-SELECT id FROM instance WHERE verdict IN ('blind', 'stuck') AND source_awaited = %(source)s ORDER BY id
+-- purpose: The overdue instances that wait for a source of which more is known now than when they were judged; what is waived may be overdue beneath.
+SELECT id FROM instance WHERE verdict IN ('blind', 'stuck', 'waived') AND source_awaited = %(source)s ORDER BY id
 
 -- name: stage
 -- purpose: Session tables that take changes by binary COPY before one statement merges them; whoever fills one empties it.

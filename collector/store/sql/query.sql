@@ -6,14 +6,14 @@ SELECT clock_timestamp()
 -- purpose: Open instances and what they are worth, per workflow, verdict and currency.
 SELECT workflow, verdict, value_currency, count(*) AS count, sum(value_amount) AS amount, min(stuck_since) AS oldest
 FROM instance
-WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused')
+WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 GROUP BY workflow, verdict, value_currency
 
 -- name: final_counts
 -- purpose: Finished instances per workflow and verdict.
 SELECT workflow, verdict, count(*) AS count
 FROM instance
-WHERE verdict IN ('cancelled', 'completed', 'completed_late', 'waived')
+WHERE verdict IN ('cancelled', 'completed', 'completed_late')
 GROUP BY workflow, verdict
 
 -- name: hourly
@@ -197,7 +197,7 @@ LIMIT 5
 -- name: gauges
 -- purpose: Open instances for the metrics.
 SELECT workflow, verdict, count(*) FROM instance
-WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused')
+WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 GROUP BY workflow, verdict
 
 -- name: past_events

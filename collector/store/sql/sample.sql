@@ -1,8 +1,9 @@
 -- name: newest_events
--- purpose: The newest events of the log that occurred since then. Nothing is received before it occurs but for a clock that is off, which the day covers; it lets old partitions be skipped.
+-- purpose: The newest events of the log that occurred since then, but for the acts of people. Nothing is received before it occurs but for a clock that is off, which the day covers; it lets old partitions be skipped.
 SELECT source, type, occurred_at, received_at, body
 FROM event
 WHERE received_at >= %(since)s::timestamptz - interval '1 day' AND occurred_at >= %(since)s::timestamptz
+  AND source <> 'milepost'
   AND (%(sources)s::text[] IS NULL
        OR EXISTS (SELECT FROM unnest(%(sources)s::text[]) AS s (prefix) WHERE starts_with(source, s.prefix)))
   AND (%(types)s::text[] IS NULL

@@ -1,0 +1,76 @@
+"""`milepost waive`: the act of a person at a terminal. It asks what the API asks, writes to the log, and applies it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from collector.acts import ActRefused, Asked, ask
+from collector.catalogue import Catalogue, load_catalogue
+from collector.log import append
+from collector.query import Query
+from collector.query.reader import Reader
+from collector.store.database import connect, migrate
+from milepost.explaining import Explained, find
+from milepost.plain_text import shown
+from milepost.settings import Settings
+from milepost.stored_data import open_stored_data
+from milepost.upkeep import apply_log
+from slo_rules.durations import parse_duration
+from slo_rules.instants import rfc3339, to_micros
+
+LONGEST_LINE = 2_000
+
+
+def until_of(text: str, now: datetime) -> str:
+    """The instant that `3d` from now is; anything else as it stands."""
+    try:
+        return rfc3339(to_micros(now) + parse_duration(text))
+    except ValueError:
+        return text
+
+
+def waive(settings: Settings, key: str, *, workflow: str | None, said: Mapping[str, str], withdraws: bool) -> list[str]:
+    """Waive the one instance with a key or an id, or withdraw its waiver; the lines that say how it stands then.
+
+    Raises ActRefused with every fault, BadQuery and NoStoredData.
+    """
+    with open_stored_data(settings) as (url, conn):
+        catalogue = load_catalogue(conn)
+        asked = asyncio.run(_ask(url, catalogue, key, workflow, said, withdraws))
+        migrate(url)
+        with connect(url, "waiving") as writing:
+            with writing.transaction():
+                append(writing, [asked.row], [], [])
+            apply_log(url, writing, catalogue)
+        one = asyncio.run(_found(url, catalogue, asked.answer["id"], workflow)).told[0]
+        lines = [f"{one['title']} · {one['workflow']}: {one['verdict'].replace('_', ' ')}", one["explanation"]]
+        return [shown(line, LONGEST_LINE) for line in lines]
+
+
+async def _found(url: str, catalogue: Catalogue, key: str, workflow: str | None) -> Explained:
+    reader = Reader(url, most_connections=2)
+    await reader.open()
+    try:
+        return await find(Query(reader, catalogue), key, workflow, None, None)
+    finally:
+        await reader.close()
+
+
+async def _ask(
+    url: str, catalogue: Catalogue, key: str, workflow: str | None, said: Mapping[str, str], withdraws: bool
+) -> Asked:
+    met = await _found(url, catalogue, key, workflow)
+    reader = Reader(url, most_connections=2)
+    await reader.open()
+    try:
+        return await ask(reader, catalogue, met.told[0]["id"] if met.total == 1 else "", said, withdraws=withdraws)
+    except ActRefused as refused:
+        if met.total == 1:
+            raise
+        many = f"{met.total} instances carry it; give an id, or a --workflow"
+        first = f"{key[:80]}: {many if met.total else 'nothing is known of it'}"
+        raise ActRefused([first, *refused.faults[1:]], unknown=True, conflicting=False) from refused
+    finally:
+        await reader.close()

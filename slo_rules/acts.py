@@ -1,0 +1,130 @@
+"""Acts: what a person says of an instance in Milepost itself. They are events of the log, with a source of their own.
+
+An act counts for the instance with its key and never makes one. Its source is reserved: no door takes an event that
+claims it (collector/copyformat.py), so that what is read here was said to Milepost and nowhere else.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from slo_rules.event import Event
+from slo_rules.identity import Key
+from slo_rules.instants import rfc3339, to_micros
+from slo_rules.progress import Waiver
+
+ACT_SOURCE = "milepost"
+WAIVED = "milepost.waived"
+WITHDRAWN = "milepost.waiver_withdrawn"
+ACTS = frozenset({WAIVED, WITHDRAWN})
+RESERVED = f"{ACT_SOURCE!r} is reserved for what people do in Milepost itself"
+
+LONGEST_NAME = 200
+LONGEST_REASON = 1000
+LAST_YEAR = 9000
+_ONE_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the direction of what stands beside them: a reason could pass for another one."""
+
+
+class Act(msgspec.Struct, frozen=True):
+    """A waiver, or its withdrawal, with the workflow and the joining key that say of which instance."""
+
+    workflow: str
+    key: Key
+    waiver: Waiver
+
+
+class BadAct(Exception):
+    """What cannot be said so; each fault says which field, a colon, and why."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+def read_act(event: Event) -> Act:
+    """The act that an event of the log is. Raises BadAct."""
+    said = event.document.get("data")
+    if not isinstance(said, Mapping):
+        raise BadAct(["data: must be an object"])
+    faults: list[str] = []
+    workflow, key = (_text(said, name, LONGEST_REASON, faults) for name in ("workflow", "key"))
+    rest = {name: value for name, value in said.items() if name not in ("workflow", "key")}
+    waiver = read_waiver(rest, event.occurred_at, event.key, withdraws=event.type == WITHDRAWN, faults=faults)
+    if faults or waiver is None:
+        raise BadAct(faults)
+    return Act(workflow, key, waiver)
+
+
+def read_waiver(said: Mapping[str, Any], at: int, key: bytes, *, withdraws: bool, faults: list[str]) -> Waiver | None:
+    """The waiver that somebody asks for at an instant (micros), or its withdrawal; None with every fault added."""
+    found: list[str] = []
+    names = ("by", "reason") if withdraws else ("by", "reason", "until")
+    found += [
+        f"{str(name)[:40]}: is not known here; known are {', '.join(names)}" for name in said if name not in names
+    ]
+    by = _text(said, "by", LONGEST_NAME, found)
+    reason = _text(said, "reason", LONGEST_REASON, found)
+    until = at if withdraws else _until(said.get("until"), at, found)
+    faults += found
+    return None if found or until is None else Waiver(at, key, until, by, reason)
+
+
+def _text(said: Mapping[str, Any], name: str, longest: int, faults: list[str]) -> str:
+    value = said.get(name)
+    if not isinstance(value, str):
+        faults.append(f"{name}: {'is missing' if value is None else 'must be text'}")
+        return ""
+    text = value.strip()
+    if not text:
+        faults.append(f"{name}: must not be empty")
+    if len(text) > longest:
+        faults.append(f"{name}: has {len(text)} characters; at most {longest} are allowed")
+    if any(unicodedata.category(one) in _ONE_LINE or one in _TURNING for one in text):
+        faults.append(f"{name}: must be one line of plain text, without control characters")
+    return text
+
+
+def _until(value: Any, at: int, faults: list[str]) -> int | None:
+    if value is None:
+        faults.append("until: is missing: a waiver always has an end")
+        return None
+    try:
+        moment = msgspec.convert(value, datetime) if isinstance(value, str) else None
+    except msgspec.ValidationError:
+        moment = None
+    if moment is None:
+        faults.append("until: must be an RFC 3339 instant such as 2026-11-21T09:14:00Z")
+        return None
+    if moment.tzinfo is None:
+        faults.append("until: needs a zone: Z, or an offset such as +01:00")
+        return None
+    if not 1 < moment.year < LAST_YEAR:
+        faults.append(f"until: must lie before the year {LAST_YEAR}")
+        return None
+    until = to_micros(moment.astimezone(UTC))
+    if until <= at:
+        faults.append(f"until: must lie in the future; it is {rfc3339(at // 1_000_000 * 1_000_000)} now")
+        return None
+    return until
+
+
+def act_document(id_: str, workflow: str, key: Key, waiver: Waiver) -> dict[str, Any]:
+    """The event to be logged, by which everybody who reads the log knows of the waiver or its withdrawal."""
+    data = {"workflow": workflow, "key": key, "by": waiver.by, "reason": waiver.reason}
+    if not waiver.withdraws:
+        data["until"] = rfc3339(waiver.until)
+    return {
+        "specversion": "1.0",
+        "id": id_,
+        "source": ACT_SOURCE,
+        "type": WITHDRAWN if waiver.withdraws else WAIVED,
+        "time": rfc3339(waiver.at),
+        "data": data,
+    }
