@@ -19,6 +19,7 @@ from collector.projector import Projector
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.store.database import Connection
+from slo_rules.acts import ACT_SOURCE
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.instants import rfc3339, to_micros
@@ -57,7 +58,7 @@ def arrivals(most: int = 14) -> st.SearchStrategy[list[Event]]:
     # Odd numbers of minutes: no arrival coincides with a deadline, which all fall on quarters of an hour.
     minutes = st.integers(0, 700).map(lambda n: 2 * n + 1)
     return st.tuples(
-        events(most, honest=True), st.lists(minutes, unique=True, min_size=most, max_size=most)
+        events(most, honest=True, waived=True), st.lists(minutes, unique=True, min_size=most, max_size=most)
     ).map(arrive)  # fmt: skip
 
 
@@ -199,12 +200,14 @@ def recomputed(history: list[Event], as_of: int) -> dict[frozenset[str], Progres
         if not keys:
             continue
         touched = [group for group in groups if group[0] & keys]
+        if event.source == ACT_SOURCE and not touched:
+            continue
         groups = [group for group in groups if not group[0] & keys]
         groups.append((keys.union(*(group[0] for group in touched)), [*(e for g in touched for e in g[1]), event]))
     made = {}
     for keys, members in groups:
         matches = [matcher.matches(event)[0][1] for event in members if event.occurred_at <= as_of]
-        if matches:
+        if any(match.waiver is None for match in matches):
             made[frozenset(keys)] = reduce(fold, matches, None)
     return made  # type: ignore[return-value]
 
