@@ -105,6 +105,7 @@ def make(rng: random.Random, workflow: str, number: int, verdict: str, now: date
         "id": str(uuid.UUID(int=rng.getrandbits(128), version=4)), "workflow": workflow, "workflow_version": 3,
         "entity": w["entity"], "domain": w["domain"], "title": entity, "verdict": verdict,
         "reason": REASONS[verdict], "explanation": explain(verdict, w, waits, line, now),
+        "waiver": None,
         "waiting_for": waits[0] if waits else None, "waiting_for_title": waits[1] if waits else None,
         "source_awaited": waits[2] if waits else None, "owner": waits[3] if waits else w["owner"],
         "due_at": line["warn_at"] if line else None, "deadline_at": deadline_at,

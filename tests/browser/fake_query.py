@@ -45,6 +45,15 @@ class FakeQuery:
         self.rows.append(row)
         return str(row["id"])
 
+    def waive(self) -> str:
+        """Somebody waives a stuck instance."""
+        row = next(r for r in self.rows if r["verdict"] == "stuck" and r["workflow"] == "order-to-cash")
+        until, at = z(self.now + timedelta(days=3)), z(self.now)
+        row["waiver"] = {"by": "Jo Doe", "reason": "SAP is being mended", "until": until, "at": at,
+                         "verdict_beneath": "stuck", "reason_beneath": "overdue"}  # fmt: skip
+        row |= {"verdict": "waived", "reason": "waived", "stuck_since": None}
+        return str(row["id"])
+
     def heaviest(self) -> str:
         """The id of the incident that stands first, without an event loop."""
         waiting = self.incidents("firing")
@@ -60,8 +69,8 @@ class FakeQuery:
 
     def _counts(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         by = {v: sum(r["verdict"] == v for r in rows) for v in
-              ("due_soon", "stuck", "blind", "failed", "inconsistent", "completed", "completed_late")}  # fmt: skip
-        closed = ("completed", "completed_late", "cancelled", "waived")
+              ("due_soon", "stuck", "blind", "failed", "inconsistent", "waived", "completed", "completed_late")}  # fmt: skip
+        closed = ("completed", "completed_late", "cancelled")
         risk = [r for r in rows if r["verdict"] in AT_RISK]
         return {
             "open": sum(r["verdict"] not in closed for r in rows), **by, "value_at_risk": _sum(risk),

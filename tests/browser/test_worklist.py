@@ -72,6 +72,21 @@ def test_a_number_on_the_overview_opens_as_many(served: Served, opened: Open) ->
     total(page, count(served, "stuck"))
 
 
+def test_what_is_waived_is_counted_apart_and_says_who_and_why(served: Served, opened: Open) -> None:
+    served.query.waive()
+    page = opened("").page
+    page.locator(".domains").get_by_role("link", name="1 waived").first.click()
+    expect(page.locator("#worklist-totals")).to_contain_text("1 instance")
+    expect(page.locator(".ag-row .badge-waived")).to_have_count(1)
+    expect(page.locator("#filter-verdict").or_(page.locator(".chips")).get_by_text("Waived")).to_be_visible()
+    page.locator(".ag-row a.strong").first.click()
+    facts = page.locator("#instance .facts")
+    expect(facts).to_contain_text("Jo Doe")
+    expect(facts).to_contain_text("SAP is being mended")
+    expect(facts.locator(".badge-stuck")).to_be_visible()
+    expect(page.locator(".title-row .badge-waived")).to_be_visible()
+
+
 def test_nothing_that_matches_is_said(opened: Open) -> None:
     page = opened("worklist?q=no-such-thing").page
     expect(page.get_by_text("Nothing matches")).to_be_visible()

@@ -70,6 +70,13 @@ class TestDecide:
         assert isinstance(change, Resolve)
         assert change.reason is ChangeReason.SOURCE_BLIND
 
+    def test_instances_that_were_waived_are_not_said_to_be_well(self) -> None:
+        (change,) = decide({STUCK: incident()}, {}, NOW, POLICY, waived=frozenset({UUID(int=1)}))
+        assert isinstance(change, Resolve)
+        assert change.reason is ChangeReason.WAIVED
+        (change,) = decide({STUCK: incident()}, {}, NOW, POLICY, waived=frozenset({UUID(int=77)}))
+        assert change.reason is ChangeReason.CLEARED
+
 
 class TestShouldNotify:
     def test_the_first_message_waits_for_the_group(self) -> None:

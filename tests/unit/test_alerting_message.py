@@ -90,6 +90,12 @@ class TestWords:
         assert "cannot be known" in said
         assert "Resolved" not in said
 
+    def test_resolved_because_the_last_were_waived(self) -> None:
+        over = replace(order_incident(), resolved_at=NOW)
+        assert sentence(notice(over, NotifyReason.RESOLVED, NOW, because=ChangeReason.WAIVED)) == (
+            "No longer told: what was left of it has been waived, and comes back when that ends. Owner: erp-platform."
+        )
+
     @pytest.mark.parametrize(
         ("amount", "said"),
         [

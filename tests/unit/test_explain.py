@@ -197,6 +197,7 @@ def test_every_reason_has_words() -> None:
         Reason.NO_DEADLINE,
         Reason.CLOCK_PAUSED,
         Reason.KEY_NOT_UNIQUE,
+        Reason.WAIVED,
     } == set(Reason)
 
 
