@@ -38,7 +38,7 @@ class _Rules(msgspec.Struct, frozen=True):
     """What every event of this source and type means, where nothing in it needs to be looked at."""
 
 
-_OF_ACTS = _Rules((), False, False, False, False, False, False, None)
+_OF_ACTS = _Rules((), False, False, False, False, False, False, (), None)
 """No definition says what an act means, and none can take one for something else."""
 
 
