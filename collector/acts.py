@@ -18,10 +18,11 @@ from collector.catalogue import Catalogue
 from collector.copyformat import act_row
 from collector.instances import joining_keys
 from collector.log import Batch, LogWriter
+from collector.query.details import unjoined_at
 from collector.query.instances import definition_of, stored_progress
 from collector.query.overview import lag_seconds
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.acts import ACT_SOURCE, act_document, read_waiver
+from slo_rules.acts import ACT_SOURCE, join_document, read_join_word, read_waiver, waiver_document
 from slo_rules.event import event_key
 from slo_rules.instants import to_micros
 from slo_rules.judgement import FINAL
@@ -51,15 +52,10 @@ class Asked:
 
 async def ask(reader: Reader, catalogue: Catalogue, id_: str, said: Mapping[str, Any], *, withdraws: bool) -> Asked:
     """What waives an instance, or withdraws its waiver. Raises ActRefused with every fault."""
-    now = to_micros(await reader.now())
-    found = await reader.one("instance", {"id": id_}) if _is_id(id_) else None
-    act_id = str(uuid4())
-    faults: list[str] = []
+    now, act_id, faults = to_micros(await reader.now()), str(uuid4()), list[str]()
     waiver = read_waiver(said, now, event_key(ACT_SOURCE, act_id), withdraws=withdraws, faults=faults)
     unfit = bool(faults)
-    if found is None:
-        raise ActRefused(["id: there is no such instance", *faults], unknown=True, conflicting=False)
-    progress = stored_progress(found)
+    found, progress = await _meant(reader, id_, faults)
     if withdraws:
         if progress.waiver is None or progress.waiver.until <= now:
             faults.insert(0, "id: the instance is not waived")
@@ -67,19 +63,62 @@ async def ask(reader: Reader, catalogue: Catalogue, id_: str, said: Mapping[str,
         faults.insert(0, f"id: the instance is {found['verdict'].replace('_', ' ')}: there is nothing to waive")
     if faults or waiver is None:
         raise ActRefused(faults, unknown=False, conflicting=not unfit)
-    workflow = definition_of(found, catalogue)
-    key = _key(progress, joining_keys(workflow, progress))
-    document = act_document(act_id, workflow.name, key, waiver)
-    row = act_row(waiver.at, act_id.encode(), document["type"].encode(), msgspec.json.encode(document))
+    key = await _key(reader, catalogue, found, progress, frozenset())
     told = {"by": waiver.by, "reason": waiver.reason, "until": rfc3339(waiver.until), "at": rfc3339(waiver.at)}
+    document = waiver_document(act_id, found["workflow"], key, waiver)
+    return await _asked(reader, found, document, waiver.at, {"waiver": None if withdraws else told})
+
+
+async def ask_of_join(
+    reader: Reader, catalogue: Catalogue, id_: str, said: Mapping[str, Any], *, accepts: bool
+) -> Asked:
+    """What rejects an event that joined instances wrongly, or accepts it after all. Raises ActRefused."""
+    now, act_id, faults = to_micros(await reader.now()), str(uuid4()), list[str]()
+    word = read_join_word(said, accepts=accepts, faults=faults)
+    unfit = bool(faults)
+    found, progress = await _meant(reader, id_, faults)
+    if word is not None:
+        of_event = {"id": found["id"], "workflow": found["workflow"], "event_key": UUID(bytes=word.event)}
+        known = await reader.one("word_on_join", of_event)
+        rejected, linked = (known["rejected"], known["linked"]) if known else (False, False)
+        if accepts and not rejected:
+            faults.append("event: it is not rejected")
+        elif not accepts and rejected:
+            faults.append("event: it is rejected already")
+        elif not accepts and not linked:
+            faults.append("event: it is none of the instance's events")
+    if faults or word is None:
+        raise ActRefused(faults, unknown=False, conflicting=not unfit)
+    brought = frozenset(key for key, stamp in progress.keys.items() if stamp.key == word.event)
+    key = await _key(reader, catalogue, found, progress, brought)
+    document = join_document(act_id, found["workflow"], key, now, said, accepts=accepts)
+    return await _asked(reader, found, document, now, {"rejected": not accepts})
+
+
+async def _meant(reader: Reader, id_: str, faults: list[str]) -> tuple[Row, Progress]:
+    found = await reader.one("instance", {"id": id_}) if _is_id(id_) else None
+    if found is None:
+        raise ActRefused(["id: there is no such instance", *faults], unknown=True, conflicting=False)
+    return found, stored_progress(found)
+
+
+async def _key(reader: Reader, catalogue: Catalogue, found: Row, progress: Progress, brought: frozenset[str]) -> str:
+    """The joining key that was known first, if possible none of those that an event in question brought."""
+    hubs = (await unjoined_at(reader, None)).of(found["workflow"])
+    joining = joining_keys(definition_of(found, catalogue), progress, hubs)
+    return min(joining, key=lambda key: (key in brought, progress.keys[key].at, key))
+
+
+async def _asked(reader: Reader, found: Row, document: dict[str, Any], at: int, told: Row) -> Asked:
     lag = lag_seconds(await reader.one("progress_of_log"), await reader.now())
     answer = {
         "id": str(found["id"]),
-        "event": {"source": ACT_SOURCE, "id": act_id, "type": document["type"]},
-        "waiver": None if withdraws else told,
+        "event": {name: document[name] for name in ("source", "id", "type")},
+        **told,
         "in_force": f"when the log has been applied up to it; that is {lag:.0f} s behind now",
         "lag_seconds": lag,
     }
+    row = act_row(at, document["id"].encode(), document["type"].encode(), msgspec.json.encode(document))
     return Asked(row, answer)
 
 
@@ -89,11 +128,6 @@ def _is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _key(progress: Progress, joining: list[str]) -> str:
-    """The joining key that was known first."""
-    return min(joining, key=lambda key: (progress.keys[key].at, key))
 
 
 class Acts:
@@ -106,13 +140,20 @@ class Acts:
 
     async def waive(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Waive an instance; the answer comes when that is durable. Raises ActRefused and Unavailable."""
-        return await self._do(id_, said, withdraws=False)
+        return await self._do(await ask(self._reader, self._catalogue, id_, said, withdraws=False))
 
     async def withdraw(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Withdraw the waiver of an instance, likewise."""
-        return await self._do(id_, said, withdraws=True)
+        return await self._do(await ask(self._reader, self._catalogue, id_, said, withdraws=True))
 
-    async def _do(self, id_: str, said: Mapping[str, Any], *, withdraws: bool) -> Row:
-        asked = await ask(self._reader, self._catalogue, id_, said, withdraws=withdraws)
+    async def reject_join(self, id_: str, said: Mapping[str, Any]) -> Row:
+        """Say that an event of an instance joined it wrongly and counts in none, likewise."""
+        return await self._do(await ask_of_join(self._reader, self._catalogue, id_, said, accepts=False))
+
+    async def accept_join(self, id_: str, said: Mapping[str, Any]) -> Row:
+        """Let an event count again, likewise."""
+        return await self._do(await ask_of_join(self._reader, self._catalogue, id_, said, accepts=True))
+
+    async def _do(self, asked: Asked) -> Row:
         await asyncio.wrap_future(self._writer.submit(Batch(events=[asked.row])))
         return asked.answer

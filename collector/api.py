@@ -56,7 +56,7 @@ MOST_SAID = 16 * 2**10
 _ACT_ANSWERS: dict[int | str, Row] = {
     400: {"description": "it cannot be said so; every fault is named"},
     404: {"description": "there is no such instance; other faults are named too"},
-    409: {"description": "the instance is finished, or not waived"},
+    409: {"description": "the state of the instance or the event is in the way"},
 }
 
 
@@ -275,6 +275,18 @@ def _acts(api: FastAPI, acts: Acts) -> None:
     async def withdraw(id: str, request: Request) -> Row:
         """Withdraw the waiver of an instance before its end."""
         return await acts.withdraw(id, await _said(request))
+
+    path = "/api/v1/instances/{id}/rejected-joins"
+
+    @api.post(path, **how, openapi_extra=_body_of("source", "event", "by", "reason"))
+    async def reject_join(id: str, request: Request) -> Row:
+        """Say that one of its events joined what does not belong together: it counts in none from then on."""
+        return await acts.reject_join(id, await _said(request))
+
+    @api.delete(path, **how, openapi_extra=_body_of("source", "event", "by", "reason"))
+    async def accept_join(id: str, request: Request) -> Row:
+        """Let such an event count after all."""
+        return await acts.accept_join(id, await _said(request))
 
 
 def _body_of(*fields: str) -> Row:

@@ -43,9 +43,18 @@ from collector.lookup import StoredInstance, instances_of, load_instances, unkno
 from collector.reading import Found, LogReader, Parsed, describe
 from collector.reading_ahead import ReadingProcess
 from collector.replay import Logged
-from collector.separation import Place, find_hubs, history_of, record_hubs, take_apart
+from collector.separation import (
+    Place,
+    end_rejection,
+    find_hubs,
+    history_of,
+    record_hubs,
+    record_rejection,
+    take_apart,
+)
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from collector.unjoined import Unjoined, load_unjoined
+from slo_rules.acts import JoinWord
 from slo_rules.hubs import crowds
 from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
@@ -305,7 +314,7 @@ class Projector:
                     batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
             batch.count += 1
             last = parsed
-            if batch.crowded:
+            if batch.crowded or batch.words:
                 batch = self._relieve(conn, batch, parsed)
         self._reach(batch, last)
         return batch
@@ -338,25 +347,57 @@ class Projector:
             self._write(conn, changes)
 
     def _relieve(self, conn: Connection, batch: Batch, last: Parsed) -> Batch:
-        """Take apart the instances that a key holds together which joins too many, in the transaction of the batch.
+        """Take apart what does not belong together, in the transaction of the batch; what comes after is a new batch.
 
-        What comes after is a new batch.
+        That is what a key holds together which joins too many, and what an event has joined that a person rejects.
         """
         self._reach(batch, last)
         self._settle()
-        writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), self._arrivals.take())
+        place = Place(last.seq, last.received_at)
         with conn.transaction():
+            for held, word in batch.words:
+                if word.accepts:
+                    self._accept(conn, batch, held.last, word, place)
+            writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), self._arrivals.take())
             commit(conn, writing)
             for held in dict.fromkeys(one.last for one in batch.crowded):
                 history = history_of(conn, held.id)
-                hubs = find_hubs(held, history, self._unjoined) if history is not None else {}
-                if history is not None and hubs:
-                    place = Place(last.seq, last.received_at)
+                hubs = find_hubs(held, history, self._unjoined)
+                if hubs:
                     record_hubs(conn, held, hubs, place)
                     self._unjoined.add_hubs(held.matcher.workflow.name, hubs)
                     self._take_apart(conn, held, history, place)
+            for held, word in batch.words:
+                if not word.accepts:
+                    self._reject(conn, held.last, word, place)
         self._count(writing)
         return self._begin()
+
+    def _reject(self, conn: Connection, held: Held, word: JoinWord, place: Place) -> None:
+        history = history_of(conn, held.id)
+        meant = next((logged for logged in history if logged.event.key == word.event), None)
+        if meant is not None:
+            record_rejection(conn, held, meant, word, place)
+            self._unjoined.reject(held.matcher.workflow.name, word.event)
+            self._take_apart(conn, held, history, place)
+
+    def _accept(self, conn: Connection, batch: Batch, held: Held, word: JoinWord, place: Place) -> None:
+        """Let an event count that was rejected, as if it arrived now."""
+        workflow = held.matcher.workflow.name
+        found = end_rejection(conn, workflow, word, place)
+        if found is None:
+            return
+        self._unjoined.accept(workflow, word.event)
+        parsed = self._reader.again(conn, *found)
+        if parsed is None:
+            return
+        self._hold(instances_of(conn, unknown_keys([parsed], self._catalogue, self._cache)))
+        now = msgspec.structs.replace(parsed, received_at=place.at)
+        for at, match, tail in self._in_force(parsed.seq, parsed.found):
+            matcher = self._catalogue.places[at]
+            fitting = self._unjoined.fit(workflow, match)
+            if matcher.workflow.name == workflow and fitting is not None:
+                self._apply_event(batch, now, matcher, self._cache.by_key(workflow), fitting, tail)
 
     def _take_apart(self, conn: Connection, held: Held, history: list[Logged], place: Place) -> None:
         apart = take_apart(
@@ -440,7 +481,7 @@ class Projector:
                 self._cache.add(held, unknown)
             if len(held.joining) > size and crowds(size, len(held.joining), workflow.crowd):
                 batch.crowded.append(held)
-        elif match.waiver is not None:
+        elif match.acts:
             batch.dead_letters.append(of_nothing(parsed, workflow.name))
             return
         elif unknown is not None:
@@ -465,6 +506,8 @@ class Projector:
             if len(known) > MAX_REMEMBERED_EVENTS:
                 held.events = None
         changes.links.append((held, tail))
+        if match.join is not None:
+            batch.words.append((held, match.join))
 
     def _merge(self, batch: Batch, parsed: Parsed, match: Match, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""

@@ -67,6 +67,14 @@ class LogReader:
             cursor.execute(Q["read"], {"after": after, "since": since, "limit": self.limit})
             return [self._parse(row) for row in cursor.fetchall()]
 
+    def again(self, conn: Connection, seq: int, received_at: int) -> Parsed | None:
+        """One event that was read before, in the caller's transaction; None where the log no longer has it."""
+        cursor = conn.cursor(binary=True)
+        cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
+        cursor.execute(Q["read_again"], {"seq": seq, "received_at": to_datetime(received_at)})
+        row = cursor.fetchone()
+        return None if row is None else self._parse(row)
+
     def _parse(self, row: Row) -> Parsed:
         """An event that cannot be read or matched must not stop those behind it."""
         seq, received_at, occurred_at, source, id_, type_, trace_id, body = row

@@ -51,7 +51,7 @@ class Part:
             return self.progress
         said = [match for _, match in self.said if match.at <= as_of]
         # An act makes no instance, also not one of which nothing else had occurred yet.
-        if all(match.waiver is not None for match in said):
+        if all(match.acts for match in said):
             return None
         progress: Progress | None = None
         for match in said:
@@ -106,6 +106,8 @@ def _replay(
                 del parts[other.id]
                 by_key.update(dict.fromkeys(other.keys, part))
             part.progress = fold(part.progress, match)
+        elif match.acts:
+            continue
         else:
             id_ = instance_id(logged.event.received_at, workflow, match.joining[0])
             part = parts[id_] = Part(id_, matcher, fold(None, match), [], {id_})

@@ -25,6 +25,7 @@ from collector.replay import Logged, Part, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
+from slo_rules.acts import JoinWord
 from slo_rules.event import Event, event_key
 from slo_rules.hubs import hubs_of
 from slo_rules.identity import Key, split_key
@@ -35,6 +36,8 @@ from slo_rules.matching import Matcher
 log = structlog.get_logger("milepost.projector")
 
 Q = load("separation")
+REJECTED = "join_rejected"
+"""The reason of the dead letter that tells of it."""
 _DEAD_LETTER = load("projection")["dead_letter"]
 _decode = msgspec.json.Decoder().decode
 
@@ -55,13 +58,14 @@ class Apart:
     prepared: Prepared
 
 
-def history_of(conn: Connection, id_: bytes) -> list[Logged] | None:
-    """The events of an instance in the order of the log; None where the log no longer has them all."""
+def history_of(conn: Connection, id_: bytes) -> list[Logged]:
+    """The events of an instance in the order of the log; empty where the log no longer has them all."""
     rows = conn.execute(Q["history"], {"id": UUID(bytes=id_)}).fetchall()
     found = []
     for seq, received_at, occurred_at, source, event_id, type_, trace_id, body in rows:
         if source is None:
-            return None
+            log.warning("not_taken_apart", instance=str(UUID(bytes=id_)), reason="the log no longer has all its events")
+            return []
         said = Event(
             source,
             type_,
@@ -101,6 +105,36 @@ def record_hubs(conn: Connection, held: Held, hubs: dict[Key, int], place: Place
     detail = f"{'; '.join(told)}: from now on it joins none and only finds them"
     letter = {"seq": place.seq, "received_at": at, "reason": "key_joins_too_many", "workflow": workflow.name}
     conn.execute(_DEAD_LETTER, letter | {"detail": detail})
+
+
+def record_rejection(conn: Connection, held: Held, meant: Logged, word: JoinWord, place: Place) -> None:
+    """Write down that an event counts in no instance of the workflow from now on; in the caller's transaction."""
+    workflow, received_at = held.matcher.workflow.name, to_datetime(meant.event.received_at)
+    said = {
+        "workflow": workflow,
+        "event_key": UUID(bytes=word.event),
+        "instance_id": UUID(bytes=held.id),
+        "event_seq": meant.seq,
+        "event_received_at": received_at,
+        "seq": place.seq,
+        "at": to_datetime(place.at),
+        "by": word.by,
+        "reason": word.reason,
+    }
+    conn.execute(Q["record_rejection"], said)
+    letter = {"seq": meant.seq, "received_at": received_at, "reason": REJECTED, "workflow": workflow}
+    detail = f"{word.by} says that it joins wrongly: {word.reason}"
+    conn.execute(_DEAD_LETTER, letter | {"detail": detail})
+
+
+def end_rejection(conn: Connection, workflow: str, word: JoinWord, place: Place) -> tuple[int, int] | None:
+    """Let an event count again: its number in the log and its arrival (micros), or None where it counts anyway."""
+    said = {"workflow": workflow, "event_key": UUID(bytes=word.event), "reason": REJECTED}
+    row = conn.execute(Q["end_rejection"], said | {"at": to_datetime(place.at)}).fetchone()
+    if row is None:
+        return None
+    conn.execute(Q["forget_letter"], said | {"seq": row[0]})
+    return row[0], to_micros(row[1])
 
 
 def take_apart(

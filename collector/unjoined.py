@@ -50,6 +50,14 @@ class Unjoined:
         """From now on these join none."""
         self.hubs.setdefault(workflow, set()).update(keys)
 
+    def reject(self, workflow: str, event_key: bytes) -> None:
+        """From now on this event counts in none."""
+        self.rejected.setdefault(workflow, set()).add(event_key)
+
+    def accept(self, workflow: str, event_key: bytes) -> None:
+        """It counts again."""
+        self.rejected.get(workflow, set()).discard(event_key)
+
 
 def load_unjoined(conn: Connection) -> Unjoined:
     """What is known of it, in the caller's transaction."""
@@ -63,5 +71,5 @@ def unjoined_of(rows: Iterable[tuple[str, Key | None, UUID | None]]) -> Unjoined
         if key is not None:
             found.add_hubs(workflow, [key])
         if event_key is not None:
-            found.rejected.setdefault(workflow, set()).add(event_key.bytes)
+            found.reject(workflow, event_key.bytes)
     return found

@@ -405,15 +405,47 @@ def waive(
 
     from collector.acts import ActRefused
     from collector.query.instances import BadQuery
+    from milepost.acting import until_of
+    from milepost.acting import waive as run
     from milepost.stored_data import NoStoredData
-    from milepost.waiving import until_of
-    from milepost.waiving import waive as run
 
     said = {"by": getuser() if by is None else by, "reason": reason}
     if until is not None:
         said["until"] = until_of(until, datetime.now(UTC))
     try:
         lines = run(settings, key, workflow=workflow, said=said, withdraws=withdraw)
+    except (ActRefused, BadQuery) as error:
+        raise fail("\n".join(error.faults)) from error
+    except NoStoredData as error:
+        raise fail(str(error)) from error
+    typer.echo("\n".join(lines))
+
+
+@app.command(name="reject-join")
+def reject_join(
+    key: Annotated[str, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")],
+    source: Annotated[str, typer.Option(help="The source of the event that joined what does not belong together.")],
+    event: Annotated[str, typer.Option(help="Its id; `milepost explain` tells both.")],
+    reason: Annotated[str, typer.Option(help="Why; everybody who looks for the event reads this.")],
+    by: Annotated[str | None, typer.Option(help="Who says so; without it the user of this machine.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only an instance of this workflow.")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Let the event count again.")] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Take apart what an event joined wrongly: it counts in no instance any more, and both halves are derived anew."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from getpass import getuser
+
+    from collector.acts import ActRefused
+    from collector.query.instances import BadQuery
+    from milepost.acting import speak_of_join
+    from milepost.stored_data import NoStoredData
+
+    said = {"source": source, "event": event, "by": getuser() if by is None else by, "reason": reason}
+    try:
+        lines = speak_of_join(settings, key, workflow=workflow, said=said, accepts=accept)
     except (ActRefused, BadQuery) as error:
         raise fail("\n".join(error.faults)) from error
     except NoStoredData as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.event import Event
+from slo_rules.event import Event, event_key
 from slo_rules.identity import Key
 from slo_rules.instants import rfc3339, to_micros
 from slo_rules.progress import Waiver
@@ -21,7 +21,9 @@ from slo_rules.progress import Waiver
 ACT_SOURCE = "milepost"
 WAIVED = "milepost.waived"
 WITHDRAWN = "milepost.waiver_withdrawn"
-ACTS = frozenset({WAIVED, WITHDRAWN})
+JOIN_REJECTED = "milepost.join_rejected"
+JOIN_ACCEPTED = "milepost.join_accepted"
+ACTS = frozenset({WAIVED, WITHDRAWN, JOIN_REJECTED, JOIN_ACCEPTED})
 RESERVED = f"{ACT_SOURCE!r} is reserved for what people do in Milepost itself"
 
 LONGEST_NAME = 200
@@ -32,12 +34,25 @@ _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 """Characters that change the direction of what stands beside them: a reason could pass for another one."""
 
 
+class JoinWord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Somebody's word on an event: that it joins instances wrongly and counts in none, or `accepts` it after all.
+
+    `event` is the key of the event (slo_rules/event.py).
+    """
+
+    event: bytes
+    by: str
+    reason: str
+    accepts: bool = False
+
+
 class Act(msgspec.Struct, frozen=True):
-    """A waiver, or its withdrawal, with the workflow and the joining key that say of which instance."""
+    """A waiver, its withdrawal or a word on a join; workflow and joining key say of which instance."""
 
     workflow: str
     key: Key
-    waiver: Waiver
+    waiver: Waiver | None = None
+    join: JoinWord | None = None
 
 
 class BadAct(Exception):
@@ -56,6 +71,11 @@ def read_act(event: Event) -> Act:
     faults: list[str] = []
     workflow, key = (_text(said, name, LONGEST_REASON, faults) for name in ("workflow", "key"))
     rest = {name: value for name, value in said.items() if name not in ("workflow", "key")}
+    if event.type in (JOIN_REJECTED, JOIN_ACCEPTED):
+        join = read_join_word(rest, accepts=event.type == JOIN_ACCEPTED, faults=faults)
+        if faults or join is None:
+            raise BadAct(faults)
+        return Act(workflow, key, join=join)
     waiver = read_waiver(rest, event.occurred_at, event.key, withdraws=event.type == WITHDRAWN, faults=faults)
     if faults or waiver is None:
         raise BadAct(faults)
@@ -64,16 +84,26 @@ def read_act(event: Event) -> Act:
 
 def read_waiver(said: Mapping[str, Any], at: int, key: bytes, *, withdraws: bool, faults: list[str]) -> Waiver | None:
     """The waiver that somebody asks for at an instant (micros), or its withdrawal; None with every fault added."""
-    found: list[str] = []
-    names = ("by", "reason") if withdraws else ("by", "reason", "until")
-    found += [
-        f"{str(name)[:40]}: is not known here; known are {', '.join(names)}" for name in said if name not in names
-    ]
+    found = _strangers(said, ("by", "reason") if withdraws else ("by", "reason", "until"))
     by = _text(said, "by", LONGEST_NAME, found)
     reason = _text(said, "reason", LONGEST_REASON, found)
     until = at if withdraws else _until(said.get("until"), at, found)
     faults += found
     return None if found or until is None else Waiver(at, key, until, by, reason)
+
+
+def read_join_word(said: Mapping[str, Any], *, accepts: bool, faults: list[str]) -> JoinWord | None:
+    """The word that somebody asks for on the event `source` and `event`; None with every fault added."""
+    found = _strangers(said, ("source", "event", "by", "reason"))
+    source, event = (_text(said, name, LONGEST_REASON, found) for name in ("source", "event"))
+    by = _text(said, "by", LONGEST_NAME, found)
+    reason = _text(said, "reason", LONGEST_REASON, found)
+    faults += found
+    return None if found else JoinWord(event_key(source, event), by, reason, accepts)
+
+
+def _strangers(said: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    return [f"{str(name)[:40]}: is not known here; known are {', '.join(names)}" for name in said if name not in names]
 
 
 def _text(said: Mapping[str, Any], name: str, longest: int, faults: list[str]) -> str:
@@ -115,16 +145,27 @@ def _until(value: Any, at: int, faults: list[str]) -> int | None:
     return until
 
 
-def act_document(id_: str, workflow: str, key: Key, waiver: Waiver) -> dict[str, Any]:
+def waiver_document(id_: str, workflow: str, key: Key, waiver: Waiver) -> dict[str, Any]:
     """The event to be logged, by which everybody who reads the log knows of the waiver or its withdrawal."""
-    data = {"workflow": workflow, "key": key, "by": waiver.by, "reason": waiver.reason}
+    data = {"by": waiver.by, "reason": waiver.reason}
     if not waiver.withdraws:
         data["until"] = rfc3339(waiver.until)
+    return _document(id_, WITHDRAWN if waiver.withdraws else WAIVED, workflow, key, waiver.at, data)
+
+
+def join_document(
+    id_: str, workflow: str, key: Key, at: int, said: Mapping[str, Any], *, accepts: bool
+) -> dict[str, Any]:
+    """The event to be logged of a word on a join that `read_join_word` takes."""
+    return _document(id_, JOIN_ACCEPTED if accepts else JOIN_REJECTED, workflow, key, at, said)
+
+
+def _document(id_: str, type_: str, workflow: str, key: Key, at: int, data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": id_,
         "source": ACT_SOURCE,
-        "type": WITHDRAWN if waiver.withdraws else WAIVED,
-        "time": rfc3339(waiver.at),
-        "data": data,
+        "type": type_,
+        "time": rfc3339(at),
+        "data": {"workflow": workflow, "key": key} | dict(data),
     }

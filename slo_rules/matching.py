@@ -128,7 +128,9 @@ class WorkflowMatcher:
             return None
         joining = joining_key(self.workflow.keys, act.key)
         keys = [] if joining is None else [joining]
-        return Match(event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {}, waiver=act.waiver)
+        return Match(
+            event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {}, waiver=act.waiver, join=act.join
+        )
 
     def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:
         return {name: self.checks[name](document) for name in milestones if name in self.checks}

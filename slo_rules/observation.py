@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.acts import JoinWord
 from slo_rules.filters import spell
 from slo_rules.identity import Key
 from slo_rules.paths import MISSING, compile_many, compile_path
@@ -34,6 +35,7 @@ from slo_rules.progress import (
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
 
 LONGEST_VALUE = 300
+_NEVER = 2**62
 LONGEST_CURRENCY = 12
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
 
@@ -66,11 +68,20 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     aliases: tuple[tuple[Key, Key], ...] = ()
     """Keys that were replaced, each with the one that replaces it; both are among those that join."""
     waiver: Waiver | None = None
+    join: JoinWord | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether a person says it in Milepost; that makes no instance."""
+        return self.waiver is not None or self.join is not None
+
     """What a person says of the instance; such an event makes none."""
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
     """The progress with what the event says; pure."""
+    if match.waiver is not None or match.join is not None:
+        return _with_act(progress, match)
     at, key = match.at, match.key
     if progress is None:
         progress = Progress(at, at)
@@ -108,9 +119,6 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         for old, new in match.aliases:
             stamp = Stamped(at, key, new)
             aliases[old] = later(stamp, aliases.get(old, stamp))
-    waiver = progress.waiver
-    if match.waiver is not None:
-        waiver = match.waiver if waiver is None else max(waiver, match.waiver)
     return Progress(
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
@@ -125,8 +133,18 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         occurrences,
         restarted,
         aliases,
-        waiver,
+        progress.waiver,
     )
+
+
+def _with_act(progress: Progress | None, match: Match) -> Progress:
+    """What people say of an instance is no step of it, and brings no keys."""
+    if progress is None:
+        progress = Progress(_NEVER, -_NEVER)
+    if match.waiver is None:
+        return progress
+    waiver = match.waiver if progress.waiver is None else max(progress.waiver, match.waiver)
+    return msgspec.structs.replace(progress, waiver=waiver)
 
 
 def _reached(milestones: dict[str, Reached], match: Match) -> dict[str, Reached]:

@@ -92,7 +92,7 @@ class Rehearsal:
             self._apply(event, matcher.workflow, match)
 
     def _apply(self, event: Event, workflow: Workflow, match: Match) -> None:
-        if match.waiver is not None and not any(key in self._by_key[workflow.name] for key in match.joining):
+        if match.acts and not any(key in self._by_key[workflow.name] for key in match.joining):
             self.of_nothing.append((event, workflow.name))
             return
         if not match.joining:

@@ -202,7 +202,8 @@ rejected_join = Table(
     _time("at"),
     Column("by", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    PrimaryKeyConstraint("workflow", "event_key"),
+    _time("accepted_at", nullable=True),
+    PrimaryKeyConstraint("workflow", "event_key", "seq"),
 )
 
 verdict_change = Table(

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
+from collector.copyformat import act_row
+from collector.log import append
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
+from slo_rules.acts import ACT_SOURCE, join_document
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
-from slo_rules.event import Event
+from slo_rules.event import Event, event_key
+from slo_rules.matching import Matcher
+from tests import strategies
+from tests.integration.test_projection_laws import components
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
-from tests.strategies import make_event
+from tests.strategies import START, events, make_event
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -56,6 +65,9 @@ spec:
     - {name: raised, on: {exact: {type: raised}}}
     - {name: solved, on: {exact: {type: solved}}, within: 4h}
 """
+
+
+WORLD = strategies.definitions()
 
 
 @pytest.fixture
@@ -236,3 +248,119 @@ class TestHubs:
         forget(conn, current_definitions=False)
         project(conn, catalogue, batch=batch)
         assert fingerprints(conn) == wanted
+
+
+class TestRejectedJoins:
+    """An event that joined wrongly counts in none; what it joined is as if it had never come."""
+
+    WRONG = event(10, "shipped", 2 * HOUR, order="1", shipment="S-2")
+
+    def history(self) -> list[Event]:
+        return [
+            event(1, "won", 0, order="1", account="A"),
+            event(2, "won", MINUTE, order="2", shipment="S-2"),
+            self.WRONG,
+            event(3, "shipped", 3 * HOUR, shipment="S-2"),
+        ]
+
+    def word(self, number: int, key: str, meant: Event, *, accepts: bool = False) -> Event:
+        said = {"source": "crm", "event": meant.document["id"], "by": "ana", "reason": "a typing error"}
+        document = join_document(f"act{number}", "orders", key, START + 4 * HOUR, said, accepts=accepts)
+        at = START + 4 * HOUR + number
+        return Event(ACT_SOURCE, document["type"], at, at, event_key(ACT_SOURCE, f"act{number}"), document)
+
+    def act(self, conn: Connection, said: Event) -> None:
+        row = act_row(
+            said.occurred_at, said.document["id"].encode(), said.type.encode(), msgspec.json.encode(said.document)
+        )
+        with conn.transaction():
+            append(conn, [row], [], [])
+
+    def told(self, conn: Connection) -> dict[str, set[str]]:
+        return {row["title"]: set(row["progress"].milestones) for row in stored(conn)}
+
+    def test_both_halves_are_what_they_were(self, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": DEFINITIONS}))
+        log_events(conn, self.history())
+        project(conn, catalogue)
+        assert self.told(conn) == {"1": {"won", "shipped"}}
+        self.act(conn, self.word(1, "order=1", self.WRONG))
+        project(conn, catalogue)
+        assert self.told(conn) == {"1": {"won"}, "2": {"won", "shipped"}}
+        [letter] = conn.execute("SELECT event_id, reason, detail FROM dead_letter").fetchall()
+        assert letter == ("e10", "join_rejected", "ana says that it joins wrongly: a typing error")
+        assert conn.execute("SELECT count(*) FROM instance_merge").fetchone() == (0,)
+        log_events(conn, [self.WRONG, event(4, "shipped", 5 * HOUR, order="1")])
+        project(conn, catalogue)
+        assert self.told(conn) == {"1": {"won", "shipped"}, "2": {"won", "shipped"}}
+        self.act(conn, self.word(2, "order=2", self.WRONG, accepts=True))
+        project(conn, catalogue)
+        assert self.told(conn) == {"1": {"won", "shipped"}}
+        assert conn.execute("SELECT count(*) FROM dead_letter").fetchone() == (0,)
+        before = fingerprints(conn)
+        for batch in (1, 3, 1000):
+            forget(conn, current_definitions=False)
+            project(conn, catalogue, batch=batch)
+            assert fingerprints(conn) == before, batch
+
+    async def test_the_past_knows_them_as_one(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, load({"all.yaml": DEFINITIONS}))
+        moments = []
+        for step in (
+            self.history(),
+            [self.word(1, "order=1", self.WRONG)],
+            [self.word(2, "order=1", self.WRONG, accepts=True)],
+        ):
+            for one in step:
+                self.act(conn, one) if one.source == ACT_SOURCE else log_events(conn, [one])
+            project(conn, catalogue)
+            row = conn.execute("SELECT clock_timestamp()").fetchone()
+            conn.commit()
+            assert row is not None
+            moments.append(row[0].isoformat())
+        project(conn, catalogue)
+        reader = Reader(database_url, most_connections=2)
+        await reader.open()
+        query = Query(reader, catalogue)
+        for moment, titles in zip(moments, (["1"], ["1", "2"], ["1"]), strict=True):
+            for said in ({"key": "order=1"}, {"key": "order=2"}, {}):
+                page = await query.instances(known_at=moment, workflow="orders", **said)
+                shown = sorted(one["title"] for one in page["items"])
+                wanted = titles if len(titles) == 1 or not said else [said["key"][-1]]
+                assert shown == wanted, (moment, said)
+                if not said:
+                    assert page["total"] == len(titles)
+        await reader.close()
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(events(14), st.data())
+    def test_what_is_rejected_is_as_if_it_had_never_come(
+        self, conn: Connection, history: list[Event], draw: st.DataObject
+    ) -> None:
+        wipe(conn)
+        catalogue = enroll(conn, WORLD)
+        matcher = Matcher(catalogue.current.values())
+        log_events(conn, history)
+        project(conn, catalogue)
+        joining = {
+            one.key: (one, match.joining) for one in history for _, match in matcher.matches(one) if match.joining
+        }
+        if not joining:
+            return
+        rejected = draw.draw(st.sets(st.sampled_from(sorted(joining)), min_size=1, max_size=3))
+        for number, key in enumerate(sorted(rejected)):
+            one, keys = joining[key]
+            self.act(conn, self.word(number, keys[0], one))
+        cut = draw.draw(st.integers(0, len(history)))
+        log_events(conn, history[cut:])
+        project(conn, catalogue, batch=draw.draw(st.sampled_from([1, 3, 1000])))
+        wanted = components([one for one in history if one.key not in rejected])
+        found = [row["progress"] for row in stored(conn)]
+        assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+        before = fingerprints(conn)
+        forget(conn, current_definitions=False)
+        project(conn, catalogue, batch=draw.draw(st.sampled_from([1, 2, 1000])))
+        after = fingerprints(conn)
+        assert {t: d for t, d in after.items() if t != "source_state"} == {
+            t: d for t, d in before.items() if t != "source_state"
+        }

@@ -10,7 +10,7 @@ import pytest
 from collector.copyformat import ReservedSource, event_row
 from collector.ingest import cloudevents
 from milepost.definition_tests import read_with_tests, run
-from slo_rules.acts import ACT_SOURCE, WAIVED, BadAct, act_document, read_act, read_waiver
+from slo_rules.acts import ACT_SOURCE, WAIVED, BadAct, read_act, read_waiver, waiver_document
 from slo_rules.arithmetic import arithmetic
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR
@@ -173,7 +173,7 @@ def test_what_is_written_is_what_is_read() -> None:
         Waiver(START + 7, WAIVER.key, START + HOUR + 1, "jo", "why"),
         Waiver(START, b"", START, "jo", "why"),
     ):
-        document = act_document("id", "orders", "order=1", waiver)
+        document = waiver_document("id", "orders", "order=1", waiver)
         event = Event(ACT_SOURCE, document["type"], waiver.at, waiver.at, waiver.key, document)
         assert read_act(event).waiver == waiver
 

@@ -26,6 +26,12 @@ WHERE seq > %(after)s AND received_at >= %(since)s
 ORDER BY seq
 LIMIT %(limit)s
 
+-- name: read_again
+-- purpose: One event of the log.
+SELECT seq, received_at, occurred_at, source, id, type, trace_id, body
+FROM event
+WHERE seq = %(seq)s AND received_at = %(received_at)s
+
 -- name: instances_of_keys
 -- purpose: Which instances the joining keys of a batch belong to.
 SELECT instance_id FROM instance_key

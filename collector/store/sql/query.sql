@@ -121,6 +121,14 @@ GROUP BY i.id
 ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.updated_at DESC, i.id
 LIMIT %(limit)s
 
+-- name: word_on_join
+-- purpose: Whether an event is one of an instance's, and whether its joining was rejected in the workflow.
+SELECT EXISTS (SELECT FROM instance_event l WHERE l.instance_id = %(id)s AND l.event_key = %(event_key)s) AS linked,
+       EXISTS (
+           SELECT FROM rejected_join r
+           WHERE r.workflow = %(workflow)s AND r.event_key = %(event_key)s AND r.accepted_at IS NULL
+       ) AS rejected
+
 -- name: carriers
 -- purpose: The instances that any of these keys identifies.
 SELECT i.progress
@@ -212,7 +220,8 @@ FROM (
     UNION ALL
     SELECT instance_id, event_key, event_seq, NULL, event_received_at, NULL
     FROM rejected_join
-    WHERE instance_id = ANY(%(ids)s) AND at > %(known_at)s AND event_received_at <= %(known_at)s
+    WHERE instance_id = ANY(%(ids)s) AND accepted_at IS NULL
+      AND at > %(known_at)s AND event_received_at <= %(known_at)s
 ) l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
 ORDER BY l.seq
 LIMIT %(limit)s
@@ -225,7 +234,7 @@ WHERE %(known_at)s::timestamptz IS NULL OR at <= %(known_at)s
 UNION ALL
 SELECT workflow, NULL, event_key
 FROM rejected_join
-WHERE %(known_at)s::timestamptz IS NULL OR at <= %(known_at)s
+WHERE at <= coalesce(%(known_at)s::timestamptz, 'infinity') AND (accepted_at IS NULL OR accepted_at > %(known_at)s)
 
 -- name: once_one
 -- purpose: With each of these instances those that it may have been one with at an instant, because they were taken apart since.

@@ -54,3 +54,20 @@ ON CONFLICT DO NOTHING
 INSERT INTO hub_key (workflow, namespace, value, seq, at, instances)
 VALUES (%(workflow)s, %(namespace)s, %(value)s, %(seq)s, %(at)s, %(instances)s)
 ON CONFLICT DO NOTHING
+
+-- name: record_rejection
+-- purpose: An event that counts in no instance of a workflow from now on, and who says so.
+INSERT INTO rejected_join (workflow, event_key, instance_id, event_seq, event_received_at, seq, at, by, reason)
+VALUES (%(workflow)s, %(event_key)s, %(instance_id)s, %(event_seq)s, %(event_received_at)s, %(seq)s, %(at)s, %(by)s,
+        %(reason)s)
+ON CONFLICT DO NOTHING
+
+-- name: end_rejection
+-- purpose: An event that counts again; that it was rejected stays on record.
+UPDATE rejected_join SET accepted_at = %(at)s
+WHERE workflow = %(workflow)s AND event_key = %(event_key)s AND accepted_at IS NULL
+RETURNING event_seq, event_received_at
+
+-- name: forget_letter
+-- purpose: Nobody need be told of it any more.
+DELETE FROM dead_letter WHERE seq = %(seq)s AND workflow = %(workflow)s AND reason = %(reason)s

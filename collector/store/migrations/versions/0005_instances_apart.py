@@ -41,7 +41,8 @@ _STATEMENTS = (
         at timestamp with time zone NOT NULL,
         "by" text NOT NULL,
         reason text NOT NULL,
-        CONSTRAINT pk_rejected_join PRIMARY KEY (workflow, event_key)
+        accepted_at timestamp with time zone,
+        CONSTRAINT pk_rejected_join PRIMARY KEY (workflow, event_key, seq)
     )
     """,
     "CREATE INDEX ix_rejected_join_instance_id ON rejected_join (instance_id)",

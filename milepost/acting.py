@@ -1,12 +1,13 @@
-"""`milepost waive`: the act of a person at a terminal. It asks what the API asks, writes to the log, and applies it."""
+"""The acts of a person at a terminal. They ask what the API asks, write to the log, and apply it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 
-from collector.acts import ActRefused, Asked, ask
+from collector.acts import ActRefused, Asked, ask, ask_of_join
 from collector.catalogue import Catalogue, load_catalogue
 from collector.log import append
 from collector.query import Query
@@ -31,21 +32,37 @@ def until_of(text: str, now: datetime) -> str:
         return text
 
 
+Question = Callable[[Reader, Catalogue, str], Awaitable[Asked]]
+"""What asks for an act on the instance with this id."""
+
+
 def waive(settings: Settings, key: str, *, workflow: str | None, said: Mapping[str, str], withdraws: bool) -> list[str]:
     """Waive the one instance with a key or an id, or withdraw its waiver; the lines that say how it stands then.
 
     Raises ActRefused with every fault, BadQuery and NoStoredData.
     """
+    return _act(settings, key, workflow, partial(ask, said=said, withdraws=withdraws))
+
+
+def speak_of_join(
+    settings: Settings, key: str, *, workflow: str | None, said: Mapping[str, str], accepts: bool
+) -> list[str]:
+    """Reject an event that joined the one instance with a key or an id wrongly, or accept it; likewise."""
+    return _act(settings, key, workflow, partial(ask_of_join, said=said, accepts=accepts))
+
+
+def _act(settings: Settings, key: str, workflow: str | None, question: Question) -> list[str]:
     with open_stored_data(settings) as (url, conn):
         catalogue = load_catalogue(conn)
-        asked = asyncio.run(_ask(url, catalogue, key, workflow, said, withdraws))
+        asked = asyncio.run(_ask(url, catalogue, key, workflow, question))
         migrate(url)
-        with connect(url, "waiving") as writing:
+        with connect(url, "acting") as writing:
             with writing.transaction():
                 append(writing, [asked.row], [], [])
             apply_log(url, writing, catalogue)
-        one = asyncio.run(_found(url, catalogue, asked.answer["id"], workflow)).told[0]
-        lines = [f"{one['title']} · {one['workflow']}: {one['verdict'].replace('_', ' ')}", one["explanation"]]
+        lines = []
+        for one in asyncio.run(_found(url, catalogue, asked.answer["id"], workflow)).told:
+            lines += [f"{one['title']} · {one['workflow']}: {one['verdict'].replace('_', ' ')}", one["explanation"]]
         return [shown(line, LONGEST_LINE) for line in lines]
 
 
@@ -58,14 +75,12 @@ async def _found(url: str, catalogue: Catalogue, key: str, workflow: str | None)
         await reader.close()
 
 
-async def _ask(
-    url: str, catalogue: Catalogue, key: str, workflow: str | None, said: Mapping[str, str], withdraws: bool
-) -> Asked:
+async def _ask(url: str, catalogue: Catalogue, key: str, workflow: str | None, question: Question) -> Asked:
     met = await _found(url, catalogue, key, workflow)
     reader = Reader(url, most_connections=2)
     await reader.open()
     try:
-        return await ask(reader, catalogue, met.told[0]["id"] if met.total == 1 else "", said, withdraws=withdraws)
+        return await question(reader, catalogue, met.told[0]["id"] if met.total == 1 else "")
     except ActRefused as refused:
         if met.total == 1:
             raise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 OPEN = "'on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived'"
 FINAL = "'cancelled', 'completed', 'completed_late'"
