@@ -155,6 +155,7 @@ def take_apart(
     found: dict[Held, list[Key]] = {}
     for part in parts:
         one = Held(part.id, held.matcher, part.progress, None, held.verdict if part.id == held.id else None)
+        one.events = [match.key for _, match in part.said]
         if part.id == held.id:
             one.recorded_before()
         one.judge(place.at, marks, changes.verdicts)

@@ -22,6 +22,7 @@ from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event, event_key
 from slo_rules.matching import Matcher
+from slo_rules.progress import Progress
 from tests import strategies
 from tests.integration.test_projection_laws import components
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
@@ -250,6 +251,10 @@ class TestHubs:
         assert fingerprints(conn) == wanted
 
 
+def encoded(progress: Progress) -> bytes:
+    return msgspec.msgpack.encode(progress, order="sorted")
+
+
 class TestRejectedJoins:
     """An event that joined wrongly counts in none; what it joined is as if it had never come."""
 
@@ -264,7 +269,7 @@ class TestRejectedJoins:
         ]
 
     def word(self, number: int, key: str, meant: Event, *, accepts: bool = False) -> Event:
-        said = {"source": "crm", "event": meant.document["id"], "by": "ana", "reason": "a typing error"}
+        said = {"source": meant.source, "event": meant.document["id"], "by": "ana", "reason": "a typing error"}
         document = join_document(f"act{number}", "orders", key, START + 4 * HOUR, said, accepts=accepts)
         at = START + 4 * HOUR + number
         return Event(ACT_SOURCE, document["type"], at, at, event_key(ACT_SOURCE, f"act{number}"), document)
@@ -332,9 +337,8 @@ class TestRejectedJoins:
                     assert page["total"] == len(titles)
         await reader.close()
 
-    @pytest.mark.xfail(run=False, strict=True, reason="hangs on some history: the projector does not come to an end")
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(events(14), st.data())
+    @given(events(14, honest=True), st.data())
     def test_what_is_rejected_is_as_if_it_had_never_come(
         self, conn: Connection, history: list[Event], draw: st.DataObject
     ) -> None:
@@ -357,7 +361,7 @@ class TestRejectedJoins:
         project(conn, catalogue, batch=draw.draw(st.sampled_from([1, 3, 1000])))
         wanted = components([one for one in history if one.key not in rejected])
         found = [row["progress"] for row in stored(conn)]
-        assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+        assert sorted(map(encoded, found)) == sorted(map(encoded, wanted))
         before = fingerprints(conn)
         forget(conn, current_definitions=False)
         project(conn, catalogue, batch=draw.draw(st.sampled_from([1, 2, 1000])))
