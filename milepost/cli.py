@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sized
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from milepost.logs import configure_logging
 from milepost.settings import Settings, SettingsError
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
+from slo_rules.workflow import Definitions
 
 app = typer.Typer(
     name="milepost",
@@ -52,6 +54,13 @@ class ReportForm(StrEnum):
     """How a report is printed."""
 
     TABLE = "table"
+    JSON = "json"
+
+
+class DiffForm(StrEnum):
+    """How a comparison is printed."""
+
+    TEXT = "text"
     JSON = "json"
 
 
@@ -265,8 +274,20 @@ def rebuild(
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail the check too; hints do not.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Say what they would change for what is stored; ends with 2 if anything.")
+    ] = False,
+    workflow: Annotated[str | None, typer.Option(help="With --diff: only this workflow.")] = None,
+    limit: Annotated[int, typer.Option(help="With --diff: the most examples of each change.", min=0)] = 3,
+    form: Annotated[DiffForm, typer.Option("--format", help="With --diff: how to print it.")] = DiffForm.TEXT,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
 ) -> None:
-    """Find all faults of definition files at once, and what is likely not meant, each with file, line and path."""
+    """Find all faults of definition files at once, and what is likely not meant, each with file, line and path.
+
+    With --diff also what they would change: which workflows, and how their open instances would stand. It only reads.
+    """
     from milepost.definition_files import find_warnings
     from milepost.definition_tests import read_with_tests
 
@@ -275,8 +296,10 @@ def check(
     except DefinitionError as error:
         raise _faulty(error, code=1) from error
     findings = find_warnings(paths, definitions)
+    # With JSON there is nothing else on standard output.
+    aside = diff and form is DiffForm.JSON
     for finding in findings:
-        typer.echo(str(finding))
+        typer.echo(str(finding), err=aside)
     read: dict[str, Sized] = {
         "workflow": definitions.workflows,
         "objective": definitions.objectives,
@@ -286,10 +309,33 @@ def check(
         "test": tests,
     }
     said = (f"{len(found)} {kind}{'' if len(found) == 1 else 's'}" for kind, found in read.items())
-    typer.echo(f"No faults: {', '.join(said)}.")
+    typer.echo(f"No faults: {', '.join(said)}.", err=aside)
+    if diff:
+        settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+        changes = _compare(settings, definitions, workflow, limit, form)
     warnings = sum(finding.severity is Severity.WARNING for finding in findings)
     if strict and warnings:
         raise fail(f"{warnings} warning{'s' if warnings != 1 else ''}.")
+    if diff and changes:
+        raise typer.Exit(2)
+
+
+def _compare(settings: Settings, definitions: Definitions, workflow: str | None, limit: int, form: DiffForm) -> bool:
+    """Print what the definitions would change; whether any open instance would stand otherwise."""
+    from milepost.comparing import NothingToCompare, compare
+    from milepost.comparison_views import printed
+    from milepost.stored_data import NoStoredData
+
+    def told(name: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r\x1b[K{name}: {done:,} of {total:,} open instances\r", err=True, nl=False)
+
+    try:
+        compared = compare(settings, definitions, workflow, limit, told)
+    except (NothingToCompare, NoStoredData) as error:
+        raise fail(str(error)) from error
+    typer.echo(printed(compared, form))
+    return compared.changes_instances
 
 
 @app.command()
