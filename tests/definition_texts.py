@@ -180,10 +180,55 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
     return value
 
 
+def _of_packs() -> list[list[Any]]:
+    """Each shipped workflow file with the calendars and sources it names."""
+    texts = packs()
+    shared = [value for name, text in texts.items() for value in values_of(text) if value["kind"] != "Workflow"]
+    found = []
+    for text in texts.values():
+        own = values_of(text)
+        if any(value["kind"] == "Workflow" for value in own):
+            rest = [
+                value
+                for value in shared
+                if value["kind"] in ("Calendar", "Source") and value["metadata"]["name"] in text and value not in own
+            ]
+            found.append([*own, *rest])
+    return found
+
+
+PACKS = _of_packs()
+_CHANGES = [
+    "drop",
+    "rename",
+    "retype",
+    "retype",
+    "move",
+    "list",
+    "twice",
+    "add",
+    "swap",
+    "refer",
+    "time",
+    "turn",
+    "borrow",
+]
+_TIMES = ["1s", "90m", "3650d", "1h30m", "2 business days", "next_business_day 23:59", "end of quarter", "same_day"]
+
+
+def _names_of(value: Any) -> list[str]:
+    """The names of what a document refers to by name."""
+    spec = value.get("spec") if isinstance(value, dict) else None
+    milestones = spec.get("milestones") if isinstance(spec, dict) else None
+    named = [one.get("name") for one in milestones if isinstance(one, dict)] if isinstance(milestones, list) else []
+    keys = spec.get("keys") if isinstance(spec, dict) else None
+    return [name for name in [*named, *(keys if isinstance(keys, dict) else ())] if isinstance(name, str)]
+
+
 @st.composite
-def changed(draw: st.DrawFn, most: int = 3) -> list[Any]:
-    """A set of documents with a few fields dropped, renamed, retyped, moved or written twice."""
-    values = copy.deepcopy(draw(st.sampled_from(BASES)))
+def changed(draw: st.DrawFn, most: int = 3, bases: list[list[Any]] = BASES) -> list[Any]:
+    """A set of documents with a few fields dropped, renamed, retyped, moved, swapped or written twice."""
+    values = copy.deepcopy(draw(st.sampled_from(bases)))
     for _ in range(draw(st.integers(1, most))):
         document = draw(st.sampled_from(values))
         places = _places(document)
@@ -191,7 +236,7 @@ def changed(draw: st.DrawFn, most: int = 3) -> list[Any]:
             continue
         *above, last = draw(st.sampled_from(places))
         parent = _at(document, tuple(above))
-        match draw(st.sampled_from(["drop", "rename", "retype", "retype", "move", "list", "twice", "add"])):
+        match draw(st.sampled_from(_CHANGES)):
             case "drop":
                 del parent[last]
             case "rename" if isinstance(parent, dict):
@@ -204,6 +249,19 @@ def changed(draw: st.DrawFn, most: int = 3) -> list[Any]:
                 parent.append(copy.deepcopy(parent[last]))
             case "add" if isinstance(parent, dict):
                 parent[draw(st.sampled_from([*_FIELDS, *_WORDS]))] = draw(VALUES)
+            case "swap":
+                *others, other = draw(st.sampled_from(places))
+                beside = _at(document, tuple(others))
+                parent[last], beside[other] = copy.deepcopy(beside[other]), copy.deepcopy(parent[last])
+            case "refer" if isinstance(parent[last], str) and (names := _names_of(document)):
+                parent[last] = draw(st.sampled_from(names))
+            case "time":
+                parent[last] = draw(st.sampled_from(_TIMES))
+            case "turn" if isinstance(parent, list):
+                parent.reverse()
+            case "borrow":
+                source = draw(st.sampled_from(values))
+                parent[last] = copy.deepcopy(_at(source, draw(st.sampled_from(_places(source) or [()]))))
             case _:
                 parent[last] = draw(VALUES)
     return values

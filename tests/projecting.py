@@ -17,8 +17,10 @@ from collector.rebuild import keep_objectives
 from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect, ensure_partitions
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.event import Event
-from slo_rules.instants import to_datetime
+from slo_rules.identity import Key
+from slo_rules.instants import to_datetime, to_micros
 from slo_rules.progress import Progress
+from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 
 decode_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -102,6 +104,39 @@ def stored(conn: Connection) -> list[dict[str, Any]]:
     conn.commit()
     names = columns.split(", ")
     return [dict(zip(names, row, strict=True)) | {"progress": decode_progress(row[-1])} for row in rows]
+
+
+Standing = dict[tuple[str, frozenset[Key]], tuple[Any, ...]]
+"""Progress and verdict of each instance, by its workflow and keys."""
+
+
+def standing_in_store(conn: Connection) -> Standing:
+    """How the instances stand by what the projector wrote."""
+    rows = conn.execute(
+        "SELECT workflow, progress, verdict, reason, waiting_for, source_awaited, owner, since, due_at, deadline_at "
+        "FROM instance"
+    ).fetchall()
+    conn.commit()
+    standing: Standing = {}
+    for workflow, packed, *words, since, due_at, deadline_at in rows:
+        progress = decode_progress(packed)
+        times = [None if at is None else to_micros(at) for at in (since, due_at, deadline_at)]
+        assert (workflow, frozenset(progress.keys)) not in standing
+        standing[workflow, frozenset(progress.keys)] = (progress, *words, *times)
+    return standing
+
+
+def standing_in_rehearsal(rehearsal: Rehearsal, definitions: Definitions) -> Standing:
+    """How the instances stand where a rehearsal has come to."""
+    standing: Standing = {}
+    for workflow in definitions.workflows:
+        for held in rehearsal.instances(workflow):
+            one = held.verdict
+            words = (one.kind.value, one.reason.value, one.waiting_for, one.source, one.owner)
+            place = workflow, frozenset(held.progress.keys)
+            assert place not in standing
+            standing[place] = (held.progress, *words, one.since, one.due_at, one.deadline_at)
+    return standing
 
 
 def wipe(conn: Connection) -> None:

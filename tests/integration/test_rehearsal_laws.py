@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,45 +14,18 @@ from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
-from slo_rules.identity import Key
-from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
-from slo_rules.rehearsal import Rehearsal, RehearsedInstance
-from tests.projecting import decode_progress, enroll, projecting, receive, wipe
+from slo_rules.rehearsal import Rehearsal
+from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START, arrivals, definitions, make_event
 
 DEFINITIONS = definitions()
-Standing = dict[frozenset[Key], Any]
 
 
 @pytest.fixture
 def conn(database_url: str) -> Iterator[Connection]:
     with projecting(database_url) as connection:
         yield connection
-
-
-def in_the_store(conn: Connection) -> Standing:
-    rows = conn.execute(
-        "SELECT progress, verdict, reason, waiting_for, source_awaited, owner, since, due_at, deadline_at FROM instance"
-    ).fetchall()
-    conn.commit()
-    standing = {}
-    for packed, *words, since, due_at, deadline_at in rows:
-        progress = decode_progress(packed)
-        times = [None if at is None else to_micros(at) for at in (since, due_at, deadline_at)]
-        assert frozenset(progress.keys) not in standing
-        standing[frozenset(progress.keys)] = (progress, *words, *times)
-    return standing
-
-
-def of(held: RehearsedInstance) -> tuple[Any, ...]:
-    one = held.verdict
-    words = (one.kind.value, one.reason.value, one.waiting_for, one.source, one.owner)
-    return (held.progress, *words, one.since, one.due_at, one.deadline_at)
-
-
-def in_rehearsal(rehearsal: Rehearsal) -> Standing:
-    return {frozenset(held.progress.keys): of(held) for held in rehearsal.instances("orders")}
 
 
 @settings(
@@ -79,8 +51,7 @@ def test_a_rehearsal_stands_where_the_projector_stands(
             projector.apply_batch(conn)
         projector.sweep(conn, instant)
         rehearsal.proceed(instant)
-        assert in_rehearsal(rehearsal) == in_the_store(conn)
-        assert len(rehearsal.instances("orders")) == len(in_the_store(conn))
+        assert standing_in_rehearsal(rehearsal, DEFINITIONS) == standing_in_store(conn)
     letters = conn.execute("SELECT count(*) FROM dead_letter WHERE reason = 'no_usable_key'").fetchone()
     conn.commit()
     assert letters == (len(rehearsal.without_key),)

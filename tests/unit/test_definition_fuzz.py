@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from milepost.definition_files import PACKS as PACKS_FOLDER
+from milepost.definition_tests import DefinitionTest, read_with_tests
 from slo_rules.arithmetic import arithmetic
 from slo_rules.contribution import contributions
 from slo_rules.definitions import load
@@ -17,11 +19,14 @@ from slo_rules.explain import explain, journey
 from slo_rules.faults import DefinitionError
 from slo_rules.filters import SPAN_TYPE
 from slo_rules.judgement import Watermark, judge
+from slo_rules.lint import lint
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
+from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
-from tests.definition_texts import FULL, changed, spelled, values_of
+from tests.definition_events import events_of
+from tests.definition_texts import BASES, FULL, PACKS, changed, spelled, values_of
 from tests.strategies import START
 
 TYPES = (
@@ -91,6 +96,50 @@ def test_a_definition_is_refused_with_faults_or_runs(values: list[Any], events: 
     definitions = loaded(spelled(values))
     if definitions is not None:
         run(definitions, events)
+
+
+def rehearse(definitions: Definitions, events: list[Event]) -> None:
+    """Everything that is asked of instances, in time and at the end of it."""
+    rehearsal = Rehearsal(Matcher(definitions.workflows.values()), definitions.sources.values(), events)
+    for now in (START + 2 * HOUR, START + 100 * HOUR, START + 10**5 * HOUR):
+        rehearsal.proceed(now)
+        for workflow in definitions.workflows.values():
+            objectives = [one for one in definitions.objectives.values() if one.workflow == workflow.name]
+            for held in rehearsal.instances(workflow.name):
+                assert explain(held.progress, workflow, held.verdict, rehearsal.marks, now)
+                assert len(journey(held.progress, workflow, now)) == len(workflow.milestones)
+                arithmetic(held.progress, workflow, held.verdict, now)
+                contributions(held.progress, workflow, objectives)
+                assert held.verdict.next_check_at is None or held.verdict.next_check_at > now
+
+
+@given(changed(bases=[*PACKS, *BASES]), st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_accepted_runs_on_the_events_it_asks_for(values: list[Any], draw: st.DataObject) -> None:
+    text = spelled(values)
+    definitions = loaded(text)
+    if definitions is not None:
+        lint({"a.yaml": text}, definitions)
+        rehearse(definitions, draw.draw(events_of(definitions)))
+
+
+@pytest.fixture(scope="module")
+def pack_tests() -> list[DefinitionTest]:
+    return read_with_tests([PACKS_FOLDER])[1]
+
+
+@given(changed(bases=PACKS), st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_changed_pack_that_is_accepted_runs_its_tests_events(
+    pack_tests: list[DefinitionTest], values: list[Any], draw: st.DataObject
+) -> None:
+    definitions = loaded(spelled(values))
+    if definitions is None:
+        return
+    matcher = Matcher(definitions.workflows.values())
+    fitting = [one for one in pack_tests if any(matcher.matches(event) for event in one.events)]
+    if fitting:
+        rehearse(definitions, sorted(draw.draw(st.sampled_from(fitting)).events, key=lambda event: event.received_at))
 
 
 @given(EVENTS)
