@@ -106,8 +106,11 @@ class Held:
 
     def _change(self, at: int, former: Verdict | None, verdict: Verdict, changes: list[Change]) -> None:
         last = self._changed_at
-        changes.append(Change(self, at, former, verdict, fresh=last is not None and at > last))
-        self._changed_at = at if last is None or at > last else last
+        # Of what was stored it is not known what was recorded: where the clock was set back, that may lie ahead.
+        fresh = last is not None and at > last
+        changes.append(Change(self, at, former, verdict, fresh=fresh))
+        if fresh:
+            self._changed_at = at
 
     def recorded_before(self) -> None:
         """Changes of its verdict up to now may be on record already."""
@@ -119,8 +122,10 @@ class Held:
         self.judge(now, marks, changes)
         other.merged_into = self
         self.events = None if self.events is None or other.events is None else self.events + other.events
-        # What was recorded of the other one may be anything up to now.
-        self._changed_at = now if self._changed_at is None else max(now, self._changed_at)
+        if self._changed_at is not None:
+            # What was recorded of the other one is now recorded of this one.
+            others = other._changed_at
+            self._changed_at = None if others is None else max(self._changed_at, others, now)
 
 
 class InstanceCache:

@@ -21,7 +21,7 @@ from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress
-from tests.projecting import enroll, helping, log_events, log_row, project, projecting, stored
+from tests.projecting import enroll, helping, log_events, log_row, project, projecting, receive, stored
 from tests.strategies import DEFINITIONS, START, definitions, make_event
 
 
@@ -47,6 +47,23 @@ def changes(conn: Connection) -> list[tuple[str, int]]:
     rows = conn.execute("SELECT verdict, at FROM verdict_change ORDER BY at").fetchall()
     conn.commit()
     return [(verdict, to_micros(moment)) for verdict, moment in rows]
+
+
+class TestAClockThatIsSetBack:
+    def test_what_falls_due_once_more_is_recorded_once(self, conn: Connection) -> None:
+        """An event that came after the sweep carries an earlier arrival, and the deadline is passed a second time."""
+        catalogue = enroll(conn, definitions())
+        for event, until in (
+            (make_event("won", 0, 1, "crm", {"order": "SO-1"}), 210 * MINUTE),
+            (make_event("linked", 150 * MINUTE, 2, "crm", {"order": "SO-1"}), 215 * MINUTE),
+            (make_event("linked", 220 * MINUTE, 3, "crm", {"order": "SO-1"}), 5 * HOUR),
+        ):
+            receive(conn, [event])
+            projector = Projector(catalogue)
+            assert projector.acquire(conn)
+            projector.apply_batch(conn)
+            projector.sweep(conn, START + until)
+        assert changes(conn)[-2:] == [("due_soon", START + 3 * HOUR), ("stuck", START + 4 * HOUR)]
 
 
 class TestTheLog:
