@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from slo_rules.definitions import load
 from slo_rules.documents import load_documents
 from slo_rules.faults import DefinitionError
+from slo_rules.workflow import Definitions
 from tests import strategies
 
 TOP = Path(__file__).parents[1]
@@ -230,38 +231,60 @@ def changed(draw: st.DrawFn, most: int = 3, bases: list[list[Any]] = BASES) -> l
     """A set of documents with a few fields dropped, renamed, retyped, moved, swapped or written twice."""
     values = copy.deepcopy(draw(st.sampled_from(bases)))
     for _ in range(draw(st.integers(1, most))):
-        document = draw(st.sampled_from(values))
-        places = _places(document)
-        if not places:
-            continue
-        *above, last = draw(st.sampled_from(places))
-        parent = _at(document, tuple(above))
-        match draw(st.sampled_from(_CHANGES)):
-            case "drop":
-                del parent[last]
-            case "rename" if isinstance(parent, dict):
-                parent[draw(st.sampled_from(_FIELDS))] = parent.pop(last)
-            case "move":
-                parent[last] = copy.deepcopy(_at(document, draw(st.sampled_from(places))))
-            case "list":
-                parent[last] = [parent[last]]
-            case "twice" if isinstance(parent, list):
-                parent.append(copy.deepcopy(parent[last]))
-            case "add" if isinstance(parent, dict):
-                parent[draw(st.sampled_from([*_FIELDS, *_WORDS]))] = draw(VALUES)
-            case "swap":
-                *others, other = draw(st.sampled_from(places))
-                beside = _at(document, tuple(others))
-                parent[last], beside[other] = copy.deepcopy(beside[other]), copy.deepcopy(parent[last])
-            case "refer" if isinstance(parent[last], str) and (names := _names_of(document)):
-                parent[last] = draw(st.sampled_from(names))
-            case "time":
-                parent[last] = draw(st.sampled_from(_TIMES))
-            case "turn" if isinstance(parent, list):
-                parent.reverse()
-            case "borrow":
-                source = draw(st.sampled_from(values))
-                parent[last] = copy.deepcopy(_at(source, draw(st.sampled_from(_places(source) or [()]))))
-            case _:
-                parent[last] = draw(VALUES)
+        _change(draw, values)
     return values
+
+
+@st.composite
+def accepted(draw: st.DrawFn, bases: list[list[Any]], most: int = 8) -> tuple[str, Definitions]:
+    """A text with what is left of some changes when those are taken back after which it would be refused."""
+    values = draw(st.sampled_from(bases))
+    text = spelled(values)
+    definitions = load({"a.yaml": text})
+    for _ in range(draw(st.integers(1, most))):
+        other = copy.deepcopy(values)
+        _change(draw, other)
+        try:
+            found = load({"a.yaml": spelled(other)})
+        except DefinitionError:
+            continue
+        if found.workflows:
+            values, text, definitions = other, spelled(other), found
+    return text, definitions
+
+
+def _change(draw: st.DrawFn, values: list[Any]) -> None:
+    document = draw(st.sampled_from(values))
+    places = _places(document)
+    if not places:
+        return
+    *above, last = draw(st.sampled_from(places))
+    parent = _at(document, tuple(above))
+    match draw(st.sampled_from(_CHANGES)):
+        case "drop":
+            del parent[last]
+        case "rename" if isinstance(parent, dict):
+            parent[draw(st.sampled_from(_FIELDS))] = parent.pop(last)
+        case "move":
+            parent[last] = copy.deepcopy(_at(document, draw(st.sampled_from(places))))
+        case "list":
+            parent[last] = [parent[last]]
+        case "twice" if isinstance(parent, list):
+            parent.append(copy.deepcopy(parent[last]))
+        case "add" if isinstance(parent, dict):
+            parent[draw(st.sampled_from([*_FIELDS, *_WORDS]))] = draw(VALUES)
+        case "swap":
+            *others, other = draw(st.sampled_from(places))
+            beside = _at(document, tuple(others))
+            parent[last], beside[other] = copy.deepcopy(beside[other]), copy.deepcopy(parent[last])
+        case "refer" if isinstance(parent[last], str) and (names := _names_of(document)):
+            parent[last] = draw(st.sampled_from(names))
+        case "time":
+            parent[last] = draw(st.sampled_from(_TIMES))
+        case "turn" if isinstance(parent, list):
+            parent.reverse()
+        case "borrow":
+            source = draw(st.sampled_from(values))
+            parent[last] = copy.deepcopy(_at(source, draw(st.sampled_from(_places(source) or [()]))))
+        case _:
+            parent[last] = draw(VALUES)

@@ -26,7 +26,7 @@ from slo_rules.progress import Progress
 from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 from tests.definition_events import events_of
-from tests.definition_texts import BASES, FULL, PACKS, changed, spelled, values_of
+from tests.definition_texts import BASES, FULL, PACKS, accepted, changed, spelled, values_of
 from tests.strategies import START
 
 TYPES = (
@@ -113,14 +113,21 @@ def rehearse(definitions: Definitions, events: list[Event]) -> None:
                 assert held.verdict.next_check_at is None or held.verdict.next_check_at > now
 
 
-@given(changed(bases=[*PACKS, *BASES]), st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_is_accepted_runs_on_the_events_it_asks_for(values: list[Any], draw: st.DataObject) -> None:
+@given(changed(bases=[*PACKS, *BASES]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_changed_pack_is_refused_with_faults_or_linted(values: list[Any]) -> None:
     text = spelled(values)
     definitions = loaded(text)
     if definitions is not None:
         lint({"a.yaml": text}, definitions)
-        rehearse(definitions, draw.draw(events_of(definitions)))
+
+
+@given(accepted([*PACKS, *BASES]), st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_accepted_runs_on_the_events_it_asks_for(found: tuple[str, Definitions], draw: st.DataObject) -> None:
+    text, definitions = found
+    lint({"a.yaml": text}, definitions)
+    rehearse(definitions, draw.draw(events_of(definitions)))
 
 
 @pytest.fixture(scope="module")
@@ -128,18 +135,16 @@ def pack_tests() -> list[DefinitionTest]:
     return read_with_tests([PACKS_FOLDER])[1]
 
 
-@given(changed(bases=PACKS), st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(accepted(PACKS), st.data())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_changed_pack_that_is_accepted_runs_its_tests_events(
-    pack_tests: list[DefinitionTest], values: list[Any], draw: st.DataObject
+    pack_tests: list[DefinitionTest], found: tuple[str, Definitions], draw: st.DataObject
 ) -> None:
-    definitions = loaded(spelled(values))
-    if definitions is None:
-        return
-    matcher = Matcher(definitions.workflows.values())
+    matcher = Matcher(found[1].workflows.values())
     fitting = [one for one in pack_tests if any(matcher.matches(event) for event in one.events)]
     if fitting:
-        rehearse(definitions, sorted(draw.draw(st.sampled_from(fitting)).events, key=lambda event: event.received_at))
+        events = draw.draw(st.sampled_from(fitting)).events
+        rehearse(found[1], sorted(events, key=lambda event: event.received_at))
 
 
 @given(EVENTS)

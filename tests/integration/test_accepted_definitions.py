@@ -19,13 +19,12 @@ from collector.store.database import Connection
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR
 from slo_rules.event import Event
-from slo_rules.faults import DefinitionError
 from slo_rules.instants import rfc3339
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 from tests.definition_events import events_of
-from tests.definition_texts import BASES, FULL, PACKS, changed, spelled
+from tests.definition_texts import BASES, FULL, PACKS, accepted
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START
 
@@ -99,18 +98,14 @@ def stand(url: str, conn: Connection, definitions: Definitions, history: list[Ev
     assert derived(conn) == before
 
 
-@given(changed(most=2, bases=[*PACKS, *BASES]), st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
+@given(accepted([*PACKS, *BASES]), st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_what_is_accepted_is_projected_as_it_is_rehearsed(
-    database_url: str, conn: Connection, values: list[Any], draw: st.DataObject, as_of: int
+    database_url: str, conn: Connection, found: tuple[str, Definitions], draw: st.DataObject, as_of: int
 ) -> None:
-    try:
-        definitions = load({"a.yaml": spelled(values)})
-    except DefinitionError:
-        return
-    stand(database_url, conn, definitions, draw.draw(events_of(definitions, most=6)), as_of)
+    stand(database_url, conn, found[1], draw.draw(events_of(found[1], most=8)), as_of)
 
 
 @given(st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
