@@ -24,9 +24,10 @@ from psycopg.types.numeric import Int8BinaryLoader
 from collector.arrivals import Arrivals
 from collector.catalogue import Catalogue, Version
 from collector.copyformat import EPOCH_2000
-from collector.query.replay import Logged, Part, replay
+from collector.replay import Logged, Part, replay
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.unjoined import load_unjoined
 from slo_rules.arithmetic import arithmetic
 from slo_rules.definitions import fingerprint
 from slo_rules.event import Event
@@ -196,6 +197,7 @@ class Comparing:
         self._told = told
         self._before: Marks = Arrivals(conn, catalogue).marks
         self._after: Marks = Arrivals(conn, Catalogue((), (), definitions.sources.values())).marks
+        self._unjoined = load_unjoined(conn)
         self._alone: dict[int, Catalogue] = {}
 
     def add(self, question: Question, comparison: Comparison) -> None:
@@ -292,7 +294,7 @@ class Comparing:
         alone = self._alone.get(id(workflow))
         if alone is None:
             alone = self._alone[id(workflow)] = Catalogue([Version(workflow, 0, None)], (), ())
-        return replay(alone, workflow.name, history)
+        return replay(alone, workflow.name, history, self._unjoined)
 
     def _remade(self, own: Workflow, history: list[Logged]) -> Progress | None:
         """What the events make under the instance's own version, all of them being of one instance."""

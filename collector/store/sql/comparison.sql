@@ -2,7 +2,7 @@
 -- purpose: How many instances are open, per workflow and the version they started under.
 SELECT workflow, workflow_version, count(*)
 FROM instance
-WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused')
+WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 GROUP BY workflow, workflow_version
 ORDER BY workflow, workflow_version
 
@@ -11,7 +11,7 @@ ORDER BY workflow, workflow_version
 SELECT id, workflow_version, title, value_amount, value_currency, progress
 FROM instance
 WHERE workflow = %(workflow)s AND workflow_version = ANY(%(versions)s)
-  AND verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused')
+  AND verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 ORDER BY id
 
 -- name: events_of
