@@ -28,7 +28,7 @@ from tests.definition_texts import BASES, FULL, PACKS, accepted
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START
 
-END = START + 2000 * HOUR
+END = START + 5000 * HOUR
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ class TestTold:
         assert ways(found) == {(VerdictKind.STUCK, VerdictKind.INCONSISTENT, Detail.NONE): 1}
 
     def test_keys_that_no_event_carries_find_nothing(self, database_url: str) -> None:
-        found = self.told(database_url, ("order: data.order\n", "order: data.order_number\n"))
+        found = self.told(database_url, ("order: {path: data.order,", "order: {path: data.number,"))
         assert ways(found) == {
             (VerdictKind.DUE_SOON, Fate.NOT_FOUND, Detail.NONE): 1,
             (VerdictKind.STUCK, Fate.NOT_FOUND, Detail.NONE): 1,
