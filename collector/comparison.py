@@ -22,9 +22,9 @@ from psycopg import IsolationLevel
 from psycopg.types.numeric import Int8BinaryLoader
 
 from collector.arrivals import Arrivals
-from collector.catalogue import Catalogue, Version
+from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000
-from collector.replay import Logged, Part, replay
+from collector.replay import Logged, Part, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
 from collector.unjoined import load_unjoined
@@ -33,6 +33,7 @@ from slo_rules.definitions import fingerprint
 from slo_rules.event import Event
 from slo_rules.explain import explain
 from slo_rules.judgement import Marks, Verdict, VerdictKind, judge
+from slo_rules.matching import Matcher
 from slo_rules.progress import Progress
 from slo_rules.workflow import Definitions, Workflow
 
@@ -198,7 +199,7 @@ class Comparing:
         self._before: Marks = Arrivals(conn, catalogue).marks
         self._after: Marks = Arrivals(conn, Catalogue((), (), definitions.sources.values())).marks
         self._unjoined = load_unjoined(conn)
-        self._alone: dict[int, Catalogue] = {}
+        self._matchers: dict[int, Matcher] = {}
 
     def add(self, question: Question, comparison: Comparison) -> None:
         """Compare what a question asks for, and add what was found."""
@@ -291,10 +292,10 @@ class Comparing:
     def _replayed(self, workflow: Workflow, history: list[Logged]) -> list[Part]:
         """What a version makes of events on its own."""
         # The version of a file and a stored one may have one number.
-        alone = self._alone.get(id(workflow))
-        if alone is None:
-            alone = self._alone[id(workflow)] = Catalogue([Version(workflow, 0, None)], (), ())
-        return replay(alone, workflow.name, history, self._unjoined)
+        matcher = self._matchers.get(id(workflow))
+        if matcher is None:
+            matcher = self._matchers[id(workflow)] = Matcher([workflow])
+        return replay_under(matcher, workflow.name, history, self._unjoined)
 
     def _remade(self, own: Workflow, history: list[Logged]) -> Progress | None:
         """What the events make under the instance's own version, all of them being of one instance."""

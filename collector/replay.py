@@ -71,18 +71,16 @@ def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged], unjoi
     return _replay(workflow, history, lambda by_key, logged: _in_force(catalogue, workflow, by_key, logged, unjoined))
 
 
-def replay_under(matcher: WorkflowMatcher, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
-    """The instances that these events make under one version of their workflow."""
-    workflow = matcher.workflow
-    alone = Matcher([workflow])
+def replay_under(alone: Matcher, workflow: str, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
+    """The instances that these events make under one version of their workflow, which is all that `alone` knows."""
 
     def choose(_: dict[Key, Part], logged: Logged) -> Chosen | None:
-        for _found, match in alone.matches(logged.event):
-            fitting = unjoined.fit(workflow.name, match)
+        for matcher, match in alone.matches(logged.event):
+            fitting = unjoined.fit(workflow, match)
             return (matcher, fitting) if fitting is not None and fitting.joining else None
         return None
 
-    return _replay(workflow.name, history, choose)
+    return _replay(workflow, history, choose)
 
 
 def _replay(

@@ -148,7 +148,8 @@ def take_apart(
     number: int,
 ) -> Apart:
     """Delete an instance, and say what to put in its place, in the caller's transaction."""
-    parts = replay_under(held.matcher, history, unjoined)
+    workflow = held.matcher.workflow
+    parts = replay_under(Matcher([workflow]), workflow.name, history, unjoined)
     numbered = {logged.seq: logged for logged in history}
     changes = Changes(number)
     changes.gone.append(held)
