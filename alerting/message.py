@@ -22,6 +22,8 @@ _REASONS = {
     "failure_event": "a failure was reported",
     "requirement_unmet": "something it requires is missing",
     "key_not_unique": "a key that must be one has several values",
+    "impossible_order": "it came before what it can only come after",
+    "orphan": "later steps came, but this start never did",
 }
 _UNITS = ((Decimal(10) ** 12, " T"), (Decimal(10) ** 9, " B"), (Decimal(10) ** 6, " M"), (Decimal(10) ** 3, " k"))
 

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 import msgspec
 
-from slo_rules.arithmetic import clock
 from slo_rules.durations import SECOND, format_duration, parse_duration
 from slo_rules.explain import explain
 from slo_rules.identity import Key, normalise_key, split_key
@@ -19,6 +18,7 @@ from slo_rules.judgement import Reason, VerdictKind
 from slo_rules.progress import Scalar
 from slo_rules.reading import Reader, suggestion
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
+from slo_rules.rounding import clock
 from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, Definitions, Workflow
 

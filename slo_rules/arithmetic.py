@@ -9,32 +9,21 @@ from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Length, Pause
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
-from slo_rules.judgement import Verdict, Wait, waits
+from slo_rules.judgement import Verdict, Wait, start_of_orphan, waits
 from slo_rules.progress import Progress
 from slo_rules.promises import pauses, started_at
+from slo_rules.rounding import clock, rounded
 from slo_rules.standing import standing
 from slo_rules.workflow import Workflow
 
 MOST_STRETCHES = 12
 
 
-def clock(micros: int) -> str:
-    """`2026-11-21 09:14 UTC`; years beyond the calendar are named as such."""
-    try:
-        return f"{to_datetime(micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
-    except OverflowError:
-        return "a time beyond the year 9999"
-
-
-def rounded(micros: int) -> int:
-    """To the minute above a quarter of an hour, else to the second."""
-    step = 60_000_000 if micros >= 900_000_000 else 1_000_000
-    return micros // step * step
-
-
 def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: int) -> list[str]:
     """The steps behind the deadline of what the verdict waits for; none where no clock runs."""
     progress = standing(progress, workflow)
+    if workflow.situation(progress.milestones).orphaned and verdict.waiting_for == workflow.starting[0]:
+        return _orphaned(start_of_orphan(progress, workflow), now)
     wait = next((wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for), None)
     if wait is None:
         return []
@@ -60,6 +49,16 @@ def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: in
     around = "" if calendar is not None else ", around the clock"
     lines.append(f"Breach {_after(terms.breach, calendar)}{around}: {_both(wait.deadline_at, calendar)}.")
     return [*lines, _now(wait.deadline_at, calendar, now)]
+
+
+def _orphaned(start: Wait, now: int) -> list[str]:
+    assert start.deadline_at is not None
+    given = format_duration(start.deadline_at - start.started_at)
+    return [
+        f"The first event occurred at {clock(start.started_at)}: from there on {start.milestone.title} is waited for.",
+        f"An orphan after {given}, around the clock: {clock(start.deadline_at)}.",
+        _now(start.deadline_at, None, now),
+    ]
 
 
 def _started(workflow: Workflow, wait: Wait) -> str:

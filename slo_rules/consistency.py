@@ -1,4 +1,4 @@
-"""Where an instance contradicts what a milestone requires, or itself."""
+"""Where an instance contradicts what a milestone requires, the order of its milestones, or itself."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from slo_rules.durations import format_duration
 from slo_rules.filters import spell
 from slo_rules.progress import Progress, Scalar, current_key
-from slo_rules.workflow import Like, Milestone, Requirement, Workflow
+from slo_rules.rounding import clock, rounded
+from slo_rules.standing import occurred
+from slo_rules.workflow import Follows, Like, Milestone, Requirement, Workflow
 
 MOST_VALUES = 5
+MOST_DISORDERS = 5
 
 
 class Unmet(msgspec.Struct, frozen=True):
-    """What a milestone that was reached does not meet, in words, and since when that is known (micros)."""
+    """What speaks against a milestone that was reached, in words, and since when that is known (micros)."""
 
     milestone: Milestone
     since: int
@@ -50,6 +54,58 @@ def doubled(progress: Progress, workflow: Workflow) -> tuple[int, str] | None:
             more = f" and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""
             return found[1][0], f"{namespace} must be one, but there are {len(found)}: {values}{more}"
     return None
+
+
+def disordered(progress: Progress, workflow: Workflow, follows: tuple[Follows, ...]) -> Unmet | None:
+    """The milestones that came before what they can only come after, by more than clocks may differ; by the first.
+
+    What counts is the last time a milestone was reached, and the first time of the one before it: whatever of the two
+    is sent again, the instance is in order as soon as one occurrence of the later came after one of the earlier.
+    `progress` is what stands, and `follows` of the situation that it is in.
+    """
+    disorders = [disorder for one in follows if (disorder := _disorder(progress, workflow, one))]
+    if not disorders:
+        return None
+    faults = [disorder.faults[0] for disorder in disorders[:MOST_DISORDERS]]
+    if len(disorders) > MOST_DISORDERS:
+        faults.append(f"and {len(disorders) - MOST_DISORDERS} more")
+    return msgspec.structs.replace(disorders[0], faults=tuple(faults))
+
+
+def _disorder(progress: Progress, workflow: Workflow, follows: Follows) -> Unmet | None:
+    """The contradiction in words, if there is one."""
+    name, first, tolerance, others = follows
+    milestone, came = workflow.by_name[name], progress.milestones[name].last_at
+    began, before = min((_began(progress, workflow, one), one) for one in (first, *others))
+    early = began - came
+    if early <= tolerance:
+        return None
+    other = workflow.by_name[before]
+    words = (
+        f"{milestone.title} at {clock(came)} came {format_duration(rounded(early))} before {other.title} "
+        f"at {clock(began)}; {_clocks(milestone, other)} may differ by {format_duration(tolerance)}"
+    )
+    return Unmet(milestone, began, (words,))
+
+
+def _began(progress: Progress, workflow: Workflow, name: str) -> int:
+    """When a milestone first occurred: what comes after several of its occurrences may overlap with the others.
+
+    An event that begins everything anew stands for where it starts.
+    """
+    since = progress.restarted
+    at = progress.milestones[name].at
+    if since is not None and workflow.by_name[name].starts:
+        return min(at, since.at)
+    found = occurred(name, progress)
+    return found[0].at if found else at
+
+
+def _clocks(a: Milestone, b: Milestone) -> str:
+    if a.source is not None and a.source == b.source:
+        return f"times of {a.source}"
+    known = sorted(source for source in (a.source, b.source) if source is not None)
+    return f"the clocks of {' and '.join(known)}" if len(known) == 2 else "their clocks"
 
 
 def _difference(

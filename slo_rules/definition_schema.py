@@ -11,7 +11,7 @@ from typing import Any
 
 from slo_rules import schema_words as words
 from slo_rules.calendar_definitions import MOST_DATES, MOST_INTERVALS, MOST_NAMES
-from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED
+from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED, TOLERATE
 from slo_rules.milestone_definitions import MOST_OCCURRENCES
 from slo_rules.schema_words import (
     Schema,
@@ -184,6 +184,14 @@ def _workflow() -> Schema:
         "completion": choice_of(
             "Whether one completing milestone is enough, or all are needed.", "any", "all", default="any"
         ),
+        "orphans": {
+            "description": "How long the start of an instance is waited for when later steps have come.",
+            "anyOf": [
+                {"const": TOLERATE, "description": "An instance without a start is as good as any other."},
+                fields({"after": described(ref("Duration"), "From its first event on. By default 1h.")}),
+            ],
+            "examples": [{"after": "1h"}, TOLERATE],
+        },
     }
     spec = fields(required, optional, title="Workflow")
     return _document("Workflow", "What one run of a process looks like, and what was promised for it.", metadata, spec)
@@ -258,6 +266,7 @@ def _milestone() -> dict[str, Schema]:
         "optional": flag("Nobody waits for it.", default=False),
         "choice": text("Of the milestones with the same choice one is enough.", "delivery", longest=100),
         "count": count,
+        "any_order": flag("Whether it may also come before what it comes after; else that is a fault.", default=False),
     }
     required = {
         "name": described(ref("Name"), "Unique in the workflow."),
@@ -422,9 +431,9 @@ def _calendar() -> Schema:
 
 def _source() -> Schema:
     silent = described(ref("Duration"), "Without an arrival for so long it is silent. By default never.")
-    return _document(
-        "Source", "A system that sends.", _metadata(), fields({}, {"silent_after": silent}, title="Source")
-    )
+    skew = described(ref("Duration"), "How far its clock may be off. By default 5m.")
+    spec = fields({}, {"silent_after": silent, "skew": skew}, title="Source")
+    return _document("Source", "A system that sends.", _metadata(), spec)
 
 
 def _route() -> Schema:

@@ -18,10 +18,21 @@ from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
 from slo_rules.milestone_definitions import read_milestones
 from slo_rules.reading import Reader, spelled, suggestion
-from slo_rules.workflow import JOINS_AT_MOST, Alias, Definitions, KeyRule, Objective, Source, Workflow
+from slo_rules.workflow import (
+    DEFAULT_ORPHAN_AFTER,
+    DEFAULT_SKEW,
+    JOINS_AT_MOST,
+    Alias,
+    Definitions,
+    KeyRule,
+    Objective,
+    Source,
+    Workflow,
+)
 
 MOST_JOINED = 10_000
 API_VERSION = "milepost/v1"
+TOLERATE = "tolerate"
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
 _KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases", "joins_at_most")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
@@ -82,7 +93,8 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
 def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, str], Reader]) -> None:
     for name, workflow in read["Workflow"].items():
         if workflow is not None:
-            read["Workflow"][name] = _with_calendars(workflow, readers["Workflow", name].at("spec"), read["Calendar"])
+            counted = _with_calendars(workflow, readers["Workflow", name].at("spec"), read["Calendar"])
+            read["Workflow"][name] = _with_skews(counted, read["Source"])
     for name, objective in read["Objective"].items():
         if objective is None:
             continue
@@ -114,12 +126,19 @@ def _with_calendars(workflow: Workflow, spec: Reader, calendars: dict[str, Calen
     return msgspec.structs.replace(workflow, calendars=dict(sorted(used.items())))
 
 
+def _with_skews(workflow: Workflow, sources: dict[str, Source | None]) -> Workflow:
+    """The workflow with how far the clocks of its sources may be off, where that is not the default."""
+    found = {one.source: sources.get(one.source) for one in workflow.milestones if one.source is not None}
+    skews = {name: source.skew for name, source in sorted(found.items()) if source and source.skew != DEFAULT_SKEW}
+    return msgspec.structs.replace(workflow, skews=skews)
+
+
 # Workflow
 
 
 def _workflow(name: str, metadata: Reader, spec: Reader) -> Workflow | None:
     metadata.mapping(("name", "domain", "owner", "title", "description"), ("domain", "owner"))
-    known = ("entity", "keys", "attributes", "value", "title", "calendar", "milestones", "observes", *_LIFE)
+    known = ("entity", "keys", "attributes", "value", "title", "calendar", "milestones", "observes", "orphans", *_LIFE)
     if not spec.mapping(known, ("entity", "keys", "milestones")):
         return None
     owner = text_of(metadata, "owner")
@@ -155,6 +174,7 @@ def _workflow(name: str, metadata: Reader, spec: Reader) -> Workflow | None:
         resumes_on=filters_of(spec, "resumes_on"),
         restarts_on=filters_of(spec, "restarts_on"),
         completes_with_all=_completes_with_all(spec),
+        orphan_after=_orphan_after(spec),
     )
 
 
@@ -163,6 +183,21 @@ def _completes_with_all(spec: Reader) -> bool:
     if entry is not None and entry.value not in ("any", "all"):
         entry.fault("must be 'any' or 'all': whether one completing milestone is enough")
     return entry is not None and entry.value == "all"
+
+
+def _orphan_after(spec: Reader) -> int | None:
+    """`{after: 1h}`, or `tolerate` for never."""
+    entry = spec.optional("orphans")
+    if entry is None:
+        return DEFAULT_ORPHAN_AFTER
+    if entry.value == TOLERATE:
+        return None
+    if not isinstance(entry.value, dict):
+        entry.fault(f"must be '{TOLERATE}', or {{after: 1h}}: how long the start is waited for")
+        return None
+    if not entry.mapping(("after",), ("after",)) or not entry.optional("after"):
+        return None
+    return entry.at("after").duration()
 
 
 def _keys(spec: Reader) -> list[KeyRule]:
@@ -286,10 +321,16 @@ def _source(name: str, metadata: Reader, spec: Reader) -> Source | None:
     if name == ACT_SOURCE:
         metadata.at("name").fault(RESERVED)
     metadata.mapping(("name", "owner", "title", "description"), ())
-    if not spec.mapping(("silent_after",)):
+    if not spec.mapping(("silent_after", "skew")):
         return None
-    silent = spec.optional("silent_after")
-    return Source(name, text_of(metadata, "title"), text_of(metadata, "owner"), silent.duration() if silent else None)
+    silent, skew = spec.optional("silent_after"), spec.optional("skew")
+    return Source(
+        name,
+        text_of(metadata, "title"),
+        text_of(metadata, "owner"),
+        silent.duration() if silent else None,
+        (skew.duration() if skew else None) or DEFAULT_SKEW,
+    )
 
 
 def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:

@@ -26,6 +26,8 @@ from slo_rules.workflow import KeyRule
 
 USUAL = 0.8
 """The share of the cases under way that must take a step for a deadline on it not to hold up the others."""
+RARE = 0.01
+"""The share of cases in which something may be contrary for that to be a fault in the data, and not how it goes."""
 MOST_ATTRIBUTES = 12
 MOST_ATTRIBUTE_VALUES = 12
 MOST_LEFT_OUT = 40
@@ -72,6 +74,7 @@ def draft(discovery: Discovery, graph: Graph, survey: Survey, options: DraftOpti
         *_value(survey),
         "  milestones:",
         *_milestones(found, graph, options.percentile),
+        *_orphans(discovery, found),
         *_left_out(rare, graph.cases, options.coverage),
     ]
     return "\n".join(lines) + "\n"
@@ -195,11 +198,25 @@ def _milestones(found: list[Stage], graph: Graph, percent: float) -> list[str]:
         else:
             agreeing = _of(stage.agreeing, stage.cases, "cases with this step")
             lines.append(f"      after: {_scalar(names[stage.after])}   # in {agreeing}")
+            if stage.contrary > RARE * stage.cases:
+                lines.append(f"      any_order: true   # before it in {_of(stage.contrary, stage.cases, 'cases')}")
             lines += _within(stage, percent, completes=place == completing)
         lines.append("      # owner: CHANGE-ME")
         if place == completing:
             lines.append(f"      completes: true   # {_of(stage.ends, graph.cases, 'cases')} end here")
     return lines
+
+
+def _orphans(discovery: Discovery, found: list[Stage]) -> list[str]:
+    """Where more than a few cases have no start, as in a log that was cut off, that is no fault of theirs."""
+    steps = {stage.activity for stage in found}
+    starts = {stage.activity for stage in found if stage.after is None}
+    cases = orphans = 0
+    for trace in discovery.traces():
+        came = steps & {step.activity for step in trace}
+        cases += bool(came)
+        orphans += bool(came) and came.isdisjoint(starts)
+    return [f"  orphans: tolerate   # no start in {_of(orphans, cases, 'cases')}"] if orphans > RARE * cases else []
 
 
 def _within(stage: Stage, percent: float, *, completes: bool) -> list[str]:

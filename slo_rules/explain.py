@@ -6,12 +6,12 @@ from enum import StrEnum
 
 import msgspec
 
-from slo_rules.arithmetic import clock, rounded
-from slo_rules.consistency import doubled, unmet
+from slo_rules.consistency import disordered, doubled, unmet
 from slo_rules.durations import format_duration
-from slo_rules.judgement import Marks, Reason, Verdict, beneath, waits
+from slo_rules.judgement import Marks, Reason, Verdict, beneath, start_of_orphan, waits
 from slo_rules.progress import Progress, Waiver, completed_at
 from slo_rules.promises import NOT_DUE, due_of, started_at
+from slo_rules.rounding import clock, rounded
 from slo_rules.standing import needed, occurred, standing
 from slo_rules.workflow import Milestone, Workflow
 
@@ -52,16 +52,17 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
     if milestone is not None and (need := needed(milestone, whole)) > 1:
         awaited += f" ({len(occurred(milestone.name, whole))} of {need})"
     source = f" from {verdict.source}" if verdict.source else ""
+    situation = workflow.situation(progress.milestones)
+    if situation.orphaned and verdict.waiting_for == workflow.starting[0] and verdict.reason in _ABOUT_THE_START:
+        return _orphaned(progress, workflow, verdict, f"{awaited}{source}", marks)
     match verdict.reason:
         case Reason.OVERDUE:
             assert verdict.deadline_at is not None
             late = format_duration(rounded(now - verdict.deadline_at))
             return f"{awaited}{source} was due at {clock(verdict.deadline_at)} and has not come: {late} late."
         case Reason.SOURCE_SILENT:
-            mark = marks.get(verdict.source or "")
-            heard = f" since {clock(mark.last_received_at)}" if mark else ""
             return (
-                f"{awaited} is overdue, but nothing at all has arrived{source}{heard}: "
+                f"{awaited} is overdue, but nothing at all has arrived{source}{_since(marks, verdict)}: "
                 "the source is silent, so nobody can tell whether this one is stuck."
             )
         case Reason.SOURCE_CATCHING_UP:
@@ -86,6 +87,12 @@ def explain(progress: Progress, workflow: Workflow, verdict: Verdict, marks: Mar
         case Reason.KEY_NOT_UNIQUE:
             two = doubled(progress, workflow)
             return f"Not consistent: {two[1] if two else 'a key that must be one has several values'}."
+        case Reason.IMPOSSIBLE_ORDER:
+            disorder = disordered(progress, workflow, situation.follows)
+            what = "; ".join(disorder.faults) if disorder else "milestones came in an order that cannot be"
+            return f"Not consistent: {what}."
+        case Reason.AWAITING_START | Reason.ORPHAN:
+            return f"Later steps came, but {awaited}{source} has not."
         case Reason.ALL_IN_TIME:
             return f"Completed at {clock(verdict.since)}, every deadline met."
         case Reason.FINISHED_AFTER_DEADLINE:
@@ -105,6 +112,32 @@ def _waiver(waiver: Waiver) -> str:
     return f"Waived by {waiver.by} until {clock(waiver.until)}: {waiver.reason.rstrip('.')}."
 
 
+_ABOUT_THE_START = (Reason.AWAITING_START, Reason.ORPHAN, Reason.SOURCE_SILENT, Reason.SOURCE_CATCHING_UP)
+
+
+def _orphaned(progress: Progress, workflow: Workflow, verdict: Verdict, start: str, marks: Marks) -> str:
+    """What is said of an instance whose start has not come; its reason is one of those about the start."""
+    wait = start_of_orphan(progress, workflow)
+    assert wait.deadline_at is not None
+    came = min((mark.at, name) for name, mark in progress.milestones.items())
+    first = f"{workflow.by_name[came[1]].title} came at {clock(came[0])}, but {start} has not"
+    if verdict.reason is Reason.AWAITING_START:
+        return f"{first} yet: events come out of order, so it has until {clock(wait.deadline_at)}."
+    if verdict.reason is Reason.ORPHAN:
+        return f"An orphan: {first} by {clock(wait.deadline_at)}. When it comes, this one goes on as any other."
+    if verdict.reason is Reason.SOURCE_CATCHING_UP:
+        return f"{first}: {verdict.source} is still sending its past and has not got that far."
+    return (
+        f"{first}, and nothing at all has arrived from {verdict.source}{_since(marks, verdict)}: "
+        "the source is silent, so nobody can tell whether it ever started."
+    )
+
+
+def _since(marks: Marks, verdict: Verdict) -> str:
+    mark = marks.get(verdict.source or "")
+    return f" since {clock(mark.last_received_at)}" if mark else ""
+
+
 def _lateness(progress: Progress, workflow: Workflow) -> str:
     late = [step for step in journey(progress, workflow, 0) if step.state is StepState.REACHED_LATE]
     words = [
@@ -122,6 +155,8 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
     given_up = workflow.given_up(reached)
     over = completed_at(progress, workflow) is not None
     running = {wait.milestone.name: wait for wait in waits(progress, workflow)}
+    orphaned = progress.cancelled is None and workflow.situation(reached).orphaned
+    start = start_of_orphan(progress, workflow) if orphaned else None
     steps = []
     for milestone in workflow.milestones:
         mark = reached.get(milestone.name)
@@ -131,6 +166,9 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
         if mark is not None:
             late = deadline_at is not None and mark.at > deadline_at
             state = StepState.REACHED_LATE if late else StepState.REACHED
+        elif start is not None and milestone is start.milestone:
+            started, deadline_at = start.started_at, start.deadline_at
+            state = StepState.OVERDUE if deadline_at is not None and now >= deadline_at else StepState.DUE
         elif any(name in reached for name in workflow.descendants[milestone.name]):
             state = StepState.SKIPPED
         elif over or progress.cancelled is not None or milestone.name in given_up:

@@ -4,7 +4,9 @@ The order in which the questions are asked is the meaning of the verdicts:
 
 1. cancelled — somebody called it off before it completed;
 2. failed — a failure is the last thing that happened;
-3. inconsistent — two values of a key that must be one, or a milestone was reached without what it requires;
+3. inconsistent — two values of a key that must be one, a milestone was reached without what it requires, milestones
+   came in an order that cannot be, or the start never came (blind where its source cannot be seen); while a start may
+   still come, an instance that nothing else is said of waits for it;
 4. completed or completed_late — a completing milestone was reached, all deadlines met or not;
 5. stuck or blind — a deadline has passed; blind when the awaited source itself cannot be seen beyond that deadline;
 6. paused — the clocks stand, and no deadline came before they were stopped;
@@ -25,12 +27,12 @@ from enum import StrEnum
 
 import msgspec
 
-from slo_rules.consistency import doubled, unmet
+from slo_rules.consistency import Unmet, disordered, doubled, unmet
 from slo_rules.durations import MINUTE
 from slo_rules.progress import Progress, Waiver, completed_at, is_cancelled, passed_at
 from slo_rules.promises import NOT_DUE, breach_at, due_of, paused_since, started_at, surely_started_at
 from slo_rules.standing import standing
-from slo_rules.workflow import Milestone, Workflow
+from slo_rules.workflow import Milestone, Situation, Workflow
 
 CATCHING_UP_LAG = 10 * MINUTE
 """A source whose newest event is older than this on arrival is replaying its past."""
@@ -80,6 +82,9 @@ class Reason(StrEnum):
     CLOCK_PAUSED = "clock_paused"
     KEY_NOT_UNIQUE = "key_not_unique"
     WAIVED = "waived"
+    IMPOSSIBLE_ORDER = "impossible_order"
+    AWAITING_START = "awaiting_start"
+    ORPHAN = "orphan"
 
 
 # Looking up a member of an enumeration costs ten times as much as a name, on every event.
@@ -152,24 +157,42 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
         wait = next_wait(progress, workflow)
         return _open(VerdictKind.INCONSISTENT, Reason.KEY_NOT_UNIQUE, two[0], wait, workflow, None, (two[1],))
     for fault in unmet(progress, workflow) if workflow.requiring else ():
-        milestone = fault.milestone
-        return Verdict(
-            VerdictKind.INCONSISTENT,
-            Reason.REQUIREMENT_UNMET,
-            fault.since,
-            milestone.name,
-            milestone.source,
-            milestone.owner,
-            faults=fault.faults,
-        )
+        return _inconsistent(Reason.REQUIREMENT_UNMET, fault)
+    situation = workflow.situation(reached)
+    for name, before, tolerance, _ in situation.follows:
+        # Nearly always all are in order; a closer look is only taken where they do not seem to be.
+        if reached[name].last_at + tolerance < reached[before].at:
+            disorder = disordered(progress, workflow, situation.follows)
+            if disorder is not None:
+                return _inconsistent(Reason.IMPOSSIBLE_ORDER, disorder)
+            break
+    if situation.orphaned:
+        return _judge_orphan(progress, workflow, situation, marks, now)
+    return _judge_journey(progress, workflow, situation, marks, now)
+
+
+def _inconsistent(reason: Reason, found: Unmet) -> Verdict:
+    milestone = found.milestone
+    return Verdict(
+        VerdictKind.INCONSISTENT,
+        reason,
+        found.since,
+        milestone.name,
+        milestone.source,
+        milestone.owner,
+        faults=found.faults,
+    )
+
+
+def _judge_journey(progress: Progress, workflow: Workflow, situation: Situation, marks: Marks, now: int) -> Verdict:
     completed = completed_at(progress, workflow)
     if completed is not None:
         if was_late(progress, workflow):
             return Verdict(_COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, completed, owner=workflow.owner)
         return Verdict(_COMPLETED, _ALL_IN_TIME, completed, owner=workflow.owner)
-    running = waits(progress, workflow)
+    running = _waits_for(situation.awaited, progress, workflow)
     if not running:
-        first = next((m for m in workflow.milestones if m.name not in reached), None)
+        first = next((m for m in workflow.milestones if m.name not in progress.milestones), None)
         waiting_for, source = (first.name, first.source) if first else (None, None)
         owner = first.owner if first else workflow.owner
         return Verdict(_ON_TRACK, Reason.NOT_STARTED, progress.first_at, waiting_for, source, owner)
@@ -194,6 +217,36 @@ def _waived(waiver: Waiver, verdict: Verdict) -> Verdict:
     return msgspec.structs.replace(
         verdict, kind=VerdictKind.WAIVED, reason=Reason.WAIVED, since=waiver.at, next_check_at=check_at
     )
+
+
+def _judge_orphan(progress: Progress, workflow: Workflow, situation: Situation, marks: Marks, now: int) -> Verdict:
+    """What was reached though it never started: events come out of order, so the start has its time to come."""
+    wait = start_of_orphan(progress, workflow)
+    start = _judge_wait(wait, progress, workflow, marks, now)
+    if start.kind is VerdictKind.STUCK:
+        deadline, check_at = wait.deadline_at, start.next_check_at
+        assert deadline is not None
+        return _open(VerdictKind.INCONSISTENT, Reason.ORPHAN, deadline, wait, workflow, check_at)
+    if start.kind is VerdictKind.BLIND:
+        return start
+    verdict = _judge_journey(progress, workflow, situation, marks, now)
+    checks = [one.next_check_at for one in (start, verdict) if one.next_check_at is not None]
+    if verdict.kind is VerdictKind.ON_TRACK or verdict.kind in FINAL:
+        return _open(_ON_TRACK, Reason.AWAITING_START, wait.started_at, wait, workflow, min(checks))
+    return msgspec.structs.replace(verdict, next_check_at=min(checks))
+
+
+def start_of_orphan(progress: Progress, workflow: Workflow) -> Wait:
+    """How long the start of an instance that has none is waited for: from its first event on."""
+    assert workflow.orphan_after is not None
+    start = workflow.by_name[workflow.starting[0]]
+    return Wait(start, progress.first_at, None, progress.first_at + workflow.orphan_after)
+
+
+def is_overdue(verdict: Verdict) -> bool:
+    """Whether something may not have come in time, so that the verdict depends on what is known of its source."""
+    overdue = (VerdictKind.STUCK, VerdictKind.BLIND, VerdictKind.WAIVED)
+    return verdict.kind in overdue or verdict.reason is Reason.ORPHAN
 
 
 def _judge_overdue(verdicts: list[Verdict]) -> Verdict:
@@ -271,9 +324,12 @@ def _open(
 
 def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
     """The milestones whose clock runs, in the order of the definition."""
-    reached = progress.milestones
+    return _waits_for(workflow.awaited(progress.milestones), progress, workflow)
+
+
+def _waits_for(awaited: tuple[Milestone, ...], progress: Progress, workflow: Workflow) -> list[Wait]:
     found = []
-    for milestone in workflow.awaited(reached):
+    for milestone in awaited:
         at = started_at(milestone, progress, workflow)
         if at is not None:
             due = due_of(milestone, at, progress, workflow)

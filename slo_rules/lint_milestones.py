@@ -26,6 +26,18 @@ def lint_milestones(workflow: Workflow, noting: Noting) -> None:
                 "nobody waits for a milestone that comes after none; what follows in the list comes after none too",
                 "leave 'optional' out, or say 'after'",
             )
+        if milestone.any_order and not milestone.after:
+            noting.warn(
+                (*path, "any_order"),
+                f"{milestone.name!r} comes after none, so it has no order to come in anyway",
+                "say it at the milestone that may come too early",
+            )
+        if milestone.any_order and milestone.after and milestone.starts:
+            noting.warn(
+                (*path, "any_order"),
+                f"an instance starts with {milestone.name!r}, so it may come before anything anyway",
+                "leave 'any_order' out",
+            )
         if milestone.deadline is not None:
             _lint_start(milestone, milestone.deadline, workflow, noting, (*path, "within"))
             _lint_warnings(milestone.deadline, noting, (*path, "within"))

@@ -17,7 +17,7 @@ from slo_rules.workflow import Like, Milestone, Requirement
 MOST_OCCURRENCES = 1000
 _FIELDS = (
     *("name", "title", "on", "after", "within", "source", "owner", "starts", "completes", "require"),
-    *("optional", "choice", "count"),
+    *("optional", "choice", "count", "any_order"),
 )
 _TOLERANCE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(%)?")
 
@@ -129,6 +129,7 @@ def _milestone(entry: Reader, previous: str | None, owner: str, calendar: str | 
         optional=optional,
         choice=text_of(entry, "choice", longest=100),
         count=_count(entry),
+        any_order=_flag(entry, "any_order"),
     )
 
 

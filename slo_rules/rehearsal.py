@@ -13,13 +13,11 @@ from collections.abc import Iterable
 from slo_rules.event import Event
 from slo_rules.hearing import falls_behind, heard, resumes
 from slo_rules.identity import Key
-from slo_rules.judgement import Verdict, VerdictKind, Watermark, judge
+from slo_rules.judgement import Verdict, Watermark, is_overdue, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress, join
 from slo_rules.workflow import Source, Workflow
-
-_OVERDUE = (VerdictKind.STUCK, VerdictKind.BLIND, VerdictKind.WAIVED)
 
 
 class RehearsedInstance:
@@ -83,7 +81,7 @@ class Rehearsal:
         self.marks[event.source] = heard(mark, event.received_at, event.occurred_at, silent_after)
         if resuming:
             for held in self._held.values():
-                if held.verdict.kind in _OVERDUE and held.verdict.source == event.source:
+                if is_overdue(held.verdict) and held.verdict.source == event.source:
                     self._judge(held, event.received_at)
         matches = self._matcher.matches(event)
         if not matches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND, format_duration
+from slo_rules.instants import to_datetime
 
 _PROMISES = (
     *(count * MINUTE for count in (1, 2, 3, 5, 10, 15, 20, 30, 45)),
@@ -35,3 +36,17 @@ def spell_share(share: float) -> str:
     if 0 < share < 0.01:
         return "<1%"
     return ">99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+def clock(micros: int) -> str:
+    """`2026-11-21 09:14 UTC`; years beyond the calendar are named as such."""
+    try:
+        return f"{to_datetime(micros):%Y-%m-%d %H:%M:%S} UTC".replace(":00 UTC", " UTC")
+    except OverflowError:
+        return "a time beyond the year 9999"
+
+
+def rounded(micros: int) -> int:
+    """To the minute above a quarter of an hour, else to the second."""
+    step = MINUTE if micros >= 15 * MINUTE else SECOND
+    return micros // step * step

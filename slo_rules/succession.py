@@ -25,9 +25,9 @@ Pair = tuple[Activity, Activity]
 class Stage(msgspec.Struct, frozen=True):
     """One stage: reached in `cases` cases, first of the stages in `starts` and last in `ends` of them.
 
-    `after` came before it in `agreeing` of its cases; None where no stage did so in most of them. Of the cases that
-    reached `after`, `following` (a share) went on to this one; that took `timing`, and `within` micros at most at the
-    percentile asked for.
+    `after` came before it in `agreeing` of its cases, and after it in `contrary`; None where no stage came before it in
+    most of them. Of the cases that reached `after`, `following` (a share) went on to this one; that took `timing`, and
+    `within` micros at most at the percentile asked for.
     """
 
     activity: Activity
@@ -36,6 +36,7 @@ class Stage(msgspec.Struct, frozen=True):
     ends: int
     after: Activity | None = None
     agreeing: int = 0
+    contrary: int = 0
     following: float = 0.0
     timing: Timing | None = None
     within: int | None = None
@@ -63,7 +64,14 @@ def stages(traces: Traces, kept: Collection[Activity], percent: float) -> list[S
             if waited is not None and reached.get(waited, number) < number:
                 taken[one].append(first[one] - first[waited])
     return [
-        _stage(Stage(one, cases[one], starts[one], ends[one]), former[one], cases, taken[one], percent) for one in order
+        _stage(
+            Stage(one, cases[one], starts[one], ends[one], contrary=0 if waited is None else before[one, waited]),
+            waited,
+            cases,
+            taken[one],
+            percent,
+        )
+        for one, waited in former.items()
     ]
 
 

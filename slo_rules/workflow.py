@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,16 @@ import msgspec
 
 from slo_rules.calendars import Calendar, CalendarRules, prepared
 from slo_rules.deadlines import Deadline
+from slo_rules.durations import HOUR, MINUTE
 from slo_rules.filters import Filter
 
 AMOUNT = "$amount"
 JOINS_AT_MOST = 100
 """Instances that one key may join where its definition says nothing."""
 CURRENCY = "$currency"
+DEFAULT_SKEW = 5 * MINUTE
+"""How far a clock may be off where nobody says otherwise: as far as a Windows domain or Kerberos lets one be."""
+DEFAULT_ORPHAN_AFTER = HOUR
 _REMEMBERED_SETS = 4096
 
 
@@ -76,7 +80,8 @@ class Milestone(msgspec.Struct, frozen=True):
     """A named point an instance reaches, after all of the milestones `after`, or with `after_any` after one of them.
 
     Of the milestones with the same `choice` one is enough. What is `optional` is not waited for. `count` is how many
-    occurrences reach it, or the attribute that says so.
+    occurrences reach it, or the attribute that says so. With `any_order` it is no contradiction that it was reached
+    before what it comes after.
     """
 
     name: str
@@ -93,6 +98,31 @@ class Milestone(msgspec.Struct, frozen=True):
     optional: bool = False
     choice: str = ""
     count: int | str = 1
+    any_order: bool = False
+
+    @property
+    def bound(self) -> bool:
+        """Whether it can only come after what it is said to come after; where an instance starts, nothing need be."""
+        return not self.any_order and not self.starts
+
+
+Follows = tuple[str, str, int, tuple[str, ...]]
+"""A milestone, another that it can only come after, by how many micros it may seem to come earlier nevertheless, for
+their clocks may differ by that, and those of which one would do as well as the other. Asked for at every event."""
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What follows from which milestones were reached, whenever that was.
+
+    `awaited` is what is waited for, in the order of the definition; `given_up` what others were chosen instead of, and
+    what can only come after that; `follows` what of the reached can only come after what; `orphaned` says whether
+    there are milestones, and none that starts.
+    """
+
+    awaited: tuple[Milestone, ...]
+    given_up: frozenset[str]
+    follows: tuple[Follows, ...]
+    orphaned: bool
 
 
 class Workflow(msgspec.Struct, frozen=True, dict=True):
@@ -120,6 +150,10 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     completes_with_all: bool = False
     calendars: dict[str, CalendarRules] = {}
     """The calendars its deadlines are counted on, by name: a version of a workflow includes its calendars."""
+    skews: dict[str, int] = {}
+    """How far the clocks of its sources may be off, in micros; DEFAULT_SKEW for those that are not named."""
+    orphan_after: int | None = DEFAULT_ORPHAN_AFTER
+    """How long, in micros, an instance may be without its start from its first event on; None: for ever."""
 
     @cached_property
     def by_name(self) -> dict[str, Milestone]:
@@ -148,28 +182,28 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return {milestone.name: below(milestone.name) for milestone in self.milestones}
 
     @cached_property
-    def _situations(self) -> dict[frozenset[str], tuple[tuple[Milestone, ...], frozenset[str]]]:
+    def _situations(self) -> dict[frozenset[str], Situation]:
         return {}
 
     def awaited(self, reached: Iterable[str]) -> tuple[Milestone, ...]:
-        """What an instance that has reached these milestones waits for, in the order of the definition.
-
-        That is what comes after milestones that were reached or passed, and was neither reached nor passed itself, nor
-        given up for another of its choice.
-        """
-        names = frozenset(reached)
-        found = self._situations.get(names)
-        return (self._situation(names) if found is None else found)[0]
+        """What an instance that has reached these milestones waits for, in the order of the definition."""
+        return self.situation(reached).awaited
 
     def given_up(self, reached: Iterable[str]) -> frozenset[str]:
         """The milestones that others were chosen instead of, and what can only come after them."""
-        if not self.choosing:
-            return frozenset()
+        return self.situation(reached).given_up if self.choosing else frozenset()
+
+    def situation(self, reached: Iterable[str]) -> Situation:
+        """What follows from an instance having reached these milestones.
+
+        Awaited is what comes after milestones that were reached or passed, and was neither reached nor passed itself,
+        nor given up for another of its choice.
+        """
         names = frozenset(reached)
         found = self._situations.get(names)
-        return (self._situation(names) if found is None else found)[1]
+        return self._situation(names) if found is None else found
 
-    def _situation(self, names: frozenset[str]) -> tuple[tuple[Milestone, ...], frozenset[str]]:
+    def _situation(self, names: frozenset[str]) -> Situation:
         if len(self._situations) >= _REMEMBERED_SETS:
             self._situations.clear()
         passed = {name for name in self.by_name if name in names or not names.isdisjoint(self.descendants[name])}
@@ -183,8 +217,46 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
             and milestone.after
             and (any if milestone.after_any else all)(before in passed for before in milestone.after)
         )
-        self._situations[names] = awaited, frozenset(given_up)
-        return self._situations[names]
+        orphaned = bool(names) and self.orphan_after is not None and names.isdisjoint(self.starting)
+        follows = tuple(self._follows(names, given_up))
+        found = self._situations[names] = Situation(awaited, frozenset(given_up), follows, orphaned)
+        return found
+
+    def _follows(self, names: frozenset[str], given_up: set[str]) -> Iterator[Follows]:
+        for one in self.milestones:
+            if one.name not in names or not one.bound:
+                continue
+            if not one.after_any:
+                for before in self._nearest(one, names):
+                    yield one.name, before, self.tolerance(one, before), ()
+            # As long as an alternative may have been reached unheard of, nothing contradicts it.
+            elif all(before in names or before in given_up for before in one.after):
+                came = [before for before in one.after if before in names]
+                if came:
+                    widest = max(self.tolerance(one, before) for before in came)
+                    yield one.name, came[0], widest, tuple(came[1:])
+
+    def _nearest(self, milestone: Milestone, names: frozenset[str]) -> list[str]:
+        """Of these, the nearest that a milestone can only come after; what was lost on the way is looked behind."""
+        found: list[str] = []
+        seen: set[str] = set()
+        todo = list(milestone.after)
+        while todo:
+            before = todo.pop(0)
+            if before in seen:
+                continue
+            seen.add(before)
+            if before in names:
+                found.append(before)
+            elif self.by_name[before].bound and not self.by_name[before].after_any:
+                todo.extend(self.by_name[before].after)
+        return found
+
+    def tolerance(self, milestone: Milestone, before: str) -> int:
+        """By how many micros a milestone may seem to come too early: as far as the clocks of the sources may differ."""
+        other = self.by_name[before]
+        skews = [self.skews.get(one.source or "", DEFAULT_SKEW) for one in (milestone, other)]
+        return skews[0] if milestone.source is not None and milestone.source == other.source else sum(skews)
 
     def _given_up(self, passed: set[str]) -> set[str]:
         taken = {one.choice for one in self.milestones if one.choice and one.name in passed}
@@ -302,12 +374,16 @@ class Objective(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A system that sends. Without an arrival for `silent_after` micros it counts as silent (None: never)."""
+    """A system that sends. Without an arrival for `silent_after` micros it counts as silent (None: never).
+
+    Its clock may be off by `skew` micros.
+    """
 
     name: str
     title: str = ""
     owner: str = ""
     silent_after: int | None = None
+    skew: int = DEFAULT_SKEW
 
 
 class Definitions(msgspec.Struct, frozen=True):

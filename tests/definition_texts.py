@@ -61,7 +61,7 @@ spec:
        {any: [{exact: {status: ok}}, {not: {prefix: {name: x}}}]}]}}, within: end of month + 1 business day}
     - {name: reserved, after: won, choice: way, on: {any: [{exact: {type: a}}, {suffix: {type: b}}]}, within: 3h}
     - {name: noted, optional: true, on: {exact: {type: noted, data.kind: 1}}}
-    - {name: shipped, after: {any: [packed, reserved]}, count: parcels, on: {exact: {type: shipped}}, within: 1d}
+    - {name: shipped, after: {any: [packed, reserved]}, count: parcels, any_order: true, on: {exact: {type: shipped}}, within: 1d}
     - {name: paid, after: [checked, shipped], count: 2, on: {exact: {type: paid}}, within: 1h30m, completes: true}
   observes: [{exact: {type: linked}}]
   fails_on: [{exact: {type: failed}}]
@@ -69,6 +69,7 @@ spec:
   pauses_on: [{exact: {type: paused}}]
   resumes_on: [{exact: {type: resumed}}]
   restarts_on: [{exact: {type: reopened}}]
+  orphans: {after: 2h}
 ---
 apiVersion: milepost/v1
 kind: Calendar
@@ -98,7 +99,7 @@ spec: {workflow: orders, freshness: {from: won, to: paid, within: 4d}, target: 0
 apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap, owner: erp, title: SAP, description: The ERP.}
-spec: {silent_after: 15m}
+spec: {silent_after: 15m, skew: 90s}
 ---
 apiVersion: milepost/v1
 kind: Route

@@ -28,7 +28,7 @@ spec:
   attributes: {region: data.region}
   value: {amount: data.amount, currency: data.currency}
   milestones:
-    - {name: won, on: {exact: {type: won}}}
+    - {name: won, source: crm, on: {exact: {type: won}}}
     - {name: accepted, on: {exact: {source: sap, type: accepted}}, within: {warn: 3h, breach: 4h},
        require: [{path: data.tax_code, exists: true}]}
     - {name: shipped, on: {exact: {type: shipped}}, within: 1h}
@@ -70,7 +70,12 @@ spec: {workflow: orders, freshness: {from: won, to: accepted, within: 30m}, targ
 apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap}
-spec: {silent_after: 2h}
+spec: {silent_after: 2h, skew: 20m}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: crm}
+spec: {silent_after: 3h}
 """
 
 TYPES = (

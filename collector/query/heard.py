@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from collector.catalogue import Catalogue
 from collector.query.moments import Unanswerable
 from collector.query.reader import Reader
-from slo_rules.arithmetic import clock
 from slo_rules.durations import MINUTE
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
+from slo_rules.rounding import clock
 
 MOST_LOOKED_BACK = 2_000_000
 """Events of all sources among which a source is looked for."""

@@ -34,7 +34,7 @@ from collector.unjoined import Unjoined
 from slo_rules.event import Event
 from slo_rules.explain import StepState, journey
 from slo_rules.instants import rfc3339, to_datetime, to_micros
-from slo_rules.judgement import Marks, Verdict, VerdictKind, beneath, judge
+from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind, beneath, judge
 from slo_rules.progress import Progress, began_at
 from slo_rules.workflow import AMOUNT, CURRENCY
 
@@ -199,13 +199,16 @@ async def marks_for(reader: Reader, catalogue: Catalogue, pasts: Iterable[Past],
     if moment.known_at is None:
         return await load_marks(reader, catalogue)
     at = moment.judged_at
-    sources = {
-        step.milestone.source
-        for past in pasts
-        if past.beneath({}, at).kind is VerdictKind.STUCK
-        for step in journey(past.progress, past.part.matcher.workflow, at)
-        if step.state is StepState.OVERDUE and step.milestone.source
-    }
+    sources: set[str] = set()
+    for past in pasts:
+        verdict = past.beneath({}, at)
+        if verdict.kind is VerdictKind.STUCK:
+            steps = journey(past.progress, past.part.matcher.workflow, at)
+            sources.update(
+                step.milestone.source for step in steps if step.state is StepState.OVERDUE and step.milestone.source
+            )
+        elif verdict.reason is Reason.ORPHAN and verdict.source:
+            sources.add(verdict.source)
     return await Heard(reader, catalogue, moment.known_at).marks(sources)
 
 

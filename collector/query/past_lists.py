@@ -25,10 +25,10 @@ from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.past import Past, marks_for, past_of, past_row, settled
 from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import instance
-from slo_rules.arithmetic import clock
 from slo_rules.identity import spellings, split_key
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import VerdictKind
+from slo_rules.rounding import clock
 from slo_rules.workflow import KeyRule
 
 MOST_REPLAYED = 2_000

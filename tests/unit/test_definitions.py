@@ -193,6 +193,7 @@ def test_what_is_not_said_has_a_default() -> None:
     assert (first.title, first.owner, first.after, first.source) == ("Order received", "operations", (), None)
     assert (last.after, last.deadline) == (("order_received",), None)
     assert (workflow.starting, workflow.completing) == (("order_received",), ("done",))
+    assert (workflow.orphan_after, workflow.skews, last.any_order) == (HOUR, {}, False)
     assert workflow.joining == {"order"}
 
 
@@ -207,7 +208,29 @@ def test_defaults_of_objectives_sources_and_keys() -> None:
         "in-time",
         "",
     )
-    assert found.sources["sap"] == Source("sap", "", "", None)
+    assert found.sources["sap"] == Source("sap", "", "", None, 5 * MINUTE)
+
+
+def test_a_workflow_knows_how_far_the_clocks_of_its_sources_may_be_off() -> None:
+    text = changed("silent_after: 15m", "silent_after: 15m, skew: 90s")
+    found = load({"orders.yaml": text})
+    assert found.sources["sap"].skew == 90 * 1_000_000
+    workflow = found.workflows["orders"]
+    assert workflow.skews == {"sap": 90 * 1_000_000}
+    assert fingerprint(workflow) != fingerprint(load({"orders.yaml": GOOD}).workflows["orders"])
+    usual = load({"orders.yaml": changed("silent_after: 15m", "skew: 5m")}).workflows["orders"]
+    assert fingerprint(usual) == fingerprint(load({"orders.yaml": GOOD}).workflows["orders"])
+
+
+@pytest.mark.parametrize(("spec", "after"), [("tolerate", None), ("{after: 2d}", 2 * DAY)])
+def test_how_long_an_orphan_waits_for_its_start(spec: str, after: int | None) -> None:
+    text = changed("  fails_on:", f"  orphans: {spec}\n  fails_on:")
+    assert load({"orders.yaml": text}).workflows["orders"].orphan_after == after
+
+
+def test_any_order_is_read() -> None:
+    text = changed("      owner: erp\n", "      owner: erp\n      any_order: true\n")
+    assert [one.any_order for one in load({"orders.yaml": text}).workflows["orders"].milestones] == [False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +272,7 @@ def test_fingerprint_is_of_the_meaning() -> None:
 
 KINDS = "Workflow, Objective, Calendar, Source, Route"
 NOT_A_NAME = "is not a name: use lower-case letters, digits, '-', '_' or '.', at most 63 characters"
+ORPHANS = "must be 'tolerate', or {after: 1h}: how long the start is waited for"
 NOT_A_DURATION = "is not a duration; write it like 90s, 15m, 4h, 2d or 1h30m"
 NOT_A_PATH = "is not a path: write it like data.order_id, resource.service.name or source"
 ONE_DIALECT = "a filter says exactly one of exact, prefix, suffix, all, any, not or span"
@@ -283,6 +307,22 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     ("name: default", "name: [a]", [(48, "metadata.name", "must be text, not a list")]),
     ("name: default", "name: default, nmae: x", [(48, "metadata.nmae", "unknown field 'nmae' — did you mean 'name'?")]),
     ("spec: {silent_after: 15m}", "spec: 15m", [(44, "spec", "must be a mapping, not text")]),
+    ("  value: {amount", "  orphans: never\n  value: {amount", [(11, "spec.orphans", ORPHANS)]),
+    ("  value: {amount", "  orphans: 1h\n  value: {amount", [(11, "spec.orphans", ORPHANS)]),
+    ("  value: {amount", "  orphans: {}\n  value: {amount", [(11, "spec.orphans", "the field 'after' is missing")]),
+    (
+        "  value: {amount",
+        "  orphans: {after: never, aftr: 1h}\n  value: {amount",
+        [
+            (11, "spec.orphans.after", f"'never' {NOT_A_DURATION}"),
+            (11, "spec.orphans.aftr", "unknown field 'aftr' — did you mean 'after'?"),
+        ],
+    ),
+    (
+        "      owner: erp\n",
+        "      owner: erp\n      any_order: sometimes\n",
+        [(22, "spec.milestones[1].any_order", "must be true or false, not text")],
+    ),
     ("spec: {silent_after: 15m}", "spec: ", [(41, "", "the field 'spec' is missing")]),
     # workflow: metadata, entity, keys, attributes, value, title
     (", domain: sales", "", [(3, "metadata", "the field 'domain' is missing")]),
@@ -545,6 +585,7 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     ("window: 7d", "window: month", [(39, "spec.window", f"'month' {NOT_A_DURATION}")]),
     ("window: 7d", "windwo: 7d", [(39, "spec.windwo", "unknown field 'windwo' — did you mean 'window'?")]),
     # sources and routes
+    ("silent_after: 15m", "skew: 0s", [(44, "spec.skew", "a duration must be longer than zero")]),
     ("silent_after: 15m", "silent_after: never", [(44, "spec.silent_after", f"'never' {NOT_A_DURATION}")]),
     (
         "silent_after: 15m",

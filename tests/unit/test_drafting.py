@@ -156,6 +156,24 @@ def test_two_beginnings_are_two_starts() -> None:
     assert set(workflow.starting) == {"won", "renewed"}
 
 
+def test_a_step_that_often_comes_too_early_may() -> None:
+    early = many(5, ("won", 0), ("paid", HOUR), ("shipped", 2 * HOUR), first=200)
+    usual = many(195, ("won", 0), ("shipped", HOUR), ("paid", 2 * HOUR))
+    text = draft_text([*usual, *early], KEYS)
+    assert "any_order: true   # before it in 5 of 200 cases (2%)" in text
+    assert [one.any_order for one in workflow_of(text).milestones] == [False, False, True]
+    assert not workflow_of(draft_text([*usual, *early[:3]], KEYS)).by_name["paid"].any_order
+
+
+def test_where_many_cases_have_no_start_orphans_are_tolerated() -> None:
+    whole = many(195, ("won", 0), ("paid", HOUR))
+    cut_off = many(5, ("paid", HOUR), first=200)
+    text = draft_text([*whole, *cut_off], KEYS)
+    assert "  orphans: tolerate   # no start in 5 of 200 cases (2%)" in text
+    assert workflow_of(text).orphan_after is None
+    assert workflow_of(draft_text([*whole, *cut_off[:1]], KEYS)).orphan_after == HOUR
+
+
 def test_attributes_and_worth_are_found() -> None:
     seen = [
         event

@@ -6,7 +6,7 @@ from functools import reduce
 
 import pytest
 
-from slo_rules.arithmetic import arithmetic, clock
+from slo_rules.arithmetic import arithmetic
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.explain import StepState, explain, journey
@@ -15,6 +15,7 @@ from slo_rules.judgement import Marks, Reason, Watermark, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
+from slo_rules.rounding import clock
 from slo_rules.workflow import Workflow
 from tests.strategies import make_event
 
@@ -174,6 +175,57 @@ SENTENCES: list[tuple[Reason, int, list[Step], Marks, str]] = [
         ),
     ),
     (Reason.CANCELLED, DAY, [WON, ("cancelled", HOUR)], {}, "Cancelled at 2026-09-21 15:13:20 UTC."),
+    (
+        Reason.IMPOSSIBLE_ORDER,
+        9 * DAY,
+        [("won", 4 * HOUR), ("accepted", HOUR)],
+        {},
+        (
+            "Not consistent: Accepted by ERP at 2026-09-21 15:13:20 UTC came 3h before Opportunity won at "
+            "2026-09-21 18:13:20 UTC; the clocks of crm and sap may differ by 10m."
+        ),
+    ),
+    (
+        Reason.AWAITING_START,
+        HOUR,
+        [ACCEPTED],
+        {},
+        (
+            "Accepted by ERP came at 2026-09-21 15:13:20 UTC, but Opportunity won from crm has not yet: "
+            "events come out of order, so it has until 2026-09-21 16:13:20 UTC."
+        ),
+    ),
+    (
+        Reason.ORPHAN,
+        DAY,
+        [ACCEPTED],
+        {},
+        (
+            "An orphan: Accepted by ERP came at 2026-09-21 15:13:20 UTC, but Opportunity won from crm has not by "
+            "2026-09-21 16:13:20 UTC. When it comes, this one goes on as any other."
+        ),
+    ),
+    (
+        Reason.SOURCE_SILENT,
+        DAY,
+        [ACCEPTED],
+        {"crm": Watermark(BEGIN, BEGIN, HOUR)},
+        (
+            "Accepted by ERP came at 2026-09-21 15:13:20 UTC, but Opportunity won from crm has not, and nothing at all "
+            "has arrived from crm since 2026-09-21 14:13:20 UTC: the source is silent, so nobody can tell whether it "
+            "ever started."
+        ),
+    ),
+    (
+        Reason.SOURCE_CATCHING_UP,
+        DAY,
+        [ACCEPTED],
+        {"crm": Watermark(BEGIN + DAY, BEGIN, HOUR)},
+        (
+            "Accepted by ERP came at 2026-09-21 15:13:20 UTC, but Opportunity won from crm has not: crm is still "
+            "sending its past and has not got that far."
+        ),
+    ),
 ]
 
 
@@ -204,6 +256,22 @@ def test_every_reason_has_words() -> None:
 def told(now: int, *steps: Step, workflow: Workflow = WORKFLOW) -> list[str]:
     progress = story(*steps, workflow=workflow)
     return arithmetic(progress, workflow, judge(progress, workflow, {}, BEGIN + now), BEGIN + now)
+
+
+def test_the_arithmetic_of_an_orphan() -> None:
+    assert told(DAY, ACCEPTED) == [
+        "The first event occurred at 2026-09-21 15:13:20 UTC: from there on Opportunity won is waited for.",
+        "An orphan after 1h, around the clock: 2026-09-21 16:13:20 UTC.",
+        "Now it is 2026-09-22 14:13:20 UTC: 22h past it.",
+    ]
+
+
+def test_the_start_of_an_orphan_is_due_and_then_overdue() -> None:
+    for now, state in ((HOUR, StepState.DUE), (2 * HOUR, StepState.OVERDUE)):
+        first = journey(story(ACCEPTED), WORKFLOW, BEGIN + now)[0]
+        assert (first.state, first.started_at, first.deadline_at) == (state, BEGIN + HOUR, BEGIN + 2 * HOUR)
+    cancelled = journey(story(ACCEPTED, ("cancelled", 2 * HOUR)), WORKFLOW, BEGIN + DAY)
+    assert cancelled[0].state is StepState.SKIPPED
 
 
 def test_the_arithmetic_of_a_deadline() -> None:
@@ -256,7 +324,7 @@ def states(now: int, *steps: Step) -> list[str]:
         (HOUR, [WON, ("packed", HOUR)], ["reached", "skipped", "reached", "due", "waiting"]),
         (DAY, [WON, ("paid", HOUR)], ["reached", "skipped", "not_needed", "reached", "not_needed"]),
         (DAY, [WON, ("cancelled", HOUR)], ["reached", "not_needed", "not_needed", "not_needed", "not_needed"]),
-        (DAY, [("thanked", 0)], ["skipped", "skipped", "due", "skipped", "reached"]),
+        (DAY, [("thanked", 0)], ["overdue", "skipped", "due", "skipped", "reached"]),
         (DAY, [WON, ("failed", HOUR)], ["reached", "overdue", "waiting", "waiting", "waiting"]),
     ],
 )

@@ -124,9 +124,9 @@ CASES: list[tuple[str, list[Step], int, tuple[str, str, int, int | None]]] = [
     ),
     (
         "a tick late",
-        [WON, ("accepted", 4 * HOUR + 1), *HEALTHY[2:], PAID],
+        [WON, ("accepted", 4 * HOUR + 1), ("billed", 5 * HOUR), ("paid", 6 * HOUR)],
         9 * DAY,
-        (K.COMPLETED_LATE, R.FINISHED_AFTER_DEADLINE, 2 * HOUR, None),
+        (K.COMPLETED_LATE, R.FINISHED_AFTER_DEADLINE, 6 * HOUR, None),
     ),
     (
         "in time at last, late before",
@@ -144,7 +144,6 @@ CASES: list[tuple[str, list[Step], int, tuple[str, str, int, int | None]]] = [
         (K.STUCK, R.OVERDUE, 2 * HOUR, None),
     ),
     ("skipped, then completed", [WON, PAID], 9 * DAY, (K.COMPLETED, R.ALL_IN_TIME, 2 * HOUR, None)),
-    ("only the end is known", [PAID], 9 * DAY, (K.COMPLETED, R.ALL_IN_TIME, 2 * HOUR, None)),
     ("out of order", [ACCEPTED, WON], HOUR, (K.ON_TRACK, R.WAITING, HOUR, 80 * MINUTE)),
     # not started
     ("only linked", [("linked", 5 * MINUTE)], 90 * DAY, (K.ON_TRACK, R.NOT_STARTED, 5 * MINUTE, None)),
@@ -271,8 +270,11 @@ def test_every_reason_has_a_case() -> None:
         R.NO_DEADLINE,
         R.CLOCK_PAUSED,
         R.KEY_NOT_UNIQUE,
+        R.IMPOSSIBLE_ORDER,
+        R.AWAITING_START,
+        R.ORPHAN,
         R.WAIVED,
-    }  # below, in test_promises.py and in test_waivers.py
+    }  # below, in test_promises.py, test_order_and_orphans.py and test_waivers.py
     assert {reason for _, _, _, (_, reason, _, _) in CASES} | blind == set(Reason)
 
 

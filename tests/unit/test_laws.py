@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from slo_rules.arithmetic import arithmetic
 from slo_rules.budget import stale_slices
 from slo_rules.contribution import BUCKET, Contributions, add, contributions
+from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.explain import explain, journey
-from slo_rules.judgement import FINAL, VerdictKind, Watermark, beneath, judge
+from slo_rules.judgement import FINAL, Reason, VerdictKind, Watermark, beneath, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
@@ -25,7 +26,8 @@ OBJECTIVES = tuple(DEFINITIONS.objectives.values())
 MATCHER = Matcher([WORKFLOW])
 EVENTS = events(waived=True)
 MARKS = st.fixed_dictionaries(
-    {}, optional={"sap": st.builds(lambda r, o: Watermark(max(r, o), o, 7_200_000_000), LATER, LATER)}
+    {},
+    optional={name: st.builds(lambda r, o: Watermark(max(r, o), o, 2 * HOUR), LATER, LATER) for name in ("crm", "sap")},
 )
 
 
@@ -130,6 +132,63 @@ def test_a_waiver_hides_no_more_than_the_verdict(history: list[Event], now: int,
     assert without.kind not in FINAL
     kept = ("waiting_for", "source", "owner", "due_at", "deadline_at", "faults")
     assert [getattr(verdict, name) for name in kept] == [getattr(without, name) for name in kept]
+
+
+BEFORE = {"accepted": ("won",), "shipped": ("accepted", "won"), "paid": ("accepted", "won")}
+"""What comes before each milestone, the nearest first."""
+SKEW = {"won": 5, "accepted": 20, "shipped": 5, "paid": 5}
+"""By how many minutes the clocks may be off; only sap says so itself."""
+
+
+def times(history: list[Event], type_: str) -> list[int]:
+    return [event.occurred_at for event in history if event.type == type_ and made(event) is not None]
+
+
+def contradicted(history: list[Event]) -> bool:
+    """The rule spelled out over the events: some milestone never came after the nearest before it that came."""
+    for type_, before in BEFORE.items():
+        came = times(history, type_)
+        nearest = next((name for name in before if times(history, name)), None)
+        if came and nearest and min(times(history, nearest)) - max(came) > (SKEW[type_] + SKEW[nearest]) * MINUTE:
+            return True
+    return False
+
+
+@given(events(6), LATER, MARKS)
+def test_a_milestone_that_never_came_after_what_it_follows_is_told(
+    history: list[Event], now: int, marks: dict[str, Watermark]
+) -> None:
+    progress = joined(history)
+    if progress is None:
+        return
+    verdict = judge(progress, WORKFLOW, marks, now)
+    told = verdict.reason is Reason.IMPOSSIBLE_ORDER
+    before = (VerdictKind.CANCELLED, VerdictKind.FAILED)
+    if verdict.kind not in before and verdict.reason is not Reason.REQUIREMENT_UNMET:
+        assert told == contradicted(history)
+    if told:
+        assert verdict.faults
+        assert not (verdict.next_check_at or verdict.deadline_at)
+
+
+@given(events(), LATER, MARKS)
+def test_orphans_are_those_that_went_on_without_a_start(
+    history: list[Event], now: int, marks: dict[str, Watermark]
+) -> None:
+    progress = joined(history)
+    if progress is None:
+        return
+    verdict = judge(progress, WORKFLOW, marks, now)
+    orphaned = not times(history, "won") and bool(progress.milestones)
+    if verdict.reason in (Reason.AWAITING_START, Reason.ORPHAN):
+        assert orphaned
+        assert verdict.waiting_for == "won"
+        assert (now >= progress.first_at + HOUR) == (verdict.reason is Reason.ORPHAN)
+    elif orphaned and now < progress.first_at + HOUR:
+        assert verdict.kind not in (VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE, VerdictKind.ON_TRACK)
+    elif orphaned:
+        kinds = (VerdictKind.CANCELLED, VerdictKind.FAILED, VerdictKind.BLIND, VerdictKind.INCONSISTENT)
+        assert verdict.kind in kinds
 
 
 @given(EVENTS, EVENTS)

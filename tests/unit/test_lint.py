@@ -222,6 +222,9 @@ WARNED = [
     (with_milestones("a", "b, completes: true", "c, completes: true"), ["spec.milestones[2]"]),
     (with_milestones("a", "b", "c, optional: true"), ["spec.milestones[2].optional"]),
     (with_milestones("a, optional: true", "b, starts: true"), ["spec.milestones[0].optional"]),
+    # order
+    (with_milestones("a, any_order: true", "b"), ["spec.milestones[0].any_order"]),
+    (with_milestones("a", "b, after: a, starts: true, any_order: true", "c"), ["spec.milestones[1].any_order"]),
     # deadlines
     (with_milestones("a", "b, within: {breach: 1h, from: c}", "c"), ["spec.milestones[1].within.from"]),
     (
