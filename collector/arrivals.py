@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from collector.catalogue import Catalogue
 from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
-from slo_rules.hearing import falls_behind, heard, resumes
+from slo_rules.durations import DAY
+from slo_rules.hearing import Ahead, falls_behind, heard, resumes
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import CATCHING_UP_LAG, Watermark
 
@@ -24,6 +25,7 @@ class Tally:
     patience: float
     received: int = 0
     matched: int = 0
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 class Arrivals:
@@ -43,12 +45,13 @@ class Arrivals:
         This runs for every event; nearly all are of a source that was heard a moment ago.
         """
         tally = self._tallies.get(event.source)
+        received_at, seen = event.received_at, event.occurred_at
         if tally is None:
             if self._turns(event):
                 return None
             tally = self.hear(event)
         else:
-            mark, received_at, seen = tally.mark, event.received_at, event.occurred_at
+            mark = tally.mark
             last = mark.last_received_at
             # Unless it lags or has been silent, or what it sends is old.
             if (
@@ -64,8 +67,11 @@ class Arrivals:
                 if received_at > last:
                     mark.last_received_at = received_at
                 if seen > mark.last_occurred_at:
-                    mark.last_occurred_at = min(max(received_at, mark.last_occurred_at), seen)
+                    # What occurs only after its arrival counts as occurring then.
+                    mark.last_occurred_at = seen if seen <= received_at else max(received_at, mark.last_occurred_at)
         tally.received += 1
+        if seen > received_at:
+            tally.ahead.note(received_at, seen - received_at)
         if event.found:
             tally.matched += 1
         return tally
@@ -99,6 +105,10 @@ class Arrivals:
                 "last_occurred_at": to_datetime(tally.mark.last_occurred_at),
                 "received": tally.received,
                 "unmatched": tally.received - tally.matched,
+                "ahead": tally.ahead.events,
+                "ahead_most": tally.ahead.most,
+                "ahead_day": to_datetime(tally.ahead.day * DAY) if tally.ahead.events else None,
+                "ahead_most_of_day": tally.ahead.most_of_day,
             }
             for source, tally in sorted(taken.items())
             if tally.received

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from slo_rules.durations import DAY
 from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
 
 
@@ -40,3 +43,27 @@ def falls_behind(mark: Watermark | None, received_at: int, occurred_at: int) -> 
         return False
     newest = max(mark.last_occurred_at, min(received_at, occurred_at))
     return max(received_at, mark.last_received_at) - newest > CATCHING_UP_LAG
+
+
+class Ahead(msgspec.Struct):
+    """How far a source's clock runs ahead: events that had occurred, as they say, only after they arrived.
+
+    `events` of them ever, the furthest by `most` micros. `day` is the last UTC day (in days since the epoch) on which
+    one arrived, and `most_of_day` says how far the furthest of that day was: one event with a wrong year does not
+    speak for ever.
+    """
+
+    events: int = 0
+    most: int = 0
+    day: int = -1
+    most_of_day: int = 0
+
+    def note(self, received_at: int, by: int) -> None:
+        """Count an event that is ahead by so many micros."""
+        self.events += 1
+        self.most = max(self.most, by)
+        day = received_at // DAY
+        if day == self.day:
+            self.most_of_day = max(self.most_of_day, by)
+        elif day > self.day:
+            self.day, self.most_of_day = day, by

@@ -25,6 +25,7 @@ class _Tally:
         self.counts: dict[str, int] = {}
         self.value: dict[str, Decimal] = {}
         self.oldest: datetime | None = None
+        self.orphans = 0
 
     def add(self, row: Row) -> None:
         verdict = row["verdict"]
@@ -32,6 +33,7 @@ class _Tally:
         if verdict in AT_RISK and row["amount"]:
             currency = row["value_currency"] or ""
             self.value[currency] = self.value.get(currency, Decimal()) + row["amount"]
+        self.orphans += row["orphans"]
         if row["oldest"] is not None and (self.oldest is None or row["oldest"] < self.oldest):
             self.oldest = row["oldest"]
 
@@ -39,6 +41,7 @@ class _Tally:
         return {
             "open": sum(self.counts.get(verdict, 0) for verdict in OPEN_VERDICTS),
             **{verdict: self.counts.get(verdict, 0) for verdict in COUNTED},
+            "orphans": self.orphans,
             "value_at_risk": amounts(self.value),
             "oldest_stuck_since": rfc3339(self.oldest),
         }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.acts import ACT_SOURCE
+from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.instants import to_micros
 from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
+from slo_rules.rounding import roughly
+from slo_rules.workflow import DEFAULT_SKEW
 
 
 async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
@@ -33,9 +36,33 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
                 "unmatched": row["unmatched"] if row else 0,
                 "dead_letters": row["dead_letters"] if row else 0,
                 "silent_after_seconds": silent_after // 1_000_000 if silent_after else None,
+                "skew": _skew(row, known.skew if known else DEFAULT_SKEW, to_micros(now)),
             }
         )
     return rows
+
+
+def _skew(row: Row | None, tolerated: int, now: int) -> Row:
+    """How far the source's clock was seen to run ahead of ours; it cannot be seen whether it is behind."""
+    day = row["ahead_day"] if row else None
+    lately = day is not None and now - to_micros(day) < 2 * DAY
+    most = row["ahead_most_of_day"] if row and lately else 0
+    finding = None
+    if row and row["ahead"]:
+        finding = (
+            f"Clock ahead by up to {roughly(most)}, {format_duration(tolerated)} tolerated"
+            if lately
+            else f"Clock was ahead by up to {roughly(row['ahead_most'])}, last on {row['ahead_day']:%Y-%m-%d}"
+        )
+    return {
+        "tolerated_seconds": tolerated / SECOND,
+        "ahead_events": row["ahead"] if row else 0,
+        "most_ahead_seconds": row["ahead_most"] / SECOND if row else 0.0,
+        "ahead_on": day.astimezone(UTC).date().isoformat() if day else None,
+        "most_ahead_that_day_seconds": row["ahead_most_of_day"] / SECOND if row else 0.0,
+        "beyond_tolerance": most > tolerated,
+        "finding": finding,
+    }
 
 
 def _state(row: Row | None, silent_after: int | None, now: int) -> str:

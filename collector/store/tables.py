@@ -240,6 +240,11 @@ source_state = Table(
     Column("received", BigInteger, nullable=False),
     Column("duplicates", BigInteger, nullable=False),
     Column("unmatched", BigInteger, nullable=False),
+    # Events that had occurred only after they arrived; micros by which the furthest did, ever and on the last such day.
+    Column("ahead", BigInteger, nullable=False, server_default=text("0")),
+    Column("ahead_most", BigInteger, nullable=False, server_default=text("0")),
+    _time("ahead_day", nullable=True),
+    Column("ahead_most_of_day", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # `seq` names the logged event a dead letter was made of (then it is derived, and a rebuild makes it anew);

@@ -58,6 +58,8 @@ def _events() -> Iterator[dict[str, Any]]:
         )
     for number in range(5):
         yield event(f"{number}", "ticket.opened", now - timedelta(days=number), {"ticket_id": f"T-{number}"}, "desk")
+    yield event("orphan", "sales_order.created", now - timedelta(hours=3), {"order_id": "O-orphan"}, "sap")
+    yield event("ahead", "heartbeat", now + timedelta(minutes=8), {}, "shop")
     # Every source is up to date, so that nothing is blind.
     for source in ("crm", "sap", "desk", "shop"):
         yield event(source, "heartbeat", now, {}, source)
@@ -90,7 +92,7 @@ async def api(populated_url: str) -> AsyncIterator[Collector]:
 async def everything(api: Collector) -> Rows:
     page = await api.get("/api/v1/instances", limit=500)
     rows: Rows = page["items"]
-    assert page["total"] == len(rows) == ORDERS + len(ODD_KEYS) + 5
+    assert page["total"] == len(rows) == ORDERS + len(ODD_KEYS) + 5 + 1
     assert page["next_cursor"] is None
     return rows
 
@@ -125,6 +127,7 @@ FILTERS: list[tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = [
     ({"q": "ACME-5"}, lambda row: has_key(row, "ACME-5")),
     ({"q": "emea o-03"}, lambda row: row["attributes"].get("region") == "EMEA" and "O-03" in row["title"]),
     ({"q": "no such words"}, lambda row: False),
+    ({"reason": "orphan"}, lambda row: row["title"] == "O-orphan"),
     ({"min_age_seconds": 86_400}, lambda row: _age(row) >= timedelta(days=1)),
     ({"workflow": "order-to-cash", "verdict": "stuck", "key": "account=ACME-2", "min_value": 100}, lambda row: (
         row["verdict"] == "stuck" and has_key(row, "ACME-2") and row["value"] is not None and row["value"]["amount"] >= 100)),
@@ -151,7 +154,7 @@ async def test_filters(api: Collector, parameters: dict[str, Any], holds: Callab
 async def test_the_data_is_worth_filtering(api: Collector) -> None:
     rows = await everything(api)
     verdicts = Counter(row["verdict"] for row in rows)
-    assert verdicts.keys() == {"on_track", "due_soon", "stuck", "failed", "cancelled"}
+    assert verdicts.keys() == {"on_track", "due_soon", "stuck", "failed", "inconsistent", "cancelled"}
     for parameters, holds in FILTERS:
         count = sum(map(holds, rows))
         assert count < len(rows)
@@ -204,14 +207,14 @@ async def test_pages_make_the_whole_in_order_with_nulls_last(api: Collector, fie
     cursor: dict[str, str] = {}
     while True:
         page = await api.get("/api/v1/instances", sort=sort, limit=7, **cursor)
-        assert page["total"] == ORDERS + len(ODD_KEYS) + 5
+        assert page["total"] == ORDERS + len(ODD_KEYS) + 5 + 1
         pages.append(page["items"])
         if page["next_cursor"] is None:
             break
         cursor = {"cursor": page["next_cursor"]}
     rows = [row for page in pages for row in page]
     assert {len(page) for page in pages[:-1]} == {7}
-    assert len({row["id"] for row in rows}) == len(rows) == ORDERS + len(ODD_KEYS) + 5
+    assert len({row["id"] for row in rows}) == len(rows) == ORDERS + len(ODD_KEYS) + 5 + 1
     spelled = [FIELDS[field](row) for row in rows]
     known = [value for value in spelled if value is not None]
     assert spelled == sorted(known, reverse=descending) + [None] * (len(spelled) - len(known))
@@ -352,6 +355,33 @@ async def test_counts_agree_wherever_they_are_shown(api: Collector) -> None:
     one = await api.get(f"/api/v1/objectives/{objectives[0]['name']}")
     assert {name: one[name] for name in ("good", "bad", "total")} == {
         name: objectives[0][name] for name in ("good", "bad", "total")
+    }
+
+
+async def test_orphans_are_counted_and_open_to_their_list(api: Collector) -> None:
+    overview = await api.get("/api/v1/overview")
+    counts = {one["name"]: one["orphans"] for domain in overview["domains"] for one in domain["workflows"]}
+    assert counts == {"order-to-cash": 1, "ticket": 0}
+    assert {domain["domain"]: domain["orphans"] for domain in overview["domains"]} == {"orders": 1, "support": 0}
+    (orphan,) = (await api.get("/api/v1/instances", reason="orphan", workflow="order-to-cash"))["items"]
+    assert orphan["verdict"] == "inconsistent"
+    assert orphan["explanation"].startswith("An orphan: Order accepted came at ")
+
+
+async def test_a_clock_that_runs_ahead_is_a_finding(api: Collector) -> None:
+    sources = {one["source"]: one["skew"] for one in (await api.get("/api/v1/sources"))["items"]}
+    ahead, on_time = sources["shop"], sources["desk"]
+    assert (ahead["ahead_events"], ahead["beyond_tolerance"], ahead["tolerated_seconds"]) == (1, True, 300)
+    assert 400 < ahead["most_ahead_seconds"] == ahead["most_ahead_that_day_seconds"] <= 480
+    assert re.fullmatch(r"Clock ahead by up to [78]m([0-9]+s)?, 5m tolerated", ahead["finding"])
+    assert on_time == {
+        "tolerated_seconds": 300,
+        "ahead_events": 0,
+        "most_ahead_seconds": 0,
+        "ahead_on": None,
+        "most_ahead_that_day_seconds": 0,
+        "beyond_tolerance": False,
+        "finding": None,
     }
 
 

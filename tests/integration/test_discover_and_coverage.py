@@ -334,4 +334,7 @@ class TestCoverage:
     def test_a_source_that_never_sent_is_named(self, database_url: str, conn: Connection) -> None:
         enroll(conn, load({"orders.yaml": DEFINITIONS}))
         report = found("coverage", "--database-url", database_url)
-        assert report["silent_sources"] == [{"source": "sap", "awaited_by": ["orders/accepted"]}]
+        assert report["silent_sources"] == [
+            {"source": "crm", "awaited_by": ["orders/won"]},
+            {"source": "sap", "awaited_by": ["orders/accepted"]},
+        ]

@@ -45,6 +45,7 @@ HISTORY = [
     # SO-2 and the opportunity that turns out to be the same, told by an event that comes ten hours later.
     event("won", 0, 3 * MINUTE, 3, opportunity="OPP-2", account="A", amount=20, currency="EUR"),
     event("accepted", HOUR, 2 * HOUR, 4, "sap", order="SO-2"),
+    event("noise", 7 * HOUR, 7 * HOUR, 8),
     event("accepted", HOUR, 9 * HOUR, 5, "sap", order="SO-1"),
     event("shipped", 90 * MINUTE, 9 * HOUR + MINUTE, 6, order="SO-1"),
     event("linked", HOUR, 10 * HOUR, 7, order="SO-2", opportunity="OPP-2"),
@@ -142,9 +143,10 @@ async def test_before_anything_was_known_there_is_nothing(http: httpx.AsyncClien
 async def test_lists_of_the_past(http: httpx.AsyncClient) -> None:
     then = await listed(http, known_at=at(8 * HOUR))
     assert {row["title"]: row["verdict"] for row in then["items"]} == {
-        "SO-1": "blind", "OPP-2": "blind", "SO-2": "stuck",
+        "SO-1": "blind", "OPP-2": "blind", "SO-2": "inconsistent",
     }  # fmt: skip
-    assert (then["total"], then["counts"], then["value"]) == (3, {"blind": 2, "stuck": 1}, None)
+    assert {row["title"]: row["reason"] for row in then["items"]}["SO-2"] == "orphan"
+    assert (then["total"], then["counts"], then["value"]) == (3, {"blind": 2, "inconsistent": 1}, None)
     assert then["known_at"] == at(8 * HOUR)
     blind = await listed(http, known_at=at(8 * HOUR), verdict="blind", workflow="orders", domain="orders")
     assert ({row["title"] for row in blind["items"]}, blind["total"]) == ({"SO-1", "OPP-2"}, 2)

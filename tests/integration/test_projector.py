@@ -14,14 +14,14 @@ from collector.projector import Projector
 from collector.reading import LogReader
 from collector.reading_ahead import _decode_answer
 from collector.rebuild import fingerprints, forget, keep_objectives
-from collector.store.database import Connection, connect
+from collector.store.database import Connection, connect, migrate
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress
-from tests.projecting import enroll, helping, log_events, log_row, project, projecting, receive, stored
+from tests.projecting import enroll, helping, log_events, log_row, project, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, definitions, make_event
 
 
@@ -297,6 +297,93 @@ class TestBlindness:
         log_events(conn, [at(conn, "noise", 0, 3, "sap")])
         project(conn, catalogue)
         assert [(row["verdict"], row["reason"]) for row in stored(conn)] == [("stuck", "overdue")]
+
+
+class TestOrphans:
+    def test_an_orphan_is_told_and_adopted(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        accepted = at(conn, "accepted", 90 * MINUTE, 1, "sap")
+        log_events(conn, [accepted, at(conn, "noise", 0, 2)])
+        project(conn, catalogue)
+        (row,) = stored(conn)
+        assert (row["verdict"], row["reason"], row["waiting_for"]) == ("inconsistent", "orphan", "won")
+        assert to_micros(row["deadline_at"]) == accepted.occurred_at + HOUR
+        log_events(conn, [at(conn, "won", 2 * HOUR, 3)])
+        project(conn, catalogue)
+        (row,) = stored(conn)
+        assert (row["verdict"], row["waiting_for"]) == ("stuck", "shipped")
+        before = fingerprints(conn)
+        forget(conn, current_definitions=False)
+        project(conn, catalogue, batch=1)
+        assert fingerprints(conn) == before
+
+    def test_time_makes_an_orphan_of_what_waits_for_its_start(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        accepted = at(conn, "accepted", 0, 1, "sap")
+        log_events(conn, [accepted, at(conn, "noise", 0, 2)])
+        projector = project(conn, catalogue)
+        (row,) = stored(conn)
+        assert (row["verdict"], row["reason"]) == ("on_track", "awaiting_start")
+        projector.sweep(conn, accepted.occurred_at + 4 * HOUR)
+        said = [verdict for verdict, _ in changes(conn)]
+        # Shipped is due after an hour, too; at last nothing was heard of the source of the start for three hours.
+        assert said == ["on_track", "inconsistent", "blind"]
+        (row,) = stored(conn)
+        assert (row["reason"], row["waiting_for"]) == ("source_silent", "won")
+
+    def test_an_orphan_is_judged_again_when_the_source_of_its_start_is_heard_again(self, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "accepted", 90 * MINUTE, 1, "sap"), at(conn, "noise", 5 * DAY, 2)])
+        hear = "UPDATE source_state SET last_received_at = last_received_at - interval '2 hours' WHERE source = 'crm'"
+        project(conn, catalogue)
+        conn.execute(hear)
+        conn.commit()
+        log_events(conn, [at(conn, "accepted", 80 * MINUTE, 3, "sap")])
+        project(conn, catalogue)
+        assert [row["reason"] for row in stored(conn)] == ["orphan"]
+        conn.execute(hear)
+        conn.commit()
+        # After four hours it sends its past: the start may be among that.
+        log_events(conn, [at(conn, "noise", 4 * DAY, 4)])
+        again = Projector(catalogue)
+        again.acquire(conn)
+        again.apply_batch(conn)
+        assert [(row["verdict"], row["reason"]) for row in stored(conn)] == [("blind", "source_catching_up")]
+
+
+class TestClocks:
+    def test_how_far_a_clock_runs_ahead_is_kept_however_it_is_applied(self, conn: Connection) -> None:
+        events = [
+            make_event("noise", at + ahead, number, "crm", {}, at)
+            for number, (at, ahead) in enumerate(
+                [(1, 5 * HOUR), (2, 0), (3, -HOUR), (DAY, MINUTE), (DAY + 1, 0), (DAY + 2, 4 * MINUTE), (2 * DAY, 0)]
+            )
+        ]
+        found = []
+        for batch in (1, 2, 3, 1000):
+            wipe(conn)
+            catalogue = enroll(conn, definitions())
+            receive(conn, events)
+            project(conn, catalogue, batch=batch)
+            query = "SELECT ahead, ahead_most, ahead_day, ahead_most_of_day FROM source_state WHERE source = 'crm'"
+            found.append(conn.execute(query).fetchall())
+            conn.commit()
+        day = to_datetime((START + DAY) // DAY * DAY)
+        assert found == [[(3, 5 * HOUR, day, 4 * MINUTE)]] * 4
+
+    def test_what_was_applied_before_it_was_kept_is_measured_in_the_log(
+        self, database_url: str, conn: Connection
+    ) -> None:
+        catalogue = enroll(conn, definitions())
+        days = [(1, HOUR), (2, 0), (DAY, MINUTE), (DAY + 2, 4 * MINUTE + 7), (2 * DAY, -MINUTE)]
+        receive(conn, [make_event("noise", at + by, n, "crm", {}, at) for n, (at, by) in enumerate(days)])
+        project(conn, catalogue)
+        before = fingerprints(conn)
+        conn.execute("UPDATE source_state SET ahead = 0, ahead_most = 0, ahead_day = NULL, ahead_most_of_day = 0")
+        conn.execute("UPDATE alembic_version SET version_num = '0004'")
+        conn.commit()
+        migrate(database_url)
+        assert fingerprints(conn) == before
 
 
 class TestWhatCannotBeUsed:

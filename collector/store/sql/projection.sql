@@ -50,7 +50,10 @@ SELECT id FROM instance WHERE next_check_at <= %(now)s ORDER BY next_check_at LI
 
 -- name: overdue_on
 -- purpose: The overdue instances that wait for a source of which more is known now than when they were judged; what is waived may be overdue beneath.
-SELECT id FROM instance WHERE verdict IN ('blind', 'stuck', 'waived') AND source_awaited = %(source)s ORDER BY id
+SELECT id FROM instance
+WHERE verdict IN ('blind', 'stuck', 'waived', 'inconsistent') AND (verdict <> 'inconsistent' OR reason = 'orphan')
+  AND source_awaited = %(source)s
+ORDER BY id
 
 -- name: stage
 -- purpose: Session tables that take changes by binary COPY before one statement merges them; whoever fills one empties it.
@@ -121,14 +124,26 @@ FROM source_state
 
 -- name: add_to_source
 -- purpose: What a batch says of a source.
-INSERT INTO source_state (source, last_received_at, last_occurred_at, received, duplicates, unmatched)
-VALUES (%(source)s, %(last_received_at)s, %(last_occurred_at)s, %(received)s, %(duplicates)s, %(unmatched)s)
+INSERT INTO source_state (source, last_received_at, last_occurred_at, received, duplicates, unmatched,
+                          ahead, ahead_most, ahead_day, ahead_most_of_day)
+VALUES (%(source)s, %(last_received_at)s, %(last_occurred_at)s, %(received)s, %(duplicates)s, %(unmatched)s,
+        %(ahead)s, %(ahead_most)s, %(ahead_day)s, %(ahead_most_of_day)s)
 ON CONFLICT (source) DO UPDATE
 SET last_received_at = greatest(source_state.last_received_at, excluded.last_received_at),
     last_occurred_at = greatest(source_state.last_occurred_at, excluded.last_occurred_at),
     received = source_state.received + excluded.received,
     duplicates = source_state.duplicates + excluded.duplicates,
-    unmatched = source_state.unmatched + excluded.unmatched
+    unmatched = source_state.unmatched + excluded.unmatched,
+    ahead = source_state.ahead + excluded.ahead,
+    ahead_most = greatest(source_state.ahead_most, excluded.ahead_most),
+    ahead_day = greatest(source_state.ahead_day, excluded.ahead_day),
+    ahead_most_of_day = CASE
+        WHEN excluded.ahead_day IS NULL OR excluded.ahead_day < source_state.ahead_day
+            THEN source_state.ahead_most_of_day
+        WHEN excluded.ahead_day = source_state.ahead_day
+            THEN greatest(source_state.ahead_most_of_day, excluded.ahead_most_of_day)
+        ELSE excluded.ahead_most_of_day
+    END
 
 -- name: dead_letter
 -- purpose: An event of the log that a workflow asks for and cannot use.

@@ -4,7 +4,8 @@ SELECT clock_timestamp()
 
 -- name: open_counts
 -- purpose: Open instances and what they are worth, per workflow, verdict and currency.
-SELECT workflow, verdict, value_currency, count(*) AS count, sum(value_amount) AS amount, min(stuck_since) AS oldest
+SELECT workflow, verdict, value_currency, count(*) AS count, sum(value_amount) AS amount, min(stuck_since) AS oldest,
+       count(*) FILTER (WHERE reason = 'orphan') AS orphans
 FROM instance
 WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 GROUP BY workflow, verdict, value_currency
@@ -56,6 +57,7 @@ ORDER BY day
 -- name: sources
 -- purpose: What has arrived from each source.
 SELECT s.source, s.last_received_at, s.last_occurred_at, s.received, s.duplicates, s.unmatched,
+       s.ahead, s.ahead_most, s.ahead_day, s.ahead_most_of_day,
        (SELECT count(*) FROM dead_letter d WHERE d.source = s.source AND d.seq IS NOT NULL) AS dead_letters,
        (SELECT count(*) FROM dead_letter d WHERE d.source = s.source AND d.seq IS NULL) AS rejected
 FROM source_state s
