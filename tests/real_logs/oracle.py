@@ -18,7 +18,7 @@ import html
 import json
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,33 @@ def measure(log: Path, *, complete: str, start: str | None = None, within: timed
     else:
         result["within_hours"] = within / timedelta(hours=1)
     return result
+
+
+def contradictions(log: Path, order: Sequence[str], free: Collection[str], tolerated: timedelta) -> set[str]:
+    """The cases in which an activity only ever came before the first of the nearest one before it in the order.
+
+    Those that are free may come whenever they like, and tell nothing about what comes before them.
+    """
+    firsts: dict[str, dict[str, datetime]] = {}
+    lasts: dict[str, dict[str, datetime]] = {}
+    for name, happenings in traces(log):
+        for at, activity in happenings:
+            first, last = firsts.setdefault(name, {}), lasts.setdefault(name, {})
+            first[activity] = min(at, first.get(activity, at))
+            last[activity] = max(at, last.get(activity, at))
+    found = set()
+    for name, first in firsts.items():
+        for place, activity in enumerate(order):
+            if activity not in first or activity in free:
+                continue
+            for before in reversed(order[:place]):
+                if before in first:
+                    if first[before] - lasts[name][activity] > tolerated:
+                        found.add(name)
+                    break
+                if before in free:
+                    break
+    return found
 
 
 def _micros(taken: timedelta) -> int:

@@ -29,7 +29,10 @@ LOGS = Path(os.environ.get("MILEPOST_REAL_LOGS") or HERE.parents[2] / "shared" /
 
 @dataclass(frozen=True)
 class RealLog:
-    """A log, what its definition takes for start and completion, and the oracle's figures as last seen."""
+    """A log, what its definition takes for start and completion, and the oracle's figures as last seen.
+
+    The activities come in that order, but for those that are free to come when they like.
+    """
 
     file: str
     definition: str
@@ -43,6 +46,9 @@ class RealLog:
     completed: int
     late: int
     median_seconds: float
+    order: tuple[str, ...]
+    free: frozenset[str]
+    contradicting: int
 
     def path(self) -> Path:
         path = LOGS / self.file
@@ -64,6 +70,14 @@ RECEIPT = RealLog(
     completed=1300,
     late=159,
     median_seconds=343.1975,
+    order=(
+        "Confirmation of receipt",
+        "T02 Check confirmation of receipt",
+        "T04 Determine confirmation of receipt",
+        "T05 Print and send confirmation of receipt",
+    ),
+    free=frozenset(),
+    contradicting=0,
 )
 BPIC2019 = RealLog(
     file="bpic2019_1t_per_variant.xes.gz",
@@ -78,6 +92,9 @@ BPIC2019 = RealLog(
     completed=8317,
     late=1355,
     median_seconds=7008840.0,
+    order=("Create Purchase Order Item", "Record Goods Receipt", "Record Invoice Receipt", "Clear Invoice"),
+    free=frozenset(["Record Invoice Receipt"]),
+    contradicting=9,
 )
 
 each_log = pytest.mark.parametrize("log", [RECEIPT, BPIC2019], ids=lambda log: log.workflow)
