@@ -39,6 +39,17 @@ STATE_LABELS = {
     "resolved": "Resolved",
 }
 
+# The reasons that tell the instances of one verdict apart.
+REASON_LABELS = {
+    "orphan": "Orphan",
+    "awaiting_start": "Awaiting start",
+    "impossible_order": "Impossible order",
+    "requirement_unmet": "Requirement not met",
+    "key_not_unique": "Key not unique",
+    "source_silent": "Source silent",
+    "source_catching_up": "Source catching up",
+}
+
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 

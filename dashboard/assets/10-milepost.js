@@ -73,8 +73,8 @@
   });
 
   // --- the worklist's filters live in the address. dcc.Location is left alone: it would mount the page anew.
-  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'min_age_seconds'];
-  const KEPT = ['key', 'min_value', 'reason'];          // no control of their own, but a link may carry them
+  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'reason', 'min_age_seconds'];
+  const KEPT = ['key', 'min_value'];          // no control of their own, but a link may carry them
   const onWorklist = () => location.pathname === config().prefix + 'worklist';
 
   function address(filters, sort) {

@@ -126,6 +126,7 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
             dcc.Link(wording.humanise(name), href=links.worklist(domain=name, verdict=OPEN), className="strong"),
             html.Span(_domain_note(workflows), className="sub"),
             _waived(domain, links, domain=name),
+            _orphans(domain, links, domain=name),
         ],
         className="stacked",
     )
@@ -143,6 +144,7 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
                             className="child",
                         ),
                         _waived(w, links, workflow=w["name"]),
+                        _orphans(w, links, workflow=w["name"]),
                     ],
                     className="stacked",
                 ),
@@ -161,6 +163,14 @@ def _waived(row: Row, links: Links, **where: str) -> Any:
         return None
     href = links.worklist(**where, verdict="waived")
     return dcc.Link(f"{wording.count(row['waived'])} waived", href=href, className="sub")
+
+
+def _orphans(row: Row, links: Links, **where: str) -> Any:
+    """How many never started, where any did not."""
+    if not row.get("orphans"):
+        return None
+    href = links.worklist(**where, reason="orphan")
+    return dcc.Link(wording.plural(row["orphans"], "orphan"), href=href, className="sub")
 
 
 def _domain_note(workflows: Sequence[Row]) -> str:

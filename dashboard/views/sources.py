@@ -18,6 +18,7 @@ HEADS = (
     "State",
     "Last arrival",
     "Silent after",
+    "Clock",
     "Received",
     "Duplicates",
     "Unmatched",
@@ -57,6 +58,7 @@ def _row(s: Row, now: datetime, links: Links) -> list[Any]:
         c.badge(s["state"]),
         c.when(s["last_received_at"], now),
         wording.duration(s["silent_after_seconds"]) if s["silent_after_seconds"] else wording.DASH,
+        _clock(s["skew"]),
         wording.count(s["received"]),
         wording.count(s["duplicates"]),
         wording.count(s["unmatched"]),
@@ -67,6 +69,12 @@ def _row(s: Row, now: datetime, links: Links) -> list[Any]:
         ),
         dcc.Link("waiting work", href=links.worklist(source_awaited=s["source"], verdict=OPEN), className="under"),
     ]
+
+
+def _clock(skew: Row) -> Any:
+    if skew["finding"] is None:
+        return wording.DASH
+    return html.Span(skew["finding"], className="low" if skew["beyond_tolerance"] else "muted")
 
 
 def _dead(d: Row, now: datetime) -> list[Any]:

@@ -14,10 +14,11 @@ from dashboard import wording
 from dashboard.query_port import Row
 
 # the controls on the page, in the order in which the browser's filter function takes them
-CONTROLS = ("verdict", "q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "min_age_seconds")
+CONTROLS = ("verdict", "q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "reason", "min_age_seconds")
 TEXTS = ("q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "key", "reason")
 NUMBERS = ("min_age_seconds", "min_value")
 SORTABLE = ("stuck_since", "deadline_at", "value", "updated_at")
+REASONS = tuple(wording.REASON_LABELS.items())
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
 
 
@@ -107,6 +108,7 @@ def _filters(workflows: Sequence[Row], filters: Mapping[str, Any]) -> list[Any]:
                 _select("waiting_for", "Waiting for", awaited, filters),
                 _select("source_awaited", "From", [(s, s) for s in sources], filters),
                 _select("domain", "Domain", domains, filters),
+                _select("reason", "Reason", REASONS, filters),
                 _select("min_age_seconds", "Held up", AGES, filters),
             ],
             className="selects",

@@ -74,6 +74,7 @@ class FakeQuery:
         risk = [r for r in rows if r["verdict"] in AT_RISK]
         return {
             "open": sum(r["verdict"] not in closed for r in rows), **by, "value_at_risk": _sum(risk),
+            "orphans": sum(r["reason"] == "orphan" for r in rows),
             "oldest_stuck_since": min((r["stuck_since"] for r in risk if r["stuck_since"]), default=None),
         }  # fmt: skip
 
@@ -248,7 +249,12 @@ class FakeQuery:
                 "source": source, "title": title, "owner": owner, "state": state, "last_received_at": last,
                 "last_occurred_at": last, "lag_seconds": (now - self.now).total_seconds() + ago if ago is not None else None,
                 "received": received, "duplicates": dup, "rejected": rejected, "unmatched": received // 40,
-                "dead_letters": dead, "silent_after_seconds": silent,
+                "dead_letters": dead, "silent_after_seconds": silent, "skew": {
+                    "tolerated_seconds": 300.0, "ahead_events": 41 if source == "sap" else 0, "most_ahead_seconds": 512.0,
+                    "ahead_on": z(self.now)[:10], "most_ahead_that_day_seconds": 512.0,
+                    "beyond_tolerance": source == "sap",
+                    "finding": "Clock ahead by up to 8m32s, 5m tolerated" if source == "sap" else None,
+                },
             })  # fmt: skip
         return {"items": items}
 
