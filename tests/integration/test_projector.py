@@ -380,7 +380,7 @@ class TestClocks:
         project(conn, catalogue)
         before = fingerprints(conn)
         conn.execute("UPDATE source_state SET ahead = 0, ahead_most = 0, ahead_day = NULL, ahead_most_of_day = 0")
-        conn.execute("UPDATE alembic_version SET version_num = '0004'")
+        conn.execute("UPDATE alembic_version SET version_num = '0006'")
         conn.commit()
         migrate(database_url)
         assert fingerprints(conn) == before
