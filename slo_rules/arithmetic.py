@@ -9,7 +9,8 @@ from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Length, Pause
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
-from slo_rules.judgement import Verdict, Wait, start_of_orphan, waits
+from slo_rules.judgement import Verdict, Wait, is_orphaned, start_of_orphan, waits
+from slo_rules.parts import view_of
 from slo_rules.progress import Progress
 from slo_rules.promises import pauses, started_at
 from slo_rules.rounding import clock, rounded
@@ -22,15 +23,18 @@ MOST_STRETCHES = 12
 def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: int) -> list[str]:
     """The steps behind the deadline of what the verdict waits for; none where no clock runs."""
     progress = standing(progress, workflow)
-    if workflow.situation(progress.milestones).orphaned and verdict.waiting_for == workflow.starting[0]:
+    if verdict.waiting_for == next(iter(workflow.starting), None) and is_orphaned(progress, workflow):
         return _orphaned(start_of_orphan(progress, workflow), now)
-    wait = next((wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for), None)
-    if wait is None:
+    running = [wait for wait in waits(progress, workflow) if wait.milestone.name == verdict.waiting_for]
+    if not running:
         return []
+    # Of several parts that wait for the same the verdict is about the one that is due first.
+    wait = next((one for one in running if one.deadline_at == verdict.deadline_at), running[0])
     milestone, deadline = wait.milestone, wait.milestone.deadline
     if deadline is None:
         return [_started(workflow, wait), "No deadline was promised for this step."]
-    if started_at(milestone, progress, workflow) is None:
+    seen = view_of(progress, workflow, milestone.each, wait.part) if milestone.each else progress
+    if started_at(milestone, seen, workflow) is None:
         assert deadline.start is not None
         return [f"{workflow.by_name[deadline.start].title}, from which it is counted, has not been reached."]
     terms = deadline.terms(progress.attributes)
@@ -66,9 +70,18 @@ def _started(workflow: Workflow, wait: Wait) -> str:
     names = milestone.after
     if milestone.deadline is not None and milestone.deadline.start is not None:
         names = (milestone.deadline.start,)
-    titles = (" or " if milestone.after_any else " and ").join(workflow.by_name[name].title for name in names)
+    befores = [workflow.by_name[name] for name in names]
+    titles = (" or " if milestone.after_any else " and ").join(
+        one.title + (_of_part(wait) if one.each == milestone.each else "") for one in befores
+    )
     were = "were" if len(names) > 1 and not milestone.after_any else "was"
-    return f"{titles} {were} reached at {clock(wait.started_at)}: the clock of {milestone.title} starts."
+    return (
+        f"{titles} {were} reached at {clock(wait.started_at)}: the clock of {milestone.title}{_of_part(wait)} starts."
+    )
+
+
+def _of_part(wait: Wait) -> str:
+    return "" if wait.part is None else f" of {wait.milestone.each} {wait.part}"
 
 
 def _promise(length: Length, calendar: Calendar | None) -> str:

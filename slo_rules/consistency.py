@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import reduce
 
 import msgspec
 
 from slo_rules.durations import format_duration
 from slo_rules.filters import spell
-from slo_rules.progress import Progress, Scalar, current_key
+from slo_rules.identity import split_key
+from slo_rules.occurrences import occurred
+from slo_rules.parts import views
+from slo_rules.progress import Progress, Scalar, Stamped, current_key, later, measured_name, other_names
 from slo_rules.rounding import clock, rounded
-from slo_rules.standing import occurred
 from slo_rules.workflow import Follows, Like, Milestone, Requirement, Workflow
 
 MOST_VALUES = 5
@@ -29,17 +32,51 @@ class Unmet(msgspec.Struct, frozen=True):
 def unmet(progress: Progress, workflow: Workflow) -> Iterator[Unmet]:
     """The requirements that are not met, in the order of the definition."""
     for milestone in workflow.requiring:
-        mark = progress.milestones.get(milestone.name)
-        if mark is None:
+        if milestone.each:
+            found = _unmet_of_parts(progress, workflow, milestone)
+        else:
+            found = _unmet(progress, workflow, milestone, "")
+        if found is not None:
+            yield found
+
+
+def _unmet(progress: Progress, workflow: Workflow, milestone: Milestone, part: str) -> Unmet | None:
+    mark = progress.milestones.get(milestone.name)
+    if mark is None:
+        return None
+    since, faults = mark.last_at, mark.faults
+    for rule in milestone.require:
+        if rule.like is not None:
+            found = _difference(progress, workflow, milestone, rule, rule.like, part)
+            if found is not None:
+                since, faults = max(since, found[0]), (*faults, found[1])
+    return Unmet(milestone, since, faults) if faults else None
+
+
+def unmet_of_part(progress: Progress, workflow: Workflow, milestone: Milestone, part: str) -> tuple[str, ...]:
+    """What of a milestone's requirements one part does not meet; `progress` is how the part sees its instance."""
+    found = _unmet(progress, workflow, milestone, part)
+    return tuple(f"{fault} ({milestone.each} {part})" for fault in found.faults) if found else ()
+
+
+def _unmet_of_parts(progress: Progress, workflow: Workflow, milestone: Milestone) -> Unmet | None:
+    """All parts that do not meet the requirements, since the first of them; only some of many are named."""
+    since: int | None = None
+    faults: list[str] = []
+    more = 0
+    for view in views(progress, workflow):
+        if view.namespace != milestone.each or not view.value:
             continue
-        since, faults = mark.last_at, mark.faults
-        for rule in milestone.require:
-            if rule.like is not None:
-                found = _difference(progress, workflow, milestone, rule, rule.like)
-                if found is not None:
-                    since, faults = max(since, found[0]), (*faults, found[1])
-        if faults:
-            yield Unmet(milestone, since, faults)
+        found = _unmet(view.progress, workflow, milestone, view.value)
+        if found is not None:
+            since = found.since if since is None else min(since, found.since)
+            if len(faults) < MOST_VALUES:
+                faults += unmet_of_part(view.progress, workflow, milestone, view.value)
+            else:
+                more += 1
+    if more:
+        faults.append(f"and {more} more of {milestone.each}")
+    return None if since is None else Unmet(milestone, since, tuple(faults))
 
 
 def doubled(progress: Progress, workflow: Workflow) -> tuple[int, str] | None:
@@ -109,11 +146,11 @@ def _clocks(a: Milestone, b: Milestone) -> str:
 
 
 def _difference(
-    progress: Progress, workflow: Workflow, milestone: Milestone, rule: Requirement, like: Like
+    progress: Progress, workflow: Workflow, milestone: Milestone, rule: Requirement, like: Like, part: str
 ) -> tuple[int, str] | None:
     """Since when and in what words the value differs; None while the other milestone is not reached."""
-    mine = progress.measured.get(f"{milestone.name}/{rule.path}")
-    other = progress.measured.get(f"{like.milestone}/{like.path}")
+    mine = _measured(progress, milestone, rule.path, part)
+    other = _measured(progress, workflow.by_name[like.milestone], like.path, part)
     if mine is None or other is None or _alike(mine.value, other.value, like):
         return None
     expected = f"as in {workflow.by_name[like.milestone].title}"
@@ -122,6 +159,18 @@ def _difference(
     wanted = "nothing" if other.value == "" else repr(spell(other.value))
     found = "nothing" if mine.value == "" else repr(spell(mine.value))
     return max(mine.at, other.at), f"{milestone.title}: {rule.path} should be {wanted} {expected}, found {found}"
+
+
+def _measured(progress: Progress, milestone: Milestone, path: str, part: str) -> Stamped | None:
+    """What the last event that reached a milestone had at a path; of one part, where parts reach it."""
+    if not milestone.each:
+        return progress.measured.get(measured_name(milestone.name, path))
+    values = [part]
+    if progress.aliases:
+        values += [split_key(name)[1] for name in other_names(progress, f"{milestone.each}={part}")]
+    found = [progress.measured.get(measured_name(milestone.name, path, value)) for value in values]
+    stamps = [stamp for stamp in found if stamp is not None]
+    return reduce(later, stamps) if stamps else None
 
 
 def _alike(a: Scalar, b: Scalar, like: Like) -> bool:

@@ -4,6 +4,10 @@ An item belongs to the five-minute bucket of its deadline and is bad there unles
 so from the moment its clock starts: a deadline still ahead lies in a bucket that no window has reached yet, so the
 passage of time needs no work and a late correction subtracts itself (design.md, ideas 3 and 4).
 
+Where parts of an instance, such as the shipments of an order, reach a milestone, each part's deadline is an item of
+its workflow's promise. An objective between two milestones of the same parts counts the instance once: bad as soon as
+one part is, by the clock of that part.
+
 Freshness adds the interval in which a change was older than promised as two steps, +1 where it begins and -1 after it
 ends; the running sum over slices says in which of them something was stale.
 """
@@ -13,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from slo_rules.durations import MINUTE
+from slo_rules.parts import views
 from slo_rules.progress import Progress, is_cancelled, passed_at
 from slo_rules.promises import breach_at, started_at, surely_started_at
 from slo_rules.standing import standing
-from slo_rules.workflow import Objective, Workflow
+from slo_rules.workflow import Milestone, Objective, Workflow
 
 BUCKET = 5 * MINUTE
 
@@ -26,6 +31,8 @@ Counts = tuple[int, int, int]
 """Good items, bad items, and the step in the number of stale changes."""
 Contributions = dict[Place, Counts]
 _NOTHING: Counts = (0, 0, 0)
+_Span = tuple[int, int | None]
+"""When something is due, and when it came (micros), if it has."""
 
 
 def promise_name(workflow: str) -> str:
@@ -40,9 +47,40 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     reached = progress.milestones
     if is_cancelled(progress, workflow):
         return found
+    _promised(found, workflow.promised_once, progress, workflow, 1)
+    seen = views(progress, workflow) if workflow.each else []
+    for view in seen:
+        milestones = [one for one in workflow.each[view.namespace] if one.deadline is not None]
+        _promised(found, milestones, view.progress, workflow, view.stands_for)
+    for objective in objectives:
+        if objective.end not in workflow.by_name:
+            continue
+        if seen and (each := _parts_between(objective, workflow)):
+            spans = _spans_of_parts(objective, [view.progress for view in seen if view.namespace == each], workflow)
+        else:
+            start = reached.get(objective.start)
+            if start is None:
+                continue
+            spans = [(start.at + objective.within, passed_at(progress, workflow, objective.end))]
+        for due, arrival in spans:
+            if objective.kind == "latency":
+                _item(found, objective.name, due, arrival)
+            elif arrival is None:
+                _add(found, objective.name, due, (0, 0, 1))
+            elif arrival > due:
+                _add(found, objective.name, due, (0, 0, 1))
+                _add(found, objective.name, arrival - 1 + BUCKET, (0, 0, -1))
+    return found
+
+
+def _promised(
+    found: Contributions, milestones: Iterable[Milestone], progress: Progress, workflow: Workflow, items: int
+) -> None:
+    """Count the deadlines of these milestones, each so many times."""
+    reached = progress.milestones
     promise = promise_name(workflow.name)
     given_up = workflow.given_up(reached)
-    for milestone in workflow.promised:
+    for milestone in milestones:
         if milestone.name in given_up:
             continue
         mark = reached.get(milestone.name)
@@ -53,23 +91,32 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
         if due is None:
             continue
         arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
-        place = (promise, due - due % BUCKET)
-        good, bad, step = found.get(place, _NOTHING)
-        found[place] = (good + 1, bad, step) if arrival is not None and arrival <= due else (good, bad + 1, step)
-    for objective in objectives:
-        start = reached.get(objective.start)
-        if start is None or objective.end not in workflow.by_name:
-            continue
-        due = start.at + objective.within
-        arrival = passed_at(progress, workflow, objective.end)
-        if objective.kind == "latency":
-            _item(found, objective.name, due, arrival)
-        elif arrival is None:
-            _add(found, objective.name, due, (0, 0, 1))
-        elif arrival > due:
-            _add(found, objective.name, due, (0, 0, 1))
-            _add(found, objective.name, arrival - 1 + BUCKET, (0, 0, -1))
-    return found
+        in_time = arrival is not None and arrival <= due
+        _add(found, promise, due, (items, 0, 0) if in_time else (0, items, 0))
+
+
+def _parts_between(objective: Objective, workflow: Workflow) -> str:
+    """The key whose values reach both ends of an objective, each by itself; empty where it is about the whole."""
+    start, end = workflow.by_name.get(objective.start), workflow.by_name[objective.end]
+    return end.each if start is not None and start.each == end.each else ""
+
+
+def _spans_of_parts(objective: Objective, seen: Iterable[Progress], workflow: Workflow) -> list[_Span]:
+    """Of all parts that have begun; for latency the one that counts: the first that is late, else the last due."""
+    spans = [
+        (start.at + objective.within, passed_at(one, workflow, objective.end))
+        for one in seen
+        if (start := one.milestones.get(objective.start)) is not None
+        and objective.end not in workflow.given_up(one.milestones)
+    ]
+    if objective.kind != "latency" or not spans:
+        return spans
+    late = [(due, arrival) for due, arrival in spans if arrival is None or arrival > due]
+    return [min(late, key=_due) if late else max(spans, key=_due)]
+
+
+def _due(span: _Span) -> int:
+    return span[0]
 
 
 def add(total: Contributions, found: Contributions, sign: int) -> None:

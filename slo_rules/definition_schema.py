@@ -247,7 +247,8 @@ def _milestone() -> dict[str, Schema]:
         "examples": ["order_accepted", ["checked", "reserved"], {"any": ["picked_up", "delivered"]}],
     }
     count = {
-        "description": "How many events reach it: a number, or the attribute that says so.",
+        "description": "How many events reach it, or with each how many there must be of it at least: a number, or the "
+        "attribute that says so.",
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": MOST_OCCURRENCES},
             text("The attribute that says it.", longest=100) | {"type": "string"},
@@ -267,6 +268,7 @@ def _milestone() -> dict[str, Schema]:
         "choice": text("Of the milestones with the same choice one is enough.", "delivery", longest=100),
         "count": count,
         "any_order": flag("Whether it may also come before what it comes after; else that is a fault.", default=False),
+        "each": text("A key: every value of it that the instance carries must reach it.", "shipment", longest=100),
     }
     required = {
         "name": described(ref("Name"), "Unique in the workflow."),

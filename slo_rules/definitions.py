@@ -144,7 +144,7 @@ def _workflow(name: str, metadata: Reader, spec: Reader) -> Workflow | None:
     owner = text_of(metadata, "owner")
     keys = _keys(spec)
     attributes = _attributes(spec)
-    milestones = read_milestones(spec, owner, attributes)
+    milestones = read_milestones(spec, owner, attributes, keys)
     namespaces = [rule.namespace for rule in keys]
     title_keys = namespaces
     if title := spec.optional("title"):

@@ -22,13 +22,14 @@ journey that went on is no reason to wake anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
 
 from slo_rules.consistency import Unmet, disordered, doubled, unmet
 from slo_rules.durations import MINUTE
+from slo_rules.parts import moved_after, reached_at_all, views
 from slo_rules.progress import Progress, Waiver, completed_at, is_cancelled, passed_at
 from slo_rules.promises import NOT_DUE, breach_at, due_of, paused_since, started_at, surely_started_at
 from slo_rules.standing import standing
@@ -126,7 +127,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 class Wait(msgspec.Struct, frozen=True, gc=False):
     """A milestone that is awaited: its clock started at `started_at`; `warn_at` and `deadline_at` may be absent.
 
-    `paused` says that the clock stands, and that the deadline had not come before.
+    `paused` says that the clock stands, and that the deadline had not come before. A milestone with `each` is awaited
+    once for each part: `part` is the value of its key, None for those that must come and are not known yet.
     """
 
     milestone: Milestone
@@ -134,6 +136,7 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     warn_at: int | None
     deadline_at: int | None
     paused: bool = False
+    part: str | None = None
 
 
 Marks = Mapping[str, Watermark]
@@ -149,7 +152,11 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
     if progress.cancelled is not None and is_cancelled(progress, workflow):
         return Verdict(VerdictKind.CANCELLED, Reason.CANCELLED, progress.cancelled.at, owner=workflow.owner)
     failed = progress.failed
-    if failed is not None and all(mark.last_at <= failed.at for mark in reached.values()):
+    if (
+        failed is not None
+        and all(mark.last_at <= failed.at for mark in reached.values())
+        and not (workflow.each and moved_after(progress, failed.at))
+    ):
         wait = next_wait(progress, workflow)
         return _open(VerdictKind.FAILED, Reason.FAILURE_EVENT, failed.at, wait, workflow, None, (str(failed.value),))
     two = doubled(progress, workflow) if workflow.unique else None
@@ -166,7 +173,7 @@ def judge(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> Ver
             if disorder is not None:
                 return _inconsistent(Reason.IMPOSSIBLE_ORDER, disorder)
             break
-    if situation.orphaned:
+    if is_orphaned(progress, workflow) if workflow.each else situation.orphaned:
         return _judge_orphan(progress, workflow, situation, marks, now)
     return _judge_journey(progress, workflow, situation, marks, now)
 
@@ -190,7 +197,7 @@ def _judge_journey(progress: Progress, workflow: Workflow, situation: Situation,
         if was_late(progress, workflow):
             return Verdict(_COMPLETED_LATE, Reason.FINISHED_AFTER_DEADLINE, completed, owner=workflow.owner)
         return Verdict(_COMPLETED, _ALL_IN_TIME, completed, owner=workflow.owner)
-    running = _waits_for(situation.awaited, progress, workflow)
+    running = _waits(situation.awaited, progress, workflow)
     if not running:
         first = next((m for m in workflow.milestones if m.name not in progress.milestones), None)
         waiting_for, source = (first.name, first.source) if first else (None, None)
@@ -234,6 +241,11 @@ def _judge_orphan(progress: Progress, workflow: Workflow, situation: Situation, 
     if verdict.kind is VerdictKind.ON_TRACK or verdict.kind in FINAL:
         return _open(_ON_TRACK, Reason.AWAITING_START, wait.started_at, wait, workflow, min(checks))
     return msgspec.structs.replace(verdict, next_check_at=min(checks))
+
+
+def is_orphaned(progress: Progress, workflow: Workflow) -> bool:
+    """Whether milestones were reached, if only by a part, and none that starts; `progress` is what stands."""
+    return workflow.situation(reached_at_all(progress, workflow)).orphaned
 
 
 def start_of_orphan(progress: Progress, workflow: Workflow) -> Wait:
@@ -323,20 +335,35 @@ def _open(
 
 
 def waits(progress: Progress, workflow: Workflow) -> list[Wait]:
-    """The milestones whose clock runs, in the order of the definition."""
-    return _waits_for(workflow.awaited(progress.milestones), progress, workflow)
+    """The milestones whose clock runs, in the order of the definition; of each part those it waits for."""
+    return _waits(workflow.awaited(progress.milestones), progress, workflow)
 
 
-def _waits_for(awaited: tuple[Milestone, ...], progress: Progress, workflow: Workflow) -> list[Wait]:
+def _waits(awaited: tuple[Milestone, ...], progress: Progress, workflow: Workflow) -> list[Wait]:
+    found = _waits_of(awaited, progress, workflow, "", None)
+    if workflow.each:
+        for view in views(progress, workflow):
+            of_part = workflow.awaited(view.progress.milestones)
+            found += _waits_of(of_part, view.progress, workflow, view.namespace, view.value)
+        order = {name: place for place, name in enumerate(workflow.by_name)}
+        found.sort(key=lambda wait: order[wait.milestone.name])
+    return found
+
+
+def _waits_of(
+    awaited: tuple[Milestone, ...], progress: Progress, workflow: Workflow, each: str, part: str | None
+) -> list[Wait]:
     found = []
     for milestone in awaited:
+        if milestone.each != each:
+            continue
         at = started_at(milestone, progress, workflow)
         if at is not None:
             due = due_of(milestone, at, progress, workflow)
         else:
             # Awaited, but what its clock counts from has not happened.
             at, due = progress.first_at, NOT_DUE
-        found.append(Wait(milestone, at, due.warn_at, due.breach_at, due.paused))
+        found.append(Wait(milestone, at, due.warn_at, due.breach_at, due.paused, part))
     return found
 
 
@@ -359,7 +386,17 @@ def _earliest(running: list[Wait]) -> Wait:
 
 def was_late(progress: Progress, workflow: Workflow) -> bool:
     """Whether any milestone came after its deadline; one without an event of its own came when it was passed."""
-    for milestone in workflow.promised:
+    return _was_late(progress, workflow, workflow.promised_once) or (
+        bool(workflow.each)
+        and any(
+            _was_late(view.progress, workflow, [one for one in workflow.each[view.namespace] if one.deadline])
+            for view in views(progress, workflow)
+        )
+    )
+
+
+def _was_late(progress: Progress, workflow: Workflow, milestones: Iterable[Milestone]) -> bool:
+    for milestone in milestones:
         started = surely_started_at(milestone, progress)
         if started is None:
             continue

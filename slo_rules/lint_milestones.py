@@ -18,6 +18,7 @@ def lint_milestones(workflow: Workflow, noting: Noting) -> None:
     _lint_filters(workflow, noting)
     _lint_alternatives(workflow, noting)
     _lint_ends(workflow, noting)
+    _lint_parts(workflow, noting)
     for index, milestone in enumerate(workflow.milestones):
         path: Path = ("spec", "milestones", index)
         if milestone.optional and not milestone.after:
@@ -44,7 +45,7 @@ def lint_milestones(workflow: Workflow, noting: Noting) -> None:
 
 
 def _lint_filters(workflow: Workflow, noting: Noting) -> None:
-    first: dict[tuple[Hashable, int | str], str] = {}
+    first: dict[tuple[Hashable, int | str, str], str] = {}
     for index, milestone in enumerate(workflow.milestones):
         path: Path = ("spec", "milestones", index, "on")
         why = contradiction(milestone.condition)
@@ -53,7 +54,7 @@ def _lint_filters(workflow: Workflow, noting: Noting) -> None:
             noting.warn(path, message, "for one of several values say any")
             continue
         # The first and the third occurrence of one event may well be two milestones.
-        known = first.setdefault((canonical(milestone.condition), milestone.count), milestone.name)
+        known = first.setdefault((canonical(milestone.condition), milestone.count, milestone.each), milestone.name)
         if known != milestone.name:
             noting.warn(
                 path,
@@ -111,6 +112,29 @@ def _lint_ends(workflow: Workflow, noting: Noting) -> None:
             f"nobody waits for {ends[0]!r}, and nothing else completes an instance: it may stay open for ever",
             "say 'completes' at a milestone that is waited for",
         )
+
+
+def _lint_parts(workflow: Workflow, noting: Noting) -> None:
+    told: set[str] = set()
+    for index, milestone in enumerate(workflow.milestones):
+        each, path = milestone.each, ("spec", "milestones", index, "each")
+        if not each:
+            continue
+        if not milestone.after:
+            noting.warn(
+                path,
+                f"nobody waits for a milestone that comes after none: a {each} that is heard of and never reaches it "
+                "holds the instance open, and nothing is ever due",
+                "let it come after another milestone",
+            )
+        if each not in workflow.joining and each not in told:
+            told.add(each)
+            noting.hint(
+                path,
+                f"{each!r} does not join: an event that carries only it finds no instance",
+                "let it join, unless every event carries another joining key or one of it may belong to several "
+                "instances",
+            )
 
 
 def _lint_start(milestone: Milestone, deadline: Deadline, workflow: Workflow, noting: Noting, path: Path) -> None:

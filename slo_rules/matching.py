@@ -19,6 +19,7 @@ from slo_rules.workflow import Alias, KeyRule, Workflow
 
 _REMEMBERED_PAIRS = 20_000
 _NO_FAULTS: Faults = {}
+_NO_PARTS: dict[str, str] = {}
 
 Meaning = tuple[tuple[str, ...], bool, bool, bool | None, bool]
 """The milestones an event reaches, whether it is a failure, a cancellation, what it does to the clocks, a restart."""
@@ -53,6 +54,7 @@ class WorkflowMatcher:
         self.renames = tuple((_both(rule, alias), alias.condition) for rule in workflow.keys for alias in rule.aliases)
         self.checks = {milestone.name: requirements(milestone) for milestone in workflow.requiring}
         self.measure = measures(workflow) if workflow.measured else None
+        self.parts = {milestone.name: milestone.each + "=" for milestone in workflow.milestones if milestone.each}
 
     def rules(self, source: str, type_: str) -> _Rules | None:
         """What is left to ask of events of this source and type; None when they can never concern the workflow."""
@@ -103,7 +105,8 @@ class WorkflowMatcher:
             return None
         milestones, fails, cancels, stops, restarts = meaning
         counted = self.workflow.counted
-        joining = self.joining(document)
+        joining, searching = self.joining(document), self.searching(document)
+        parts = self._parts(milestones, [*joining, *searching]) if self.parts else _NO_PARTS
         aliases = _aliases(rules.renames, document, joining) if rules.renames else ()
         return Match(
             event.occurred_at,
@@ -113,13 +116,14 @@ class WorkflowMatcher:
             event.type if fails else None,
             event.type if cancels else None,
             joining,
-            self.searching(document),
+            searching,
             self.says(document),
             stops,
-            self.measure(milestones, document) if self.measure and milestones else {},
+            self.measure(milestones, document, parts) if self.measure and milestones else {},
             tuple(name for name in milestones if name in counted) if counted else (),
             event.type if restarts else None,
             aliases,
+            parts=parts,
         )
 
     def _act(self, event: Event) -> Match | None:
@@ -131,6 +135,15 @@ class WorkflowMatcher:
         return Match(
             event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {}, waiver=act.waiver, join=act.join
         )
+
+    def _parts(self, milestones: tuple[str, ...], keys: list[Key]) -> dict[str, str]:
+        """Of the milestones of parts that an event reaches, the part; an event carries one value of a key at most."""
+        found: dict[str, str] = {}
+        for name in milestones:
+            head = self.parts.get(name)
+            if head is not None:
+                found.update((name, key[len(head) :]) for key in keys if key.startswith(head))
+        return found
 
     def _faults(self, milestones: tuple[str, ...], document: dict[str, Any]) -> Faults:
         return {name: self.checks[name](document) for name in milestones if name in self.checks}

@@ -12,17 +12,17 @@ from slo_rules.deadline_definitions import check_deadline, read_deadline
 from slo_rules.filter_definitions import check_path, entries_of, read_filter, text_of
 from slo_rules.filters import All, Filter, Not, exact_value, spell
 from slo_rules.reading import Reader, suggestion
-from slo_rules.workflow import Like, Milestone, Requirement
+from slo_rules.workflow import KeyRule, Like, Milestone, Requirement
 
 MOST_OCCURRENCES = 1000
 _FIELDS = (
     *("name", "title", "on", "after", "within", "source", "owner", "starts", "completes", "require"),
-    *("optional", "choice", "count", "any_order"),
+    *("optional", "choice", "count", "any_order", "each"),
 )
 _TOLERANCE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(%)?")
 
 
-def read_milestones(spec: Reader, owner: str, attributes: Iterable[str]) -> list[Milestone]:
+def read_milestones(spec: Reader, owner: str, attributes: Iterable[str], keys: Iterable[KeyRule]) -> list[Milestone]:
     """The milestones of a workflow's spec. Faults are noted with the readers; then they are not for use."""
     listed = spec.optional("milestones")
     if listed is None:
@@ -46,7 +46,9 @@ def read_milestones(spec: Reader, owner: str, attributes: Iterable[str]) -> list
     for entry, milestone in found:
         _check_references(entry, milestone, names, list(attributes))
     _check_choices(found)
-    return milestones
+    restarts = spec.optional("restarts_on")
+    _check_parts(found, names, list(keys), restarts=restarts is not None and bool(restarts.value))
+    return _with_counts_of_parts(milestones)
 
 
 def _check_references(
@@ -76,6 +78,42 @@ def _check_choices(found: list[tuple[Reader, Milestone]]) -> None:
         alike = [other for _, other in found if milestone.choice and other.choice == milestone.choice]
         if milestone.choice and len(alike) == 1:
             entry.fault(f"the choice {milestone.choice!r} has no other milestone", (*entry.path, "choice"))
+
+
+def _check_parts(
+    found: list[tuple[Reader, Milestone]], names: Mapping[str, Milestone], keys: list[KeyRule], *, restarts: bool
+) -> None:
+    """What is reached by each part of an instance: of a key there is, which can have several values."""
+    unique = {rule.namespace: rule.unique for rule in keys}
+    for entry, milestone in found:
+        each, path = milestone.each, (*entry.path, "each")
+        for index, requirement in enumerate(milestone.require):
+            other = names.get(requirement.like.milestone) if requirement.like is not None else None
+            if other is not None and other.each not in ("", each):
+                message = f"{other.name!r} is reached for each {other.each}: which of them is not said"
+                entry.fault(message, (*entry.path, "require", index, "equals", "of"))
+        alike = [other for _, other in found if milestone.choice and other.choice == milestone.choice]
+        if alike and alike[0].each != each:
+            message = f"all milestones of the choice {milestone.choice!r} must say the same 'each'"
+            entry.fault(message, (*entry.path, "choice"))
+        if not each:
+            continue
+        if unique and each not in unique:
+            entry.fault(f"there is no key {each!r}{suggestion(each, unique)}", path)
+        elif unique.get(each):
+            entry.fault(f"the key {each!r} is unique: an instance has one at most", path)
+        if restarts and names[milestone.name].starts:
+            entry.fault("what restarts the workflow stands for this milestone, and is not one of each", path)
+        counts = [other for _, other in found if other.each == each and other.count != 1]
+        if counts and milestone.count not in (1, counts[0].count):
+            message = f"of {each!r} {counts[0].name!r} expects another number; it is one for all milestones of each"
+            entry.fault(message, (*entry.path, "count"))
+
+
+def _with_counts_of_parts(milestones: list[Milestone]) -> list[Milestone]:
+    """How many parts are expected is said once for all milestones of each."""
+    counts = {one.each: one.count for one in milestones if one.each and one.count != 1}
+    return [msgspec.structs.replace(one, count=counts[one.each]) if one.each in counts else one for one in milestones]
 
 
 def _with_ends(milestones: list[Milestone]) -> list[Milestone]:
@@ -130,6 +168,7 @@ def _milestone(entry: Reader, previous: str | None, owner: str, calendar: str | 
         choice=text_of(entry, "choice", longest=100),
         count=_count(entry),
         any_order=_flag(entry, "any_order"),
+        each=text_of(entry, "each", longest=100),
     )
 
 

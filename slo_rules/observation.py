@@ -31,6 +31,7 @@ from slo_rules.progress import (
     join_said,
     join_sorted,
     later,
+    measured_name,
 )
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
 
@@ -48,8 +49,9 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `at` is when it occurred (micros) and `key` its identity; `fails` and `cancels` are its type where it means that.
     `stops` says whether it stops the clocks (True) or lets them run again (False). `measured` is what it has at the
-    paths of `Workflow.measured`, by `milestone/path`. `counted` are those of its milestones whose occurrences are kept;
-    `restarts` is its type where everything begins anew with it.
+    paths of `Workflow.measured`, under `measured_name`. `counted` are those of its milestones whose occurrences are
+    kept; `restarts` is its type where everything begins anew with it. `parts` says of milestones with `each` which part
+    reached them, as far as the event says it.
     """
 
     at: int
@@ -76,6 +78,7 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.waiver is not None or self.join is not None
 
     """What a person says of the instance; such an event makes none."""
+    parts: dict[str, str] = {}
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
@@ -108,7 +111,7 @@ def fold(progress: Progress | None, match: Match) -> Progress:
     if match.counted:
         occurrences = occurrences.copy()
         for name in match.counted:
-            one = Occurrence(at, key, match.faults.get(name, ()))
+            one = Occurrence(at, key, match.faults.get(name, ()), match.parts.get(name, ""))
             occurrences[name] = join_sorted(occurrences.get(name, ()), (one,))
     if match.restarts is not None:
         stamp = Stamped(at, key, match.restarts)
@@ -222,22 +225,27 @@ def _amount(value: Any) -> str | None:
     return format(amount.normalize(), "f") if amount else "0"
 
 
-def measures(workflow: Workflow) -> Callable[[Iterable[str], Mapping[str, Any]], dict[str, Scalar]]:
-    """A function from the milestones that an event reaches, and its document, to what is kept of it for comparisons.
+Measure = Callable[[Iterable[str], Mapping[str, Any], Mapping[str, str]], dict[str, Scalar]]
+
+
+def measures(workflow: Workflow) -> Measure:
+    """A function from the milestones an event reaches, its document and its parts to what is kept for comparisons.
 
     What is absent or no plain value is the empty text: that the last event has none is worth knowing too.
     """
-    lookups = {
-        name: [(f"{name}/{path}", compile_path(path)) for path in paths] for name, paths in workflow.measured.items()
-    }
+    lookups = {name: [(path, compile_path(path)) for path in paths] for name, paths in workflow.measured.items()}
+    of_parts = {milestone.name for milestone in workflow.milestones if milestone.each}
 
-    def measure(milestones: Iterable[str], document: Mapping[str, Any]) -> dict[str, Scalar]:
+    def measure(milestones: Iterable[str], document: Mapping[str, Any], parts: Mapping[str, str]) -> dict[str, Scalar]:
         found: dict[str, Scalar] = {}
         for milestone in milestones:
-            for name, lookup in lookups.get(milestone, ()):
+            part = parts.get(milestone, "")
+            if milestone in of_parts and not part:
+                continue
+            for path, lookup in lookups.get(milestone, ()):
                 value = lookup(document)
                 scalar = None if value is MISSING else _scalar(value)
-                found[name] = "" if scalar is None else scalar
+                found[measured_name(milestone, path, part)] = "" if scalar is None else scalar
         return found
 
     return measure

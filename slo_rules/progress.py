@@ -9,6 +9,7 @@ Ties are broken by the event's key and at last by content: two different events 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -55,11 +56,15 @@ class ClockMark(msgspec.Struct, frozen=True, array_like=True, gc=False, order=Tr
 
 
 class Occurrence(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
-    """An event that reached a milestone, with the requirements it does not meet."""
+    """An event that reached a milestone, with the requirements it does not meet.
+
+    `part` is the value of the key that a milestone with `each` names, empty where the event carries none.
+    """
 
     at: int
     key: bytes
     faults: tuple[str, ...] = ()
+    part: str = ""
 
 
 class Waiver(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
@@ -85,7 +90,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Keys are `namespace=value`, stamped with the earliest event that carried them. `said` begins with the latest event;
     most events say the same attributes again, so that it is mostly one entry long. `clock` is in order. `measured`
-    holds what milestones are compared by, named `milestone/path`, of the last event that reached the milestone.
+    holds what milestones are compared by, under `measured_name`, of the last event that reached the milestone.
     """
 
     first_at: int
@@ -110,6 +115,12 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def attributes(self) -> dict[str, Scalar]:
         """The latest value of each attribute and, under AMOUNT and CURRENCY, of the worth."""
         return {name: value for one in self.said for name, value in one.values.items()}
+
+
+def measured_name(milestone: str, path: str, part: str = "") -> str:
+    """Under which name `Progress.measured` has what an event has at a path; of parts each has its own."""
+    # No value of a key has a NUL in it.
+    return f"{milestone}/{path}\x00{part}" if part else f"{milestone}/{path}"
 
 
 def passed_at(progress: Progress, workflow: Workflow, milestone: str) -> int | None:
@@ -198,7 +209,13 @@ def join_sorted(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
     """All of both, in order, each once."""
     if not b or a == b:
         return a
-    return tuple(sorted({*a, *b})) if a else b
+    if not a:
+        return b
+    if len(b) == 1:
+        # An event brings one: where there are many already, sorting them all again would cost more each time.
+        place = bisect_left(a, b[0])
+        return a if place < len(a) and a[place] == b[0] else (*a[:place], b[0], *a[place:])
+    return tuple(sorted({*a, *b}))
 
 
 def _union(a: dict[str, Any], b: dict[str, Any], pick: Callable[[Any, Any], Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ NOT_DUE = Due(None, None)
 def pauses(progress: Progress) -> list[Pause]:
     """When the clocks of an instance stood, in order.
 
-    A pause ends when an event says so, and at the latest when a milestone is reached: work that goes on is not waiting,
-    and an instance whose resumption was lost must not be forgotten.
+    A pause ends when an event says so, and at the latest when a milestone is reached, or reached by a part: work that
+    goes on is not waiting, and an instance whose resumption was lost must not be forgotten.
     """
     if not progress.clock:
         return []
@@ -21,6 +21,7 @@ def pauses(progress: Progress) -> list[Pause]:
     since: int | None = None
     reached = [(mark.at, b"", False) for mark in progress.milestones.values()]
     reached += [(mark.last_at, b"", False) for mark in progress.milestones.values()]
+    reached += [(one.at, b"", False) for found_of in progress.occurrences.values() for one in found_of if one.part]
     # At one instant a pause comes last: whoever reaches a milestone and then waits is waiting.
     for at, _, stops in sorted([*reached, *((one.at, one.key, one.stops) for one in progress.clock)], key=_order):
         if stops:

@@ -82,6 +82,10 @@ class Milestone(msgspec.Struct, frozen=True):
     Of the milestones with the same `choice` one is enough. What is `optional` is not waited for. `count` is how many
     occurrences reach it, or the attribute that says so. With `any_order` it is no contradiction that it was reached
     before what it comes after.
+
+    With `each` it is reached once every value of that key of the instance has reached it, each of them a part of the
+    instance with a clock of its own; `count` is then how many parts there must be at least, the same for all milestones
+    of that key.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Milestone(msgspec.Struct, frozen=True):
     choice: str = ""
     count: int | str = 1
     any_order: bool = False
+    each: str = ""
 
     @property
     def bound(self) -> bool:
@@ -279,7 +284,13 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def counted(self) -> frozenset[str]:
         """The milestones whose every occurrence is kept."""
-        return frozenset(one.name for one in self.milestones if self.restarts_on or one.count != 1)
+        return frozenset(one.name for one in self.milestones if self.restarts_on or one.count != 1 or one.each)
+
+    @cached_property
+    def each(self) -> dict[str, tuple[Milestone, ...]]:
+        """The keys whose values are parts of an instance, with the milestones that each part reaches."""
+        names = dict.fromkeys(one.each for one in self.milestones if one.each)
+        return {name: tuple(one for one in self.milestones if one.each == name) for name in names}
 
     @cached_property
     def completing(self) -> tuple[str, ...]:
@@ -300,6 +311,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     def promised(self) -> tuple[Milestone, ...]:
         """The milestones with a deadline."""
         return tuple(one for one in self.milestones if one.deadline is not None)
+
+    @cached_property
+    def promised_once(self) -> tuple[Milestone, ...]:
+        """The milestones with a deadline of the instance as a whole."""
+        return tuple(one for one in self.promised if not one.each)
 
     @cached_property
     def tiered(self) -> bool:
