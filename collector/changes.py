@@ -246,7 +246,7 @@ def _counts_the_same(a: Progress, b: Progress, workflow: Workflow) -> bool:
         and a.clock is b.clock
         and a.occurrences is b.occurrences
         and a.restarted is b.restarted
-        and (not workflow.each or a.keys is b.keys)
+        and (not workflow.each or (a.keys is b.keys and a.aliases is b.aliases))
         and (not workflow.tiered or a.attributes == b.attributes)
     )
 

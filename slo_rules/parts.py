@@ -113,10 +113,10 @@ def _parts(progress: Progress, workflow: Workflow, namespace: str) -> dict[str, 
     known = sorted((stamp.at, key[len(head) :]) for key, stamp in progress.keys.items() if key.startswith(head))
     if progress.aliases:
         # What was renumbered is one part, known since its first number was.
-        first: dict[str, int] = {}
+        since_when: dict[str, int] = {}
         for at, value in known:
-            first.setdefault(current_key(progress, head + value)[len(head) :], at)
-        known = [(at, value) for value, at in first.items()]
+            since_when.setdefault(current_key(progress, head + value)[len(head) :], at)
+        known = [(at, value) for value, at in since_when.items()]
     if since is not None:
         known = [(at, value) for at, value in known if at >= since.at or value in own]
     return {value: own.get(value, {}) for _, value in known[:MOST_PARTS]}

@@ -24,6 +24,7 @@ spec:
     opportunity: data.opportunity
     order: {path: data.order, aliases: [{on: {exact: {type: replaced}}, old: data.order, new: data.next}]}
     sales_order: data.sales_order
+    parcel: {path: data.parcel, aliases: [{on: {exact: {type: replaced}}, old: data.parcel, new: data.relabelled}]}
     account: {path: data.account, joins: false}
   attributes: {region: data.region}
   value: {amount: data.amount, currency: data.currency}
@@ -32,6 +33,10 @@ spec:
     - {name: accepted, on: {exact: {source: sap, type: accepted}}, within: {warn: 3h, breach: 4h},
        require: [{path: data.tax_code, exists: true}]}
     - {name: shipped, on: {exact: {type: shipped}}, within: 1h}
+    - {name: delivered, each: parcel, on: {exact: {type: delivered}}, within: {warn: 5h, breach: 6h},
+       require: [{path: data.amount, exists: true}]}
+    - {name: signed, each: parcel, on: {exact: {type: signed}}, within: 90m,
+       require: [{path: data.amount, equals: {of: delivered, tolerance: 5%}}]}
     - name: paid
       after: accepted
       on: {exact: {type: paid}}
@@ -68,6 +73,16 @@ metadata: {name: accepted-fresh}
 spec: {workflow: orders, freshness: {from: won, to: accepted, within: 30m}, target: 0.9}
 ---
 apiVersion: milepost/v1
+kind: Objective
+metadata: {name: signed-in-time}
+spec: {workflow: orders, latency: {from: delivered, to: signed, within: 1h}, target: 0.9}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: signed-fresh}
+spec: {workflow: orders, freshness: {from: delivered, to: signed, within: 1h}, target: 0.9}
+---
+apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap}
 spec: {silent_after: 2h, skew: 20m}
@@ -79,17 +94,8 @@ spec: {silent_after: 3h}
 """
 
 TYPES = (
-    "won",
-    "accepted",
-    "shipped",
-    "paid",
-    "linked",
-    "failed",
-    "cancelled",
-    "paused",
-    "resumed",
-    "replaced",
-    "noise",
+    *("won", "accepted", "shipped", "delivered", "signed", "paid"),
+    *("linked", "failed", "cancelled", "paused", "resumed", "replaced", "noise"),
 )
 START = 1_790_000_000_000_000
 ACT_KEYS = st.sampled_from(["opportunity=1", "order=1", "order=2", "sales_order=3", "sales_order=2", "account=A", "1"])
@@ -147,7 +153,9 @@ def data(keys: tuple[str, ...] = ("opportunity", "order", "sales_order")) -> st.
     """What an event says: any of the keys over few values, so that events meet."""
     optional: dict[str, st.SearchStrategy[Any]] = {key: st.sampled_from(["1", "2", 3, "N/A", "", "0"]) for key in keys}
     optional |= {
+        "parcel": st.sampled_from(["P1", "P2", "P3"]),
         "account": st.sampled_from(["A", "B"]),
+        "relabelled": st.sampled_from(["P1", "P2", "P3"]),
         "next": st.sampled_from(["1", 2, "9", ""]),
         "region": st.sampled_from(["EMEA", "APAC", None, 7, True]),
         "amount": st.sampled_from([10, 99.5, "12.25", "x", -1, 1e300]),

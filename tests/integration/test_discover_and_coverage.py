@@ -279,8 +279,8 @@ class TestCoverage:
         assert report["looked_at"]["events"] == 59
         assert (report["unmatched"], report["keyless"]) == (3, 1)
         (workflow,) = report["workflows"]
-        assert workflow["never_reached"] == ["shipped"]
-        assert workflow["keys"] == {"opportunity": 0, "order": 55, "sales_order": 0, "account": 55}
+        assert workflow["never_reached"] == ["shipped", "delivered", "signed"]
+        assert workflow["keys"] == {"opportunity": 0, "order": 55, "sales_order": 0, "parcel": 0, "account": 55}
         accepted = next(one for one in workflow["milestones"] if one["name"] == "accepted")
         assert (accepted["events"], accepted["instances"], accepted["deadline"]) == (20, 20, "never_missed")
         worst = report["kinds"][0]

@@ -98,7 +98,7 @@ async def test_what_came_late_was_not_known_but_had_happened(http: httpx.AsyncCl
     assert [one["id"] for one in known["events"]] == ["e2"]
     assert known["arithmetic"][-1].endswith("1h past it.")
     of = await instance(http, "SO-1", as_of=at(5 * HOUR))
-    assert [step["state"] for step in of["journey"]] == ["reached", "reached", "reached", "due"]
+    assert [step["state"] for step in of["journey"]] == ["reached", "reached", "reached", "due", "waiting", "due"]
     assert (of["verdict"], of["as_of"], of["known_at"]) == ("on_track", at(5 * HOUR), None)
     assert (await instance(http, "SO-1", as_of=at(30 * MINUTE)))["waiting_for"] == "accepted"
     both = await instance(http, "SO-1", as_of=at(80 * MINUTE), known_at=at(20 * HOUR))

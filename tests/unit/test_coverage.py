@@ -89,15 +89,15 @@ def test_more_kinds_than_are_told_apart_are_counted_together(seen: list[Event]) 
 def test_what_was_never_reached_seen_or_heard_is_named() -> None:
     report = report_of([event("won", order="1", region="EMEA")], heard=("crm",))
     (workflow,) = report.workflows
-    assert workflow.never_reached == ["accepted", "shipped", "paid"]
-    assert workflow.never_seen == (["opportunity", "sales_order", "account"], ["value"])
+    assert workflow.never_reached == ["accepted", "shipped", "delivered", "signed", "paid"]
+    assert workflow.never_seen == (["opportunity", "sales_order", "parcel", "account"], ["value"])
     assert [(one.source, one.awaited_by) for one in report.silent_sources] == [("sap", ("orders/accepted",))]
 
 
 def test_where_nothing_came_no_key_is_blamed() -> None:
     (workflow,) = report_of([]).workflows
     assert workflow.never_seen == ([], [])
-    assert workflow.never_reached == ["won", "accepted", "shipped", "paid"]
+    assert workflow.never_reached == ["won", "accepted", "shipped", "delivered", "signed", "paid"]
 
 
 def test_an_event_without_a_usable_key_is_counted_though_it_matches() -> None:
@@ -175,6 +175,8 @@ def test_deadlines_are_told_apart_by_how_they_fared() -> None:
         "won": (2, 0, 0, DeadlineHistory.NONE),
         "accepted": (2, 1, 1, DeadlineHistory.SOMETIMES_MISSED),
         "shipped": (1, 0, 1, DeadlineHistory.ALWAYS_MISSED),
+        "delivered": (0, 0, 1, DeadlineHistory.ALWAYS_MISSED),
+        "signed": (0, 0, 0, DeadlineHistory.UNDECIDED),
         "paid": (0, 0, 0, DeadlineHistory.UNDECIDED),
     }
     assert history(in_time, now=0)["accepted"] == (1, 1, 0, DeadlineHistory.NEVER_MISSED)
