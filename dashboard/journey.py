@@ -111,6 +111,8 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
             x=[deadline], y=[y], mode="markers", hovertext=f"Deadline {wording.instant(step['deadline_at'])}",
             hoverinfo="text", marker={"symbol": "line-ns", "size": 16, "line": {"width": 2.5, "color": colour}},
         )  # fmt: skip
+    for part in step.get("parts") or []:
+        _part_mark(figure, step, part, y)
     symbol, colour = POINTS.get(state, ("circle-open", palette.GREY))
     edge = {"width": 0 if at else 1.5, "color": "#fff"}
     spot = at or (deadline if state == "overdue" else None)
@@ -123,6 +125,22 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
     figure.add_annotation(**LABEL, y=y + 0.2, text=f"<b>{title}</b>  {_state_words(step, now)}")
 
 
+def _part_mark(figure: go.Figure, step: Row, part: Row, y: float) -> None:
+    spot = moment(part["at"]) or (moment(part["deadline_at"]) if part["state"] == "overdue" else None)
+    if spot:
+        symbol, colour = POINTS.get(part["state"], ("circle-open", palette.GREY))
+        hover = f"{part_words(step, part)}<br>{wording.instant(spot.isoformat())}"
+        figure.add_scatter(
+            x=[spot], y=[y], mode="markers", hovertext=hover, hoverinfo="text",
+            marker={"symbol": symbol, "size": 7, "color": colour},
+        )  # fmt: skip
+
+
+def part_words(step: Row, part: Row) -> str:
+    """Which part it is, and how it stands."""
+    return f"{wording.humanise(step['each'])} {part['value']}: {wording.state_label(part['state']).lower()}"
+
+
 def _state_words(step: Row, now: datetime) -> str:
     at, deadline = moment(step.get("at")), moment(step.get("deadline_at"))
     started = moment(step.get("started_at"))
@@ -131,6 +149,9 @@ def _state_words(step: Row, now: datetime) -> str:
         return f"{counted}overdue by {wording.duration((now - deadline).total_seconds())}"
     if step["state"] == "due" and deadline:
         return f"{counted}due {wording.relative(deadline, now)}"
+    late = [part for part in step.get("parts") or [] if part["state"] == "reached_late"]
+    if at and late:
+        return f"{len(late)} of {step['occurred']} late"
     if at and deadline and at > deadline:
         return f"reached {wording.duration((at - deadline).total_seconds())} late"
     if at and started:
@@ -206,7 +227,8 @@ def _now_line(figure: go.Figure, now: datetime) -> None:
 
 def _extent(instance: Row, journey: Sequence[Row], spans: Sequence[Row], now: datetime) -> tuple[datetime, datetime]:
     fields = ("at", "started_at", "deadline_at")
-    points = [p for step in journey for f in fields if (p := moment(step.get(f)))]
+    rows = [row for step in journey for row in (step, *(step.get("parts") or []))]
+    points = [p for row in rows for f in fields if (p := moment(row.get(f)))]
     points += [p for s in spans for f in ("start", "end") if (p := moment(s[f]))]
     if instance.get("verdict") in OPEN or not points:
         points.append(now)

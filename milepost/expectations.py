@@ -15,6 +15,7 @@ from slo_rules.explain import explain
 from slo_rules.identity import Key, normalise_key, split_key
 from slo_rules.instants import rfc3339, to_micros
 from slo_rules.judgement import Reason, VerdictKind
+from slo_rules.parts import view_of
 from slo_rules.progress import Scalar
 from slo_rules.reading import Reader, suggestion
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
@@ -36,11 +37,12 @@ class Wanted(msgspec.Struct, frozen=True):
     field: str
     member: str | None
     value: Value
+    part: str | None = None
 
     @property
     def name(self) -> str:
         """As a path in the file."""
-        return self.field if self.member is None else f"{self.field}.{self.member}"
+        return ".".join(word for word in (self.field, self.member, self.part) if word is not None)
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -213,6 +215,20 @@ def _milestones(reader: Reader, field: str, start: int, workflow: Workflow | Non
     return wanted
 
 
+def _parts(reader: Reader, field: str, start: int, workflow: Workflow | None) -> list[Wanted]:
+    """`{delivered: {"8001": 4h, "8003": null}}`: when each part first reached a milestone of each."""
+    wanted = []
+    for name in _members(reader):
+        milestone = reader.at(name)
+        of_parts = [one.name for one in workflow.milestones if one.each] if workflow else [name]
+        _known(milestone, name, of_parts, "milestone of each part")
+        for value in _members(milestone):
+            member = milestone.at(value)
+            at = None if member.value is None else read_instant(member, start)
+            wanted.append(Wanted(field, name, at, str(value)))
+    return wanted
+
+
 def _attributes(reader: Reader, field: str, _start: int, workflow: Workflow | None) -> list[Wanted]:
     wanted = []
     for name in _members(reader):
@@ -282,13 +298,14 @@ _FIELDS: dict[str, Callable[[Reader, str, int, Workflow | None], list[Wanted]]] 
     "due_at": _instant,
     "deadline_at": _instant,
     "milestones": _milestones,
+    "parts": _parts,
     "keys": _keys,
     "attributes": _attributes,
     "value": _worth,
     "instances": _count,
 }
 _NULLABLE = ("waiting_for", "source", "due_at", "deadline_at")
-_INSTANTS = ("since", "due_at", "deadline_at", "milestones")
+_INSTANTS = ("since", "due_at", "deadline_at", "milestones", "parts")
 
 
 # Comparing
@@ -335,6 +352,11 @@ def _value(wanted: Wanted, held: RehearsedInstance) -> Value:
         case "milestones":
             reached = standing(progress, held.workflow).milestones.get(member)
             return reached.at if reached else None
+        case "parts":
+            counts = standing(progress, held.workflow)
+            seen = view_of(counts, held.workflow, held.workflow.by_name[member].each, wanted.part)
+            own = seen.milestones.get(member) if seen is not counts else None
+            return own.at if own else None
         case "keys":
             return tuple(sorted(progress.keys))
         case "attributes":

@@ -24,6 +24,7 @@ _MARKS = {
     StepState.WAITING: "not yet",
     StepState.SKIPPED: "skipped",
     StepState.NOT_NEEDED: "not needed",
+    StepState.PAUSED: "paused",
 }
 
 
@@ -142,7 +143,7 @@ def _instance(row: Row, moment: Row) -> Iterator[str]:
     yield f"id {row['id']}"
     yield from _section("Waits for", _awaited(row))
     yield from _section("The deadline", row["arithmetic"])
-    yield from _section("The journey", aligned([_step(step) for step in row["journey"]]))
+    yield from _section("The journey", aligned(list(_journey(row["journey"]))))
     yield from _section("Keys", aligned([_key(one) for one in row["keys"]]))
     yield from _section("Events", aligned([_event(one) for one in row["events"]]))
     yield from _section("Joined into it", [_merge(one) for one in row["joined"]])
@@ -165,8 +166,25 @@ def _awaited(row: Row) -> list[str]:
     return [f"{row['waiting_for_title']}{source}{due}; owned by {row['owner'] or 'nobody'}"]
 
 
+def _journey(steps: list[Row]) -> Iterator[tuple[str, ...]]:
+    for step in steps:
+        yield _step(step)
+        parts = sorted(step["parts"], key=_least_settled)
+        for part in parts[:MOST_LISTED]:
+            yield _step(part | {"title": f"  {step['each']} {part['value']}"})
+        if len(parts) > MOST_LISTED:
+            yield "", f"  … and {len(parts) - MOST_LISTED} more", "", ""
+
+
+def _least_settled(part: Row) -> tuple[bool, str]:
+    """What has not come is shown before what has."""
+    return part["at"] is not None, part["deadline_at"] or ""
+
+
 def _step(step: Row) -> tuple[str, ...]:
     words = [step["at"] or (f"due by {step['deadline_at']}" if step["deadline_at"] else "")]
+    if step.get("needed", 1) > 1 or step.get("each"):
+        words.append(f"{step['occurred']} of {step['needed']}")
     if step["state"] == StepState.REACHED_LATE:
         words.append(f"(was due by {step['deadline_at']})")
     return _MARKS[StepState(step["state"])], step["title"], " ".join(words), "; ".join(step["faults"])

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from slo_rules.durations import MINUTE
-from slo_rules.parts import views
+from slo_rules.parts import View, views
 from slo_rules.progress import Progress, is_cancelled, passed_at
 from slo_rules.promises import breach_at, started_at, surely_started_at
 from slo_rules.standing import standing
@@ -50,13 +50,14 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
     _promised(found, workflow.promised_once, progress, workflow, 1)
     seen = views(progress, workflow) if workflow.each else []
     for view in seen:
-        milestones = [one for one in workflow.each[view.namespace] if one.deadline is not None]
+        own = workflow.each[view.namespace]
+        milestones = [one for one in own if one.deadline is not None and one.name not in view.given_up]
         _promised(found, milestones, view.progress, workflow, view.stands_for)
     for objective in objectives:
         if objective.end not in workflow.by_name:
             continue
         if seen and (each := _parts_between(objective, workflow)):
-            spans = _spans_of_parts(objective, [view.progress for view in seen if view.namespace == each], workflow)
+            spans = _spans_of_parts(objective, [view for view in seen if view.namespace == each], workflow)
         else:
             start = reached.get(objective.start)
             if start is None:
@@ -101,13 +102,12 @@ def _parts_between(objective: Objective, workflow: Workflow) -> str:
     return end.each if start is not None and start.each == end.each else ""
 
 
-def _spans_of_parts(objective: Objective, seen: Iterable[Progress], workflow: Workflow) -> list[_Span]:
+def _spans_of_parts(objective: Objective, seen: Iterable[View], workflow: Workflow) -> list[_Span]:
     """Of all parts that have begun; for latency the one that counts: the first that is late, else the last due."""
     spans = [
-        (start.at + objective.within, passed_at(one, workflow, objective.end))
-        for one in seen
-        if (start := one.milestones.get(objective.start)) is not None
-        and objective.end not in workflow.given_up(one.milestones)
+        (start.at + objective.within, passed_at(view.progress, workflow, objective.end))
+        for view in seen
+        if (start := view.progress.milestones.get(objective.start)) is not None and objective.end not in view.given_up
     ]
     if objective.kind != "latency" or not spans:
         return spans

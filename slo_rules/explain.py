@@ -235,7 +235,10 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
     whole, progress = progress, standing(progress, workflow)
     over = completed_at(progress, workflow) is not None or progress.cancelled is not None
     look = _Look(progress, workflow, now, over=over)
-    of_parts = [(view, _Look(view.progress, workflow, now, over=over)) for view in views(progress, workflow)]
+    of_parts = [
+        (view, _Look(view.progress, workflow, now, over=over, given_up=view.given_up))
+        for view in views(progress, workflow)
+    ]
     orphaned = progress.cancelled is None and is_orphaned(progress, workflow)
     start = start_of_orphan(progress, workflow) if orphaned else None
     steps = []
@@ -271,11 +274,14 @@ def journey(progress: Progress, workflow: Workflow, now: int) -> list[Step]:
 class _Look:
     """A journey as the instance sees it, or one of its parts."""
 
-    def __init__(self, progress: Progress, workflow: Workflow, now: int, *, over: bool) -> None:
+    def __init__(
+        self, progress: Progress, workflow: Workflow, now: int, *, over: bool, given_up: frozenset[str] = frozenset()
+    ) -> None:
         self._progress = progress
         self._workflow = workflow
         self._now = now
         self._over = over
+        self._chosen_against = given_up
         self._given_up = workflow.given_up(progress.milestones)
         self._awaited = {milestone.name for milestone in workflow.awaited(progress.milestones)}
 
@@ -288,6 +294,8 @@ class _Look:
         if mark is not None:
             late = due.breach_at is not None and mark.at > due.breach_at
             state = StepState.REACHED_LATE if late else StepState.REACHED
+        elif milestone.name in self._chosen_against:
+            state = StepState.NOT_NEEDED
         elif any(name in reached for name in workflow.descendants[milestone.name]):
             state = StepState.SKIPPED
         elif self._over or milestone.name in self._given_up:

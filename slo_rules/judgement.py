@@ -344,7 +344,8 @@ def _waits(awaited: tuple[Milestone, ...], progress: Progress, workflow: Workflo
     if workflow.each:
         for view in views(progress, workflow):
             of_part = workflow.awaited(view.progress.milestones)
-            found += _waits_of(of_part, view.progress, workflow, view.namespace, view.value)
+            running = _waits_of(of_part, view.progress, workflow, view.namespace, view.value)
+            found += [wait for wait in running if wait.milestone.name not in view.given_up]
         order = {name: place for place, name in enumerate(workflow.by_name)}
         found.sort(key=lambda wait: order[wait.milestone.name])
     return found
@@ -389,7 +390,11 @@ def was_late(progress: Progress, workflow: Workflow) -> bool:
     return _was_late(progress, workflow, workflow.promised_once) or (
         bool(workflow.each)
         and any(
-            _was_late(view.progress, workflow, [one for one in workflow.each[view.namespace] if one.deadline])
+            _was_late(
+                view.progress,
+                workflow,
+                [one for one in workflow.each[view.namespace] if one.deadline and one.name not in view.given_up],
+            )
             for view in views(progress, workflow)
         )
     )

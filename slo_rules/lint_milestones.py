@@ -115,25 +115,13 @@ def _lint_ends(workflow: Workflow, noting: Noting) -> None:
 
 
 def _lint_parts(workflow: Workflow, noting: Noting) -> None:
-    told: set[str] = set()
     for index, milestone in enumerate(workflow.milestones):
-        each, path = milestone.each, ("spec", "milestones", index, "each")
-        if not each:
-            continue
-        if not milestone.after:
+        if milestone.each and not milestone.after:
             noting.warn(
-                path,
-                f"nobody waits for a milestone that comes after none: a {each} that is heard of and never reaches it "
-                "holds the instance open, and nothing is ever due",
+                ("spec", "milestones", index, "each"),
+                f"nobody waits for a milestone that comes after none: a {milestone.each} that is heard of and never "
+                "reaches it holds the instance open, and nothing is ever due",
                 "let it come after another milestone",
-            )
-        if each not in workflow.joining and each not in told:
-            told.add(each)
-            noting.hint(
-                path,
-                f"{each!r} does not join: an event that carries only it finds no instance",
-                "let it join, unless every event carries another joining key or one of it may belong to several "
-                "instances",
             )
 
 

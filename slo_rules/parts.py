@@ -7,6 +7,8 @@ what judges, counts and explains an instance does the same for its parts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from slo_rules.occurrences import needed, occurred
@@ -24,11 +26,14 @@ class View(msgspec.Struct, frozen=True, gc=False):
     """The progress of an instance as one of its parts sees it.
 
     Without a `value` it is that of the parts that must come and are not known yet, as many as it stands for.
+    `given_up` are the milestones that the part itself chose others instead of; that the whole instance went on does not
+    show that it passed them.
     """
 
     namespace: str
     value: str | None
     progress: Progress
+    given_up: frozenset[str] = frozenset()
     stands_for: int = 1
 
 
@@ -87,12 +92,12 @@ def moved_after(progress: Progress, at: int) -> bool:
 def _views(progress: Progress, workflow: Workflow, namespace: str) -> list[View]:
     others = {name: mark for name, mark in progress.milestones.items() if workflow.by_name[name].each != namespace}
     found = [
-        View(namespace, value, msgspec.structs.replace(progress, milestones=others | own))
+        View(namespace, value, msgspec.structs.replace(progress, milestones=others | own), workflow.given_up(own))
         for value, own in _parts(progress, workflow, namespace).items()
     ]
     missing = needed(workflow.each[namespace][0], progress) - len(found)
     if missing > 0:
-        found.append(View(namespace, None, msgspec.structs.replace(progress, milestones=others), missing))
+        found.append(View(namespace, None, msgspec.structs.replace(progress, milestones=others), stands_for=missing))
     return found
 
 
@@ -129,7 +134,12 @@ def _reached_by_all(name: str, seen: list[View], workflow: Workflow) -> Reached 
         mark = view.progress.milestones.get(name)
         if mark is not None and (last is None or (mark.last_at, mark.last_key) > (last.last_at, last.last_key)):
             last = mark
-        time = _passed(name, view.progress, workflow) or _given_up(name, view.progress, workflow)
+        marks = view.progress.milestones
+        if name in view.given_up:
+            own = {one: mark for one, mark in marks.items() if workflow.by_name[one].each == view.namespace}
+            time = _given_up(name, own, workflow)
+        else:
+            time = _passed(name, marks, workflow)
         if time is None or view.value is None:
             return None
         times.append(time)
@@ -139,23 +149,21 @@ def _reached_by_all(name: str, seen: list[View], workflow: Workflow) -> Reached 
     return Reached(at, key, last.last_at, last.last_key)
 
 
-def _passed(name: str, progress: Progress, workflow: Workflow) -> Time | None:
-    marks = progress.milestones
+def _passed(name: str, marks: Mapping[str, Reached], workflow: Workflow) -> Time | None:
     if name in marks:
         return marks[name].at, marks[name].key
     return min(((marks[one].at, marks[one].key) for one in workflow.descendants[name] if one in marks), default=None)
 
 
-def _given_up(name: str, progress: Progress, workflow: Workflow) -> Time | None:
-    """When another was chosen instead of a milestone, or of what it comes after; None where it was not given up."""
-    given_up = workflow.given_up(progress.milestones)
-    if name not in given_up:
+def _given_up(name: str, own: Mapping[str, Reached], workflow: Workflow) -> Time | None:
+    """When a part chose another instead of a milestone, or of what that comes after; None where it did not."""
+    if name not in workflow.given_up(own):
         return None
     milestone = workflow.by_name[name]
     if milestone.choice:
         others = (one.name for one in workflow.milestones if one.choice == milestone.choice)
-        taken = [at for other in others if (at := _passed(other, progress, workflow)) is not None]
+        taken = [at for other in others if (at := _passed(other, own, workflow)) is not None]
         if taken:
             return min(taken)
-    gone = [at for before in milestone.after if (at := _given_up(before, progress, workflow)) is not None]
+    gone = [at for before in milestone.after if (at := _given_up(before, own, workflow)) is not None]
     return max(gone) if milestone.after_any else min(gone)

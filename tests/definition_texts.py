@@ -28,6 +28,7 @@ spec:
   entity: order
   keys:
     order: data.order
+    parcel: data.parcel
     contract:
       path: data.contract
       joins_at_most: 20
@@ -62,6 +63,11 @@ spec:
     - {name: reserved, after: won, choice: way, on: {any: [{exact: {type: a}}, {suffix: {type: b}}]}, within: 3h}
     - {name: noted, optional: true, on: {exact: {type: noted, data.kind: 1}}}
     - {name: shipped, after: {any: [packed, reserved]}, count: parcels, any_order: true, on: {exact: {type: shipped}}, within: 1d}
+    - {name: handed_over, after: shipped, each: parcel, count: 2, on: {exact: {type: handed}}, within: 2h,
+       require: [{path: data.amount, exists: true}]}
+    - {name: signed, each: parcel, choice: end, on: {exact: {type: signed}}, within: 1d,
+       require: [{path: data.amount, equals: {of: handed_over}}]}
+    - {name: lost, after: handed_over, each: parcel, choice: end, on: {exact: {type: lost}}}
     - {name: paid, after: [checked, shipped], count: 2, on: {exact: {type: paid}}, within: 1h30m, completes: true}
   observes: [{exact: {type: linked}}]
   fails_on: [{exact: {type: failed}}]

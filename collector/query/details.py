@@ -17,7 +17,7 @@ from collector.query.instances import definition_of, instance_row, stored_progre
 from collector.query.reader import Reader, Row, rfc3339
 from collector.unjoined import Unjoined, unjoined_of
 from slo_rules.arithmetic import arithmetic
-from slo_rules.explain import journey
+from slo_rules.explain import StepPart, journey
 from slo_rules.identity import Key, split_key
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Marks
@@ -96,6 +96,9 @@ def described(
                 "faults": list(step.faults),
                 "occurred": step.occurred,
                 "needed": step.needed,
+                "each": step.milestone.each or None,
+                "unnamed": step.unnamed,
+                "parts": [_part(part, by_key) for part in step.parts],
             }
             for step in journey(progress, workflow, to_micros(now))
         ],
@@ -103,6 +106,19 @@ def described(
         "arithmetic": arithmetic(progress, workflow, verdict, to_micros(now)),
         "keys": _keys(progress, workflow.joining, by_key, hubs),
         "events": [_event(event) for event in events],
+    }
+
+
+def _part(part: StepPart, by_key: dict[bytes, Row]) -> Row:
+    return {
+        "value": part.value,
+        "state": part.state,
+        "at": rfc3339(part.at),
+        "started_at": rfc3339(part.started_at),
+        "warn_at": rfc3339(part.warn_at),
+        "deadline_at": rfc3339(part.deadline_at),
+        "event_id": by_key[part.event_key]["id"] if part.event_key in by_key else None,
+        "faults": list(part.faults),
     }
 
 

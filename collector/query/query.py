@@ -81,6 +81,7 @@ class Query:
                         "optional": m.optional,
                         "choice": m.choice or None,
                         "count": m.count,
+                        "each": m.each or None,
                         "source": m.source,
                         "owner": m.owner,
                         "deadline": _deadline(m.deadline),

@@ -11,10 +11,13 @@ from dash import dcc, html
 
 from dashboard import components as c
 from dashboard import wording
+from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 from dashboard.views.incidents import incident_line
 from dashboard.waterfall import MOST_SPANS, Trace
+
+MOST_PARTS = 20
 
 
 def head(i: Row, now: datetime, links: Links) -> Any:
@@ -78,10 +81,7 @@ def why(i: Row) -> Any:
 def journey_table(i: Row) -> Any:
     rows = [
         [
-            html.Div(
-                [c.mark(j["state"]), html.Span(j["title"] or wording.humanise(j["name"]), className="strong")],
-                className="row",
-            ),
+            _milestone(j),
             _state(j),
             c.at_time(j["at"]),
             c.at_time(j["deadline_at"]),
@@ -93,6 +93,19 @@ def journey_table(i: Row) -> Any:
     return c.table(
         ("Milestone", "State", "Reached", "Deadline", "Source", "Owner"), rows, "Journey, times in UTC", "journey"
     )
+
+
+def _milestone(j: Row) -> Any:
+    title = html.Div(
+        [c.mark(j["state"]), html.Span(j["title"] or wording.humanise(j["name"]), className="strong")], className="row"
+    )
+    parts = sorted(j.get("parts") or [], key=lambda part: (part["at"] is not None, part["deadline_at"] or ""))
+    if not parts:
+        return title
+    lines = [html.Span(part_words(j, part), className="muted") for part in parts[:MOST_PARTS]]
+    if len(parts) > MOST_PARTS:
+        lines.append(html.Span(f"and {wording.count(len(parts) - MOST_PARTS)} more", className="muted"))
+    return html.Div([title, *lines], className="stacked")
 
 
 def _state(j: Row) -> Any:

@@ -246,7 +246,9 @@ def test_as_of_is_what_follows_from_what_had_occurred(
     for progress in wanted.values():
         verdict = judge(progress, WORKFLOW, marks_of(history), as_of)
         deadline = None if verdict.deadline_at is None else rfc3339(verdict.deadline_at)
-        expected.append((verdict.kind, verdict.reason, deadline, tuple(sorted(standing(progress, WORKFLOW).milestones))))
+        expected.append(
+            (verdict.kind, verdict.reason, deadline, tuple(sorted(standing(progress, WORKFLOW).milestones)))
+        )
     assert sorted(found.values(), key=repr) == sorted(((str(a), str(b), c, d) for a, b, c, d in expected), key=repr)
     page = listed(either_url, catalogue, as_of=rfc3339(as_of), limit=500)
     assert {row["id"]: row["verdict"] for row in page["items"]} == {id_: verdict[0] for id_, verdict in found.items()}

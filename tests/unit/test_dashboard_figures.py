@@ -131,3 +131,29 @@ def test_services_keep_their_colours_in_any_order() -> None:
 def test_labels_on_bars_read_on_their_colour() -> None:
     assert palette.ink_on(palette.BLUE) == "#ffffff"
     assert palette.ink_on(palette.ORANGE) == "#111111"
+
+
+def test_parts_are_seen_on_the_row_of_their_milestone() -> None:
+    said = {"each": "shipment", "started_at": at(-600), "deadline_at": at(-60), "occurred": 1, "needed": 2}
+    parts = [
+        {"value": "8001", "state": "reached", "at": at(-300), "started_at": at(-900), "deadline_at": at(-240)},
+        {"value": "8003", "state": "overdue", "at": None, "started_at": at(-600), "deadline_at": at(-60)},
+        {"value": "8004", "state": "waiting", "at": None, "started_at": None, "deadline_at": None},
+    ]
+    rows = [step("delivered", "overdue", **said, parts=parts)]
+    figure = journey_figure({"verdict": "stuck", "journey": rows, "spans": []}, NOW)
+    found = [mark.hovertext for mark in figure.data if mark.type == "scatter" and mark.marker.size == 7]
+    assert [words.partition("<br>")[0] for words in found] == ["Shipment 8001: reached", "Shipment 8003: overdue"]
+    assert "1 of 2, overdue by 1 h" in texts(figure)
+    assert figure.layout.xaxis.range[0] < NOW - timedelta(minutes=900)
+
+
+def test_of_parts_that_came_late_it_is_said_how_many() -> None:
+    said = {"each": "shipment", "at": at(-10), "deadline_at": at(0), "occurred": 2, "needed": 2}
+    parts = [
+        {"value": value, "state": state, "at": at(-10), "deadline_at": at(0)}
+        for value, state in (("1", "reached"), ("2", "reached_late"))
+    ]
+    rows = [step("delivered", "reached_late", **said, parts=parts)]
+    figure = journey_figure({"verdict": "completed_late", "journey": rows, "spans": []}, NOW)
+    assert "1 of 2 late" in texts(figure)

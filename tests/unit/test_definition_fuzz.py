@@ -31,13 +31,25 @@ from tests.strategies import START
 
 TYPES = (
     *("won", "check", "accepted", "a", "b", "noted", "shipped", "paid", "linked", "failed", "cancelled"),
+    *("handed", "signed", "lost"),
     *("paused", "resumed", "reopened", SPAN_TYPE, "noise"),
 )
 SAID = st.fixed_dictionaries(
     {},
     optional={
         name: st.sampled_from(["1", 2, "gold", "silver", "US", "APAC", "EMEA", 1e300, "x", None, True, [], {}])
-        for name in ("order", "sales_order", "opportunity", "account", "region", "tier", "parcels", "amount", "total")
+        for name in (
+            "order",
+            "sales_order",
+            "opportunity",
+            "account",
+            "region",
+            "tier",
+            "parcels",
+            "amount",
+            "total",
+            "parcel",
+        )
     }
     | {"currency": st.sampled_from(["EUR", 5]), "status": st.sampled_from([7, "7", "x"]), "tax_code": st.just("V1")},
 )

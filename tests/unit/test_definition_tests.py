@@ -268,7 +268,7 @@ spec:
             "23: spec.expect[2].keys[0]: a key is written namespace=value, such as order=SO-1",
             "24: spec.expect[2].instances: must be a number of instances such as 1",
             "25: spec.expect[3].instance: without the key of an instance only 'instances' can be expected",
-            "26: spec.expect[4]: expects nothing: say one of verdict, reason, waiting_for, source, owner, since, due_at, deadline_at, milestones, keys, attributes, value, instances or absent",
+            "26: spec.expect[4]: expects nothing: say one of verdict, reason, waiting_for, source, owner, since, due_at, deadline_at, milestones, parts, keys, attributes, value, instances or absent",
             "27: spec.expect[5]: nothing but 'instances' can be expected of an instance that is absent",
             "28: spec.expect[6].absnt: unknown field 'absnt' — did you mean 'absent'?",
             "28: spec.expect[6].instance: must be a mapping, not text",

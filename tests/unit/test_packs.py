@@ -10,7 +10,7 @@ import pytest
 from slo_rules.definitions import load
 from slo_rules.durations import DAY
 from slo_rules.judgement import FINAL, VerdictKind, judge
-from slo_rules.progress import Occurrence, Progress, Reached
+from slo_rules.progress import Occurrence, Progress, Reached, Stamped
 from slo_rules.workflow import Objective, Workflow
 from tests.strategies import START
 
@@ -126,8 +126,12 @@ def test_an_instance_that_stops_anywhere_becomes_stuck_there_and_every_way_leads
     found = set()
     for names in journeys(workflow, workflow.starting[:1]):
         reached = {name: Reached(START, b"", START, b"") for name in names}
-        occurrences = {name: (Occurrence(START, b"", ()),) for name in names}
-        verdict = judge(Progress(START, START, reached, occurrences=occurrences), workflow, {}, START + 400 * DAY)
+        occurrences = {
+            name: (Occurrence(START, b"", (), "1" if workflow.by_name[name].each else ""),) for name in names
+        }
+        keys = {f"{namespace}=1": Stamped(START, b"", "") for namespace in workflow.each}
+        progress = Progress(START, START, reached, keys, occurrences=occurrences)
+        verdict = judge(progress, workflow, {}, START + 400 * DAY)
         if verdict.kind in FINAL:
             found.add(names[-1])
             continue

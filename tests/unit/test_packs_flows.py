@@ -184,8 +184,10 @@ class TestOrderStatusPropagation:
     CONFIRMED: Told = ("03-02 10:00", "sap", f"{BEH}salesorder.v1.SalesOrder.Created.v1",
                        {"SalesOrder": "3016329", "SalesOrderType": "OR"})  # fmt: skip
 
-    def portal(self, wall: str, status: str) -> Told:
-        return wall, "customer-portal", "order.status.refreshed", {"sales_order": "3016329", "order.status": status}
+    def portal(self, wall: str, status: str, **said: str) -> Told:
+        return wall, "customer-portal", "order.status.refreshed", {
+            "sales_order": "3016329", "order.status": status, **said,
+        }  # fmt: skip
 
     def dispatched(self, wall: str, number: int) -> Told:
         said = {"sales_order": "3016329", "shipment_id": f"S{number}", "shipments": 2}
@@ -196,7 +198,7 @@ class TestOrderStatusPropagation:
         day = f"03-0{number + 2}"
         return [
             (f"{day} 14:{minute:02}", "salesforce", "shipment.created", said | {"TrackingNumber": "1Z"}),
-            self.portal(f"{day} 14:{minute:02}", "shipped"),
+            self.portal(f"{day} 14:{minute:02}", "shipped", shipment_id=f"S{number}"),
             (f"{day} 14:{minute:02}", "mulesoft", "shipment.synced", said | {"target": "zendesk"}),
         ]
 
@@ -220,7 +222,14 @@ class TestOrderStatusPropagation:
 
     def test_a_portal_that_does_not_show_the_first_part_does_not_wait_for_the_second(self) -> None:
         story = [*self.confirmed(), self.dispatched("03-03 14:00", 1)]
-        assert judged(self.PACK, "03-03 14:06", *story) == (K.STUCK, "portal_shows_first")
+        assert judged(self.PACK, "03-03 14:06", *story) == (K.STUCK, "portal_shows_all")
+
+    def test_a_portal_that_shows_the_first_part_twice_does_not_show_the_second(self) -> None:
+        first = [*self.confirmed(), self.dispatched("03-03 14:00", 1), *self.seen(3, 1)]
+        crm, _, support = self.seen(4, 2)
+        again = self.portal("03-04 14:03", "shipped", shipment_id="S1")
+        story = [*first, self.dispatched("03-04 14:00", 2), crm, again, support]
+        assert judged(self.PACK, "03-04 14:06", *story) == (K.STUCK, "portal_shows_all")
 
     def test_a_shipment_that_cannot_be_tracked_is_inconsistent(self) -> None:
         said = {"sales_order": "3016329", "shipment_id": "S1"}
