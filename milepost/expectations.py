@@ -355,7 +355,7 @@ def _value(wanted: Wanted, held: RehearsedInstance) -> Value:
         case "parts":
             counts = standing(progress, held.workflow)
             seen = view_of(counts, held.workflow, held.workflow.by_name[member].each, wanted.part)
-            own = seen.milestones.get(member) if seen is not counts else None
+            own = seen.milestones.get(member) if seen else None
             return own.at if own else None
         case "keys":
             return tuple(sorted(progress.keys))

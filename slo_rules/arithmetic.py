@@ -34,7 +34,7 @@ def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: in
     if deadline is None:
         return [_started(workflow, wait), "No deadline was promised for this step."]
     seen = view_of(progress, workflow, milestone.each, wait.part) if milestone.each else progress
-    if started_at(milestone, seen, workflow) is None:
+    if seen is None or started_at(milestone, seen, workflow) is None:
         assert deadline.start is not None
         return [f"{workflow.by_name[deadline.start].title}, from which it is counted, has not been reached."]
     terms = deadline.terms(progress.attributes)

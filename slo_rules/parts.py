@@ -37,18 +37,23 @@ class View(msgspec.Struct, frozen=True, gc=False):
     stands_for: int = 1
 
 
-def views(progress: Progress, workflow: Workflow) -> list[View]:
+class Whole(Progress, frozen=True, array_like=True, gc=False):
+    """What stands of an instance, with how its parts see it: that is asked several times, and costs most."""
+
+    seen: tuple[View, ...] = ()
+
+
+def views(progress: Progress, workflow: Workflow) -> tuple[View, ...]:
     """How each part sees what stands of an instance, by key, in the order in which the parts became known."""
-    found: list[View] = []
-    for namespace in workflow.each:
-        found += _views(progress, workflow, namespace)
-    return found
+    if isinstance(progress, Whole):
+        return progress.seen
+    return tuple(view for namespace in workflow.each for view in _views(progress, workflow, namespace))
 
 
-def view_of(progress: Progress, workflow: Workflow, namespace: str, value: str | None) -> Progress:
-    """What stands of an instance as one part sees it, or as it is where there is no such part."""
-    seen = (one for one in _views(progress, workflow, namespace) if one.value == value)
-    return next((one.progress for one in seen), progress)
+def view_of(progress: Progress, workflow: Workflow, namespace: str, value: str | None) -> Progress | None:
+    """What stands of an instance as one part sees it; None where there is no such part."""
+    seen = (one for one in views(progress, workflow) if one.namespace == namespace and one.value == value)
+    return next((one.progress for one in seen), None)
 
 
 def carried(progress: Progress, namespace: str) -> int:
@@ -56,23 +61,28 @@ def carried(progress: Progress, namespace: str) -> int:
     return sum(key.startswith(namespace + "=") for key in progress.keys)
 
 
-def with_parts(progress: Progress, workflow: Workflow) -> Progress:
+def with_parts(progress: Progress, workflow: Workflow) -> Whole:
     """What stands of an instance, with the milestones that all its parts have reached, passed or given up.
 
     At least one must have reached it itself. It was reached when the last of them was there.
     """
-    once = progress.milestones
+    said = {name: getattr(progress, name) for name in Progress.__struct_fields__}
+    progress, once = Progress(**said), progress.milestones
+    seen: list[View] = []
     # What all parts of one key have reached may show parts of another key to have passed what comes before it.
     for _ in workflow.each:
         reached = dict(once)
+        seen = [view for namespace in workflow.each for view in _views(progress, workflow, namespace)]
         for namespace, milestones in workflow.each.items():
-            seen = _views(progress, workflow, namespace)
+            of_key = [view for view in seen if view.namespace == namespace]
             for milestone in milestones:
-                mark = _reached_by_all(milestone.name, seen, workflow)
+                mark = _reached_by_all(milestone.name, of_key, workflow)
                 if mark is not None:
                     reached[milestone.name] = mark
         progress = msgspec.structs.replace(progress, milestones=reached)
-    return progress
+    if len(workflow.each) > 1:
+        seen = [view for namespace in workflow.each for view in _views(progress, workflow, namespace)]
+    return Whole(**said | {"milestones": progress.milestones, "seen": tuple(seen)})
 
 
 def reached_at_all(progress: Progress, workflow: Workflow) -> dict[str, int]:
