@@ -19,6 +19,8 @@ from slo_rules.durations import MINUTE, SECOND
 
 Money = tuple[tuple[str, Decimal], ...]
 SAMPLES = 5
+TYPE_SILENT = "type_silent"
+"""The reason of what is blind because one type of events does not come; its source may be well."""
 
 
 class Status(StrEnum):
@@ -62,7 +64,8 @@ class NotifyReason(StrEnum):
 class Cause:
     """What holds a population up. The parts that do not tell causes of a verdict apart are None:
 
-    stuck: workflow, waiting_for, source · blind: source alone, over all workflows ·
+    stuck: workflow, waiting_for, source · blind: source alone, over all workflows, or where only one type of its
+    events does not come, waiting_for, source, reason ·
     failed: workflow, reason · inconsistent: workflow, waiting_for, reason
     """
 

@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode
 
-from alerting.incident import Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
+from alerting.incident import TYPE_SILENT, Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
 
@@ -173,6 +173,8 @@ def headline(n: Notice) -> str:
     match n.verdict:
         case "stuck":
             return f"{things} waiting for {_milestone(n) or 'the next step'}{_from(n, PLAIN)}"
+        case "blind" if n.cause_reason == TYPE_SILENT:
+            return f"No {_milestone(n) or 'event'} at all{_from(n, PLAIN)}"
         case "blind":
             return f"{shorten(n.source or 'A source', _WORD_LIMIT)} is silent or far behind"
         case "failed":
@@ -237,6 +239,12 @@ def _firing(n: Notice, style: Style) -> str:
         case "stuck":
             awaited = style.name(_milestone(n) or "the next step")
             said = f"{things} {be} waiting for {awaited}{_from(n, style)}{since}."
+        case "blind" if n.cause_reason == TYPE_SILENT:
+            awaited = style.name(_milestone(n) or "event")
+            said = (
+                f"No {awaited} at all has come{_from(n, style)} by when one was expected: {things} {be} waiting for it "
+                f"and cannot be judged{since}."
+            )
         case "blind":
             source = style.name(n.source or "A source")
             said = f"{source} is silent or far behind: {things} {be} waiting for it and cannot be judged{since}."
@@ -264,6 +272,8 @@ def _resolved(n: Notice, style: Style) -> str:
     match n.verdict:
         case "stuck":
             said = f"Resolved: no {things} are waiting too long for {awaited} any more."
+        case "blind" if n.cause_reason == TYPE_SILENT:
+            said = f"Resolved: {awaited} comes again, or nothing waits for it any more."
         case "blind":
             said = f"Resolved: nothing waits for a silent {source} any more."
         case "failed":

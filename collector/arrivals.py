@@ -10,34 +10,48 @@ from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.durations import DAY
-from slo_rules.hearing import Ahead, falls_behind, heard, resumes
+from slo_rules.hearing import Ahead, expected, falls_behind, heard, resumes
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import CATCHING_UP_LAG, Watermark
 
 Q = load("projection")
+Row = dict[str, Any]
+MOST_LOOKED_BACK = 2_000_000
+"""Events among which what has arrived of a type is looked for when it is first expected."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a batch says of one source. After `patience` micros without an arrival it counts as silent."""
+    """What a batch says of one source: how often it was heard, and with which of the `types` expected by themselves.
+
+    For `patience` micros after an arrival it is surely not silent.
+    """
 
     mark: Watermark
     patience: float
     received: int = 0
     matched: int = 0
     ahead: Ahead = field(default_factory=Ahead)
+    types: set[str] = field(default_factory=set)
 
 
 class Arrivals:
-    """The watermarks as of the last event noted."""
+    """The watermarks as of the last event noted, at first as of the event `seq`: so far the log has been applied."""
 
-    def __init__(self, conn: Connection, catalogue: Catalogue) -> None:
-        self._silent_after = {source.name: source.silent_after for source in catalogue.sources.values()}
-        self.marks: dict[str, Watermark] = {
-            source: Watermark(received_at, occurred_at, self._silent_after.get(source))
-            for source, received_at, occurred_at in conn.execute(Q["sources"]).fetchall()
-        }
+    def __init__(self, conn: Connection, catalogue: Catalogue, seq: int) -> None:
+        self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
+        self.marks, looked_up = watermarks(conn, catalogue, seq)
+        self._began = seq > 0 and bool(self.marks)
+        wanted = sorted(catalogue.expected_types)
+        conn.execute(Q["forget_types"], _named(wanted))
+        for row in looked_up:
+            conn.execute(Q["add_to_type"], row)
+
+    def _begin(self, at: int) -> None:
+        """The first event of the log was received at that instant (micros): from then on something is expected."""
+        self._began = True
+        self.marks = expected(self._catalogue.sources.values(), at)
 
     def note(self, event: Parsed) -> Tally | None:
         """Hear an event and count it, unless its source resumes or falls behind with it: None.
@@ -46,7 +60,7 @@ class Arrivals:
         """
         tally = self._tallies.get(event.source)
         received_at, seen = event.received_at, event.occurred_at
-        if tally is None:
+        if tally is None or event.type is not None:
             if self._turns(event):
                 return None
             tally = self.hear(event)
@@ -80,29 +94,32 @@ class Arrivals:
         return self.resumes(event) or falls_behind(self.marks.get(event.source), event.received_at, event.occurred_at)
 
     def resumes(self, event: Parsed) -> bool:
-        """Whether the event's source can be seen again with it."""
-        return resumes(self.marks.get(event.source), event.received_at, event.occurred_at)
+        """Whether the event's source, or its type where that is expected by itself, can be seen again with it."""
+        return resumes(self.marks.get(event.source), event.type, event.received_at, event.occurred_at)
 
     def hear(self, event: Parsed) -> Tally:
-        """Move the watermark of the event's source; hearing an event again changes nothing."""
+        """Move the watermarks of the event's source and type; hearing an event again changes nothing."""
+        if not self._began:
+            self._begin(event.received_at)
         source = event.source
+        mark = heard(self.marks.get(source), event.type, event.received_at, event.occurred_at)
         tally = self._tallies.get(source)
-        silent_after = self._silent_after.get(source)
-        mark = heard(self.marks.get(source), event.received_at, event.occurred_at, silent_after)
         if tally is None:
             self.marks[source] = mark
-            patience = float("inf") if mark.silent_after is None else mark.silent_after
+            patience = float("inf") if mark.expects is None else mark.expects.patience
             tally = self._tallies[source] = Tally(mark, patience)
+        if event.type is not None:
+            tally.types.add(event.type)
         return tally
 
-    def take(self) -> list[dict[str, Any]]:
-        """What the batch adds to each source but its duplicates, for `add_to_source`; begins new counts."""
+    def take(self) -> tuple[list[Row], list[Row]]:
+        """What the batch adds to each source but its duplicates, and to each type; begins new counts."""
         taken, self._tallies = self._tallies, {}
-        return [
+        told = [(source, tally) for source, tally in sorted(taken.items()) if tally.received]
+        sources = [
             {
                 "source": source,
-                "last_received_at": to_datetime(tally.mark.last_received_at),
-                "last_occurred_at": to_datetime(tally.mark.last_occurred_at),
+                **_reached(tally.mark),
                 "received": tally.received,
                 "unmatched": tally.received - tally.matched,
                 "ahead": tally.ahead.events,
@@ -110,6 +127,50 @@ class Arrivals:
                 "ahead_day": to_datetime(tally.ahead.day * DAY) if tally.ahead.events else None,
                 "ahead_most_of_day": tally.ahead.most_of_day,
             }
-            for source, tally in sorted(taken.items())
-            if tally.received
+            for source, tally in told
         ]
+        types = [
+            {"source": source, "type": type_, **_reached(tally.mark.types[type_])}
+            for source, tally in told
+            for type_ in sorted(tally.types)
+        ]
+        return sources, types
+
+
+def _reached(mark: Watermark) -> Row:
+    return {
+        "last_received_at": to_datetime(mark.last_received_at),
+        "last_occurred_at": to_datetime(mark.last_occurred_at),
+    }
+
+
+def _named(types: list[tuple[str, str]]) -> dict[str, list[str]]:
+    return {"sources": [source for source, _ in types], "types": [type_ for _, type_ in types]}
+
+
+def watermarks(conn: Connection, catalogue: Catalogue, seq: int) -> tuple[dict[str, Watermark], list[Row]]:
+    """The watermarks as of the event `seq`, in the caller's transaction, which may be read-only.
+
+    Of types that were not expected before, the log says what had come: those are the rows, for `add_to_type`.
+    """
+    row = conn.execute(Q["log_began"]).fetchone() if seq > 0 else None
+    marks = {} if row is None or row[0] is None else expected(catalogue.sources.values(), row[0])
+    for source, received_at, occurred_at in conn.execute(Q["sources"]).fetchall():
+        marks[source] = heard(marks.get(source), None, received_at, occurred_at)
+    if not catalogue.expected_types or seq <= 0:
+        return marks, []
+    known = {(source, type_): times for source, type_, *times in conn.execute(Q["source_types"]).fetchall()}
+    missing = sorted(catalogue.expected_types - known.keys())
+    looked_up: list[Row] = []
+    if missing:
+        asked = _named(missing) | {"seq": seq, "after": seq - MOST_LOOKED_BACK}
+        for source, type_, *times in conn.execute(Q["look_for_types"], asked).fetchall():
+            known[source, type_] = times
+            received_at, occurred_at = map(to_datetime, times)
+            looked_up.append(
+                {"source": source, "type": type_, "last_received_at": received_at, "last_occurred_at": occurred_at}
+            )
+    for (source, type_), (received_at, occurred_at) in known.items():
+        if (source, type_) in catalogue.expected_types:
+            heard(marks[source].types[type_], None, received_at, occurred_at)
+    return marks, looked_up

@@ -42,6 +42,7 @@ class Writing:
     batch: Batch
     prepared: Prepared
     sources: list[dict[str, Any]]
+    types: list[dict[str, Any]]
 
 
 class Moved(Exception):
@@ -61,6 +62,8 @@ def commit(conn: Connection, writing: Writing) -> Writing:
         duplicates = Counter(batch.duplicates.values())
         for source in writing.sources:
             conn.execute(Q["add_to_source"], source | {"duplicates": duplicates[source["source"]]})
+        for type_ in writing.types:
+            conn.execute(Q["add_to_type"], type_)
         conn.execute(Q["advance"], {"seq": batch.seq, "received_at": to_datetime(batch.received_at)})
     return writing
 

@@ -36,6 +36,8 @@ class Catalogue:
     def __init__(self, versions: Iterable[Version], objectives: Iterable[Objective], sources: Iterable[Source]) -> None:
         self.versions = {(version.workflow.name, version.workflow.version): version for version in versions}
         self.sources = {source.name: source for source in sources}
+        self.expected_types = frozenset((one.name, type_) for one in self.sources.values() for type_ in one.types)
+        """The sources and types of which arrivals are expected by themselves."""
         self.objectives: dict[str, list[Objective]] = {}
         for objective in objectives:
             self.objectives.setdefault(objective.workflow, []).append(objective)

@@ -21,7 +21,7 @@ import msgspec
 from psycopg import IsolationLevel
 from psycopg.types.numeric import Int8BinaryLoader
 
-from collector.arrivals import Arrivals
+from collector.arrivals import watermarks
 from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000
 from collector.replay import Logged, Part, replay_under
@@ -31,6 +31,7 @@ from collector.unjoined import load_unjoined
 from slo_rules.arithmetic import arithmetic
 from slo_rules.definitions import fingerprint
 from slo_rules.event import Event
+from slo_rules.expectation import Expectation
 from slo_rules.explain import explain
 from slo_rules.judgement import Marks, Verdict, VerdictKind, judge
 from slo_rules.matching import Matcher
@@ -166,7 +167,7 @@ def questions(
     turned = {
         name
         for name in catalogue.sources.keys() | definitions.sources.keys()
-        if _silent_after(catalogue, name) != _silent_after(definitions, name)
+        if _expected_of(catalogue, name) != _expected_of(definitions, name)
     }
     for name, of_workflow in sorted(counts.items()):
         after = definitions.workflows.get(name)
@@ -183,9 +184,9 @@ def questions(
             yield Question(name, kept, None, examples)
 
 
-def _silent_after(of: Catalogue | Definitions, source: str) -> int | None:
+def _expected_of(of: Catalogue | Definitions, source: str) -> tuple[Expectation | None, dict[str, Expectation]]:
     known = of.sources.get(source)
-    return known.silent_after if known else None
+    return (known.expects, known.types) if known else (None, {})
 
 
 class Comparing:
@@ -196,8 +197,10 @@ class Comparing:
         self._catalogue = catalogue
         self._now = now
         self._told = told
-        self._before: Marks = Arrivals(conn, catalogue).marks
-        self._after: Marks = Arrivals(conn, Catalogue((), (), definitions.sources.values())).marks
+        row = conn.execute(Q["applied"]).fetchone()
+        seq = 0 if row is None else row[0]
+        self._before: Marks = watermarks(conn, catalogue, seq)[0]
+        self._after: Marks = watermarks(conn, Catalogue((), (), definitions.sources.values()), seq)[0]
         self._unjoined = load_unjoined(conn)
         self._matchers: dict[int, Matcher] = {}
 

@@ -275,7 +275,7 @@ class Projector:
                 self._forget()
                 self._seq = seq
                 self._received_at = 0 if received_at is None else to_micros(received_at)
-                self._arrivals = Arrivals(conn, self._catalogue)
+                self._arrivals = Arrivals(conn, self._catalogue, seq)
                 self._unjoined = load_unjoined(conn)
 
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
@@ -358,7 +358,7 @@ class Projector:
             for held, word in batch.words:
                 if word.accepts:
                     self._accept(conn, batch, held.last, word, place)
-            writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), self._arrivals.take())
+            writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), *self._arrivals.take())
             commit(conn, writing)
             for held in dict.fromkeys(one.last for one in batch.crowded):
                 history = history_of(conn, held.id)
@@ -530,7 +530,7 @@ class Projector:
         """Have a batch written; returns while that is under way where there is a thread for it."""
         if not batch.count:
             return
-        writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), self._arrivals.take())
+        writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), *self._arrivals.take())
         self._settle()
         if self._helpers is None:
             self._count(commit(conn, writing))

@@ -34,7 +34,10 @@ _decode_body = msgspec.json.Decoder().decode
 
 
 class Parsed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event of the log and what it means to each workflow; `error` says why it could not be understood."""
+    """An event of the log and what it means to each workflow; `error` says why it could not be understood.
+
+    `type` is its type where that is expected by itself, else None.
+    """
 
     seq: int
     source: str
@@ -42,6 +45,7 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     occurred_at: int
     found: Found
     error: str | None = None
+    type: str | None = None
 
 
 class LogReader:
@@ -54,6 +58,7 @@ class LogReader:
         self.limit = limit
         self._matcher = catalogue.matcher
         self._places = {id(matcher): place for place, matcher in enumerate(catalogue.places)}
+        self._types = catalogue.expected_types
 
     def read(self, conn: Connection, after: int, received_at: int) -> list[Parsed]:
         """The events after a number, which was received at that instant (micros; 0 for the beginning of the log).
@@ -97,7 +102,8 @@ class LogReader:
             log.exception("event_set_aside", seq=seq)
             found = []
             error = describe(raised)
-        return Parsed(seq, source, received_at, occurred_at, found, error)
+        expected = self._types and (source, type_) in self._types
+        return Parsed(seq, source, received_at, occurred_at, found, error, type_ if expected else None)
 
 
 def describe(error: Exception) -> str:

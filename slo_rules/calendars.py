@@ -234,7 +234,23 @@ class Calendar:
         if rule.period is Period.DAY and rule.business_days:
             due = self._shifted(today, rule.business_days)
             return None if due is None else self._moment(due, rule.time)
-        day: date | None = today
+        return self._first_moment(rule, today, at)
+
+    def next_by(self, rule: DeadlineRule, at: int) -> int | None:
+        """The first moment after `at` of a rule that recurs: of every business day, of every period. None beyond it.
+
+        Of a rule that counts business days after the end of a period, that of a period long over may be the next.
+        """
+        if not _EDGES[0] <= at < _EDGES[-1]:
+            return None
+        today = local_date(self.zone, at)
+        # A day more: a shift, and with it its close of business, runs into the next date.
+        start = self._shifted(today, -1 - max(0, rule.business_days))
+        return self._first_moment(rule, start or today, at + 1)
+
+    def _first_moment(self, rule: DeadlineRule, start: date, at: int) -> int | None:
+        """The first moment of the periods from that of `start` on that does not lie before `at`."""
+        day: date | None = start
         while day is not None:
             first, last = period_of(rule.period, day, self._week_starts)
             due = self._last_business_day(first, last)

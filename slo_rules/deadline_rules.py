@@ -23,6 +23,14 @@ SPELLINGS = (
     "end of month + 1 business day 16:00",
 )
 
+RECURRING_SPELLINGS = (
+    "every business day 06:00",
+    "every business day",
+    "end of week",
+    "end of month - 2 business days 18:00",
+    "end of quarter + 1 business day",
+)
+
 _TIME = r"(?: (?P<time>[0-9]{1,2}:[0-9]{2}))?"
 _SHAPES = tuple(
     re.compile(shape + _TIME)
@@ -33,6 +41,7 @@ _SHAPES = tuple(
         r"end of (?P<period>week|month|quarter|year)(?: ?(?P<sign>[+-]) ?(?P<shift>[0-9]{1,6}) business days?)?",
     )
 )
+_EVERY_DAY = re.compile(r"(?:every )?business day" + _TIME)
 _SPACES = re.compile(r"[\s_]+")
 
 
@@ -82,7 +91,7 @@ def parse_deadline_rule(text: str) -> DeadlineRule:
     `same_day` may be written `same day` or `same business day`; case, spaces and underscores make no difference;
     the minus may be U+2212 or a dash.
     """
-    plain = _SPACES.sub(" ", re.sub("[−–]", "-", text)).strip().lower()
+    plain = _plain(text)
     found = next((found for shape in _SHAPES if (found := shape.fullmatch(plain))), None)
     if found is None:
         raise ValueError(f"{text[:80]!r} is not a deadline; write it like one of: {'; '.join(SPELLINGS)}")
@@ -95,6 +104,26 @@ def parse_deadline_rule(text: str) -> DeadlineRule:
         business_days=-days if parts.get("sign") == "-" else days,
         time=parse_time_of_day(parts["time"]) if parts["time"] else None,
     )
+
+
+def parse_recurring_rule(text: str) -> DeadlineRule:
+    """The rule of a schedule that a text names. ValueError, with the accepted spellings, when it names none.
+
+    - `every business day 06:00`, the same as `business_day 06:00`
+    - `end of week`, `end of month`, `end of quarter`, `end of year`, with or without business days, as of a deadline
+
+    Without a time of day it is the close of business. What is counted from a start is no schedule.
+    """
+    daily = _EVERY_DAY.fullmatch(_plain(text))
+    if daily is not None:
+        return DeadlineRule(Period.DAY, time=parse_time_of_day(daily["time"]) if daily["time"] else None)
+    if _SHAPES[-1].fullmatch(_plain(text)) is None:
+        raise ValueError(f"{text[:80]!r} is no schedule; write it like one of: {'; '.join(RECURRING_SPELLINGS)}")
+    return parse_deadline_rule(text)
+
+
+def _plain(text: str) -> str:
+    return _SPACES.sub(" ", re.sub("[−–]", "-", text)).strip().lower()
 
 
 def period_of(period: Period, day: date, week_starts: int) -> tuple[date, date]:

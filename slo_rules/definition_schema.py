@@ -25,6 +25,7 @@ from slo_rules.schema_words import (
     ref,
     text,
 )
+from slo_rules.source_schema import expectation, source_spec
 from slo_rules.workflow import JOINS_AT_MOST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -32,7 +33,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def definition_schema(kind: str | None = None) -> Schema:
     """The schema of documents of this kind, or of all kinds. KeyError when there is no such kind."""
-    defs = {**_small(), **_filters(), **_milestone(), **_calendar_parts()}
+    defs = {**_small(), **_filters(), **_milestone(), **_calendar_parts(), "Expectation": expectation()}
     kinds = {"Workflow": _workflow, "Objective": _objective, "Calendar": _calendar, "Source": _source, "Route": _route}
     defs |= {name: kinds[name]() for name in KINDS}
     top: Schema = {"$schema": DIALECT, "title": f"Milepost {kind or 'definition'}"}
@@ -432,10 +433,7 @@ def _calendar() -> Schema:
 
 
 def _source() -> Schema:
-    silent = described(ref("Duration"), "Without an arrival for so long it is silent. By default never.")
-    skew = described(ref("Duration"), "How far its clock may be off. By default 5m.")
-    spec = fields({}, {"silent_after": silent, "skew": skew}, title="Source")
-    return _document("Source", "A system that sends.", _metadata(), spec)
+    return _document("Source", "A system that sends.", _metadata(), source_spec())
 
 
 def _route() -> Schema:

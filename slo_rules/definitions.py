@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.acts import ACT_SOURCE, RESERVED
 from slo_rules.calendar_definitions import read_calendar
 from slo_rules.calendars import CalendarRules
 from slo_rules.deadline_definitions import calendar_references
@@ -18,6 +17,7 @@ from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
 from slo_rules.milestone_definitions import read_milestones
 from slo_rules.reading import Reader, spelled, suggestion
+from slo_rules.source_definitions import read_source, with_calendars
 from slo_rules.workflow import (
     DEFAULT_ORPHAN_AFTER,
     DEFAULT_SKEW,
@@ -95,6 +95,9 @@ def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, 
         if workflow is not None:
             counted = _with_calendars(workflow, readers["Workflow", name].at("spec"), read["Calendar"])
             read["Workflow"][name] = _with_skews(counted, read["Source"])
+    for name, source in read["Source"].items():
+        if source is not None:
+            read["Source"][name] = with_calendars(source, readers["Source", name].at("spec"), read["Calendar"])
     for name, objective in read["Objective"].items():
         if objective is None:
             continue
@@ -282,7 +285,7 @@ def _value(spec: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (paths_of(amount) if amount else ()), (paths_of(currency) if currency else ())
 
 
-# Objective, Source, Route
+# Objective, Route
 
 
 def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
@@ -317,22 +320,6 @@ def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
     )
 
 
-def _source(name: str, metadata: Reader, spec: Reader) -> Source | None:
-    if name == ACT_SOURCE:
-        metadata.at("name").fault(RESERVED)
-    metadata.mapping(("name", "owner", "title", "description"), ())
-    if not spec.mapping(("silent_after", "skew")):
-        return None
-    silent, skew = spec.optional("silent_after"), spec.optional("skew")
-    return Source(
-        name,
-        text_of(metadata, "title"),
-        text_of(metadata, "owner"),
-        silent.duration() if silent else None,
-        (skew.duration() if skew else None) or DEFAULT_SKEW,
-    )
-
-
 def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
     metadata.mapping(("name", "owner", "title", "description"), ())
     if not spec.mapping(("send_to", "match"), ("send_to",)):
@@ -346,6 +333,6 @@ _READERS: dict[str, Any] = {
     "Workflow": _workflow,
     "Objective": _objective,
     "Calendar": read_calendar,
-    "Source": _source,
+    "Source": read_source,
     "Route": _route,
 }

@@ -9,7 +9,7 @@ import msgspec
 
 from slo_rules.consistency import disordered, doubled, unmet, unmet_of_part
 from slo_rules.durations import format_duration
-from slo_rules.judgement import Marks, Reason, Verdict, beneath, is_orphaned, start_of_orphan, waits
+from slo_rules.judgement import Marks, Reason, Verdict, Watermark, beneath, is_orphaned, start_of_orphan, waits
 from slo_rules.occurrences import needed, occurred
 from slo_rules.parts import MOST_PARTS, View, carried, reached_at_all, views
 from slo_rules.progress import Progress, Reached, Waiver, completed_at
@@ -102,9 +102,12 @@ def _sentence(
             return f"{awaited}{source} was due at {clock(verdict.deadline_at)} and has not come: {late} late."
         case Reason.SOURCE_SILENT:
             return (
-                f"{awaited} is overdue, but nothing at all has arrived{source}{_since(marks, verdict)}: "
+                f"{awaited} is overdue, but {_unheard(workflow, verdict, marks)}: "
                 "the source is silent, so nobody can tell whether this one is stuck."
             )
+        case Reason.TYPE_SILENT:
+            said = _unheard(workflow, verdict, marks)
+            return f"{awaited} is overdue, but {said}: nobody can tell whether this one is stuck."
         case Reason.SOURCE_CATCHING_UP:
             return f"{awaited} is overdue, but {verdict.source} is still sending its past and has not got that far."
         case Reason.WARNING_TIME_PASSED:
@@ -152,7 +155,10 @@ def _waiver(waiver: Waiver) -> str:
     return f"Waived by {waiver.by} until {clock(waiver.until)}: {waiver.reason.rstrip('.')}."
 
 
-_ABOUT_THE_START = (Reason.AWAITING_START, Reason.ORPHAN, Reason.SOURCE_SILENT, Reason.SOURCE_CATCHING_UP)
+_ABOUT_THE_START = (
+    *(Reason.AWAITING_START, Reason.ORPHAN),
+    *(Reason.SOURCE_SILENT, Reason.TYPE_SILENT, Reason.SOURCE_CATCHING_UP),
+)
 
 
 def _orphaned(progress: Progress, workflow: Workflow, verdict: Verdict, start: str, marks: Marks) -> str:
@@ -167,21 +173,23 @@ def _orphaned(progress: Progress, workflow: Workflow, verdict: Verdict, start: s
         return f"An orphan: {first} by {clock(wait.deadline_at)}. When it comes, this one goes on as any other."
     if verdict.reason is Reason.SOURCE_CATCHING_UP:
         return f"{first}: {verdict.source} is still sending its past and has not got that far."
-    return (
-        f"{first}, and nothing at all has arrived from {verdict.source}{_since(marks, verdict)}: "
-        "the source is silent, so nobody can tell whether it ever started."
-    )
+    return f"{first}, and {_unheard(workflow, verdict, marks)}: nobody can tell whether it ever started."
 
 
-def _since(marks: Marks, verdict: Verdict) -> str:
+def _unheard(workflow: Workflow, verdict: Verdict, marks: Marks) -> str:
+    """What has not been heard since when, of a verdict that is blind for it."""
     mark = marks.get(verdict.source or "")
-    return f" since {clock(mark.last_received_at)}" if mark else ""
+    source = f" from {verdict.source}" if verdict.source else ""
+    if verdict.reason is Reason.TYPE_SILENT:
+        type_ = workflow.awaited_types.get(verdict.waiting_for or "", "")
+        return f"nothing of the type {type_} has arrived{source}{_silence(mark.types.get(type_) if mark else None)}"
+    return f"nothing at all has arrived{source}{_silence(mark)}"
 
 
 _WAITING = frozenset(
     (
-        *(Reason.OVERDUE, Reason.SOURCE_SILENT, Reason.SOURCE_CATCHING_UP, Reason.WARNING_TIME_PASSED),
-        *(Reason.WAITING, Reason.NO_DEADLINE, Reason.CLOCK_PAUSED),
+        *(Reason.OVERDUE, Reason.SOURCE_SILENT, Reason.TYPE_SILENT, Reason.SOURCE_CATCHING_UP),
+        *(Reason.WARNING_TIME_PASSED, Reason.WAITING, Reason.NO_DEADLINE, Reason.CLOCK_PAUSED),
     )
 )
 
@@ -213,6 +221,19 @@ def _named(each: str, parts: list[str | None]) -> str:
     more = [f"{len(values) - MOST_NAMED} more"] if len(values) > MOST_NAMED else []
     more += ["one that is not known yet"] if None in parts else []
     return " and ".join((f"{each} {', '.join(values[:MOST_NAMED])}", *more))
+
+
+def _silence(mark: Watermark | None) -> str:
+    """Since when nothing has come, and what was expected where that is not plainly a pause that is too long."""
+    if mark is None:
+        return ""
+    since = f" since {clock(mark.last_received_at)}"
+    if not mark.heard:
+        since = f" since the log began at {clock(mark.last_received_at)}"
+    expects, due = mark.expects, mark.due
+    if expects is None or expects.plain is not None or due is None:
+        return since
+    return f"{since}, and it was expected by {clock(due)} ({expects.words})"
 
 
 def _lateness(progress: Progress, workflow: Workflow) -> str:

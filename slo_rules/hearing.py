@@ -1,37 +1,69 @@
-"""How an arrival moves what is known of its source, and when that is reason to judge again."""
+"""How an arrival moves what is known of its source, and when that is reason to judge again.
+
+A source of which something is expected is known before it is first heard: it is expected from the beginning of the log
+on, that is from the arrival of its first event, which is the same whenever the log is read.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import msgspec
 
 from slo_rules.durations import DAY
 from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
+from slo_rules.workflow import Source
 
 
-def heard(mark: Watermark | None, received_at: int, occurred_at: int, silent_after: int | None) -> Watermark:
-    """The watermark after an arrival; a mark that is there is moved itself. Hearing an event twice changes nothing."""
+def unheard(source: Source, began_at: int) -> Watermark:
+    """The watermark of a source that has never been heard in a log that began then (micros)."""
+    types = {name: Watermark(began_at, began_at, one, heard=False) for name, one in source.types.items()}
+    return Watermark(began_at, began_at, source.expects, heard=False, types=types)
+
+
+def expected(sources: Iterable[Source], began_at: int) -> dict[str, Watermark]:
+    """The watermarks of the sources of which something is expected, before any of them is heard."""
+    return {one.name: unheard(one, began_at) for one in sources if one.expects is not None or one.types}
+
+
+def heard(mark: Watermark | None, type_: str | None, received_at: int, occurred_at: int) -> Watermark:
+    """The watermark after an arrival; a mark that is there is moved itself. Hearing an event twice changes nothing.
+
+    `type_` matters only where it is expected by itself.
+    """
     seen = min(received_at, occurred_at)
     if mark is None:
-        return Watermark(received_at, seen, silent_after)
-    mark.last_received_at = max(mark.last_received_at, received_at)
-    mark.last_occurred_at = max(mark.last_occurred_at, seen)
+        return Watermark(received_at, seen)
+    if type_ in mark.types:
+        heard(mark.types[type_], None, received_at, occurred_at)
+    if mark.heard:
+        mark.last_received_at = max(mark.last_received_at, received_at)
+        mark.last_occurred_at = max(mark.last_occurred_at, seen)
+    else:
+        mark.last_received_at, mark.last_occurred_at, mark.heard = received_at, seen, True
     return mark
 
 
-def resumes(mark: Watermark | None, received_at: int, occurred_at: int) -> bool:
+def resumes(mark: Watermark | None, type_: str | None, received_at: int, occurred_at: int) -> bool:
     """Whether an arrival changes what can be said of its source: first heard, heard after silence, caught up.
 
-    What is overdue then has to be judged anew, and what fell due before has to be judged by what was known before.
+    The same of its type, where that is expected by itself. What is overdue then has to be judged anew, and what fell
+    due before has to be judged by what was known before.
     """
-    if mark is None:
+    if mark is None or _is_silent(mark, received_at):
         return True
-    gap = received_at - mark.last_received_at
-    if mark.silent_after is not None and gap >= mark.silent_after:
+    if type_ in mark.types and _is_silent(mark.types[type_], received_at):
         return True
     if not mark.lags:
         return False
     newest = max(mark.last_occurred_at, min(received_at, occurred_at))
+    gap = received_at - mark.last_received_at
     return gap >= CATCHING_UP_PATIENCE or not Watermark(max(received_at, mark.last_received_at), newest).lags
+
+
+def _is_silent(mark: Watermark, at: int) -> bool:
+    due = mark.due
+    return not mark.heard or (due is not None and at >= due)
 
 
 def falls_behind(mark: Watermark | None, received_at: int, occurred_at: int) -> bool:

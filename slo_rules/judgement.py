@@ -8,7 +8,8 @@ The order in which the questions are asked is the meaning of the verdicts:
    came in an order that cannot be, or the start never came (blind where its source cannot be seen); while a start may
    still come, an instance that nothing else is said of waits for it;
 4. completed or completed_late — a completing milestone was reached, all deadlines met or not;
-5. stuck or blind — a deadline has passed; blind when the awaited source itself cannot be seen beyond that deadline;
+5. stuck or blind — a deadline has passed; blind when the awaited source itself, or the one type of its events that can
+   reach the milestone, cannot be seen beyond that deadline;
 6. paused — the clocks stand, and no deadline came before they were stopped;
 7. due_soon — the warning time of the next deadline has passed;
 8. on_track — otherwise.
@@ -29,6 +30,7 @@ import msgspec
 
 from slo_rules.consistency import Unmet, disordered, doubled, unmet
 from slo_rules.durations import MINUTE
+from slo_rules.expectation import Expectation
 from slo_rules.parts import moved_after, reached_at_all, views
 from slo_rules.progress import Progress, Waiver, completed_at, is_cancelled, passed_at
 from slo_rules.promises import NOT_DUE, breach_at, due_of, paused_since, started_at, surely_started_at
@@ -75,6 +77,7 @@ class Reason(StrEnum):
     FINISHED_AFTER_DEADLINE = "finished_after_deadline"
     OVERDUE = "overdue"
     SOURCE_SILENT = "source_silent"
+    TYPE_SILENT = "type_silent"
     SOURCE_CATCHING_UP = "source_catching_up"
     WARNING_TIME_PASSED = "warning_time_passed"
     WAITING = "waiting"
@@ -94,19 +97,31 @@ _WAITING, _ALL_IN_TIME = Reason.WAITING, Reason.ALL_IN_TIME
 
 
 class Watermark(msgspec.Struct, gc=False):
-    """What is known of a source: its last arrival, the newest event time seen (at most its arrival), its cadence.
+    """What is known of a source: its last arrival, the newest event time seen (at most its arrival), what is expected.
 
-    Whoever notes arrivals moves it; the judge only reads it.
+    One that was never `heard` has the beginning of the log for both. `types` are the watermarks of its event types that
+    are expected by themselves. Whoever notes arrivals moves it; the judge only reads it.
     """
 
     last_received_at: int
     last_occurred_at: int
-    silent_after: int | None = None
+    expects: Expectation | None = None
+    heard: bool = True
+    types: dict[str, Watermark] = {}
 
     @property
     def lags(self) -> bool:
         """Whether what it sent last was old when it came."""
         return self.last_received_at - self.last_occurred_at > CATCHING_UP_LAG
+
+    @property
+    def due(self) -> int | None:
+        """The instant (micros) by which something is expected of it, and from which on it is silent; None: never."""
+        return None if self.expects is None else self.expects.due(self.last_received_at)
+
+    def hides(self, deadline: int) -> int | None:
+        """From when on silence hides what was due then: None where it was heard since, or can never be silent."""
+        return None if self.heard and self.last_received_at >= deadline else self.due
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -300,12 +315,15 @@ def _judge_wait(wait: Wait, progress: Progress, workflow: Workflow, marks: Marks
     patience_ends = mark.last_received_at + CATCHING_UP_PATIENCE
     if mark.lags and mark.last_occurred_at < deadline and now < patience_ends:
         return _open(VerdictKind.BLIND, Reason.SOURCE_CATCHING_UP, deadline, wait, workflow, patience_ends)
-    if mark.silent_after is not None and mark.last_received_at < deadline:
-        silent_at = mark.last_received_at + mark.silent_after
-        if now >= silent_at:
-            return _open(VerdictKind.BLIND, Reason.SOURCE_SILENT, deadline, wait, workflow, None)
-        return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, silent_at)
-    return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, None)
+    silent_at = mark.hides(deadline)
+    if silent_at is not None and now >= silent_at:
+        return _open(VerdictKind.BLIND, Reason.SOURCE_SILENT, deadline, wait, workflow, None)
+    of_type = mark.types.get(workflow.awaited_types.get(wait.milestone.name, "")) if mark.types else None
+    missing_at = None if of_type is None else of_type.hides(deadline)
+    if missing_at is not None and now >= missing_at:
+        return _open(VerdictKind.BLIND, Reason.TYPE_SILENT, deadline, wait, workflow, silent_at)
+    checks = [at for at in (silent_at, missing_at) if at is not None]
+    return _open(VerdictKind.STUCK, Reason.OVERDUE, deadline, wait, workflow, min(checks) if checks else None)
 
 
 def _open(

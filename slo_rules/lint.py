@@ -15,6 +15,7 @@ from slo_rules.faults import Finding
 from slo_rules.filter_logic import contradiction
 from slo_rules.filters import SPAN_TYPE, exact_value
 from slo_rules.lint_milestones import lint_milestones
+from slo_rules.lint_sources import lint_source
 from slo_rules.noting import Noting
 from slo_rules.reading import suggestion
 from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Workflow
@@ -37,6 +38,8 @@ def lint(texts: Mapping[str, str], definitions: Definitions) -> list[Finding]:
                 _lint_workflow(definitions.workflows[name], definitions, noting)
             elif kind == "Objective" and name in definitions.objectives:
                 _lint_objective(definitions.objectives[name], definitions, noting)
+            elif kind == "Source" and name in definitions.sources:
+                lint_source(definitions.sources[name], definitions, document, noting)
     return sorted(findings)
 
 

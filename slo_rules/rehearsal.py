@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 
 from slo_rules.event import Event
-from slo_rules.hearing import falls_behind, heard, resumes
+from slo_rules.hearing import expected, falls_behind, heard, resumes
 from slo_rules.identity import Key
 from slo_rules.judgement import Verdict, Watermark, is_overdue, judge
 from slo_rules.matching import Matcher
@@ -34,13 +34,12 @@ class RehearsedInstance:
 class Rehearsal:
     """A history of events put through one version of each workflow, asked at one instant after another.
 
-    `marks` is what is known of the sources. `unmatched` are the events that no workflow asks for, `without_key` those
-    that mean something to a workflow and carry none of its joining keys, with its name, and `of_nothing` the acts that
-    speak of no instance: dead letters.
+    `marks` is what is known of the sources, of which something is expected from the first event on. `unmatched` are the
+    events that no workflow asks for, `without_key` those that mean something to a workflow and carry none of its
+    joining keys, with its name, and `of_nothing` the acts that speak of no instance: dead letters.
     """
 
     def __init__(self, matcher: Matcher, sources: Iterable[Source], events: Iterable[Event]) -> None:
-        self._silent_after = {source.name: source.silent_after for source in sources}
         self._matcher = matcher
         self._coming = deque(sorted(events, key=lambda event: event.received_at))
         self._held: dict[int, RehearsedInstance] = {}
@@ -48,7 +47,8 @@ class Rehearsal:
         self._checks: list[tuple[int, int]] = []
         self._created = 0
         self._now: int | None = None
-        self.marks: dict[str, Watermark] = {}
+        began_at = self._coming[0].received_at if self._coming else None
+        self.marks: dict[str, Watermark] = {} if began_at is None else expected(sources, began_at)
         self.unmatched: list[Event] = []
         self.without_key: list[tuple[Event, str]] = []
         self.of_nothing: list[tuple[Event, str]] = []
@@ -74,11 +74,10 @@ class Rehearsal:
         # What is due at the very instant of an arrival is judged after it; only a source that resumes is heard then.
         self._check_until(event.received_at - 1)
         mark = self.marks.get(event.source)
-        resuming = resumes(mark, event.received_at, event.occurred_at)
+        resuming = resumes(mark, event.type, event.received_at, event.occurred_at)
         if resuming or falls_behind(mark, event.received_at, event.occurred_at):
             self._check_until(event.received_at)
-        silent_after = self._silent_after.get(event.source)
-        self.marks[event.source] = heard(mark, event.received_at, event.occurred_at, silent_after)
+        self.marks[event.source] = heard(mark, event.type, event.received_at, event.occurred_at)
         if resuming:
             for held in self._held.values():
                 if is_overdue(held.verdict) and held.verdict.source == event.source:

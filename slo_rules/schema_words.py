@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slo_rules.deadline_rules import SPELLINGS
+from slo_rules.deadline_rules import RECURRING_SPELLINGS, SPELLINGS
 from slo_rules.reading import NAME
 
 Schema = dict[str, Any]
@@ -27,12 +27,14 @@ _TIME = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9]|24:00"
 _GAP = r"[\s_]+"
 _COUNT = rf"[0-9]{{1,6}}{_GAP}{any_case('business')}{_GAP}{any_case('day')}[sS]?"
 _PERIOD = "|".join(any_case(period) for period in ("week", "month", "quarter", "year"))
+_END = rf"{any_case('end')}{_GAP}{any_case('of')}{_GAP}(?:{_PERIOD})(?:[\s_]*[+\-−–][\s_]*{_COUNT})?"
+_EVERY_DAY = rf"(?:{any_case('every')}{_GAP})?{any_case('business')}{_GAP}{any_case('day')}"
 _RULE = "|".join(
     (
         rf"{any_case('same')}{_GAP}(?:{any_case('business')}{_GAP})?{any_case('day')}",
         rf"{any_case('next')}{_GAP}{any_case('business')}{_GAP}{any_case('day')}",
         _COUNT,
-        rf"{any_case('end')}{_GAP}{any_case('of')}{_GAP}(?:{_PERIOD})(?:[\s_]*[+\-−–][\s_]*{_COUNT})?",
+        _END,
     )
 )
 _WEEKDAY = r"\s*(?:" + "|".join(any_case(day) for day in (*_LONG_DAYS, *_DAYS)) + r")\s*"
@@ -53,6 +55,14 @@ LENGTH: Schema = {
     "pattern": rf"{DURATION['pattern']}|^[\s_]*(?:{_RULE})(?:{_GAP}(?:{_TIME}))?[\s_]*$",
     "patternErrorMessage": f"Write a duration such as 4h, or one of: {'; '.join(SPELLINGS)}.",
     "examples": ["4h", "1h30m", *SPELLINGS],
+}
+SCHEDULE: Schema = {
+    "title": "Schedule",
+    "description": f"One of: {'; '.join(RECURRING_SPELLINGS)}.",
+    "type": "string",
+    "pattern": rf"^[\s_]*(?:{_EVERY_DAY}|{_END})(?:{_GAP}(?:{_TIME}))?[\s_]*$",
+    "patternErrorMessage": f"Write one of: {'; '.join(RECURRING_SPELLINGS)}.",
+    "examples": [*RECURRING_SPELLINGS],
 }
 NAMED: Schema = {
     "title": "Name",

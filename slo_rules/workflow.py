@@ -11,7 +11,8 @@ import msgspec
 from slo_rules.calendars import Calendar, CalendarRules, prepared
 from slo_rules.deadlines import Deadline
 from slo_rules.durations import HOUR, MINUTE
-from slo_rules.filters import Filter
+from slo_rules.expectation import Expectation
+from slo_rules.filters import Filter, exact_value
 
 AMOUNT = "$amount"
 JOINS_AT_MOST = 100
@@ -323,6 +324,16 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return any(isinstance(one.count, str) or (one.deadline and one.deadline.tiers) for one in self.milestones)
 
     @cached_property
+    def awaited_types(self) -> dict[str, str]:
+        """The event types of the milestones that only one type of the source they are awaited from can reach."""
+        found = {}
+        for one in self.milestones:
+            type_ = exact_value(one.condition, "type")
+            if type_ is not None and one.source is not None and exact_value(one.condition, "source") == one.source:
+                found[one.name] = type_
+        return found
+
+    @cached_property
     def prepared_calendars(self) -> dict[str, Calendar]:
         """Its calendars, ready for use; workflows share what is prepared."""
         return {name: prepared(rules) for name, rules in self.calendars.items()}
@@ -390,15 +401,16 @@ class Objective(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A system that sends. Without an arrival for `silent_after` micros it counts as silent (None: never).
+    """A system that sends: what is expected of all it sends together, and of some of its event types.
 
-    Its clock may be off by `skew` micros.
+    Without an expectation it never counts as silent. Its clock may be off by `skew` micros.
     """
 
     name: str
     title: str = ""
     owner: str = ""
-    silent_after: int | None = None
+    expects: Expectation | None = None
+    types: dict[str, Expectation] = {}
     skew: int = DEFAULT_SKEW
 
 

@@ -105,7 +105,17 @@ spec: {workflow: orders, freshness: {from: won, to: paid, within: 4d}, target: 0
 apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap, owner: erp, title: SAP, description: The ERP.}
-spec: {silent_after: 15m, skew: 90s}
+spec:
+  skew: 90s
+  expect:
+    - {every: 15m, calendar: office}
+    - {type: check.file, by: every business day 06:00, opens: 4h, calendar: office}
+    - {type: totals, by: end of month + 1 business day, calendar: asia}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: crm}
+spec: {silent_after: 15m}
 ---
 apiVersion: milepost/v1
 kind: Route
@@ -162,7 +172,17 @@ def spelled(values: list[Any]) -> str:
 BASES = [values_of(text) for text in (FULL, strategies.DEFINITIONS)]
 _FIELDS = sorted(set(re.findall(r"[a-z_]+", FULL)) | {"none", "any", "span", "equals", "tolerance"})
 _WORDS = ["", " ", "$x", "Gold", "2026-13-01", "24:00-25:00", "08:00-08:00", "-1%", "data.", "data", "end of year"]
-_WORDS += ["0h", "4000d", "next business day", "next_day", "same day 24:00", "300 business days", "mon-xyz", "none"]
+_WORDS += [
+    "0h",
+    "4000d",
+    "next business day",
+    "every business day",
+    "next_day",
+    "same day 24:00",
+    "300 business days",
+    "mon-xyz",
+    "none",
+]
 _SCALARS = [None, True, False, 0, 1, -1, 2, 1001, 0.5, 1e300, -0.0, 1.0, *_WORDS]
 VALUES = st.one_of(
     st.sampled_from(_SCALARS),

@@ -143,8 +143,8 @@ def wipe(conn: Connection) -> None:
     """Forget the log and everything derived from it."""
     tables = (
         "event, span, instance, instance_key, instance_event, instance_merge, instance_split, hub_key, rejected_join, "
-        "verdict_change, sli_bucket, "
-        "source_state, dead_letter, projection, definition, current_definition, objective_state"
+        "verdict_change, sli_bucket, source_state, source_type_state, dead_letter, projection, definition, "
+        "current_definition, objective_state"
     )
     with conn.transaction():
         conn.execute(f"TRUNCATE {tables}")

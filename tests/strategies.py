@@ -93,6 +93,16 @@ metadata: {name: crm}
 spec: {silent_after: 3h}
 """
 
+EXPECTED = (
+    "{silent_after: 2h}",
+    "{expect: {every: 1h, calendar: office}}",
+    "{expect: [{every: 3h}, {type: accepted, by: every business day 21:00, opens: 3h, calendar: office}]}",
+    "{expect: {type: accepted, every: 1h}}",
+    "{expect: {by: end of week 09:00, calendar: office}}",
+    "{}",
+)
+"""What may be expected of a source; the first is that of the definitions above."""
+
 TYPES = (
     *("won", "accepted", "shipped", "delivered", "signed", "paid"),
     *("linked", "failed", "cancelled", "paused", "resumed", "replaced", "noise"),
@@ -102,9 +112,17 @@ ACT_KEYS = st.sampled_from(["opportunity=1", "order=1", "order=2", "sales_order=
 UNTIL = st.one_of(st.none(), st.sampled_from([MINUTE, HOUR, 4 * HOUR, 30 * HOUR, 2000 * HOUR]))
 
 
-def definitions() -> Definitions:
-    """The definitions above."""
-    return load({"orders.yaml": DEFINITIONS})
+def definitions(sap: str = EXPECTED[0], crm: str | None = None) -> Definitions:
+    """The definitions above, with what is expected of one source, and of the other, which is not defined by default."""
+    text = DEFINITIONS.replace(EXPECTED[0], sap)
+    if crm is not None:
+        text += f"---\napiVersion: milepost/v1\nkind: Source\nmetadata: {{name: crm}}\nspec: {crm}\n"
+    return load({"orders.yaml": text})
+
+
+def expecting() -> st.SearchStrategy[Definitions]:
+    """The definitions above, with anything expected of the sources."""
+    return st.builds(definitions, st.sampled_from(EXPECTED), st.sampled_from([None, *EXPECTED]))
 
 
 def make_event(

@@ -9,9 +9,11 @@ WITH held AS MATERIALIZED (
         id, verdict, owner, domain, entity, workflow AS instance_workflow, value_amount, value_currency,
         COALESCE(stuck_since, since) AS since,
         CASE WHEN verdict = 'blind' THEN '' ELSE workflow END AS workflow,
-        CASE WHEN verdict IN ('stuck', 'inconsistent') THEN COALESCE(waiting_for, '') ELSE '' END AS waiting_for,
+        CASE WHEN verdict IN ('stuck', 'inconsistent') OR reason = 'type_silent' THEN COALESCE(waiting_for, '') ELSE '' END
+            AS waiting_for,
         CASE WHEN verdict IN ('stuck', 'blind') THEN COALESCE(source_awaited, '') ELSE '' END AS source,
-        CASE WHEN verdict IN ('failed', 'inconsistent') THEN COALESCE(reason, '') ELSE '' END AS reason
+        CASE WHEN verdict IN ('failed', 'inconsistent') OR reason = 'type_silent' THEN COALESCE(reason, '') ELSE '' END
+            AS reason
     FROM instance
     -- A source that replays its past is no cause to tell anybody: what waits for it is judged when it has caught up.
     WHERE verdict IN ('stuck', 'blind', 'failed', 'inconsistent') AND reason <> 'source_catching_up'

@@ -7,14 +7,16 @@ once; one that was silent costs a look at what the others sent meanwhile, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
 from collector.catalogue import Catalogue
 from collector.query.moments import Unanswerable
-from collector.query.reader import Reader
+from collector.query.reader import Reader, Row
+from collector.query.sources import arrival, log_began
 from slo_rules.durations import MINUTE
+from slo_rules.hearing import expected, heard
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks
 from slo_rules.rounding import clock
 
 MOST_LOOKED_BACK = 2_000_000
@@ -31,41 +33,45 @@ class Heard:
         self._sources = catalogue.sources
         self._at = at
 
-    async def marks(self, sources: Iterable[str]) -> Marks:
-        """The watermarks of these sources; of one that had never been heard there is none.
+    async def marks(self, wanted: Mapping[str, Collection[str]]) -> Marks:
+        """The watermarks of these sources, each with those of its types that are named where they are expected.
 
-        The newest event time is exact as far as the judgement asks for it. Raises Unanswerable.
+        Of a source that had never been heard there is none, unless something is expected of it. The newest event time
+        is exact as far as the judgement asks for it. Raises Unanswerable.
         """
-        wanted = set(sources)
         if not wanted:
             return {}
-        marks: dict[str, Watermark] = {}
-        asked: list[str] = []
-        for row in await self._reader.all("sources"):
-            source = row["source"]
-            if source not in wanted:
-                continue
-            received_at, occurred_at = to_micros(row["last_received_at"]), to_micros(row["last_occurred_at"])
-            if received_at <= self._at:
-                marks[source] = self._mark(source, received_at, occurred_at)
-            else:
-                asked.append(source)
-        place = await self._place(self._at + _CLOCK_STEP) if asked else None
-        if place is not None:
-            for source in asked:
-                found = await self._look_back(source, *place)
+        began_at = await log_began(self._reader)
+        if began_at is None or began_at > self._at:
+            return {}
+        marks = expected((self._sources[name] for name in wanted if name in self._sources), began_at)
+        known = {row["source"]: row for row in await self._reader.all("sources")}
+        for source in wanted:
+            if (found := await self._heard(known.get(source), source, None)) is not None:
+                marks[source] = heard(marks.get(source), None, *found)
+        asked = [(source, type_) for source in marks for type_ in wanted[source] if type_ in marks[source].types]
+        if asked:
+            of_types = {(row["source"], row["type"]): row for row in await self._reader.all("source_types")}
+            for source, type_ in asked:
+                found = await self._heard(of_types.get((source, type_)), source, type_)
                 if found is not None:
-                    marks[source] = found
+                    heard(marks[source].types[type_], None, *found)
         return marks
 
-    def _mark(self, source: str, received_at: int, occurred_at: int) -> Watermark:
-        known = self._sources.get(source)
-        return Watermark(received_at, occurred_at, known.silent_after if known else None)
+    async def _heard(self, known: Row | None, source: str, type_: str | None) -> tuple[int, int] | None:
+        """The last arrival and the newest event time as they were; `known` is what they are now."""
+        if known is None:
+            return None
+        received_at, occurred_at = arrival(known)
+        if received_at <= self._at:
+            return received_at, occurred_at
+        place = await self._place(self._at + _CLOCK_STEP)
+        return None if place is None else await self._look_back(source, type_, *place)
 
-    async def _look_back(self, source: str, first: int, end: int) -> Watermark | None:
-        """The watermark of a source among the events before number `end`; `first` is where the log begins."""
+    async def _look_back(self, source: str, type_: str | None, first: int, end: int) -> tuple[int, int] | None:
+        """The same among the events before number `end`; `first` is where the log begins."""
         start = max(first, end - MOST_LOOKED_BACK)
-        within = {"source": source, "start": start, "end": end, "until": to_datetime(self._at)}
+        within = {"source": source, "type": type_, "start": start, "end": end, "until": to_datetime(self._at)}
         last = await self._reader.one("last_heard", within)
         if last is None:
             if start > first:
@@ -73,7 +79,7 @@ class Heard:
             return None
         received_at = to_micros(last["received_at"])
         seen = min(received_at, to_micros(last["occurred_at"]))
-        if received_at - seen > CATCHING_UP_LAG and self._at < received_at + CATCHING_UP_PATIENCE:
+        if type_ is None and received_at - seen > CATCHING_UP_LAG and self._at < received_at + CATCHING_UP_PATIENCE:
             # What arrived before the newest event time found so far cannot have a newer one.
             for since in (received_at - CATCHING_UP_LAG, seen):
                 place = await self._place(since - _CLOCK_STEP)
@@ -84,7 +90,7 @@ class Heard:
                     seen = max(seen, to_micros(newest["occurred_at"]))
                 if received_at - seen <= CATCHING_UP_LAG:
                     break
-        return self._mark(source, received_at, seen)
+        return received_at, seen
 
     def _too_far(self, source: str) -> Unanswerable:
         return Unanswerable(

@@ -36,7 +36,7 @@ from slo_rules.explain import StepState, journey
 from slo_rules.instants import rfc3339, to_datetime, to_micros
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind, beneath, judge
 from slo_rules.progress import Progress, began_at
-from slo_rules.workflow import AMOUNT, CURRENCY
+from slo_rules.workflow import AMOUNT, CURRENCY, Milestone
 
 MOST_EVENTS_READ = 50_000
 """Events that one answer may be made of."""
@@ -199,17 +199,21 @@ async def marks_for(reader: Reader, catalogue: Catalogue, pasts: Iterable[Past],
     if moment.known_at is None:
         return await load_marks(reader, catalogue)
     at = moment.judged_at
-    sources: set[str] = set()
+    wanted: dict[str, set[str]] = {}
     for past in pasts:
-        verdict = past.beneath({}, at)
+        workflow, verdict = past.part.matcher.workflow, past.beneath({}, at)
+        awaited: list[Milestone] = []
         if verdict.kind is VerdictKind.STUCK:
-            steps = journey(past.progress, past.part.matcher.workflow, at)
-            sources.update(
-                step.milestone.source for step in steps if step.state is StepState.OVERDUE and step.milestone.source
-            )
-        elif verdict.reason is Reason.ORPHAN and verdict.source:
-            sources.add(verdict.source)
-    return await Heard(reader, catalogue, moment.known_at).marks(sources)
+            steps = journey(past.progress, workflow, at)
+            awaited = [step.milestone for step in steps if step.state is StepState.OVERDUE]
+        elif verdict.reason is Reason.ORPHAN:
+            awaited = [workflow.by_name[workflow.starting[0]]]
+        for milestone in awaited:
+            if milestone.source:
+                types = wanted.setdefault(milestone.source, set())
+                if milestone.name in workflow.awaited_types:
+                    types.add(workflow.awaited_types[milestone.name])
+    return await Heard(reader, catalogue, moment.known_at).marks(wanted)
 
 
 async def past_instance(reader: Reader, catalogue: Catalogue, id_: UUID, moment: Moment) -> Row | None:

@@ -1,4 +1,4 @@
-"""Sources: what each has sent, and whether it can be seen."""
+"""Sources: what each has sent, what is expected of it, and whether it can be seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.durations import DAY, SECOND, format_duration
+from slo_rules.expectation import Expectation
+from slo_rules.hearing import expected, heard
 from slo_rules.instants import to_micros
 from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
 from slo_rules.rounding import roughly
@@ -17,26 +19,31 @@ from slo_rules.workflow import DEFAULT_SKEW
 async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
     """Every source that has sent or is defined; the acts of people come from no system that could fall silent."""
     found = {row["source"]: row for row in await reader.all("sources") if row["source"] != ACT_SOURCE}
+    marks = await _marks(reader, catalogue, list(found.values()))
+    at = to_micros(now)
     rows = []
     for name in sorted(found.keys() | catalogue.sources.keys()):
-        row, known = found.get(name), catalogue.sources.get(name)
-        silent_after = known.silent_after if known else None
+        row, known, mark = found.get(name), catalogue.sources.get(name), marks.get(name)
+        expects = known.expects if known else None
+        plain = expects.plain if expects else None
         rows.append(
             {
                 "source": name,
                 "title": (known.title if known else "") or name,
                 "owner": known.owner if known else "",
-                "state": _state(row, silent_after, to_micros(now)),
-                "last_received_at": rfc3339(row["last_received_at"]) if row else None,
-                "last_occurred_at": rfc3339(row["last_occurred_at"]) if row else None,
+                **_standing(mark, expects, at),
                 "lag_seconds": (row["last_received_at"] - row["last_occurred_at"]).total_seconds() if row else None,
                 "received": row["received"] if row else 0,
                 "duplicates": row["duplicates"] if row else 0,
                 "rejected": row["rejected"] if row else 0,
                 "unmatched": row["unmatched"] if row else 0,
                 "dead_letters": row["dead_letters"] if row else 0,
-                "silent_after_seconds": silent_after // 1_000_000 if silent_after else None,
-                "skew": _skew(row, known.skew if known else DEFAULT_SKEW, to_micros(now)),
+                "silent_after_seconds": plain // 1_000_000 if plain else None,
+                "types": [
+                    {"type": type_, **_standing(mark.types.get(type_) if mark else None, one, at)}
+                    for type_, one in (sorted(known.types.items()) if known else ())
+                ],
+                "skew": _skew(row, known.skew if known else DEFAULT_SKEW, at),
             }
         )
     return rows
@@ -65,24 +72,53 @@ def _skew(row: Row | None, tolerated: int, now: int) -> Row:
     }
 
 
-def _state(row: Row | None, silent_after: int | None, now: int) -> str:
-    if row is None:
+def _standing(mark: Watermark | None, expects: Expectation | None, now: int) -> Row:
+    """What is known of a source, or of one of its types, and what is expected of it."""
+    was_heard = mark is not None and mark.heard
+    return {
+        "state": _state(mark, now),
+        "expects": expects.words if expects else None,
+        "expected_by": rfc3339(mark.due) if mark else None,
+        "last_received_at": rfc3339(mark.last_received_at) if mark and was_heard else None,
+        "last_occurred_at": rfc3339(mark.last_occurred_at) if mark and was_heard else None,
+    }
+
+
+def _state(mark: Watermark | None, now: int) -> str:
+    """`silent` when something expected has not come, were it never heard at all; `unknown` when nothing was as yet."""
+    if mark is None:
         return "unknown"
-    received = to_micros(row["last_received_at"])
-    if silent_after is not None and now - received >= silent_after:
+    due = mark.due
+    if due is not None and now >= due:
         return "silent"
-    if Watermark(received, to_micros(row["last_occurred_at"])).lags and now - received < CATCHING_UP_PATIENCE:
-        return "catching_up"
-    return "live"
+    if not mark.heard:
+        return "unknown"
+    return "catching_up" if mark.lags and now - mark.last_received_at < CATCHING_UP_PATIENCE else "live"
 
 
 async def load_marks(reader: Reader, catalogue: Catalogue) -> Marks:
     """The watermarks as the judgement wants them."""
-    return {
-        row["source"]: Watermark(
-            to_micros(row["last_received_at"]),
-            to_micros(row["last_occurred_at"]),
-            known.silent_after if (known := catalogue.sources.get(row["source"])) else None,
-        )
-        for row in await reader.all("sources")
-    }
+    return await _marks(reader, catalogue, await reader.all("sources"))
+
+
+async def _marks(reader: Reader, catalogue: Catalogue, rows: list[Row]) -> dict[str, Watermark]:
+    began_at = await log_began(reader)
+    marks = {} if began_at is None else expected(catalogue.sources.values(), began_at)
+    for row in rows:
+        marks[row["source"]] = heard(marks.get(row["source"]), None, *arrival(row))
+    for row in await reader.all("source_types") if catalogue.expected_types else ():
+        mark = marks.get(row["source"])
+        if mark is not None and row["type"] in mark.types:
+            heard(mark.types[row["type"]], None, *arrival(row))
+    return marks
+
+
+async def log_began(reader: Reader) -> int | None:
+    """When the first event of the log was received (micros); None when there was none."""
+    row = await reader.one("log_began")
+    return None if row is None or row["at"] is None else to_micros(row["at"])
+
+
+def arrival(row: Row) -> tuple[int, int]:
+    """The last arrival and the newest event time (micros) that a row says."""
+    return to_micros(row["last_received_at"]), to_micros(row["last_occurred_at"])

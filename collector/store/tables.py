@@ -247,6 +247,17 @@ source_state = Table(
     Column("ahead_most_of_day", BigInteger, nullable=False, server_default=text("0")),
 )
 
+# Only of the types that are expected by themselves.
+source_type_state = Table(
+    "source_type_state",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    _time("last_received_at"),
+    _time("last_occurred_at"),
+    PrimaryKeyConstraint("source", "type"),
+)
+
 # `seq` names the logged event a dead letter was made of (then it is derived, and a rebuild makes it anew);
 # without it the letter never reached the log and `body` is all there is.
 dead_letter = Table(
@@ -326,5 +337,6 @@ DERIVED = (
     verdict_change,
     sli_bucket,
     source_state,
+    source_type_state,
 )
 """What a rebuild forgets and derives again (dead letters with a `seq` and the projection's position besides)."""

@@ -263,18 +263,23 @@ def incident_card(incidents: Sequence[Row], now: datetime, links: Links) -> html
 
 def source_card(sources: Sequence[Row], now: datetime, links: Links) -> html.Section:
     order = {"silent": 0, "catching_up": 1, "unknown": 2, "live": 3}
+    named = [(s["title"] or s["source"], s) for s in sources]
+    # A type that does not come is a fact of its own, though its source may be well.
+    named += [(f"{name}: {one['type']}", one) for name, s in named for one in s["types"] if one["state"] == "silent"]
     rows = [
         dcc.Link(
             [
-                c.mark(s["state"]),
-                html.Span(s["title"] or s["source"], className="pulse-name"),
-                html.Span(wording.state_label(s["state"]).lower() if s["state"] != "live" else None, className="muted"),
-                html.Span(c.when(s["last_received_at"], now), className="muted"),
+                c.mark(one["state"]),
+                html.Span(name, className="pulse-name"),
+                html.Span(
+                    wording.state_label(one["state"]).lower() if one["state"] != "live" else None, className="muted"
+                ),
+                html.Span(c.when(one["last_received_at"], now), className="muted"),
             ],
             href=links.sources(),
             className="pulse",
         )
-        for s in sorted(sources, key=lambda s: order.get(s["state"], 4))
+        for name, one in sorted(named, key=lambda pair: order.get(pair[1]["state"], 4))
     ]
     live = sum(s["state"] == "live" for s in sources)
     body = html.Div(rows, className="pulses") if rows else c.quiet("No source is defined yet.")

@@ -17,7 +17,7 @@ HEADS = (
     "Source",
     "State",
     "Last arrival",
-    "Silent after",
+    "Expected",
     "Clock",
     "Received",
     "Duplicates",
@@ -33,7 +33,7 @@ def source_page(sources: Sequence[Row], dead: Row, now: datetime, links: Links) 
         return c.no_data_yet()
     return html.Div(
         [
-            c.card(c.table(HEADS, [_row(s, now, links) for s in sources], "Sources", "sources")),
+            c.card(c.table(HEADS, [row for s in sources for row in _rows(s, now, links)], "Sources", "sources")),
             c.card(
                 c.table(DEAD_HEADS, [_dead(d, now) for d in dead["items"]], "Dead letters", "dead")
                 if dead["items"]
@@ -44,6 +44,30 @@ def source_page(sources: Sequence[Row], dead: Row, now: datetime, links: Links) 
             ),
         ]
     )
+
+
+def _rows(s: Row, now: datetime, links: Links) -> list[list[Any]]:
+    """The source, and below it each of its types of which something is expected by itself."""
+    return [_row(s, now, links), *(_of_type(one, now) for one in s["types"])]
+
+
+def _of_type(one: Row, now: datetime) -> list[Any]:
+    rest: list[Any] = [None] * (len(HEADS) - 4)
+    return [
+        html.Code(one["type"], className="child"),
+        c.badge(one["state"]),
+        c.when(one["last_received_at"], now),
+        _expected(one, now),
+        *rest,
+    ]
+
+
+def _expected(one: Row, now: datetime) -> Any:
+    """What is expected in words, and by when the next arrival is."""
+    if one["expects"] is None:
+        return wording.DASH
+    by = html.Span(["by ", c.when(one["expected_by"], now)], className="sub") if one["expected_by"] else None
+    return html.Div([html.Span(one["expects"]), by], className="stacked")
 
 
 def _row(s: Row, now: datetime, links: Links) -> list[Any]:
@@ -57,7 +81,7 @@ def _row(s: Row, now: datetime, links: Links) -> list[Any]:
         ),
         c.badge(s["state"]),
         c.when(s["last_received_at"], now),
-        wording.duration(s["silent_after_seconds"]) if s["silent_after_seconds"] else wording.DASH,
+        _expected(s, now),
         _clock(s["skew"]),
         wording.count(s["received"]),
         wording.count(s["duplicates"]),

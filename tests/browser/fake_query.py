@@ -249,7 +249,13 @@ class FakeQuery:
                 "source": source, "title": title, "owner": owner, "state": state, "last_received_at": last,
                 "last_occurred_at": last, "lag_seconds": (now - self.now).total_seconds() + ago if ago is not None else None,
                 "received": received, "duplicates": dup, "rejected": rejected, "unmatched": received // 40,
-                "dead_letters": dead, "silent_after_seconds": silent, "skew": {
+                "dead_letters": dead, "silent_after_seconds": silent,
+                "expects": f"at least every {silent // 60}m" if silent else None,
+                "expected_by": z(self.now - timedelta(seconds=ago - silent)) if silent and ago is not None else None,
+                "types": [{"type": "stock.counted", "state": "silent", "last_received_at": last,
+                            "last_occurred_at": last, "expects": "every business day by 06:00 (Warehouse hours)",
+                            "expected_by": last}] if source == "sap" else [],
+                "skew": {
                     "tolerated_seconds": 300.0, "ahead_events": 41 if source == "sap" else 0, "most_ahead_seconds": 512.0,
                     "ahead_on": z(self.now)[:10], "most_ahead_that_day_seconds": 512.0,
                     "beyond_tolerance": source == "sap",

@@ -37,6 +37,8 @@ class TestOneCauseOneIncident:
         world.stuck(1, waiting_for="invoice_posted")
         world.stuck(1, source_awaited=None)
         world.stuck(1, verdict="blind", reason="source_silent")
+        world.stuck(2, verdict="blind", reason="source_silent", waiting_for="invoice_posted")
+        world.stuck(4, verdict="blind", reason="type_silent", waiting_for="invoice_posted")
         world.stuck(1, verdict="blind", reason="source_catching_up", workflow="refunds", waiting_for="refunded")
         world.stuck(1, verdict="failed", reason="failure_event")
         world.stuck(1, verdict="failed", reason="failure_event", waiting_for="invoice_posted", source_awaited="crm")
@@ -45,11 +47,12 @@ class TestOneCauseOneIncident:
         found = {(row["verdict"], row["workflow"], row["count"]) for row in world.rows("incident")}
         assert found == {
             ("stuck", "order-to-cash", 1),
-            ("blind", None, 1),
+            ("blind", None, 3),
+            ("blind", None, 4),
             ("failed", "order-to-cash", 2),
             ("inconsistent", "order-to-cash", 1),
         }
-        assert len(world.rows("incident")) == 6
+        assert len(world.rows("incident")) == 7
 
     def test_running_again_changes_nothing(self, world: World) -> None:
         world.stuck(3)

@@ -22,14 +22,16 @@ from collector.store.database import Connection
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
+from slo_rules.hearing import expected, heard
 from slo_rules.instants import rfc3339, to_micros
-from slo_rules.judgement import Marks, Watermark, judge
+from slo_rules.judgement import Marks, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
+from slo_rules.workflow import Definitions
 from tests.projecting import enroll, project, projecting, receive, wipe
-from tests.strategies import START, definitions, events, make_event
+from tests.strategies import START, definitions, events, expecting, make_event
 
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
@@ -127,12 +129,12 @@ def said(answer: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 @SLOW
-@given(arrivals(), INSTANTS, INSTANTS)
+@given(expecting(), arrivals(), INSTANTS, INSTANTS)
 def test_what_was_known_does_not_change_when_more_arrives(
-    either_url: str, conn: Connection, history: list[Event], known_at: int, as_of: int
+    either_url: str, conn: Connection, known: Definitions, history: list[Event], known_at: int, as_of: int
 ) -> None:
     wipe(conn)
-    catalogue = enroll(conn, DEFINITIONS)
+    catalogue = enroll(conn, known)
     live(conn, catalogue, [event for event in history if event.received_at <= known_at], known_at)
     questions: list[Question] = [
         (id_, when, known_at) for id_ in (*ids(conn), str(UUID(int=1))) for when in (None, as_of)
@@ -143,11 +145,13 @@ def test_what_was_known_does_not_change_when_more_arrives(
 
 
 @SLOW
-@given(arrivals().map(same_again))
-def test_what_was_known_is_what_was_recorded(either_url: str, conn: Connection, history: list[Event]) -> None:
+@given(expecting(), arrivals().map(same_again))
+def test_what_was_known_is_what_was_recorded(
+    either_url: str, conn: Connection, known: Definitions, history: list[Event]
+) -> None:
     """At every recorded change, of every instance that was never joined: what was said is what is told of it."""
     wipe(conn)
-    catalogue = enroll(conn, DEFINITIONS)
+    catalogue = enroll(conn, known)
     live(conn, catalogue, history, START + 60 * HOUR)
     changes = conn.execute(
         "SELECT instance_id, at, verdict, reason, waiting_for FROM verdict_change "
@@ -165,12 +169,12 @@ def test_what_was_known_is_what_was_recorded(either_url: str, conn: Connection, 
 
 
 @SLOW
-@given(arrivals().map(same_again), INSTANTS)
+@given(expecting(), arrivals().map(same_again), INSTANTS)
 def test_a_list_of_what_was_known_has_the_instances_of_then_and_says_the_same_of_them(
-    either_url: str, conn: Connection, history: list[Event], known_at: int
+    either_url: str, conn: Connection, known: Definitions, history: list[Event], known_at: int
 ) -> None:
     wipe(conn)
-    catalogue = enroll(conn, DEFINITIONS)
+    catalogue = enroll(conn, known)
     live(conn, catalogue, [event for event in history if event.received_at <= known_at], known_at)
     rows = conn.execute("SELECT id, title, verdict, progress FROM instance").fetchall()
     conn.commit()
@@ -213,26 +217,20 @@ def recomputed(history: list[Event], as_of: int) -> dict[frozenset[str], Progres
     return made  # type: ignore[return-value]
 
 
-def marks_of(history: list[Event]) -> Marks:
-    marks: dict[str, Watermark] = {}
-    for source in {event.source for event in history}:
-        sent = [event for event in history if event.source == source]
-        known = DEFINITIONS.sources.get(source)
-        marks[source] = Watermark(
-            max(event.received_at for event in sent),
-            max(min(event.received_at, event.occurred_at) for event in sent),
-            known.silent_after if known else None,
-        )
+def marks_of(history: list[Event], known: Definitions) -> Marks:
+    marks = expected(known.sources.values(), history[0].received_at) if history else {}
+    for event in history:
+        marks[event.source] = heard(marks.get(event.source), event.type, event.received_at, event.occurred_at)
     return marks
 
 
 @SLOW
-@given(arrivals().map(same_again), INSTANTS)
+@given(expecting(), arrivals().map(same_again), INSTANTS)
 def test_as_of_is_what_follows_from_what_had_occurred(
-    either_url: str, conn: Connection, history: list[Event], as_of: int
+    either_url: str, conn: Connection, known: Definitions, history: list[Event], as_of: int
 ) -> None:
     wipe(conn)
-    catalogue = enroll(conn, DEFINITIONS)
+    catalogue = enroll(conn, known)
     receive(conn, history)
     project(conn, catalogue)
     wanted = recomputed(history, as_of)
@@ -244,7 +242,7 @@ def test_as_of_is_what_follows_from_what_had_occurred(
         assert found.setdefault(answer["id"], verdict) == verdict
     expected = []
     for progress in wanted.values():
-        verdict = judge(progress, WORKFLOW, marks_of(history), as_of)
+        verdict = judge(progress, WORKFLOW, marks_of(history, known), as_of)
         deadline = None if verdict.deadline_at is None else rfc3339(verdict.deadline_at)
         expected.append(
             (verdict.kind, verdict.reason, deadline, tuple(sorted(standing(progress, WORKFLOW).milestones)))

@@ -16,8 +16,9 @@ from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal
+from slo_rules.workflow import Definitions
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
-from tests.strategies import START, arrivals, definitions, make_event
+from tests.strategies import START, arrivals, definitions, expecting, make_event
 
 DEFINITIONS = definitions()
 
@@ -31,17 +32,17 @@ def conn(database_url: str) -> Iterator[Connection]:
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(arrivals(), st.lists(st.integers(0, 100).map(lambda n: START + n * 30 * MINUTE), max_size=4))
+@given(expecting(), arrivals(), st.lists(st.integers(0, 100).map(lambda n: START + n * 30 * MINUTE), max_size=4))
 def test_a_rehearsal_stands_where_the_projector_stands(
-    conn: Connection, history: list[Event], asked: list[int]
+    conn: Connection, known: Definitions, history: list[Event], asked: list[int]
 ) -> None:
     """The projector keeps up: time has passed for it up to just before each arrival."""
     wipe(conn)
-    catalogue = enroll(conn, DEFINITIONS)
+    catalogue = enroll(conn, known)
     projector = Projector(catalogue)
     assert projector.acquire(conn)
     projector.apply_batch(conn)
-    rehearsal = Rehearsal(Matcher(DEFINITIONS.workflows.values()), DEFINITIONS.sources.values(), history)
+    rehearsal = Rehearsal(Matcher(known.workflows.values()), known.sources.values(), history)
     arriving = list(history)
     for instant in [*sorted(asked), START + 60 * HOUR]:
         while arriving and arriving[0].received_at <= instant:
@@ -68,16 +69,22 @@ def derived(conn: Connection) -> dict[str, str]:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(arrivals(), st.integers(1, 7))
-def test_what_is_recorded_does_not_depend_on_when_we_looked(conn: Connection, history: list[Event], batch: int) -> None:
-    """A projector that keeps up records what a rebuild records that sees everything at once."""
+@given(expecting(), arrivals(), st.integers(1, 7), st.sets(st.integers(0, 11)))
+def test_what_is_recorded_does_not_depend_on_when_we_looked(
+    conn: Connection, known: Definitions, history: list[Event], batch: int, restarts: set[int]
+) -> None:
+    """A projector that keeps up, begun anew now and then, records what a rebuild records that sees all at once."""
     wipe(conn)
-    catalogue = enroll(conn, DEFINITIONS)
+    catalogue = enroll(conn, known)
     live = Projector(catalogue)
     assert live.acquire(conn)
     live.apply_batch(conn)
     end = START + 60 * HOUR
-    for event in history:
+    for number, event in enumerate(history):
+        if number in restarts:
+            live = Projector(catalogue)
+            assert live.acquire(conn)
+            live.apply_batch(conn)
         live.sweep(conn, event.received_at - 1)
         receive(conn, [event])
         live.apply_batch(conn)

@@ -63,6 +63,15 @@ class TestWords:
         said = sentence(first(order_incident(workflow=None, verdict="blind", waiting_for=None)))
         assert said.startswith("sap is silent or far behind: 37 orders worth USD 1.2 M are waiting for it and cannot")
 
+    def test_one_type_that_does_not_come(self) -> None:
+        of_type = order_incident(workflow=None, verdict="blind", reason="type_silent")
+        said = sentence(first(of_type))
+        assert said.startswith(
+            "No Order accepted at all has come from sap by when one was expected: 37 orders worth USD 1.2 M are waiting "
+            "for it and cannot be judged"
+        )
+        assert headline(first(of_type)) == "No Order accepted at all from sap"
+
     def test_failed(self) -> None:
         said = sentence(first(order_incident(verdict="failed", waiting_for=None, source=None, reason="card_declined")))
         assert said.startswith("37 orders worth USD 1.2 M have failed: card declined, oldest since 09:14 UTC.")

@@ -15,9 +15,11 @@ from slo_rules.contribution import contributions
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR
 from slo_rules.event import Event, event_key
+from slo_rules.expectation import Expectation
 from slo_rules.explain import explain, journey
 from slo_rules.faults import DefinitionError
 from slo_rules.filters import SPAN_TYPE
+from slo_rules.hearing import unheard
 from slo_rules.judgement import Watermark, judge
 from slo_rules.lint import lint
 from slo_rules.matching import Matcher
@@ -87,7 +89,11 @@ def loaded(text: str) -> Definitions | None:
 def run(definitions: Definitions, events: list[Event]) -> None:
     """Everything the engine does with events, in the order of their arrival."""
     found: dict[str, Progress] = {}
-    marks = {"sap": Watermark(START, START, HOUR)}
+    mark = Watermark(START, START, Expectation(HOUR))
+    marks = {name: unheard(source, START) for name, source in definitions.sources.items()} or {"sap": mark}
+    for source in definitions.sources.values():
+        for expectation in (source.expects, *source.types.values()):
+            assert expectation is None or ((expectation.due(START) or START + 1) > START and expectation.words)
     matcher = Matcher(definitions.workflows.values())
     for event in events:
         for of, match in matcher.matches(event):

@@ -7,6 +7,7 @@ import pytest
 from slo_rules.deadlines import Deadline
 from slo_rules.definitions import fingerprint, load
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.expectation import Expectation
 from slo_rules.faults import DefinitionError
 from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Not
 from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Requirement, Source, Workflow
@@ -178,7 +179,7 @@ def test_a_good_file_gives_the_model_exactly() -> None:
             window=7 * DAY,
         )
     }
-    assert found.sources == {"sap": Source("sap", "SAP", "erp", 15 * MINUTE)}
+    assert found.sources == {"sap": Source("sap", "SAP", "erp", Expectation(15 * MINUTE))}
     route = found.routes["default"]
     assert route["metadata"] == {"name": "default"}
     assert route["spec"] == {"send_to": [{"slack": {"webhook_url": "x"}}], "match": {"domain": "sales"}}

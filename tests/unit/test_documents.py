@@ -16,6 +16,7 @@ from slo_rules.arithmetic import arithmetic
 from slo_rules.contribution import contributions
 from slo_rules.definitions import fingerprint, load
 from slo_rules.documents import MAX_DEPTH, MAX_VALUES, load_documents
+from slo_rules.expectation import Expectation
 from slo_rules.explain import explain, journey
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filters import Compare
@@ -335,7 +336,7 @@ def use(definitions: Definitions) -> int:
             ("won", "linked", "accepted", "accepted", "failed", "shipped", "paid", "cancelled")
         )
     ]
-    marks = {"sap": Watermark(START + 5 * hour, START + hour, hour)}
+    marks = {"sap": Watermark(START + 5 * hour, START + hour, Expectation(hour))}
     matcher = Matcher(definitions.workflows.values())
     parts: dict[str, list[Any]] = {}
     for event in history:

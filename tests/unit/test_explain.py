@@ -7,8 +7,11 @@ from functools import reduce
 import pytest
 
 from slo_rules.arithmetic import arithmetic
+from slo_rules.calendars import CalendarRules, Hours
+from slo_rules.deadline_rules import parse_recurring_rule
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
+from slo_rules.expectation import Expectation
 from slo_rules.explain import StepState, explain, journey
 from slo_rules.instants import EPOCH, to_micros
 from slo_rules.judgement import Marks, Reason, Watermark, judge
@@ -62,8 +65,12 @@ def words(now: int, *steps: Step, marks: Marks | None = None, workflow: Workflow
     return verdict.reason, explain(progress, workflow, verdict, marks or {}, BEGIN + now)
 
 
+OFFICE = CalendarRules("office", "Europe/Berlin", ((Hours(540, 1020),),) * 5 + ((), ()), title="Office")
+NIGHTLY = Expectation(parse_recurring_rule("every business day 06:00"), OFFICE)
+
+
 def silent(received: int, occurred: int) -> Marks:
-    return {"sap": Watermark(BEGIN + received, BEGIN + occurred, HOUR)}
+    return {"sap": Watermark(BEGIN + received, BEGIN + occurred, Expectation(HOUR))}
 
 
 WON, ACCEPTED = ("won", 0), ("accepted", HOUR)
@@ -113,6 +120,42 @@ SENTENCES: list[tuple[Reason, int, list[Step], Marks, str]] = [
         (
             "Accepted by ERP is overdue, but nothing at all has arrived from sap since 2026-09-21 14:14 UTC: "
             "the source is silent, so nobody can tell whether this one is stuck."
+        ),
+    ),
+    (
+        Reason.SOURCE_SILENT,
+        9 * HOUR,
+        [WON],
+        {"sap": Watermark(BEGIN, BEGIN, Expectation(HOUR), heard=False)},
+        (
+            "Accepted by ERP is overdue, but nothing at all has arrived from sap since the log began at "
+            "2026-09-21 14:13:20 UTC: the source is silent, so nobody can tell whether this one is stuck."
+        ),
+    ),
+    (
+        Reason.SOURCE_SILENT,
+        3 * DAY,
+        [WON],
+        {"sap": Watermark(BEGIN, BEGIN, Expectation(HOUR, OFFICE))},
+        (
+            "Accepted by ERP is overdue, but nothing at all has arrived from sap since 2026-09-21 14:13:20 UTC, and it "
+            "was expected by 2026-09-22 07:13:20 UTC (at least every 1h of the time of Office): "
+            "the source is silent, so nobody can tell whether this one is stuck."
+        ),
+    ),
+    (
+        Reason.TYPE_SILENT,
+        3 * DAY,
+        [WON],
+        {
+            "sap": Watermark(
+                BEGIN + 3 * DAY, BEGIN + 3 * DAY, None, types={"accepted": Watermark(BEGIN, BEGIN, NIGHTLY)}
+            )
+        },
+        (
+            "Accepted by ERP is overdue, but nothing of the type accepted has arrived from sap since 2026-09-21 14:13:20 UTC, "
+            "and it was expected by 2026-09-22 04:00 UTC (every business day by 06:00 (Office)): "
+            "nobody can tell whether this one is stuck."
         ),
     ),
     (

@@ -8,6 +8,7 @@ import pytest
 
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.expectation import Expectation
 from slo_rules.judgement import (
     CATCHING_UP_LAG,
     CATCHING_UP_PATIENCE,
@@ -266,6 +267,7 @@ def test_a_verdict(steps: list[Step], now: int, expected: tuple[str, str, int, i
 def test_every_reason_has_a_case() -> None:
     blind = {
         R.SOURCE_SILENT,
+        R.TYPE_SILENT,
         R.SOURCE_CATCHING_UP,
         R.NO_DEADLINE,
         R.CLOCK_PAUSED,
@@ -361,7 +363,8 @@ DEADLINE = 4 * HOUR
 
 
 def heard(received: int, occurred: int | None = None, silent_after: int | None = 2 * HOUR) -> Marks:
-    return {"sap": Watermark(START + received, START + (received if occurred is None else occurred), silent_after)}
+    expects = None if silent_after is None else Expectation(silent_after)
+    return {"sap": Watermark(START + received, START + (received if occurred is None else occurred), expects)}
 
 
 SILENCE: list[tuple[str, Marks, int, tuple[str, str, int, int | None]]] = [
@@ -430,6 +433,52 @@ def test_blind_is_not_stuck(marks: Marks, now: int, expected: tuple[str, str, in
     verdict = asked(now, WON, marks=marks)
     assert told(verdict) == expected
     assert (verdict.waiting_for, verdict.source, verdict.deadline_at) == ("accepted", "sap", START + DEADLINE)
+
+
+FILE = Expectation(3 * HOUR)
+
+
+def of_types(received: int, heard_of_type: int | None, *, silent_after: int | None = 2 * HOUR) -> Marks:
+    """The source was heard then, and its type `accepted`, or that never since the log began with START."""
+    (mark,) = heard(received, silent_after=silent_after).values()
+    at = START + (heard_of_type or 0)
+    mark.types = {"accepted": Watermark(at, at, FILE, heard=heard_of_type is not None), "other": Watermark(0, 0, FILE)}
+    return {"sap": mark}
+
+
+SILENT_TYPE: list[tuple[str, Marks, int, tuple[str, str, int, int | None]]] = [
+    ("it does not come", of_types(DEADLINE, 30 * MINUTE), DEADLINE, (K.BLIND, R.TYPE_SILENT, DEADLINE, None)),
+    ("it came since", of_types(DEADLINE, DEADLINE), 90 * DAY, (K.STUCK, R.OVERDUE, DEADLINE, None)),
+    ("not yet", of_types(DEADLINE, 3 * HOUR), DEADLINE, (K.STUCK, R.OVERDUE, DEADLINE, 6 * HOUR)),
+    ("the source is", of_types(HOUR, 30 * MINUTE), DEADLINE, (K.BLIND, R.SOURCE_SILENT, DEADLINE, None)),
+    ("the source soon", of_types(3 * HOUR, HOUR), DEADLINE, (K.BLIND, R.TYPE_SILENT, DEADLINE, 5 * HOUR)),
+    ("it never came", of_types(90 * DAY, None), 90 * DAY, (K.BLIND, R.TYPE_SILENT, DEADLINE, None)),
+    ("only it is expected", of_types(0, HOUR, silent_after=None), DEADLINE, (K.BLIND, R.TYPE_SILENT, DEADLINE, None)),
+]
+
+
+@pytest.mark.parametrize(
+    ("marks", "now", "expected"), [case[1:] for case in SILENT_TYPE], ids=[case[0] for case in SILENT_TYPE]
+)
+def test_what_only_one_type_can_reach_is_blind_when_that_does_not_come(
+    marks: Marks, now: int, expected: tuple[str, str, int, int | None]
+) -> None:
+    assert told(asked(now, WON, marks=marks)) == expected
+
+
+def test_what_other_events_can_reach_as_well_does_not_wait_for_a_type() -> None:
+    for condition in ("{exact: {source: sap}}", "{all: [{exact: {source: sap}}, {prefix: {type: accept}}]}"):
+        text = ORDERS.replace("{exact: {source: sap, type: accepted}}", condition)
+        workflow = load({"orders.yaml": text}).workflows["orders"]
+        verdict = asked(DEADLINE, WON, marks=of_types(DEADLINE, 0), workflow=workflow)
+        assert (verdict.kind, verdict.source) == (K.STUCK, "sap")
+
+
+def test_a_source_that_was_never_heard_is_silent_from_when_it_was_expected_first() -> None:
+    began = {"sap": Watermark(START + 5 * HOUR, START + 5 * HOUR, Expectation(2 * HOUR), heard=False)}
+    # The order is older than the log, and overdue before the log begins.
+    assert told(asked(6 * HOUR, WON, marks=began)) == (K.STUCK, R.OVERDUE, DEADLINE, 7 * HOUR)
+    assert told(asked(7 * HOUR, WON, marks=began)) == (K.BLIND, R.SOURCE_SILENT, DEADLINE, None)
 
 
 def test_silence_of_a_source_is_no_matter_to_what_is_over_failed_or_unmet() -> None:

@@ -13,6 +13,7 @@ from slo_rules.budget import stale_slices
 from slo_rules.contribution import BUCKET, Contributions, add, contributions
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
+from slo_rules.expectation import Expectation
 from slo_rules.explain import explain, journey
 from slo_rules.judgement import FINAL, Reason, VerdictKind, Watermark, beneath, judge
 from slo_rules.matching import Matcher
@@ -27,7 +28,10 @@ MATCHER = Matcher([WORKFLOW])
 EVENTS = events(waived=True)
 MARKS = st.fixed_dictionaries(
     {},
-    optional={name: st.builds(lambda r, o: Watermark(max(r, o), o, 2 * HOUR), LATER, LATER) for name in ("crm", "sap")},
+    optional={
+        name: st.builds(lambda r, o: Watermark(max(r, o), o, Expectation(2 * HOUR)), LATER, LATER)
+        for name in ("crm", "sap")
+    },
 )
 
 

@@ -359,6 +359,46 @@ def test_a_pause_that_only_a_milestone_ends_is_a_hint() -> None:
     assert (finding.severity, finding.path) == (Severity.HINT, "spec.pauses_on")
 
 
+EXPECTING = """\
+---
+apiVersion: milepost/v1
+kind: Calendar
+metadata: {name: office}
+spec: {zone: UTC, hours: {mon-fri: ["09:00-17:00"]}}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: s}
+spec: {expect: %s}
+"""
+
+
+def test_an_expected_type_that_no_filter_takes_is_a_warning_and_one_that_nobody_waits_for_a_hint() -> None:
+    text = with_milestones(
+        "a", "b, source: s, on: {exact: {source: s, type: b.done}}", more="  observes: [{exact: {type: seen}}]\n"
+    )
+
+    def of(expect: str) -> list[tuple[Severity, str, str]]:
+        whole = text + EXPECTING % expect
+        findings = lint({"a.yaml": whole}, load({"a.yaml": whole}))
+        return [(one.severity, one.path, one.message) for one in findings if "expect" in one.path]
+
+    assert of("{every: 1h}") == []
+    assert of("{type: b.done, every: 1h}") == []
+    assert of("[{every: 1h}, {type: b.dome, every: 1h}]") == [
+        (Severity.WARNING, "spec.expect[1].type", "no filter of any workflow takes 'b.dome' from 's'")
+    ]
+    assert of("{type: seen, every: 1h}") == [
+        (Severity.HINT, "spec.expect.type",
+         "no milestone waits for 'seen' alone: nothing is blind when it does not come")
+    ]  # fmt: skip
+    assert of("{by: every business day 06:00, calendar: office, opens: 1d}") == []
+    assert of("{by: every business day 06:00, calendar: office, opens: 30h}") == [
+        (Severity.WARNING, "spec.expect.opens",
+         "1d6h may reach beyond the moment before: one arrival then counts for both")
+    ]  # fmt: skip
+
+
 @given(changed())
 @settings(max_examples=200, deadline=None)
 def test_whatever_loads_can_be_linted(values: list[Any]) -> None:

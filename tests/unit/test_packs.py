@@ -74,7 +74,7 @@ def test_every_source_is_awaited_and_can_be_silent() -> None:
     awaited = {milestone.source for workflow in ALL.workflows.values() for milestone in workflow.milestones}
     assert awaited == set(ALL.sources)
     for source in ALL.sources.values():
-        assert source.silent_after
+        assert source.expects
         assert source.owner
         assert source.title
 

@@ -9,9 +9,11 @@ import pytest
 
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
+from slo_rules.expectation import Expectation
 from slo_rules.judgement import Reason, VerdictKind
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
+from slo_rules.workflow import Source
 from tests.strategies import START, definitions, make_event
 
 DEFINITIONS = definitions()
@@ -38,7 +40,7 @@ def kind(rehearsal: Rehearsal, at: int) -> VerdictKind:
 
 
 def test_verdicts_change_as_time_passes() -> None:
-    rehearsal = rehearse(event("won", 0, "crm", WON))
+    rehearsal = rehearse(event("won", 0, "crm", WON), event("noise", 3 * HOUR, "sap", {}))
     assert kind(rehearsal, 3 * HOUR - 1) is VerdictKind.ON_TRACK
     assert kind(rehearsal, 3 * HOUR) is VerdictKind.DUE_SOON
     assert kind(rehearsal, 4 * HOUR - 1) is VerdictKind.DUE_SOON
@@ -47,7 +49,7 @@ def test_verdicts_change_as_time_passes() -> None:
 
 def test_an_event_counts_from_its_arrival_and_by_its_own_time() -> None:
     accepted = event("accepted", 2 * HOUR, "sap", WON | {"tax_code": "V1"}, received=6 * HOUR)
-    rehearsal = rehearse(accepted, event("won", 0, "crm", WON))
+    rehearsal = rehearse(accepted, event("won", 0, "crm", WON), event("noise", 4 * HOUR, "sap", {}))
     assert kind(rehearsal, 5 * HOUR) is VerdictKind.STUCK
     assert only(rehearsal, 6 * HOUR).progress.milestones["accepted"].at == START + 2 * HOUR
 
@@ -57,6 +59,36 @@ def test_what_waits_for_a_silent_source_is_blind_until_that_is_heard_again() -> 
     rehearsal = rehearse(event("won", 0, "crm", WON), *noises)
     assert only(rehearsal, 5 * HOUR).verdict.reason is Reason.SOURCE_SILENT
     assert kind(rehearsal, 7 * HOUR) is VerdictKind.STUCK
+
+
+def test_what_waits_for_a_source_that_was_never_heard_is_blind_once_something_was_expected_of_it() -> None:
+    rehearsal = rehearse(event("noise", 0, "crm", {}), event("won", 0, "crm", WON), event("noise", 9 * HOUR, "sap", {}))
+    assert only(rehearsal, 5 * HOUR).verdict.reason is Reason.SOURCE_SILENT
+    assert not rehearsal.marks["sap"].heard
+    assert kind(rehearsal, 9 * HOUR) is VerdictKind.STUCK
+
+
+def test_what_waits_for_a_type_that_does_not_come_is_blind_though_its_source_is_heard() -> None:
+    source = Source("sap", expects=Expectation(2 * HOUR), types={"accepted": Expectation(6 * HOUR)})
+    noises = [event("noise", n * HOUR, "sap", {}) for n in range(12)]
+    accepted = event("accepted", HOUR, "sap", {"opportunity": "B-1"})
+    again = event("accepted", 9 * HOUR, "sap", {"opportunity": "B-1"})
+    rehearsal = Rehearsal(
+        Matcher(DEFINITIONS.workflows.values()), [source], [event("won", 0, "crm", WON), accepted, again, *noises]
+    )
+
+    def said(at: int) -> Reason:
+        rehearsal.proceed(START + at)
+        (held,) = rehearsal.carrying("orders", "opportunity=A-1")
+        return held.verdict.reason
+
+    assert said(4 * HOUR) is Reason.OVERDUE
+    assert said(7 * HOUR - 1) is Reason.OVERDUE
+    assert said(7 * HOUR) is Reason.TYPE_SILENT
+    assert said(9 * HOUR - 1) is Reason.TYPE_SILENT
+    # It came after the deadline, and this one was not among it.
+    assert said(9 * HOUR) is Reason.OVERDUE
+    assert said(40 * HOUR) is Reason.OVERDUE
 
 
 def test_a_source_that_sends_its_past_is_catching_up() -> None:

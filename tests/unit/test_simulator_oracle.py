@@ -17,6 +17,7 @@ from milepost.demo.scenario import deliveries, told
 from milepost.demonstration import definitions
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
+from slo_rules.expectation import Expectation as Cadence
 from slo_rules.judgement import Watermark, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
@@ -49,7 +50,7 @@ def test_the_packs_promise_what_the_simulator_keeps(packs: Definitions) -> None:
             (step.milestone, step.source, step.breach) for step in steps
         ]
         assert milestones[-1].completes
-    assert packs.sources["sap"].silent_after == faults.ERP_SILENT_AFTER
+    assert packs.sources["sap"].expects == Cadence(faults.ERP_SILENT_AFTER)
     assert {step.source for steps in processes.STEPS.values() for step in steps} <= set(packs.sources)
 
 
@@ -156,7 +157,7 @@ def judged_by_the_engine(packs: Definitions, at: datetime) -> dict[str, set[tupl
         for occurred_at, source, id_, found in document(action):
             event = Event(source, found["type"], occurred_at, action.deliver_at, event_key(source, id_), found)
             known = packs.sources.get(source)
-            marks[source] = Watermark(action.deliver_at, occurred_at, known.silent_after if known else None)
+            marks[source] = Watermark(action.deliver_at, occurred_at, known.expects if known else None)
             for workflow_matcher, match in matcher.matches(event):
                 workflow = workflow_matcher.workflow
                 joining = [(workflow.name, key) for key in match.joining]

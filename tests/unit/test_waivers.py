@@ -15,6 +15,7 @@ from slo_rules.arithmetic import arithmetic
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR
 from slo_rules.event import Event
+from slo_rules.expectation import Expectation
 from slo_rules.explain import explain
 from slo_rules.faults import DefinitionError
 from slo_rules.instants import rfc3339
@@ -76,7 +77,7 @@ def test_what_is_open_is_waived_while_the_waiver_is_in_force(
 
 
 def test_blind_is_waived_too() -> None:
-    marks = {"sap": Watermark(START, START, 2 * HOUR)}
+    marks = {"sap": Watermark(START, START, Expectation(2 * HOUR))}
     progress = progress_of(WON, WAIVER)
     assert beneath(progress, WORKFLOW, marks, START + 5 * HOUR).kind is K.BLIND
     verdict = judge(progress, WORKFLOW, marks, START + 5 * HOUR)

@@ -1,3 +1,7 @@
+-- name: applied
+-- purpose: How far the log has been applied.
+SELECT seq FROM projection WHERE name = 'instances'
+
 -- name: open_counts
 -- purpose: How many instances are open, per workflow and the version they started under.
 SELECT workflow, workflow_version, count(*)

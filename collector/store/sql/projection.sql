@@ -122,6 +122,43 @@ SELECT source, (extract(epoch FROM last_received_at) * 1000000)::bigint,
        (extract(epoch FROM last_occurred_at) * 1000000)::bigint
 FROM source_state
 
+-- name: log_began
+-- purpose: When the first event that is in the log was received; of a log that was emptied, what is known besides.
+SELECT (extract(epoch FROM coalesce(
+    (SELECT received_at FROM event ORDER BY seq LIMIT 1), (SELECT min(last_received_at) FROM source_state)
+)) * 1000000)::bigint
+
+-- name: source_types
+-- purpose: The watermarks of the types that are expected by themselves.
+SELECT source, type, (extract(epoch FROM last_received_at) * 1000000)::bigint,
+       (extract(epoch FROM last_occurred_at) * 1000000)::bigint
+FROM source_type_state
+
+-- name: forget_types
+-- purpose: What is no longer expected is no longer kept up to date.
+DELETE FROM source_type_state s
+WHERE NOT EXISTS (
+    SELECT FROM unnest(%(sources)s::text[], %(types)s::text[]) AS d (source, type)
+    WHERE d.source = s.source AND d.type = s.type
+)
+
+-- name: look_for_types
+-- purpose: What had arrived already of types that are expected from now on, among the events after one number up to another.
+SELECT source, type, (extract(epoch FROM max(received_at)) * 1000000)::bigint,
+       (extract(epoch FROM max(least(occurred_at, received_at))) * 1000000)::bigint
+FROM event
+WHERE seq > %(after)s AND seq <= %(seq)s
+  AND (source, type) IN (SELECT * FROM unnest(%(sources)s::text[], %(types)s::text[]))
+GROUP BY source, type
+
+-- name: add_to_type
+-- purpose: What a batch says of a type that is expected by itself.
+INSERT INTO source_type_state (source, type, last_received_at, last_occurred_at)
+VALUES (%(source)s, %(type)s, %(last_received_at)s, %(last_occurred_at)s)
+ON CONFLICT (source, type) DO UPDATE
+SET last_received_at = greatest(source_type_state.last_received_at, excluded.last_received_at),
+    last_occurred_at = greatest(source_type_state.last_occurred_at, excluded.last_occurred_at)
+
 -- name: add_to_source
 -- purpose: What a batch says of a source.
 INSERT INTO source_state (source, last_received_at, last_occurred_at, received, duplicates, unmatched,

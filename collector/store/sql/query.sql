@@ -63,6 +63,16 @@ SELECT s.source, s.last_received_at, s.last_occurred_at, s.received, s.duplicate
 FROM source_state s
 ORDER BY s.source
 
+-- name: source_types
+-- purpose: What has arrived of the types that are expected by themselves.
+SELECT source, type, last_received_at, last_occurred_at FROM source_type_state
+
+-- name: log_began
+-- purpose: When the first event that is in the log was received; of a log that was emptied, what is known besides.
+SELECT coalesce(
+    (SELECT received_at FROM event ORDER BY seq LIMIT 1), (SELECT min(last_received_at) FROM source_state)
+) AS at
+
 -- name: progress_of_log
 -- purpose: How far the projection is, and how much was ever received.
 SELECT p.seq, p.received_at, p.swept_to,
@@ -198,7 +208,9 @@ SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, sour
 FROM incident
 WHERE status = 'firing' AND verdict = %(verdict)s
   AND (verdict = 'blind' OR workflow = %(workflow)s)
-  AND (verdict NOT IN ('stuck', 'inconsistent') OR waiting_for IS NOT DISTINCT FROM %(waiting_for)s)
+  AND (verdict <> 'blind' OR (reason IS NOT DISTINCT FROM 'type_silent') = (%(reason)s = 'type_silent'))
+  AND (verdict NOT IN ('stuck', 'inconsistent') AND reason IS DISTINCT FROM 'type_silent'
+       OR waiting_for IS NOT DISTINCT FROM %(waiting_for)s)
   AND (verdict NOT IN ('stuck', 'blind') OR source IS NOT DISTINCT FROM %(source)s)
   AND (verdict NOT IN ('failed', 'inconsistent') OR reason IS NOT DISTINCT FROM %(reason)s)
 ORDER BY opened_at
@@ -294,10 +306,11 @@ WITH RECURSIVE ends AS (
 SELECT ends.first, b.low AS place FROM ends, bisection b WHERE b.low >= b.high
 
 -- name: last_heard
--- purpose: The last arrival from a source among these numbers.
+-- purpose: The last arrival from a source, or of one type from it, among these numbers.
 SELECT received_at, occurred_at
 FROM event
 WHERE seq >= %(start)s AND seq < %(end)s AND received_at <= %(until)s AND source = %(source)s
+  AND (%(type)s::text IS NULL OR type = %(type)s)
 ORDER BY seq DESC
 LIMIT 1
 
