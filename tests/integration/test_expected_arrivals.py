@@ -10,6 +10,7 @@ import pytest
 
 from collector.catalogue import Catalogue, load_catalogue
 from collector.projector import Projector
+from collector.query import Query
 from collector.query.reader import Reader
 from collector.query.sources import list_sources
 from collector.rebuild import fingerprints, forget
@@ -126,6 +127,32 @@ def test_a_type_that_is_expected_only_now_is_known_as_if_it_had_always_been(
     assert other.acquire(conn)
     other.apply_batch(conn)
     assert conn.execute("SELECT * FROM source_type_state").fetchall() == []
+
+
+def test_what_was_known_of_a_type_is_told_of_the_past(database_url: str, conn: Connection) -> None:
+    """It came after one hour and after twenty, and is expected every eight; the order was due after four."""
+    catalogue = enroll(conn, definitions("{expect: {type: accepted, every: 8h}}"))
+    other = {"order": "2", "tax_code": "V1"}
+    history = sent(("won", 0, "crm"), *(("noise", n * HOUR, "sap") for n in range(22)))
+    history += [make_event("accepted", n * HOUR, 100 + n, "sap", other) for n in (1, 20)]
+    receive(conn, sorted(history, key=lambda event: event.received_at))
+    project(conn, catalogue)
+    (row,) = [row for row in stored(conn) if row["title"] == "1"]
+
+    async def known(*asked: int) -> list[str]:
+        reader = Reader(database_url, most_connections=2)
+        await reader.open()
+        try:
+            query = Query(reader, catalogue)
+            answers = [await query.instance(str(row["id"]), None, rfc3339(START + at)) for at in asked]
+            return [answer["reason"] for answer in answers if answer is not None]
+        finally:
+            await reader.close()
+
+    instants = (4 * HOUR, 8 * HOUR + 30 * MINUTE, 9 * HOUR, 20 * HOUR - MINUTE, 20 * HOUR, 40 * HOUR)
+    assert asyncio.run(known(*instants)) == [
+        "overdue", "overdue", "type_silent", "type_silent", "overdue", "overdue",
+    ]  # fmt: skip
 
 
 def test_what_was_said_of_sources_before_is_brought_into_its_present_form(database_url: str) -> None:
