@@ -20,7 +20,7 @@ from slo_rules.calendars import CalendarRules
 from slo_rules.definition_differences import Difference, differences, newly_asked, workflow_differences
 from slo_rules.instants import to_micros
 from slo_rules.reading import suggestion
-from slo_rules.workflow import Definitions, Workflow
+from slo_rules.workflow import Definitions, Source, Workflow
 
 
 class NothingToCompare(Exception):
@@ -132,13 +132,21 @@ def _workflow(name: str, catalogue: Catalogue, definitions: Definitions, instanc
 def _others(catalogue: Catalogue, definitions: Definitions) -> Iterator[ComparedDefinition]:
     objectives = {one.name: one for of_workflow in catalogue.objectives.values() for one in of_workflow}
     yield from _of_kind("Objective", objectives, definitions.objectives)
-    yield from _of_kind("Calendar", _counted_on(catalogue.current), _counted_on(definitions.workflows))
+    yield from _of_kind(
+        "Calendar",
+        _calendars(catalogue.current, catalogue.sources),
+        _calendars(definitions.workflows, definitions.sources),
+    )
     yield from _of_kind("Source", catalogue.sources, definitions.sources)
 
 
-def _counted_on(workflows: Mapping[str, Workflow]) -> dict[str, CalendarRules]:
-    """The calendars that are kept: those that a workflow counts on."""
-    return {name: rules for workflow in workflows.values() for name, rules in workflow.calendars.items()}
+def _calendars(workflows: Mapping[str, Workflow], sources: Mapping[str, Source]) -> dict[str, CalendarRules]:
+    """The calendars that are kept: those that a workflow counts on, or what is expected of a source."""
+    found = {name: rules for workflow in workflows.values() for name, rules in workflow.calendars.items()}
+    for source in sources.values():
+        expectations = (source.expects, *source.types.values())
+        found |= {one.calendar.name: one.calendar for one in expectations if one and one.calendar}
+    return found
 
 
 def _of_kind(

@@ -18,6 +18,7 @@ import msgspec
 from slo_rules.calendars import Hours
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.durations import SECOND, format_duration
+from slo_rules.expectation import Expectation
 from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Filter, Not
 from slo_rules.wall_time import spell_time_of_day
 from slo_rules.workflow import Workflow
@@ -43,6 +44,7 @@ _WRITTEN_OF = {
     "Workflow": {field: f"metadata.{field}" for field in ("domain", "owner", "title", "description")},
     "Objective": {"start": "from", "end": "to"},
     "Deadline": {"start": "from"},
+    "Source": {"expects": "expect", "types": "expect.type"},
 }
 
 
@@ -116,6 +118,8 @@ def _tree(value: Any) -> _Tree | str | None:
         return _words(value)
     if isinstance(value, tuple):
         return _of_list(value)
+    if isinstance(value, Expectation):
+        return _expected(value)
     if isinstance(value, Mapping):
         return {str(name): one for name, member in value.items() if (one := _tree(member)) is not None}
     fields = value.__struct_fields__
@@ -127,6 +131,17 @@ def _tree(value: Any) -> _Tree | str | None:
         one = _tree(dict(zip(_WEEK, said, strict=True)) if field == "week" else said) if field not in unsaid else None
         if one is not None:
             found[written.get(field, field)] = one
+    return found
+
+
+def _expected(value: Expectation) -> _Tree:
+    """Of the calendar only the name: what the calendar itself says differently is told of the calendar."""
+    recurs = isinstance(value.length, DeadlineRule)
+    found: _Tree = {"by" if recurs else "every": _words(value.length)}
+    if recurs:
+        found["opens"] = _words(value.opens)
+    if value.calendar is not None:
+        found["calendar"] = value.calendar.name
     return found
 
 

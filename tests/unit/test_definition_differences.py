@@ -112,7 +112,9 @@ def test_other_kinds_are_told_in_their_own_words() -> None:
             "latency: {from: won, to: checked, within: 4h}, target: 0.99",
             "latency: {from: won, to: paid, within: 5h}, target: 0.9",
         ),
-        ("silent_after: 15m", "silent_after: 20m"),
+        ("{every: 15m, calendar: office}", "{every: 20m, calendar: office}"),
+        ("{type: totals, by: end of month + 1 business day, calendar: asia}", "{type: totals, every: 1d}"),
+        ("opens: 4h", "opens: 5h"),
     )
     assert [str(one) for one in differences(BEFORE.objectives["in-time"], new.objectives["in-time"])] == [
         "to: checked → paid",
@@ -124,7 +126,14 @@ def test_other_kinds_are_told_in_their_own_words() -> None:
         "closed.2026-12-23: added",
         "closed.2026-12-24: removed",
     ]
-    assert [str(one) for one in differences(BEFORE.sources["sap"], new.sources["sap"])] == ["silent_after: 15m → 20m"]
+    assert [str(one) for one in differences(BEFORE.sources["sap"], new.sources["sap"])] == [
+        "expect.every: 15m → 20m",
+        "expect.type.check.file.opens: 4h → 5h",
+        "expect.type.totals.every: added: 1d",
+        "expect.type.totals.by: removed",
+        "expect.type.totals.opens: removed",
+        "expect.type.totals.calendar: removed",
+    ]
     assert workflow_differences(BEFORE.workflows["orders"], new.workflows["orders"])[-1].path == "calendars.office"
 
 

@@ -209,7 +209,7 @@ def test_defaults_of_objectives_sources_and_keys() -> None:
         "in-time",
         "",
     )
-    assert found.sources["sap"] == Source("sap", "", "", None, 5 * MINUTE)
+    assert found.sources["sap"] == Source("sap", "", "", None, {}, 5 * MINUTE)
 
 
 def test_a_workflow_knows_how_far_the_clocks_of_its_sources_may_be_off() -> None:

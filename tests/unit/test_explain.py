@@ -252,7 +252,7 @@ SENTENCES: list[tuple[Reason, int, list[Step], Marks, str]] = [
         Reason.SOURCE_SILENT,
         DAY,
         [ACCEPTED],
-        {"crm": Watermark(BEGIN, BEGIN, HOUR)},
+        {"crm": Watermark(BEGIN, BEGIN, Expectation(HOUR))},
         (
             "Accepted by ERP came at 2026-09-21 15:13:20 UTC, but Opportunity won from crm has not, and nothing at all "
             "has arrived from crm since 2026-09-21 14:13:20 UTC: the source is silent, so nobody can tell whether it "
@@ -263,7 +263,7 @@ SENTENCES: list[tuple[Reason, int, list[Step], Marks, str]] = [
         Reason.SOURCE_CATCHING_UP,
         DAY,
         [ACCEPTED],
-        {"crm": Watermark(BEGIN + DAY, BEGIN, HOUR)},
+        {"crm": Watermark(BEGIN + DAY, BEGIN, Expectation(HOUR))},
         (
             "Accepted by ERP came at 2026-09-21 15:13:20 UTC, but Opportunity won from crm has not: crm is still "
             "sending its past and has not got that far."

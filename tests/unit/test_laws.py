@@ -183,7 +183,9 @@ def test_orphans_are_those_that_went_on_without_a_start(
     if progress is None:
         return
     verdict = judge(progress, WORKFLOW, marks, now)
-    orphaned = not times(history, "won") and bool(progress.milestones)
+    went_on = any(not WORKFLOW.by_name[name].each for name in progress.milestones)
+    went_on |= any(one.part for found in progress.occurrences.values() for one in found)
+    orphaned = went_on and not times(history, "won")
     if verdict.reason in (Reason.AWAITING_START, Reason.ORPHAN):
         assert orphaned
         assert verdict.waiting_for == "won"

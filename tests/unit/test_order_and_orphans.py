@@ -6,6 +6,7 @@ import pytest
 
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.expectation import Expectation
 from slo_rules.judgement import Reason, Verdict, VerdictKind, Watermark
 from slo_rules.workflow import Workflow
 from tests.strategies import START
@@ -257,13 +258,13 @@ def test_an_event_that_begins_anew_stands_for_the_start() -> None:
 
 
 def test_whether_it_started_cannot_be_told_while_the_source_of_the_start_cannot_be_seen() -> None:
-    silent = Watermark(START, START, 2 * HOUR)
+    silent = Watermark(START, START, Expectation(2 * HOUR))
     blind = judged(("accepted", HOUR), now=3 * HOUR, crm=silent)
     assert (blind.kind, blind.reason, blind.waiting_for, blind.source) == (K.BLIND, R.SOURCE_SILENT, "won", "crm")
     # Until it counts as silent it is an orphan, as what is overdue is stuck.
-    quiet = Watermark(START, START, 8 * HOUR)
+    quiet = Watermark(START, START, Expectation(8 * HOUR))
     assert told(judged(("accepted", HOUR), now=3 * HOUR, crm=quiet)) == (K.INCONSISTENT, R.ORPHAN, 2 * HOUR, 8 * HOUR)
-    behind = Watermark(START + 3 * HOUR, START, 2 * HOUR)
+    behind = Watermark(START + 3 * HOUR, START, Expectation(2 * HOUR))
     assert judged(("accepted", HOUR), now=3 * HOUR, crm=behind).reason is R.SOURCE_CATCHING_UP
-    heard = Watermark(START + 3 * HOUR, START + 3 * HOUR, 2 * HOUR)
+    heard = Watermark(START + 3 * HOUR, START + 3 * HOUR, Expectation(2 * HOUR))
     assert judged(("accepted", HOUR), now=3 * HOUR, crm=heard).reason is R.ORPHAN
