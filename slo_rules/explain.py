@@ -173,7 +173,8 @@ def _orphaned(progress: Progress, workflow: Workflow, verdict: Verdict, start: s
         return f"An orphan: {first} by {clock(wait.deadline_at)}. When it comes, this one goes on as any other."
     if verdict.reason is Reason.SOURCE_CATCHING_UP:
         return f"{first}: {verdict.source} is still sending its past and has not got that far."
-    return f"{first}, and {_unheard(workflow, verdict, marks)}: nobody can tell whether it ever started."
+    silent = "the source is silent, so " if verdict.reason is Reason.SOURCE_SILENT else ""
+    return f"{first}, and {_unheard(workflow, verdict, marks)}: {silent}nobody can tell whether it ever started."
 
 
 def _unheard(workflow: Workflow, verdict: Verdict, marks: Marks) -> str:
