@@ -71,14 +71,12 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Keys that were replaced, each with the one that replaces it; both are among those that join."""
     waiver: Waiver | None = None
     join: JoinWord | None = None
+    parts: dict[str, str] = {}
 
     @property
     def acts(self) -> bool:
         """Whether a person says it in Milepost; that makes no instance."""
         return self.waiver is not None or self.join is not None
-
-    """What a person says of the instance; such an event makes none."""
-    parts: dict[str, str] = {}
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:

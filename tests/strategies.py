@@ -85,7 +85,7 @@ spec: {workflow: orders, freshness: {from: delivered, to: signed, within: 1h}, t
 apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap}
-spec: {silent_after: 2h, skew: 20m}
+spec: {skew: 20m, silent_after: 2h}
 ---
 apiVersion: milepost/v1
 kind: Source
@@ -112,17 +112,15 @@ ACT_KEYS = st.sampled_from(["opportunity=1", "order=1", "order=2", "sales_order=
 UNTIL = st.one_of(st.none(), st.sampled_from([MINUTE, HOUR, 4 * HOUR, 30 * HOUR, 2000 * HOUR]))
 
 
-def definitions(sap: str = EXPECTED[0], crm: str | None = None) -> Definitions:
-    """The definitions above, with what is expected of one source, and of the other, which is not defined by default."""
-    text = DEFINITIONS.replace(EXPECTED[0], sap)
-    if crm is not None:
-        text += f"---\napiVersion: milepost/v1\nkind: Source\nmetadata: {{name: crm}}\nspec: {crm}\n"
+def definitions(sap: str = EXPECTED[0], crm: str = "{silent_after: 3h}") -> Definitions:
+    """The definitions above, with what is expected of the two sources."""
+    text = DEFINITIONS.replace("silent_after: 2h", sap[1:-1]).replace("silent_after: 3h", crm[1:-1])
     return load({"orders.yaml": text})
 
 
 def expecting() -> st.SearchStrategy[Definitions]:
     """The definitions above, with anything expected of the sources."""
-    return st.builds(definitions, st.sampled_from(EXPECTED), st.sampled_from([None, *EXPECTED]))
+    return st.builds(definitions, st.sampled_from(EXPECTED), st.sampled_from(EXPECTED))
 
 
 def make_event(

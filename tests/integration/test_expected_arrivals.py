@@ -159,10 +159,11 @@ def test_what_was_said_of_sources_before_is_brought_into_its_present_form(databa
     with connect(database_url, "test") as conn:
         enroll(conn, definitions())
         conn.execute("""
-            UPDATE current_definition SET body = '{"name":"sap","title":"","owner":"","silent_after":7200000000}'
+            UPDATE current_definition
+            SET body = body - 'expects' || jsonb_build_object('silent_after', body -> 'expects' -> 'length')
             WHERE kind = 'Source'
         """)
-        conn.execute("UPDATE alembic_version SET version_num = '0006'")
+        conn.execute("UPDATE alembic_version SET version_num = '0007'")
         conn.commit()
     migrate(database_url)
     with connect(database_url, "test") as conn:

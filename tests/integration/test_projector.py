@@ -63,7 +63,7 @@ class TestAClockThatIsSetBack:
             assert projector.acquire(conn)
             projector.apply_batch(conn)
             projector.sweep(conn, START + until)
-        assert changes(conn)[-2:] == [("due_soon", START + 3 * HOUR), ("stuck", START + 4 * HOUR)]
+        assert changes(conn)[-2:] == [("due_soon", START + 3 * HOUR), ("blind", START + 4 * HOUR)]
 
 
 class TestTheLog:
