@@ -7,7 +7,7 @@ the past.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,11 +22,21 @@ from collector.query.details import unjoined_at
 from collector.query.instances import definition_of, stored_progress
 from collector.query.overview import lag_seconds
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.acts import ACT_SOURCE, join_document, read_join_word, read_waiver, waiver_document
+from slo_rules.acts import (
+    ACT_SOURCE,
+    Move,
+    join_document,
+    move_document,
+    read_join_word,
+    read_move,
+    read_waiver,
+    waiver_document,
+)
 from slo_rules.event import event_key
 from slo_rules.instants import to_micros
 from slo_rules.judgement import FINAL
 from slo_rules.progress import Progress
+from slo_rules.workflow import Workflow
 
 
 class ActRefused(Exception):
@@ -95,6 +105,42 @@ async def ask_of_join(
     return await _asked(reader, found, document, now, {"rejected": not accepts})
 
 
+async def ask_of_move(reader: Reader, catalogue: Catalogue, id_: str, said: Mapping[str, Any]) -> Asked:
+    """What lets an open instance count under the version in force, which a `version` left out means.
+
+    Raises ActRefused with every fault.
+    """
+    now, faults = to_micros(await reader.now()), list[str]()
+    known = await reader.one("instance", {"id": id_}) if _is_id(id_) else None
+    current = catalogue.current.get(known["workflow"]) if known else None
+    move = read_move({"version": current.version if current else 1} | dict(said), faults)
+    unfit = bool(faults)
+    found, progress = await _meant(reader, id_, faults)
+    faults += _faults_of_move(catalogue, found, move)
+    if faults or move is None:
+        raise ActRefused(faults, unknown=False, conflicting=not unfit)
+    key = await _key(reader, catalogue, found, progress, frozenset())
+    document = move_document(str(uuid4()), found["workflow"], key, now, move)
+    return await _asked(reader, found, document, now, {"version": move.version})
+
+
+def _faults_of_move(catalogue: Catalogue, found: Row, move: Move | None) -> list[str]:
+    """What speaks against moving an instance, by its `workflow`, `workflow_version` and `verdict`."""
+    workflow, version = found["workflow"], found["workflow_version"]
+    current = catalogue.current.get(workflow)
+    if found["verdict"] in FINAL:
+        return [f"id: the instance is {found['verdict'].replace('_', ' ')}: what is over keeps its version"]
+    if current is None:
+        return [f"id: no version of {workflow} is in force"]
+    if current.version == version:
+        return [f"id: the instance counts under version {version}, which is in force"]
+    if move is not None and move.version != current.version:
+        return [f"version: must be {current.version}, the version of {workflow} that is in force"]
+    if current.joining_rules != catalogue.versions[workflow, version].workflow.joining_rules:
+        return [f"id: version {current.version} tells by other keys than version {version} which events are one"]
+    return []
+
+
 async def _meant(reader: Reader, id_: str, faults: list[str]) -> tuple[Row, Progress]:
     found = await reader.one("instance", {"id": id_}) if _is_id(id_) else None
     if found is None:
@@ -105,7 +151,12 @@ async def _meant(reader: Reader, id_: str, faults: list[str]) -> tuple[Row, Prog
 async def _key(reader: Reader, catalogue: Catalogue, found: Row, progress: Progress, brought: frozenset[str]) -> str:
     """The joining key that was known first, if possible none of those that an event in question brought."""
     hubs = (await unjoined_at(reader, None)).of(found["workflow"])
-    joining = joining_keys(definition_of(found, catalogue), progress, hubs)
+    return naming_key(definition_of(found, catalogue), progress, hubs, brought)
+
+
+def naming_key(workflow: Workflow, progress: Progress, hubs: Collection[str], brought: Collection[str] = ()) -> str:
+    """The key by which an act names an instance; `hubs` join none."""
+    joining = joining_keys(workflow, progress, hubs)
     return min(joining, key=lambda key: (key in brought, progress.keys[key].at, key))
 
 
@@ -153,6 +204,10 @@ class Acts:
     async def accept_join(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Let an event count again, likewise."""
         return await self._do(await ask_of_join(self._reader, self._catalogue, id_, said, accepts=True))
+
+    async def move(self, id_: str, said: Mapping[str, Any]) -> Row:
+        """Let an open instance count under the version in force, likewise."""
+        return await self._do(await ask_of_move(self._reader, self._catalogue, id_, said))
 
     async def _do(self, asked: Asked) -> Row:
         await asyncio.wrap_future(self._writer.submit(Batch(events=[asked.row])))

@@ -288,9 +288,16 @@ def _acts(api: FastAPI, acts: Acts) -> None:
         """Let such an event count after all."""
         return await acts.accept_join(id, await _said(request))
 
+    @api.post("/api/v1/instances/{id}/version", **how, openapi_extra=_body_of("version", "by", "reason"))
+    async def move(id: str, request: Request) -> Row:
+        """Let an open instance count under the version of its workflow that is in force, derived anew."""
+        return await acts.move(id, await _said(request))
+
 
 def _body_of(*fields: str) -> Row:
-    properties = {name: {"type": "string"} | (_INSTANT if name == "until" else {}) for name in fields}
+    text = {"type": "string"}
+    others: Row = {"until": text | _INSTANT, "version": {"type": "integer", "minimum": 1}}
+    properties = {name: others.get(name, text) for name in fields}
     schema = {"type": "object", "required": list(fields), "additionalProperties": False, "properties": properties}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

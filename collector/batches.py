@@ -10,7 +10,7 @@ from collector.changes import Changes, Prepared, Q
 from collector.instances import Held
 from collector.reading import Parsed
 from collector.store.database import Connection
-from slo_rules.acts import JoinWord
+from slo_rules.acts import JoinWord, Move
 from slo_rules.instants import to_datetime
 from slo_rules.observation import Match
 
@@ -28,8 +28,8 @@ class Batch:
     duplicates: dict[int, str] = field(default_factory=dict)
     crowded: list[Held] = field(default_factory=list)
     """Instances that have become so large that a key may hold together too many."""
-    words: list[tuple[Held, JoinWord]] = field(default_factory=list)
-    """What people say of events that join these instances."""
+    words: list[tuple[Held, JoinWord | Move]] = field(default_factory=list)
+    """What people say of these instances that is more than a part of their progress."""
     count: int = 0
     seq: int = -1
     received_at: int = 0

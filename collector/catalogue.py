@@ -52,6 +52,14 @@ class Catalogue:
         """The matcher of one version. KeyError when it is not known."""
         return self.matcher.versions[workflow, version]
 
+    def in_force(self, workflow: str, seq: int) -> WorkflowMatcher | None:
+        """The matcher of the version under which an instance starts that the event `seq` creates; None: of none."""
+        for matcher in self.places:
+            version = self.versions[matcher.workflow.name, matcher.workflow.version]
+            if matcher.workflow.name == workflow and version.in_force(seq):
+                return matcher
+        return None
+
     @property
     def current(self) -> dict[str, Workflow]:
         """The workflows in force now, by name."""

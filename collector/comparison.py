@@ -157,6 +157,15 @@ def open_counts(conn: Connection) -> dict[str, dict[int, int]]:
     return found
 
 
+def open_progress(conn: Connection, workflow: str, versions: list[int]) -> Iterator[tuple[int, Progress]]:
+    """The open instances under these versions of a workflow, in the caller's transaction: version and progress."""
+    with conn.cursor("open_progress", binary=True) as cursor:
+        cursor.itersize = CHUNK
+        cursor.execute(Q["open_instances"], {"workflow": workflow, "versions": versions})
+        for row in map(_Open._make, cursor):
+            yield row.version, _decode_progress(row.progress)
+
+
 def questions(
     catalogue: Catalogue, definitions: Definitions, counts: dict[str, dict[int, int]], examples: int
 ) -> Iterator[Question]:
@@ -222,8 +231,7 @@ class Comparing:
     def _keys_change(self, question: Question) -> bool:
         after = question.after
         return after is not None and any(
-            [rule for rule in self._catalogue.versions[after.name, version].workflow.keys if rule.joins]
-            != [rule for rule in after.keys if rule.joins]
+            self._catalogue.versions[after.name, version].workflow.joining_rules != after.joining_rules
             for version in question.versions
         )
 

@@ -44,17 +44,19 @@ from collector.reading import Found, LogReader, Parsed, describe
 from collector.reading_ahead import ReadingProcess
 from collector.replay import Logged
 from collector.separation import (
+    Apart,
     Place,
     end_rejection,
     find_hubs,
     history_of,
+    move,
     record_hubs,
     record_rejection,
     take_apart,
 )
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from collector.unjoined import Unjoined, load_unjoined
-from slo_rules.acts import JoinWord
+from slo_rules.acts import JoinWord, Move
 from slo_rules.hubs import crowds
 from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
@@ -356,7 +358,7 @@ class Projector:
         place = Place(last.seq, last.received_at)
         with conn.transaction():
             for held, word in batch.words:
-                if word.accepts:
+                if isinstance(word, JoinWord) and word.accepts:
                     self._accept(conn, batch, held.last, word, place)
             writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), *self._arrivals.take())
             commit(conn, writing)
@@ -368,7 +370,9 @@ class Projector:
                     self._unjoined.add_hubs(held.matcher.workflow.name, hubs)
                     self._take_apart(conn, held, history, place)
             for held, word in batch.words:
-                if not word.accepts:
+                if isinstance(word, Move):
+                    self._move(conn, held.last, word, place)
+                elif not word.accepts:
                     self._reject(conn, held.last, word, place)
         self._count(writing)
         return self._begin()
@@ -403,6 +407,14 @@ class Projector:
         apart = take_apart(
             conn, self._catalogue, held, history, self._unjoined, self._arrivals.marks, place, self._number
         )
+        self._replace(conn, held, apart)
+
+    def _move(self, conn: Connection, held: Held, said: Move, place: Place) -> None:
+        apart = move(conn, self._catalogue, held, said, self._unjoined, self._arrivals.marks, place, self._number)
+        if apart is not None:
+            self._replace(conn, held, apart)
+
+    def _replace(self, conn: Connection, held: Held, apart: Apart) -> None:
         apart.prepared.write(conn)
         self._count_breaches(apart.prepared)
         self._cache.evict(held)
@@ -506,8 +518,9 @@ class Projector:
             if len(known) > MAX_REMEMBERED_EVENTS:
                 held.events = None
         changes.links.append((held, tail))
-        if match.join is not None:
-            batch.words.append((held, match.join))
+        word = match.join or match.move
+        if word is not None:
+            batch.words.append((held, word))
 
     def _merge(self, batch: Batch, parsed: Parsed, match: Match, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""

@@ -14,6 +14,7 @@ import msgspec
 from collector.catalogue import Catalogue
 from collector.instances import instance_id
 from collector.unjoined import Unjoined
+from slo_rules.acts import Move
 from slo_rules.event import Event
 from slo_rules.identity import Key
 from slo_rules.matching import Matcher, WorkflowMatcher
@@ -35,7 +36,7 @@ class Logged(msgspec.Struct, frozen=True):
 class Part:
     """An instance as far as it was known: `said` is what each of its events says, `ids` those it is known by.
 
-    `progress` is that of all its events. `id` is the one that stayed where instances were joined.
+    `progress` is that of all its events, its `history`. `id` is the one that stayed where instances were joined.
     """
 
     id: bytes
@@ -44,6 +45,7 @@ class Part:
     said: list[tuple[int, Match]]
     ids: set[bytes]
     keys: set[Key] = field(default_factory=set)
+    history: list[Logged] = field(default_factory=list)
 
     def until(self, as_of: int | None) -> Progress | None:
         """The progress made of what had occurred by then (micros; None for everything); None where nothing had."""
@@ -64,11 +66,21 @@ class Part:
         self.said += other.said
         self.ids |= other.ids
         self.keys |= other.keys
+        self.history += other.history
 
 
 def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
     """The instances of a workflow that these events make, which are in the order of the log."""
-    return _replay(workflow, history, lambda by_key, logged: _in_force(catalogue, workflow, by_key, logged, unjoined))
+
+    def choose(by_key: dict[Key, Part], logged: Logged) -> Chosen | None:
+        return _in_force(catalogue, workflow, by_key, logged, unjoined)
+
+    def move(part: Part, seq: int, to: Move) -> None:
+        found = moved(catalogue, part.matcher, sorted(part.history, key=_seq), to, seq, unjoined)
+        if isinstance(found, Part):
+            part.matcher, part.progress, part.said = found.matcher, found.progress, found.said
+
+    return _replay(workflow, history, choose, move)
 
 
 def replay_under(alone: Matcher, workflow: str, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
@@ -80,13 +92,34 @@ def replay_under(alone: Matcher, workflow: str, history: Iterable[Logged], unjoi
             return (matcher, fitting) if fitting is not None and fitting.joining else None
         return None
 
-    return _replay(workflow, history, choose)
+    return _replay(workflow, history, choose, None)
+
+
+def moved(
+    catalogue: Catalogue, own: WorkflowMatcher, history: list[Logged], move: Move, seq: int, unjoined: Unjoined
+) -> Part | str:
+    """What an instance with these events becomes that is moved at the place `seq` of the log, or why it stays."""
+    workflow = own.workflow
+    target = catalogue.in_force(workflow.name, seq)
+    if target is None or target.workflow.version != move.version:
+        return f"version {move.version} of {workflow.name} was not in force then"
+    if target is own:
+        return f"it counts under version {move.version} already"
+    if target.workflow.joining_rules != workflow.joining_rules:
+        return f"version {move.version} of {workflow.name} tells by other keys than its own which events are one"
+    parts = replay_under(Matcher([target.workflow]), workflow.name, history, unjoined)
+    if len(parts) != 1:
+        what = "would make several instances" if parts else "say nothing"
+        return f"under version {move.version} of {workflow.name} its events {what}"
+    parts[0].matcher = target
+    return parts[0]
 
 
 def _replay(
     workflow: str,
     history: Iterable[Logged],
     choose: Callable[[dict[Key, Part], Logged], Chosen | None],
+    move: Callable[[Part, int, Move], None] | None,
 ) -> list[Part]:
     parts: dict[bytes, Part] = {}
     by_key: dict[Key, Part] = {}
@@ -110,9 +143,16 @@ def _replay(
             id_ = instance_id(logged.event.received_at, workflow, match.joining[0])
             part = parts[id_] = Part(id_, matcher, fold(None, match), [], {id_})
         part.said.append((logged.seq, match))
+        part.history.append(logged)
         part.keys.update(match.joining)
         by_key.update(dict.fromkeys(match.joining, part))
+        if match.move is not None and move is not None:
+            move(part, logged.seq, match.move)
     return list(parts.values())
+
+
+def _seq(logged: Logged) -> int:
+    return logged.seq
 
 
 def _in_force(

@@ -21,11 +21,11 @@ from collector.catalogue import Catalogue
 from collector.changes import Changes, Prepared
 from collector.copyformat import link_tail
 from collector.instances import Held
-from collector.replay import Logged, Part, replay_under
+from collector.replay import Logged, Part, moved, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
-from slo_rules.acts import JoinWord
+from slo_rules.acts import JoinWord, Move
 from slo_rules.event import Event, event_key
 from slo_rules.hubs import hubs_of
 from slo_rules.identity import Key, split_key
@@ -166,6 +166,40 @@ def take_apart(
     _forget(conn, held)
     _lead(conn, held, parts, place)
     return Apart(found, changes.prepare(catalogue, unjoined))
+
+
+def move(
+    conn: Connection,
+    catalogue: Catalogue,
+    held: Held,
+    said: Move,
+    unjoined: Unjoined,
+    marks: Marks,
+    place: Place,
+    number: int,
+) -> Apart | None:
+    """Let an instance count under another version, in the caller's transaction; None, with a dead letter, if it stays.
+
+    It keeps its id and all its events, also those that the version does not ask for: a later one may.
+    """
+    history = history_of(conn, held.id)
+    found = moved(catalogue, held.matcher, history, said, place.seq, unjoined) if history else "the log has lost some"
+    if isinstance(found, str):
+        letter = {"seq": place.seq, "received_at": to_datetime(place.at), "workflow": held.matcher.workflow.name}
+        detail = f"The instance is not moved: {found}"
+        conn.execute(_DEAD_LETTER, letter | {"reason": "not_moved", "detail": detail})
+        return None
+    milestones = {seq: match.milestones for seq, match in found.said}
+    changes = Changes(number)
+    changes.gone.append(held)
+    one = Held(held.id, found.matcher, found.progress, None, held.verdict)
+    one.recorded_before()
+    one.events = [logged.event.key for logged in history]
+    one.judge(place.at, marks, changes.verdicts)
+    changes.touch(one)
+    changes.links += [(one, _tail(logged, milestones.get(logged.seq, ()))) for logged in history]
+    _forget(conn, held)
+    return Apart({one: sorted(found.keys)}, changes.prepare(catalogue, unjoined))
 
 
 def _tail(logged: Logged, milestones: tuple[str, ...]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 
-from collector.acts import ActRefused, Asked, ask, ask_of_join
+from collector.acts import ActRefused, Asked, ask, ask_of_join, ask_of_move
 from collector.catalogue import Catalogue, load_catalogue
 from collector.log import append
 from collector.query import Query
@@ -49,6 +49,15 @@ def speak_of_join(
 ) -> list[str]:
     """Reject an event that joined the one instance with a key or an id wrongly, or accept it; likewise."""
     return _act(settings, key, workflow, partial(ask_of_join, said=said, accepts=accepts))
+
+
+def move(settings: Settings, key: str, *, workflow: str | None, said: Mapping[str, str]) -> list[str]:
+    """Let the one instance with a key or an id count under the version in force; likewise."""
+
+    async def question(reader: Reader, catalogue: Catalogue, id_: str) -> Asked:
+        return await ask_of_move(reader, catalogue, id_, said)
+
+    return _act(settings, key, workflow, question)
 
 
 def _act(settings: Settings, key: str, workflow: str | None, question: Question) -> list[str]:

@@ -499,6 +499,47 @@ def reject_join(
     typer.echo("\n".join(lines))
 
 
+@app.command()
+def move(
+    reason: Annotated[str, typer.Option(help="Why; it stays on record.")],
+    key: Annotated[
+        str | None, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All open instances of --workflow.")] = False,
+    workflow: Annotated[str | None, typer.Option(help="Only an instance of this workflow.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who says so; without it the user of this machine.")] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Let open instances count under the version of their workflow that is in force.
+
+    `milepost check --diff` says before what that changes.
+    """
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from getpass import getuser
+
+    from collector.acts import ActRefused
+    from collector.query.instances import BadQuery
+    from milepost.acting import move as run
+    from milepost.moving import move_all
+    from milepost.stored_data import NoStoredData
+
+    if all_ == (key is not None) or (all_ and workflow is None):
+        raise fail("Name one instance by its key, or all open ones with --all --workflow W.", code=2)
+    said = {"by": getuser() if by is None else by, "reason": reason}
+    try:
+        if key is not None:
+            lines = run(settings, key, workflow=workflow, said=said)
+        else:
+            lines = list(move_all(settings, workflow or "", said).lines())
+    except (ActRefused, BadQuery) as error:
+        raise fail("\n".join(error.faults)) from error
+    except NoStoredData as error:
+        raise fail(str(error)) from error
+    typer.echo("\n".join(lines))
+
+
 def main() -> None:
     """The console script."""
     app()

@@ -11,7 +11,7 @@ import msgspec
 
 from milepost.definition_files import find_tests, read_definitions, read_texts
 from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
-from slo_rules.acts import ACT_SOURCE, ACTS, RESERVED, BadAct, read_act
+from slo_rules.acts import ACT_SOURCE, REHEARSED, RESERVED, BadAct, read_act
 from slo_rules.definitions import API_VERSION
 from slo_rules.documents import load_documents
 from slo_rules.event import Event, event_key
@@ -240,8 +240,8 @@ class _Events:
         """An act in a test says what it would have to say to Milepost."""
         if event.source != ACT_SOURCE or event.type == SPAN_TYPE:
             return
-        if event.type not in ACTS:
-            entry.at("type").fault(f"must be one of {', '.join(sorted(ACTS))}: {RESERVED}")
+        if event.type not in REHEARSED:
+            entry.at("type").fault(f"must be one of {', '.join(sorted(REHEARSED))}: {RESERVED}")
             return
         try:
             read_act(event)

@@ -23,7 +23,10 @@ WAIVED = "milepost.waived"
 WITHDRAWN = "milepost.waiver_withdrawn"
 JOIN_REJECTED = "milepost.join_rejected"
 JOIN_ACCEPTED = "milepost.join_accepted"
-ACTS = frozenset({WAIVED, WITHDRAWN, JOIN_REJECTED, JOIN_ACCEPTED})
+MOVED = "milepost.moved"
+REHEARSED = frozenset({WAIVED, WITHDRAWN})
+"""Those that tests of definitions can say: the others are about what is stored."""
+ACTS = REHEARSED | {JOIN_REJECTED, JOIN_ACCEPTED, MOVED}
 RESERVED = f"{ACT_SOURCE!r} is reserved for what people do in Milepost itself"
 
 LONGEST_NAME = 200
@@ -46,13 +49,22 @@ class JoinWord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     accepts: bool = False
 
 
+class Move(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Somebody lets an instance count under another version of its workflow: the one in force when that is said."""
+
+    version: int
+    by: str
+    reason: str
+
+
 class Act(msgspec.Struct, frozen=True):
-    """A waiver, its withdrawal or a word on a join; workflow and joining key say of which instance."""
+    """A waiver, its withdrawal, a word on a join or a move; workflow and joining key say of which instance."""
 
     workflow: str
     key: Key
     waiver: Waiver | None = None
     join: JoinWord | None = None
+    move: Move | None = None
 
 
 class BadAct(Exception):
@@ -76,6 +88,11 @@ def read_act(event: Event) -> Act:
         if faults or join is None:
             raise BadAct(faults)
         return Act(workflow, key, join=join)
+    if event.type == MOVED:
+        move = read_move(rest, faults)
+        if faults or move is None:
+            raise BadAct(faults)
+        return Act(workflow, key, move=move)
     waiver = read_waiver(rest, event.occurred_at, event.key, withdraws=event.type == WITHDRAWN, faults=faults)
     if faults or waiver is None:
         raise BadAct(faults)
@@ -100,6 +117,18 @@ def read_join_word(said: Mapping[str, Any], *, accepts: bool, faults: list[str])
     reason = _text(said, "reason", LONGEST_REASON, found)
     faults += found
     return None if found else JoinWord(event_key(source, event), by, reason, accepts)
+
+
+def read_move(said: Mapping[str, Any], faults: list[str]) -> Move | None:
+    """The move that somebody asks for to a `version`; None with every fault added."""
+    found = _strangers(said, ("version", "by", "reason"))
+    version = said.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 < version < 2**31:
+        found.append(f"version: {'is missing' if version is None else 'must be the number of a version'}")
+    by = _text(said, "by", LONGEST_NAME, found)
+    reason = _text(said, "reason", LONGEST_REASON, found)
+    faults += found
+    return None if found or not isinstance(version, int) else Move(version, by, reason)
 
 
 def _strangers(said: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
@@ -158,6 +187,11 @@ def join_document(
 ) -> dict[str, Any]:
     """The event to be logged of a word on a join that `read_join_word` takes."""
     return _document(id_, JOIN_ACCEPTED if accepts else JOIN_REJECTED, workflow, key, at, said)
+
+
+def move_document(id_: str, workflow: str, key: Key, at: int, move: Move) -> dict[str, Any]:
+    """The event to be logged of a move."""
+    return _document(id_, MOVED, workflow, key, at, msgspec.structs.asdict(move))
 
 
 def _document(id_: str, type_: str, workflow: str, key: Key, at: int, data: Mapping[str, Any]) -> dict[str, Any]:

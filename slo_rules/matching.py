@@ -132,9 +132,8 @@ class WorkflowMatcher:
             return None
         joining = joining_key(self.workflow.keys, act.key)
         keys = [] if joining is None else [joining]
-        return Match(
-            event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {}, waiver=act.waiver, join=act.join
-        )
+        empty = Match(event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {})
+        return msgspec.structs.replace(empty, waiver=act.waiver, join=act.join, move=act.move)
 
     def _parts(self, milestones: tuple[str, ...], keys: list[Key]) -> dict[str, str]:
         """Of the milestones of parts that an event reaches, the part; an event carries one value of a key at most."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.acts import JoinWord
+from slo_rules.acts import JoinWord, Move
 from slo_rules.filters import spell
 from slo_rules.identity import Key
 from slo_rules.paths import MISSING, compile_many, compile_path
@@ -71,17 +71,19 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Keys that were replaced, each with the one that replaces it; both are among those that join."""
     waiver: Waiver | None = None
     join: JoinWord | None = None
+    move: Move | None = None
     parts: dict[str, str] = {}
 
     @property
     def acts(self) -> bool:
         """Whether a person says it in Milepost; that makes no instance."""
-        return self.waiver is not None or self.join is not None
+        return self.waiver is not None or self.join is not None or self.move is not None
 
 
 def fold(progress: Progress | None, match: Match) -> Progress:
     """The progress with what the event says; pure."""
-    if match.waiver is not None or match.join is not None:
+    # Spelled out, as it is asked of every event.
+    if match.waiver is not None or match.join is not None or match.move is not None:
         return _with_act(progress, match)
     at, key = match.at, match.key
     if progress is None:

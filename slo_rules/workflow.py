@@ -294,6 +294,12 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return {name: tuple(one for one in self.milestones if one.each == name) for name in names}
 
     @cached_property
+    def joining_rules(self) -> tuple[KeyRule, ...]:
+        """What decides which events are of one instance."""
+        joining = (rule for rule in self.keys if rule.joins)
+        return tuple(msgspec.structs.replace(rule, unique=False, joins_at_most=0) for rule in joining)
+
+    @cached_property
     def completing(self) -> tuple[str, ...]:
         """The milestones that complete an instance."""
         return tuple(milestone.name for milestone in self.milestones if milestone.completes)

@@ -258,7 +258,7 @@ def test_a_test_of_a_definition_can_waive(tmp_path: Path) -> None:
         (
             "milepost.forgiven",
             SAID,
-            "must be one of milepost.join_accepted, milepost.join_rejected, milepost.waived, milepost.waiver_withdrawn",
+            "must be one of milepost.waived, milepost.waiver_withdrawn",
         ),
         (WAIVED, "{workflow: orders, key: order=SO-1, by: jo, until: 2026-03-01T00:00:00Z}", "reason: is missing"),
         (
