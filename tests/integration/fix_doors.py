@@ -110,10 +110,10 @@ class Collector:
 
 
 @contextlib.asynccontextmanager
-async def running(url: str) -> AsyncIterator[Collector]:
+async def running(url: str, definitions: str = DEFINITIONS) -> AsyncIterator[Collector]:
     """A collector on this database."""
     with connect(url, "test") as conn, connect(url, "projector", options=BY_INDEX) as projecting:
-        catalogue = register(conn, load({"definitions.yaml": DEFINITIONS}))
+        catalogue = register(conn, load({"definitions.yaml": definitions}))
         writer = LogWriter(url)
         writer.start()
         reader = Reader(url, most_connections=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from slo_rules.instants import rfc3339, to_micros
 from slo_rules.matching import Matcher
 from slo_rules.workflow import Definitions
 from tests import strategies
+from tests.integration.fix_doors import DEFINITIONS as DOORS
+from tests.integration.fix_doors import Collector, cloud_event, running
 from tests.integration.test_projection_laws import buckets
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
 from tests.strategies import START, events, make_event
@@ -358,3 +360,75 @@ def test_a_move_that_says_nothing_is_set_aside(conn: Connection, data: dict[str,
     assert rows[0][0] == "cannot_be_applied"
     assert said in rows[0][1]
     assert standing(conn)["1"] == (1, "stuck", "shipped")
+
+
+class TestOverHttp:
+    """A collector that was begun again with changed definitions."""
+
+    CHANGED = DOORS.replace("within: {warn: 3h, breach: 4h}", "within: 20d")
+
+    @pytest.fixture
+    async def begun_again(self, database_url: str) -> AsyncIterator[tuple[Collector, str]]:
+        """It, and the id of an order that is stuck under the version before."""
+        async with running(database_url) as before:
+            await before.events(
+                cloud_event("one", time="2026-09-21T09:00:00Z", data={"order_id": "O-1"}),
+                cloud_event("done", time="2026-09-21T09:00:00Z", data={"order_id": "O-2"}),
+                cloud_event("over", type="order.cancelled", time="2026-09-21T09:00:00Z", data={"order_id": "O-2"}),
+                cloud_event("alive", source="sap", type="heartbeat", time="2026-11-01T00:00:00Z"),
+            )
+            before.project()
+        async with running(database_url, self.CHANGED) as after:
+            (row,) = (await after.get("/api/v1/instances", key="order=O-1"))["items"]
+            yield after, row["id"]
+
+    async def say(self, collector: Collector, id_: str, said: Any) -> Any:
+        return await collector.http.post(f"/api/v1/instances/{id_}/version", json=said)
+
+    async def test_an_instance_counts_under_the_version_in_force(self, begun_again: tuple[Collector, str]) -> None:
+        collector, id_ = begun_again
+        assert (await collector.get(f"/api/v1/instances/{id_}"))["workflow_version"] == 1
+        answer = await self.say(collector, id_, {"version": 2, "by": "ana", "reason": "new promise"})
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["version"] == 2
+        collector.project()
+        found = await collector.get(f"/api/v1/instances/{id_}")
+        assert found["workflow_version"] == 2
+        assert found["journey"][1]["deadline_at"] == "2026-10-11T09:00:00Z"
+        answer = await self.say(collector, id_, {"by": "ana", "reason": "once more"})
+        assert answer.status_code == 409
+        assert "id: the instance counts under version 2, which is in force" in answer.text
+
+    @pytest.mark.parametrize(
+        ("said", "status", "faults"),
+        [
+            ({}, 400, ["by: is missing", "reason: is missing"]),
+            (
+                {"version": "2", "by": 1, "reason": ""},
+                400,
+                ["version: must be", "by: must be text", "reason: must not"],
+            ),
+            ({"version": 1, "by": "ana", "reason": "x"}, 409, ["version: must be 2, the version of order-to-cash"]),
+            ({"version": 3, "by": "ana", "reason": "x", "force": True}, 400, ["force: is not known here"]),
+            ({"version": 10**30, "by": "ana", "reason": "x"}, 400, ["version: must be the number of a version"]),
+        ],
+    )
+    async def test_what_cannot_be_asked(
+        self, begun_again: tuple[Collector, str], said: Any, status: int, faults: list[str]
+    ) -> None:
+        collector, id_ = begun_again
+        before = collector.ids()
+        answer = await self.say(collector, id_, said)
+        assert answer.status_code == status, answer.text
+        assert all(fault in answer.text for fault in faults)
+        assert collector.ids() == before
+
+    async def test_of_which_instance(self, begun_again: tuple[Collector, str]) -> None:
+        collector, _ = begun_again
+        good = {"by": "ana", "reason": "x"}
+        for unknown in ("019ab2c4-0000-7000-8000-000000000000", "nonsense", "%00"):
+            assert (await self.say(collector, unknown, good)).status_code == 404
+        (over,) = (await collector.get("/api/v1/instances", key="order=O-2"))["items"]
+        answer = await self.say(collector, over["id"], good)
+        assert answer.status_code == 409
+        assert "is cancelled: what is over keeps its version" in answer.text
