@@ -28,42 +28,24 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from uuid import UUID
 
 import msgspec
 import structlog
 
+from collector.applying import Applying
 from collector.arrivals import Arrivals
-from collector.batches import Batch, Moved, Writing, commit, no_key, of_nothing, set_aside
+from collector.batches import Batch, Moved, Writing, commit, set_aside
 from collector.catalogue import Catalogue
-from collector.changes import Changes, Merge, Prepared, Q
-from collector.copyformat import EPOCH_2000
-from collector.instances import MAX_CACHED, MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
-from collector.lookup import StoredInstance, instances_of, load_instances, unknown_keys
-from collector.reading import Found, LogReader, Parsed, describe
+from collector.changes import Changes, Prepared, Q
+from collector.instances import MAX_CACHED, InstanceCache
+from collector.lookup import StoredInstance, instances_of, unknown_keys
+from collector.reading import LogReader, Parsed, describe
 from collector.reading_ahead import ReadingProcess
-from collector.replay import Logged
-from collector.separation import (
-    Apart,
-    Place,
-    end_rejection,
-    find_hubs,
-    history_of,
-    move,
-    record_hubs,
-    record_rejection,
-    take_apart,
-)
+from collector.relief import Relief
+from collector.separation import Place
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
-from collector.unjoined import Unjoined, load_unjoined
-from slo_rules.acts import JoinWord, Move
-from slo_rules.hubs import crowds
-from slo_rules.identity import Key
+from collector.unjoined import load_unjoined
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.judgement import Reason, Verdict, VerdictKind
-from slo_rules.matching import WorkflowMatcher
-from slo_rules.observation import Match, fold
-from slo_rules.progress import Progress
 
 log = structlog.get_logger("milepost.projector")
 
@@ -77,8 +59,6 @@ SWEEP_SECONDS = 10.0
 
 Chunk = tuple[list[Parsed], Future[list[StoredInstance]]]
 """Events in the order of the log, and the stored instances they concern that the cache did not hold."""
-
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 class CycleReport(msgspec.Struct):
@@ -119,8 +99,7 @@ class Helpers:
 class Projector:
     """Applies the log to the instances of one database."""
 
-    _arrivals: Arrivals
-    _unjoined: Unjoined
+    _applying: Applying
 
     def __init__(
         self, catalogue: Catalogue, *, batch: int = BATCH, cached: int = MAX_CACHED, helpers: Helpers | None = None
@@ -133,7 +112,6 @@ class Projector:
         self._looking_up = ThreadPoolExecutor(1, "looking-up")
         self._writer = ThreadPoolExecutor(1, "writing")
         self._following: Chunk | None = None
-        self._joined_away: set[bytes] = set()
         self._writing: Future[Writing] | None = None
         self._number = 0
         self._seq = -1
@@ -187,7 +165,6 @@ class Projector:
             wait([self._writing])
             self._writing = None
         self._cache.clear()
-        self._joined_away.clear()
         self._following = None
         if self._helpers is not None:
             self._helpers.reading.forget()
@@ -277,15 +254,16 @@ class Projector:
                 self._forget()
                 self._seq = seq
                 self._received_at = 0 if received_at is None else to_micros(received_at)
-                self._arrivals = Arrivals(conn, self._catalogue, seq)
-                self._unjoined = load_unjoined(conn)
+                arrivals = Arrivals(conn, self._catalogue, seq)
+                self._applying = Applying(self._catalogue, self._cache, arrivals, load_unjoined(conn))
 
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
         # The chunk was looked up before the one before it was applied, which may have joined some of these to others.
-        self._hold([row for row in stored if row[0] not in self._joined_away])
-        self._joined_away.clear()
-        note, in_force, unjoined = self._arrivals.note, self._in_force, self._unjoined
+        applying = self._applying
+        applying.hold([row for row in stored if row[0] not in applying.joined_away])
+        applying.joined_away.clear()
+        note, in_force, apply, unjoined = applying.arrivals.note, applying.in_force, applying.apply, applying.unjoined
         lanes = [
             (matcher, self._cache.by_key(matcher.workflow.name), matcher.workflow.name in self._catalogue.unversioned)
             for matcher in self._catalogue.places
@@ -310,7 +288,7 @@ class Projector:
                 if match is None:
                     continue
                 try:
-                    self._apply_event(batch, parsed, matcher, by_key, match, tail)
+                    apply(batch, parsed, matcher, by_key, match, tail)
                 except Exception as error:
                     log.exception("event_set_aside", seq=parsed.seq)
                     batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
@@ -336,206 +314,31 @@ class Projector:
         self._settle()
         while self._sweep_some(conn, event.received_at):
             pass
-        resumes = self._arrivals.resumes(event)
-        self._arrivals.hear(event)
+        resumes = self._applying.arrivals.resumes(event)
+        self._applying.arrivals.hear(event)
         if not resumes:
             return
         with conn.transaction():
             rows = conn.execute(Q["overdue_on"], {"source": event.source}).fetchall()
             changes = Changes(self._number)
-            for held in self._load(conn, [row[0].bytes for row in rows]):
-                held.judge(event.received_at, self._arrivals.marks, changes.verdicts)
+            for held in self._applying.load(conn, [row[0].bytes for row in rows]):
+                held.judge(event.received_at, self._applying.arrivals.marks, changes.verdicts)
                 changes.touch(held)
             self._write(conn, changes)
 
     def _relieve(self, conn: Connection, batch: Batch, last: Parsed) -> Batch:
-        """Take apart what does not belong together, in the transaction of the batch; what comes after is a new batch.
-
-        That is what a key holds together which joins too many, and what an event has joined that a person rejects.
-        """
+        """Do what the last event of a batch brings about besides; what comes after is a new batch."""
         self._reach(batch, last)
         self._settle()
-        place = Place(last.seq, last.received_at)
+        relief = Relief(conn, self._applying, self._reader, Place(last.seq, last.received_at), self._number)
         with conn.transaction():
-            for held, word in batch.words:
-                if isinstance(word, JoinWord) and word.accepts:
-                    self._accept(conn, batch, held.last, word, place)
-            writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), *self._arrivals.take())
+            relief.before(batch)
+            writing = self._prepare(batch)
             commit(conn, writing)
-            for held in dict.fromkeys(one.last for one in batch.crowded):
-                history = history_of(conn, held.id)
-                hubs = find_hubs(held, history, self._unjoined)
-                if hubs:
-                    record_hubs(conn, held, hubs, place)
-                    self._unjoined.add_hubs(held.matcher.workflow.name, hubs)
-                    self._take_apart(conn, held, history, place)
-            for held, word in batch.words:
-                if isinstance(word, Move):
-                    self._move(conn, held.last, word, place)
-                elif not word.accepts:
-                    self._reject(conn, held.last, word, place)
+            for prepared in relief.after(batch):
+                self._count_breaches(prepared)
         self._count(writing)
         return self._begin()
-
-    def _reject(self, conn: Connection, held: Held, word: JoinWord, place: Place) -> None:
-        history = history_of(conn, held.id)
-        meant = next((logged for logged in history if logged.event.key == word.event), None)
-        if meant is not None:
-            record_rejection(conn, held, meant, word, place)
-            self._unjoined.reject(held.matcher.workflow.name, word.event)
-            self._take_apart(conn, held, history, place)
-
-    def _accept(self, conn: Connection, batch: Batch, held: Held, word: JoinWord, place: Place) -> None:
-        """Let an event count that was rejected, as if it arrived now."""
-        workflow = held.matcher.workflow.name
-        found = end_rejection(conn, workflow, word, place)
-        if found is None:
-            return
-        self._unjoined.accept(workflow, word.event)
-        parsed = self._reader.again(conn, *found)
-        if parsed is None:
-            return
-        self._hold(instances_of(conn, unknown_keys([parsed], self._catalogue, self._cache)))
-        now = msgspec.structs.replace(parsed, received_at=place.at)
-        for at, match, tail in self._in_force(parsed.seq, parsed.found):
-            matcher = self._catalogue.places[at]
-            fitting = self._unjoined.fit(workflow, match)
-            if matcher.workflow.name == workflow and fitting is not None:
-                self._apply_event(batch, now, matcher, self._cache.by_key(workflow), fitting, tail)
-
-    def _take_apart(self, conn: Connection, held: Held, history: list[Logged], place: Place) -> None:
-        apart = take_apart(
-            conn, self._catalogue, held, history, self._unjoined, self._arrivals.marks, place, self._number
-        )
-        self._replace(conn, held, apart)
-
-    def _move(self, conn: Connection, held: Held, said: Move, place: Place) -> None:
-        apart = move(conn, self._catalogue, held, said, self._unjoined, self._arrivals.marks, place, self._number)
-        if apart is not None:
-            self._replace(conn, held, apart)
-
-    def _replace(self, conn: Connection, held: Held, apart: Apart) -> None:
-        apart.prepared.write(conn)
-        self._count_breaches(apart.prepared)
-        self._cache.evict(held)
-        self._joined_away.add(held.id)
-        for one, keys in apart.parts.items():
-            self._cache.add(one, keys)
-
-    def _hold(self, rows: list[StoredInstance]) -> None:
-        """Put what was read into the cache; what is there already is newer."""
-        cache = self._cache
-        for id_, workflow, version, progress, kind, reason, waiting_for, source, owner, *times in rows:
-            if cache.get(id_) is None:
-                due_at, deadline_at, since, check_at = (None if at is None else at + EPOCH_2000 for at in times)
-                assert since is not None
-                verdict = Verdict(
-                    VerdictKind(kind), Reason(reason), since, waiting_for, source, owner, due_at, deadline_at, check_at
-                )
-                known = _decode_progress(progress)
-                matcher = self._catalogue.matcher_of(workflow, version)
-                joining = joining_keys(matcher.workflow, known, self._unjoined.of(workflow))
-                cache.add(Held(id_, matcher, known, known, verdict), joining)
-
-    def _load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
-        """The instances with these ids, through the cache."""
-        cache = self._cache
-        absent = [UUID(bytes=id_) for id_ in ids if cache.get(id_) is None]
-        if absent:
-            self._hold(load_instances(conn, absent))
-        return [held for id_ in ids if (held := cache.get(id_)) is not None]
-
-    def _in_force(self, seq: int, found: Found) -> Found:
-        """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
-        chosen: dict[str, tuple[int, Match, bytes]] = {}
-        for place, match, tail in found:
-            matcher = self._catalogue.places[place]
-            workflow = matcher.workflow
-            by_key = self._cache.by_key(workflow.name)
-            held = next((held for key in match.joining if (held := by_key.get(key)) is not None), None)
-            if held is not None:
-                if held.matcher is matcher:
-                    chosen[workflow.name] = (place, match, tail)
-            elif self._catalogue.versions[workflow.name, workflow.version].in_force(seq):
-                chosen.setdefault(workflow.name, (place, match, tail))
-        return list(chosen.values())
-
-    def _apply_event(
-        self,
-        batch: Batch,
-        parsed: Parsed,
-        matcher: WorkflowMatcher,
-        by_key: dict[Key, Held],
-        match: Match,
-        tail: bytes,
-    ) -> None:
-        workflow, received_at = matcher.workflow, parsed.received_at
-        held: Held | None = None
-        others: list[Held] | None = None
-        unknown: list[Key] | None = None
-        for key in match.joining:
-            one = by_key.get(key)
-            if one is None:
-                unknown = [key] if unknown is None else [*unknown, key]
-            elif held is None:
-                held = one
-            elif one is not held:
-                others = [one] if others is None else [*others, one]
-        changes, marks = batch.changes, self._arrivals.marks
-        if held is not None:
-            size = len(held.joining)
-            if others is not None:
-                size = max(size, *(len(one.joining) for one in others))
-                held = self._merge(batch, parsed, match, list(dict.fromkeys([held, *others])))
-            held.advance(received_at, marks, changes.verdicts)
-            held.progress = fold(held.progress, match)
-            if unknown is not None:
-                self._cache.add(held, unknown)
-            if len(held.joining) > size and crowds(size, len(held.joining), workflow.crowd):
-                batch.crowded.append(held)
-        elif match.acts:
-            batch.dead_letters.append(of_nothing(parsed, workflow.name))
-            return
-        elif unknown is not None:
-            if not self._catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
-                return
-            id_ = instance_id(received_at, workflow.name, unknown[0])
-            held = Held(id_, matcher, fold(None, match), None, None)
-            self._cache.add(held, unknown)
-        else:
-            if match.milestones or match.fails or match.cancels:
-                batch.dead_letters.append(no_key(parsed, workflow.name, match, sorted(workflow.joining)))
-            return
-        held.judge(received_at, marks, changes.verdicts)
-        if held.touched != changes.number:
-            changes.touch(held)
-        known = held.events
-        if known is not None:
-            if match.key in known:
-                batch.duplicates[parsed.seq] = parsed.source
-                return
-            known.append(match.key)
-            if len(known) > MAX_REMEMBERED_EVENTS:
-                held.events = None
-        changes.links.append((held, tail))
-        word = match.join or match.move
-        if word is not None:
-            batch.words.append((held, word))
-
-    def _merge(self, batch: Batch, parsed: Parsed, match: Match, found: list[Held]) -> Held:
-        """Join instances that one event shows to be the same; the one with the earliest event stays."""
-        received_at, marks, changes = parsed.received_at, self._arrivals.marks, batch.changes
-        found.sort(key=lambda held: (held.progress.first_at, held.id))
-        into = found[0]
-        into.advance(received_at, marks, changes.verdicts)
-        for other in found[1:]:
-            other.advance(received_at, marks, changes.verdicts)
-            into.absorb(other, received_at, marks, changes.verdicts)
-            self._cache.drop(other)
-            self._joined_away.add(other.id)
-            changes.merges.append(Merge(other, into, match.key, parsed.seq, received_at))
-            self._cache.add(into, other.joining)
-        return into
 
     # Writing
 
@@ -543,12 +346,16 @@ class Projector:
         """Have a batch written; returns while that is under way where there is a thread for it."""
         if not batch.count:
             return
-        writing = Writing(batch, batch.changes.prepare(self._catalogue, self._unjoined), *self._arrivals.take())
+        writing = self._prepare(batch)
         self._settle()
         if self._helpers is None:
             self._count(commit(conn, writing))
         else:
             self._writing = self._writer.submit(commit, conn, writing)
+
+    def _prepare(self, batch: Batch) -> Writing:
+        prepared = batch.changes.prepare(self._catalogue, self._applying.unjoined)
+        return Writing(batch, prepared, *self._applying.arrivals.take())
 
     def _settle(self) -> None:
         """Wait for the write under way. Raises what went wrong with it."""
@@ -571,7 +378,7 @@ class Projector:
 
     def _write(self, conn: Connection, changes: Changes) -> None:
         """Write changes that no event has made, in the caller's transaction."""
-        prepared = changes.prepare(self._catalogue, self._unjoined)
+        prepared = changes.prepare(self._catalogue, self._applying.unjoined)
         prepared.write(conn)
         self._count_breaches(prepared)
 
@@ -601,8 +408,8 @@ class Projector:
                 return False
             due = conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH}).fetchall()
             changes = Changes(self._number)
-            for held in self._load(conn, [row[0].bytes for row in due]):
-                held.advance(now, self._arrivals.marks, changes.verdicts)
+            for held in self._applying.load(conn, [row[0].bytes for row in due]):
+                held.advance(now, self._applying.arrivals.marks, changes.verdicts)
                 changes.touch(held)
             self._write(conn, changes)
         return len(due) == SWEEP_BATCH

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from collector import projector
+from collector import applying
 from collector.catalogue import register
 from collector.log import append
 from collector.projector import Projector
@@ -413,7 +413,7 @@ class TestWhatCannotBeUsed:
                 raise RuntimeError("poison")
             return fold(progress, match)
 
-        monkeypatch.setattr(projector, "fold", poisoned)
+        monkeypatch.setattr(applying, "fold", poisoned)
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in (1, 2, 3)])
         project(conn, catalogue)
         assert sorted(row["title"] for row in stored(conn)) == ["SO-1", "SO-3"]
