@@ -8,6 +8,7 @@ from typing import Any
 
 from collector.changes import Changes, Prepared, Q
 from collector.instances import Held
+from collector.log import LetterReason
 from collector.reading import Parsed
 from collector.store.database import Connection
 from slo_rules.acts import JoinWord, Move
@@ -70,21 +71,22 @@ def commit(conn: Connection, writing: Writing) -> Writing:
 
 def set_aside(parsed: Parsed, workflow: str, detail: str) -> dict[str, Any]:
     """The dead letter of an event that could not be applied."""
-    return _letter(parsed, "cannot_be_applied", workflow, detail)
+    return _letter(parsed, LetterReason.CANNOT_BE_APPLIED, workflow, detail)
 
 
 def no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
     """The dead letter of an event that says something of an instance without saying of which."""
     meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
     detail = f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}"
-    return _letter(parsed, "no_usable_key", workflow, detail)
+    return _letter(parsed, LetterReason.NO_USABLE_KEY, workflow, detail)
 
 
 def of_nothing(parsed: Parsed, workflow: str) -> dict[str, Any]:
     """The dead letter of an act that speaks of no instance."""
-    return _letter(parsed, "no_such_instance", workflow, f"no instance of {workflow} has the key that it names")
+    detail = f"no instance of {workflow} has the key that it names"
+    return _letter(parsed, LetterReason.NO_SUCH_INSTANCE, workflow, detail)
 
 
-def _letter(parsed: Parsed, reason: str, workflow: str, detail: str) -> dict[str, Any]:
+def _letter(parsed: Parsed, reason: LetterReason, workflow: str, detail: str) -> dict[str, Any]:
     received_at = to_datetime(parsed.received_at)
     return {"seq": parsed.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import psycopg
 import structlog
@@ -29,12 +30,25 @@ MAX_COMMIT_BYTES = 8 * 2**20
 RECONNECT_SECONDS = 1.0
 
 
+class LetterReason(StrEnum):
+    """Why something is a dead letter: the first two at a door or in a file, the others when the log is applied."""
+
+    INVALID_EVENT = "invalid_event"
+    UNREADABLE_RECORD = "unreadable_record"
+    CANNOT_BE_APPLIED = "cannot_be_applied"
+    NO_USABLE_KEY = "no_usable_key"
+    NO_SUCH_INSTANCE = "no_such_instance"
+    KEY_JOINS_TOO_MANY = "key_joins_too_many"
+    JOIN_REJECTED = "join_rejected"
+    NOT_MOVED = "not_moved"
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """Something received that could not be used, whole."""
 
     source: str
-    reason: str
+    reason: LetterReason
     detail: str
     body: bytes
     event_id: str | None = None

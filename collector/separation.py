@@ -21,6 +21,7 @@ from collector.catalogue import Catalogue
 from collector.changes import Changes, Prepared
 from collector.copyformat import link_tail
 from collector.instances import Held
+from collector.log import LetterReason
 from collector.replay import Logged, Part, moved, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
@@ -36,8 +37,6 @@ from slo_rules.matching import Matcher
 log = structlog.get_logger("milepost.projector")
 
 Q = load("separation")
-REJECTED = "join_rejected"
-"""The reason of the dead letter that tells of it."""
 _DEAD_LETTER = load("projection")["dead_letter"]
 _decode = msgspec.json.Decoder().decode
 
@@ -103,33 +102,43 @@ def record_hubs(conn: Connection, held: Held, hubs: dict[Key, int], place: Place
         told.append(f"{key} had joined {instances:,} instances, and {workflow.joins_at_most[namespace]:,} are allowed")
         log.warning("key_joins_none", workflow=workflow.name, key=key, instances=instances)
     detail = f"{'; '.join(told)}: from now on it joins none and only finds them"
-    letter = {"seq": place.seq, "received_at": at, "reason": "key_joins_too_many", "workflow": workflow.name}
-    conn.execute(_DEAD_LETTER, letter | {"detail": detail})
+    _tell(conn, place.seq, place.at, LetterReason.KEY_JOINS_TOO_MANY, workflow.name, detail)
 
 
 def record_rejection(conn: Connection, held: Held, meant: Logged, word: JoinWord, place: Place) -> None:
     """Write down that an event counts in no instance of the workflow from now on; in the caller's transaction."""
-    workflow, received_at = held.matcher.workflow.name, to_datetime(meant.event.received_at)
+    workflow = held.matcher.workflow.name
     said = {
         "workflow": workflow,
         "event_key": UUID(bytes=word.event),
         "instance_id": UUID(bytes=held.id),
         "event_seq": meant.seq,
-        "event_received_at": received_at,
+        "event_received_at": to_datetime(meant.event.received_at),
         "seq": place.seq,
         "at": to_datetime(place.at),
         "by": word.by,
         "reason": word.reason,
     }
     conn.execute(Q["record_rejection"], said)
-    letter = {"seq": meant.seq, "received_at": received_at, "reason": REJECTED, "workflow": workflow}
     detail = f"{word.by} says that it joins wrongly: {word.reason}"
+    _tell(conn, meant.seq, meant.event.received_at, LetterReason.JOIN_REJECTED, workflow, detail)
+
+
+def record_failure(conn: Connection, held: Held, history: list[Logged], place: Place) -> None:
+    """Tell people that a word on an event came to nothing; in the caller's transaction."""
+    why = "the event is none of the instance's events" if history else "the log no longer has all of its events"
+    detail = f"the instance was not taken apart: {why}"
+    _tell(conn, place.seq, place.at, LetterReason.CANNOT_BE_APPLIED, held.matcher.workflow.name, detail)
+
+
+def _tell(conn: Connection, seq: int, received_at: int, reason: LetterReason, workflow: str, detail: str) -> None:
+    letter = {"seq": seq, "received_at": to_datetime(received_at), "reason": reason, "workflow": workflow}
     conn.execute(_DEAD_LETTER, letter | {"detail": detail})
 
 
 def end_rejection(conn: Connection, workflow: str, word: JoinWord, place: Place) -> tuple[int, int] | None:
     """Let an event count again: its number in the log and its arrival (micros), or None where it counts anyway."""
-    said = {"workflow": workflow, "event_key": UUID(bytes=word.event), "reason": REJECTED}
+    said = {"workflow": workflow, "event_key": UUID(bytes=word.event), "reason": LetterReason.JOIN_REJECTED}
     row = conn.execute(Q["end_rejection"], said | {"at": to_datetime(place.at)}).fetchone()
     if row is None:
         return None
@@ -185,9 +194,8 @@ def move(
     history = history_of(conn, held.id)
     found = moved(catalogue, held.matcher, history, said, place.seq, unjoined) if history else "the log has lost some"
     if isinstance(found, str):
-        letter = {"seq": place.seq, "received_at": to_datetime(place.at), "workflow": held.matcher.workflow.name}
         detail = f"The instance is not moved: {found}"
-        conn.execute(_DEAD_LETTER, letter | {"reason": "not_moved", "detail": detail})
+        _tell(conn, place.seq, place.at, LetterReason.NOT_MOVED, held.matcher.workflow.name, detail)
         return None
     milestones = {seq: match.milestones for seq, match in found.said}
     changes = Changes(number)

@@ -50,6 +50,18 @@ REASON_LABELS = {
     "source_catching_up": "Source catching up",
 }
 
+# Why something is a dead letter.
+LETTER_LABELS = {
+    "invalid_event": "Not a valid event",
+    "unreadable_record": "Unreadable record",
+    "cannot_be_applied": "Could not be applied",
+    "no_usable_key": "No usable key",
+    "no_such_instance": "No such instance",
+    "key_joins_too_many": "Key joins too many",
+    "join_rejected": "Rejected by a person",
+    "not_moved": "Not moved to another version",
+}
+
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -177,6 +189,10 @@ def verdict_label(verdict: str) -> str:
 
 def state_label(state: str) -> str:
     return STATE_LABELS.get(state, humanise(state))
+
+
+def letter_label(reason: str) -> str:
+    return LETTER_LABELS.get(reason, humanise(reason))
 
 
 def humanise(name: str | None) -> str:

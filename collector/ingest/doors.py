@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from collector import metrics
 from collector.ingest import cloudevents, otlp
-from collector.log import Batch, DeadLetter, LogWriter, Unavailable
+from collector.log import Batch, DeadLetter, LetterReason, LogWriter, Unavailable
 from slo_rules.matching import Matcher
 
 MAX_BODY = 64 * 2**20
@@ -251,7 +251,7 @@ def _now() -> int:
 def _letter(refused: cloudevents.Refused) -> DeadLetter:
     detail = "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in refused.faults)
     words = [word.replace("\x00", "")[:500] if word else None for word in (refused.source, refused.id, refused.type)]
-    return DeadLetter(words[0] or "unknown", "invalid_event", detail, refused.body, words[1], words[2])
+    return DeadLetter(words[0] or "unknown", LetterReason.INVALID_EVENT, detail, refused.body, words[1], words[2])
 
 
 def _problem(door: str, refusal: _Refusal) -> Response:

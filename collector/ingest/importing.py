@@ -17,7 +17,7 @@ import orjson
 
 from collector.ingest.cloudevents import decode
 from collector.ingest.files import CsvMapping, Fault, OpenedFile, Record, read_csv, read_jsonl, read_xes
-from collector.log import DeadLetter, append
+from collector.log import DeadLetter, LetterReason, append
 from collector.store.database import Connection
 
 CHUNK = 5_000
@@ -86,7 +86,7 @@ def _append(
     letters = [_letter(one, source) for one in fresh if isinstance(one, Fault)]
     for one in refused:
         detail = "; ".join(f"{fault.field}: {fault.message}" for fault in one.faults)
-        letters.append(DeadLetter(source, "invalid_event", detail, one.body, one.id, one.type))
+        letters.append(DeadLetter(source, LetterReason.INVALID_EVENT, detail, one.body, one.id, one.type))
     with conn.transaction():
         append(conn, rows, [], letters)
         _note(conn, print_of_file, source, fresh[-1].position, finished=False)
@@ -97,7 +97,7 @@ def _append(
 
 def _letter(fault: Fault, source: str) -> DeadLetter:
     detail = f"{fault.where}: {fault.reason}"
-    return DeadLetter(source, "unreadable_record", detail, detail.encode("utf-8", "replace"))
+    return DeadLetter(source, LetterReason.UNREADABLE_RECORD, detail, detail.encode("utf-8", "replace"))
 
 
 def _note(conn: Connection, print_of_file: str, source: str, position: int, *, finished: bool) -> None:

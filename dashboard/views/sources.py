@@ -107,6 +107,6 @@ def _dead(d: Row, now: datetime) -> list[Any]:
         d["source"] or wording.DASH,
         d["type"] or wording.DASH,
         html.Code(d["event_id"] or wording.DASH),
-        wording.humanise(d["reason"]),
+        wording.letter_label(d["reason"]),
         d["detail"] or "",
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from collector.catalogue import Catalogue
-from collector.log import DeadLetter, append
+from collector.log import DeadLetter, LetterReason, append
 from collector.sampling import READ_ONLY, Q, Window, dead_letters, newest_events, newest_instances, sources_heard
 from collector.store.database import Connection, connect
 from slo_rules.deadlines import Deadline
@@ -70,7 +70,7 @@ def stored(database_url: str) -> tuple[str, Catalogue]:
         keyless = make_event("won", DAY, 9900, "crm", {"order": "N/A"})
         log_events(conn, [*orders(20), *noise, keyless])
         with conn.transaction():
-            append(conn, [], [], [DeadLetter("crm", "invalid_event", "time: is wrong", b"{}", None, None)])
+            append(conn, [], [], [DeadLetter("crm", LetterReason.INVALID_EVENT, "time: is wrong", b"{}", None, None)])
         project(conn, catalogue)
     return database_url, catalogue
 

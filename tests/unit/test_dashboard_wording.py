@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from collector.log import LetterReason
 from dashboard import wording
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -97,6 +98,12 @@ def test_the_budget_is_told_in_items() -> None:
 def test_every_verdict_has_a_label() -> None:
     verdicts = "on_track due_soon stuck blind failed inconsistent paused completed completed_late cancelled waived"
     assert set(verdicts.split()) == set(wording.VERDICT_LABELS)
+
+
+def test_every_reason_of_a_dead_letter_has_a_label() -> None:
+    assert set(LetterReason) == set(wording.LETTER_LABELS)
+    assert len(set(wording.LETTER_LABELS.values())) == len(LetterReason)
+    assert wording.letter_label("of_another_version") == "Of another version"
 
 
 def test_a_budget_spent_many_times_over_says_how_many_times() -> None:
