@@ -25,6 +25,7 @@ from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.acts import (
     ACT_SOURCE,
     Move,
+    event_named,
     join_document,
     move_document,
     read_join_word,
@@ -87,16 +88,9 @@ async def ask_of_join(
     word = read_join_word(said, accepts=accepts, faults=faults)
     unfit = bool(faults)
     found, progress = await _meant(reader, id_, faults)
-    if word is not None:
-        of_event = {"id": found["id"], "workflow": found["workflow"], "event_key": UUID(bytes=word.event)}
-        known = await reader.one("word_on_join", of_event)
-        rejected, linked = (known["rejected"], known["linked"]) if known else (False, False)
-        if accepts and not rejected:
-            faults.append("event: it is not rejected")
-        elif not accepts and rejected:
-            faults.append("event: it is rejected already")
-        elif not accepts and not linked:
-            faults.append("event: it is none of the instance's events")
+    event = event_named(said, [])
+    if event is not None:
+        faults += await _in_the_way(reader, found, event, accepts=accepts)
     if faults or word is None:
         raise ActRefused(faults, unknown=False, conflicting=not unfit)
     brought = frozenset(key for key, stamp in progress.keys.items() if stamp.key == word.event)
@@ -139,6 +133,22 @@ def _faults_of_move(catalogue: Catalogue, found: Row, move: Move | None) -> list
     if current.joining_rules != catalogue.versions[workflow, version].workflow.joining_rules:
         return [f"id: version {current.version} tells by other keys than version {version} which events are one"]
     return []
+
+
+async def _in_the_way(reader: Reader, found: Row, event: bytes, *, accepts: bool) -> list[str]:
+    """Why an event of an instance cannot be rejected now, or accepted."""
+    asked = {"id": found["id"], "workflow": found["workflow"], "event_key": UUID(bytes=event), "acts": ACT_SOURCE}
+    known = await reader.one("word_on_join", asked)
+    assert known is not None
+    if accepts:
+        return [] if known["rejected"] else ["event: it is not rejected"]
+    if known["rejected"]:
+        return ["event: it is rejected already"]
+    if not known["linked"]:
+        return ["event: it is none of the instance's events"]
+    if known["gone"]:
+        return ["id: the log no longer has all events of the instance, so that it cannot be taken apart"]
+    return [] if known["others"] else ["event: it is all that is known of the instance, and has joined nothing"]
 
 
 async def _meant(reader: Reader, id_: str, faults: list[str]) -> tuple[Row, Progress]:

@@ -25,6 +25,7 @@ from collector.separation import (
     find_hubs,
     history_of,
     move,
+    record_failure,
     record_hubs,
     record_rejection,
     take_apart,
@@ -69,12 +70,17 @@ class Relief:
             yield self._replace(held, self._take_apart(held, history))
 
     def _reject(self, held: Held, word: JoinWord) -> Iterator[Prepared]:
+        workflow = held.matcher.workflow.name
+        if word.event in self.applying.unjoined.rejected.get(workflow, ()):
+            return
         history = history_of(self.conn, held.id)
         meant = next((logged for logged in history if logged.event.key == word.event), None)
-        if meant is not None:
-            record_rejection(self.conn, held, meant, word, self.place)
-            self.applying.unjoined.reject(held.matcher.workflow.name, word.event)
-            yield self._replace(held, self._take_apart(held, history))
+        if meant is None:
+            record_failure(self.conn, held, history, self.place)
+            return
+        record_rejection(self.conn, held, meant, word, self.place)
+        self.applying.unjoined.reject(workflow, word.event)
+        yield self._replace(held, self._take_apart(held, history))
 
     def _accept(self, batch: Batch, held: Held, word: JoinWord) -> None:
         workflow, applying = held.matcher.workflow.name, self.applying

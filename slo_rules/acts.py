@@ -31,6 +31,7 @@ RESERVED = f"{ACT_SOURCE!r} is reserved for what people do in Milepost itself"
 
 LONGEST_NAME = 200
 LONGEST_REASON = 1000
+LONGEST_ID = 2048
 LAST_YEAR = 9000
 _ONE_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -112,11 +113,21 @@ def read_waiver(said: Mapping[str, Any], at: int, key: bytes, *, withdraws: bool
 def read_join_word(said: Mapping[str, Any], *, accepts: bool, faults: list[str]) -> JoinWord | None:
     """The word that somebody asks for on the event `source` and `event`; None with every fault added."""
     found = _strangers(said, ("source", "event", "by", "reason"))
-    source, event = (_text(said, name, LONGEST_REASON, found) for name in ("source", "event"))
+    event = event_named(said, found)
     by = _text(said, "by", LONGEST_NAME, found)
     reason = _text(said, "reason", LONGEST_REASON, found)
     faults += found
-    return None if found else JoinWord(event_key(source, event), by, reason, accepts)
+    return None if found or event is None else JoinWord(event, by, reason, accepts)
+
+
+def event_named(said: Mapping[str, Any], faults: list[str]) -> bytes | None:
+    """The key of the event that `source` and `event` name exactly as it was sent; None with every fault added."""
+    found: list[str] = []
+    source, event = (_exact(said, name, found) for name in ("source", "event"))
+    if source == ACT_SOURCE:
+        found.append(f"source: what people do in Milepost joins nothing; {ACT_SOURCE!r} cannot be rejected")
+    faults += found
+    return None if found else event_key(source, event)
 
 
 def read_move(said: Mapping[str, Any], faults: list[str]) -> Move | None:
@@ -135,19 +146,42 @@ def _strangers(said: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
     return [f"{str(name)[:40]}: is not known here; known are {', '.join(names)}" for name in said if name not in names]
 
 
+def _exact(said: Mapping[str, Any], name: str, faults: list[str]) -> str:
+    """Text that has to be what somebody else sent, whatever is in it: blanks around it count, and so does its case."""
+    text = _string(said, name, faults)
+    if text == "":
+        faults.append(f"{name}: must not be empty")
+    elif text is not None:
+        _bound(text, name, LONGEST_ID, faults)
+        if "\x00" in text or any(unicodedata.category(one) == "Cs" for one in text):
+            faults.append(f"{name}: must be Unicode text without NUL, as that of every event is")
+    return text or ""
+
+
 def _text(said: Mapping[str, Any], name: str, longest: int, faults: list[str]) -> str:
-    value = said.get(name)
-    if not isinstance(value, str):
-        faults.append(f"{name}: {'is missing' if value is None else 'must be text'}")
+    value = _string(said, name, faults)
+    if value is None:
         return ""
     text = value.strip()
     if not text:
         faults.append(f"{name}: must not be empty")
-    if len(text) > longest:
-        faults.append(f"{name}: has {len(text)} characters; at most {longest} are allowed")
+    _bound(text, name, longest, faults)
     if any(unicodedata.category(one) in _ONE_LINE or one in _TURNING for one in text):
         faults.append(f"{name}: must be one line of plain text, without control characters")
     return text
+
+
+def _string(said: Mapping[str, Any], name: str, faults: list[str]) -> str | None:
+    value = said.get(name)
+    if isinstance(value, str):
+        return value
+    faults.append(f"{name}: {'is missing' if value is None else 'must be text'}")
+    return None
+
+
+def _bound(text: str, name: str, longest: int, faults: list[str]) -> None:
+    if len(text) > longest:
+        faults.append(f"{name}: has {len(text)} characters; at most {longest} are allowed")
 
 
 def _until(value: Any, at: int, faults: list[str]) -> int | None:

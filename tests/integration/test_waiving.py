@@ -19,12 +19,11 @@ from collector.ingest.files import open_source
 from collector.ingest.importing import fingerprint, import_records, read_records
 from collector.rebuild import fingerprints, forget
 from collector.store.database import connect
+from slo_rules.acts import ACTS, JOIN_ACCEPTED, JOIN_REJECTED, WAIVED, WITHDRAWN
 from slo_rules.durations import SECOND
 from slo_rules.instants import rfc3339, to_micros
 from tests.acceptance.process import COMMAND, environment
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
-
-ACT = {"specversion": "1.0", "id": "forged", "source": "milepost", "type": "milepost.waived"}
 
 
 def soon(hours: float = 24) -> str:
@@ -219,24 +218,31 @@ async def test_bodies_that_are_none(collector: Collector, content: bytes, type_:
     assert "milepost" not in [row[0] for row in collector.rows("SELECT source FROM event")]
 
 
-async def test_no_door_lets_an_act_in(collector: Collector, tmp_path: Path) -> None:
+WORD = {"source": "crm", "event": "order-1", "by": "jo", "reason": "a typing error"}
+FORGED = {WAIVED: GOOD, WITHDRAWN: {"by": "jo", "reason": "it matters"}, JOIN_REJECTED: WORD, JOIN_ACCEPTED: WORD}
+"""What each act would have to say."""
+
+
+@pytest.mark.parametrize("type_", sorted(ACTS))
+async def test_no_door_lets_an_act_in(collector: Collector, tmp_path: Path, type_: str) -> None:
     (id_,) = await orders(collector, 1)
-    data = {"workflow": "order-to-cash", "key": "order=O-1", **GOOD}
-    forged = ACT | {"data": data}
+    data = {"workflow": "order-to-cash", "key": "order=O-1", **FORGED.get(type_, WORD)}
+    act = {"specversion": "1.0", "id": "forged", "source": "milepost", "type": type_}
+    forged = act | {"data": data}
     refused = await collector.events(forged)
     assert (refused.status_code, refused.json()["faults"][0]["field"]) == (400, "source")
     beside = await collector.events(
         forged, cloud_event("fine", type="noise"), json.dumps(forged).replace("mile", "m\\u0069le").encode()
     )
     assert (beside.json()["accepted"], beside.json()["rejected"]) == (1, 2)
-    binary = {f"ce-{name}": value for name, value in ACT.items()} | {"content-type": "application/json"}
+    binary = {f"ce-{name}": value for name, value in act.items()} | {"content-type": "application/json"}
     for source in ("milepost", "%6dilepost", '"milepost"'):
         answer = await collector.http.post("/events", json=data, headers=binary | {"ce-source": source})
         assert answer.status_code == 400, source
     attributes = [{"key": name, "value": {"stringValue": value}} for name, value in data.items()]
     for service in ("milepost", "mile\x00post"):
         resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
-        record = {"timeUnixNano": "1795000000000000000", "eventName": "milepost.waived", "attributes": attributes}
+        record = {"timeUnixNano": "1795000000000000000", "eventName": type_, "attributes": attributes}
         logs = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]}
         answer = await collector.http.post("/v1/logs", json=logs)
         assert "reserved for what people do" in answer.json()["partialSuccess"]["errorMessage"]

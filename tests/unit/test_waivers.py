@@ -255,11 +255,8 @@ def test_a_test_of_a_definition_can_waive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("type_", "data", "said"),
     [
-        (
-            "milepost.forgiven",
-            SAID,
-            "must be one of milepost.waived, milepost.waiver_withdrawn",
-        ),
+        ("milepost.forgiven", SAID, "must be one of milepost.waived, milepost.waiver_withdrawn"),
+        ("milepost.join_rejected", SAID, "must be one of milepost.waived, milepost.waiver_withdrawn"),
         (WAIVED, "{workflow: orders, key: order=SO-1, by: jo, until: 2026-03-01T00:00:00Z}", "reason: is missing"),
         (
             WAIVED,

@@ -94,6 +94,31 @@ FROM instance_merge m LEFT JOIN event e ON e.seq = m.seq
 WHERE m.instance_id = %(id)s
 ORDER BY m.at, m.merged_id
 
+-- name: rejected
+-- purpose: The events that people rejected out of these instances, out of what was joined into them, or out of what they were one with until then, as far as that was known; with the parts that it fell apart into, and when they counted again.
+SELECT r.event_key, r.at, r.by, r.reason, e.source, e.id, e.type,
+       CASE WHEN r.accepted_at <= coalesce(%(known_at)s::timestamptz, 'infinity') THEN r.accepted_at END AS accepted_at,
+       ARRAY(
+           SELECT s.part_id FROM instance_split s WHERE s.instance_id = r.instance_id AND s.seq = r.seq ORDER BY s.part_id
+       ) AS parts
+FROM rejected_join r LEFT JOIN event e ON e.seq = r.event_seq AND e.received_at = r.event_received_at
+WHERE (r.workflow, r.event_key, r.seq) IN (
+    WITH one AS (
+        SELECT unnest(%(ids)s::uuid[]) AS id
+        UNION
+        SELECT m.merged_id FROM instance_merge m
+        WHERE m.instance_id = ANY(%(ids)s) AND m.at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+    )
+    SELECT o.workflow, o.event_key, o.seq FROM rejected_join o JOIN one ON one.id = o.instance_id
+    UNION
+    SELECT o.workflow, o.event_key, o.seq
+    FROM one
+    JOIN instance_split s ON s.part_id = one.id
+    JOIN rejected_join o ON o.instance_id = s.instance_id AND o.seq = s.seq
+)
+  AND r.at <= coalesce(%(known_at)s::timestamptz, 'infinity')
+ORDER BY r.seq
+
 -- name: events
 -- purpose: The events of one instance in the order in which they occurred.
 SELECT l.event_key, l.seq, l.milestone, l.received_at, l.trace_id, e.source, e.id, e.type, e.occurred_at, e.body
@@ -134,12 +159,16 @@ ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.update
 LIMIT %(limit)s
 
 -- name: word_on_join
--- purpose: Whether an event is one of an instance's, and whether its joining was rejected in the workflow.
-SELECT EXISTS (SELECT FROM instance_event l WHERE l.instance_id = %(id)s AND l.event_key = %(event_key)s) AS linked,
+-- purpose: Whether an event is one of an instance's, whether there are others besides what people did, whether the log no longer has one of them, and whether the event is rejected in the workflow.
+SELECT coalesce(bool_or(l.event_key = %(event_key)s), false) AS linked,
+       coalesce(bool_or(l.event_key <> %(event_key)s AND e.source <> %(acts)s), false) AS others,
+       coalesce(bool_or(e.seq IS NULL), false) AS gone,
        EXISTS (
            SELECT FROM rejected_join r
            WHERE r.workflow = %(workflow)s AND r.event_key = %(event_key)s AND r.accepted_at IS NULL
        ) AS rejected
+FROM instance_event l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
+WHERE l.instance_id = %(id)s
 
 -- name: carriers
 -- purpose: The instances that any of these keys identifies.
