@@ -219,6 +219,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         """One instance: journey, verdict with its arithmetic, keys and what joined them, links, events, spans.
 
         `linked` are the instances of other workflows that carry the same keys, where a key identifies one of the two.
+        `rejected` are the events of which somebody said that they joined it wrongly.
         Of the past it has no links, history or incidents, and `joined_later` names the instances it was joined with
         since.
         """

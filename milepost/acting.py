@@ -13,7 +13,7 @@ from collector.log import append
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.store.database import connect, migrate
-from milepost.explaining import Explained, find
+from milepost.explaining import MOST_LISTED, Explained, find
 from milepost.plain_text import shown
 from milepost.settings import Settings
 from milepost.stored_data import open_stored_data
@@ -47,7 +47,10 @@ def waive(settings: Settings, key: str, *, workflow: str | None, said: Mapping[s
 def speak_of_join(
     settings: Settings, key: str, *, workflow: str | None, said: Mapping[str, str], accepts: bool
 ) -> list[str]:
-    """Reject an event that joined the one instance with a key or an id wrongly, or accept it; likewise."""
+    """Reject an event that joined the one instance with a key or an id wrongly, or accept it; likewise.
+
+    Where it falls apart, the lines say how each of its parts stands.
+    """
     return _act(settings, key, workflow, partial(ask_of_join, said=said, accepts=accepts))
 
 
@@ -69,8 +72,14 @@ def _act(settings: Settings, key: str, workflow: str | None, question: Question)
             with writing.transaction():
                 append(writing, [asked.row], [], [])
             apply_log(url, writing, catalogue)
+        told = asyncio.run(_found(url, catalogue, asked.answer["id"], workflow)).told
+        if asked.answer.get("rejected"):
+            latest = [(one["id"], said) for one in told for said in one["rejected"][-1:]]
+            parts = [part for id_, said in latest for part in said["parts"] if part != id_]
+            for part in parts[:MOST_LISTED]:
+                told += asyncio.run(_found(url, catalogue, part, workflow)).told
         lines = []
-        for one in asyncio.run(_found(url, catalogue, asked.answer["id"], workflow)).told:
+        for one in told:
             lines += [f"{one['title']} · {one['workflow']}: {one['verdict'].replace('_', ' ')}", one["explanation"]]
         return [shown(line, LONGEST_LINE) for line in lines]
 

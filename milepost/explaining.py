@@ -147,6 +147,7 @@ def _instance(row: Row, moment: Row) -> Iterator[str]:
     yield from _section("Keys", aligned([_key(one) for one in row["keys"]]))
     yield from _section("Events", aligned([_event(one) for one in row["events"]]))
     yield from _section("Joined into it", [_merge(one) for one in row["joined"]])
+    yield from _section("Rejected", [_rejection(one) for one in row["rejected"]])
     yield from _section("Linked with it", [_link(one) for one in row.get("linked", ())])
     yield from _section("Joined with it since", [_merge(one) for one in row.get("joined_later", ())])
 
@@ -192,7 +193,7 @@ def _step(step: Row) -> tuple[str, ...]:
 
 def _key(key: Row) -> tuple[str, ...]:
     event = key["event"]
-    brought = f"by {event['type']} of {event['source']}, id {event['id']}" if event else ""
+    brought = f"by {_named(event)}" if event else ""
     return f"{key['namespace']}={key['value']}", "joins" if key["joins"] else "finds", brought, key["at"]
 
 
@@ -206,5 +207,15 @@ def _link(one: Row) -> str:
 
 
 def _merge(one: Row) -> str:
-    event = one["event"]
-    return f"{one['id']} at {one['at']}, by {event['type']} of {event['source']}, id {event['id']}"
+    return f"{one['id']} at {one['at']}, by {_named(one['event'])}"
+
+
+def _rejection(one: Row) -> str:
+    named = "an event that the log no longer has" if one["event"] is None else _named(one["event"])
+    again = f"; it counts again since {one['accepted_at']}" if one["accepted_at"] else ""
+    apart = f"; taken apart into {', '.join(one['parts'])}" if len(one["parts"]) > 1 else ""
+    return f"{named}, by {one['by']} at {one['at']}: {one['reason']}{apart}{again}"
+
+
+def _named(event: Row) -> str:
+    return f"{event['type']} of {event['source']}, id {event['id']}"

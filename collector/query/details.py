@@ -39,8 +39,9 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     now = await reader.now()
     at = {"id": row["id"]}
     hubs = (await unjoined_at(reader, None)).of(row["workflow"])
-    merged, events, spans, history, linked, incidents = await asyncio.gather(
+    merged, rejected, events, spans, history, linked, incidents = await asyncio.gather(
         reader.all("merged", at),
+        reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
         reader.all("spans", at | {"limit": MOST_SPANS}),
         reader.all("history", at),
@@ -58,6 +59,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     )
     return described(row, catalogue, marks, now, events, hubs) | {
         "joined": [joined_row(one) for one in merged],
+        "rejected": [rejected_row(one) for one in rejected],
         "linked": [one | {"id": str(one["id"])} for one in linked],
         "spans": [span_row(span) for span in spans],
         "history": [change | {"at": rfc3339(change["at"])} for change in history],
@@ -125,6 +127,21 @@ def _part(part: StepPart, by_key: dict[bytes, Row]) -> Row:
 def joined_row(merge: Row) -> Row:
     """An instance that was joined into another one, with the event that showed them to be the same."""
     return {"id": str(merge["merged_id"]), "event": _reference(merge), "at": rfc3339(merge["at"])}
+
+
+def rejected_row(rejection: Row) -> Row:
+    """An event that somebody said joined wrongly, and the instances that were one until then.
+
+    `accepted_at` says since when it counts again; `event` is None where the log no longer has it.
+    """
+    return {
+        "event": None if rejection["source"] is None else _reference(rejection),
+        "by": rejection["by"],
+        "reason": rejection["reason"],
+        "at": rfc3339(rejection["at"]),
+        "accepted_at": rfc3339(rejection["accepted_at"]),
+        "parts": [str(part) for part in rejection["parts"]],
+    }
 
 
 def _links_asked(row: Row, catalogue: Catalogue, hubs: Collection[Key]) -> Row:

@@ -23,7 +23,7 @@ import msgspec
 
 from collector.catalogue import Catalogue
 from collector.changes import title_of
-from collector.query.details import MOST_SPANS, described, joined_row, span_row, unjoined_at
+from collector.query.details import MOST_SPANS, described, joined_row, rejected_row, span_row, unjoined_at
 from collector.query.heard import Heard
 from collector.query.instances import instance_row
 from collector.query.moments import Moment, Unanswerable, Unsettled
@@ -245,6 +245,8 @@ async def past_instance(reader: Reader, catalogue: Catalogue, id_: UUID, moment:
             "limit": MOST_SPANS,
         },
     )
+    ids = [key] if moment.known_at is None else [UUID(bytes=one) for one in past.part.ids]
+    rejected = await reader.all("rejected", {"ids": ids, "known_at": _moment(moment.known_at)})
     merges = await reader.all("merged", {"id": key})
     joined, later = (merges, []) if moment.known_at is None else _joined(merges, past.part, key)
     verdict = past.verdict(marks, moment.judged_at)
@@ -256,6 +258,7 @@ async def past_instance(reader: Reader, catalogue: Catalogue, id_: UUID, moment:
         | {
             "joined": list(map(joined_row, joined)),
             "joined_later": list(map(joined_row, later)),
+            "rejected": list(map(rejected_row, rejected)),
             "spans": list(map(span_row, spans)),
         }
     )

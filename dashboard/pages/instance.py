@@ -38,7 +38,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "instance-why": view.why(data),
             "instance-history": view.history(data),
             "instance-journey": view.journey_table(data),
-            "instance-keys": view.keys_table(data),
+            "instance-keys": view.keys_table(data, links),
             "instance-linked": view.linked_card(data, links),
             "instance-events": view.events_table(data),
         }

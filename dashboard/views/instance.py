@@ -116,7 +116,7 @@ def _state(j: Row) -> Any:
     )
 
 
-def keys_table(i: Row) -> Any:
+def keys_table(i: Row, links: Links) -> Any:
     rows = [
         [
             html.Div([html.Span(k["namespace"], className="muted"), html.Code(k["value"])], className="row"),
@@ -126,23 +126,40 @@ def keys_table(i: Row) -> Any:
         ]
         for k in i["keys"]
     ]
-    joined = i.get("joined") or []
-    note = html.Ul(
-        [
-            html.Li(
-                [
-                    html.Code(j["id"][:8]),
-                    " was joined into this one by ",
-                    _event(j["event"]),
-                    " at ",
-                    c.at_time(j["at"]),
-                ]
-            )
-            for j in joined
-        ],
-        className="notes",
-    )
-    return html.Div([c.table(("Key", "Use", "Brought by", "At"), rows, "Keys", "keys"), note if joined else None])
+    notes = [
+        html.Li(
+            [
+                html.Code(j["id"][:8]),
+                " was joined into this one by ",
+                _event(j["event"]),
+                " at ",
+                c.at_time(j["at"]),
+            ]
+        )
+        for j in i.get("joined") or ()
+    ]
+    notes += [html.Li(_rejection(r, i["id"], links)) for r in i.get("rejected") or ()]
+    listed = html.Ul(notes, className="notes") if notes else None
+    return html.Div([c.table(("Key", "Use", "Brought by", "At"), rows, "Keys", "keys"), listed])
+
+
+def _rejection(r: Row, id_: str, links: Links) -> list[Any]:
+    """Who rejected which event and why, and what the instance was one with until then."""
+    said: list[Any] = [
+        html.Span(r["by"], className="strong"), " rejected ", _event(r["event"]), " at ", c.at_time(r["at"]), ": ",
+        r["reason"],
+    ]  # fmt: skip
+    others = [part for part in r["parts"] if part != id_]
+    for place, part in enumerate(others[:MOST_PARTS]):
+        said += [
+            "; taken apart from " if place == 0 else ", ",
+            dcc.Link(html.Code(part), href=links.instance(part)),
+        ]
+    if len(others) > MOST_PARTS:
+        said.append(f" and {wording.count(len(others) - MOST_PARTS)} more")
+    if r["accepted_at"]:
+        said += ["; it counts again since ", c.at_time(r["accepted_at"])]
+    return said
 
 
 def linked_card(i: Row, links: Links) -> Any:

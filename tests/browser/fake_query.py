@@ -159,6 +159,8 @@ class FakeQuery:
                         "verdict": other["verdict"], "keys": ["account=A-1"]}
                        for other in self.rows if other["workflow"] != row["workflow"]][:2],
             "joined": [{"id": "5b1c0000-0000-4000-8000-000000000000", "event": event, "at": row["updated_at"]}],
+            "rejected": [{"event": event, "by": "Jo Doe", "reason": "a typing error", "at": row["updated_at"],
+                          "accepted_at": None, "parts": [row["id"], self.rows[0]["id"]]}],
             "history": [{"at": row["started_at"], "verdict": "on_track", "verdict_from": None, "reason": "started"},
                         {"at": row["updated_at"], "verdict": row["verdict"], "verdict_from": "on_track", "reason": row["reason"]}],
             "incidents": [i for i in (await self.incidents())["items"]
@@ -269,7 +271,7 @@ class FakeQuery:
     ) -> dict[str, Any]:
         self._up()
         items = [{"id": n, "received_at": z(self.now - timedelta(minutes=17 * n)), "source": "jira" if n < 11 else "sap",
-                  "reason": "unreadable", "detail": "data.issue.created: not a time: “yesterday”",
+                  "reason": "unreadable_record", "detail": "data.issue.created: not a time: “yesterday”",
                   "event_id": f"jira-{n}", "type": "issue.created"} for n in range(13)]  # fmt: skip
         items = [i for i in items if source in (None, i["source"])] if not self.empty else []
         return {"items": items[:limit], "next_cursor": None, "total": len(items)}

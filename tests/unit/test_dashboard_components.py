@@ -4,11 +4,12 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dashboard
 from dashboard import components as c
 from dashboard.links import Links
-from dashboard.views import worklist
+from dashboard.views import instance, worklist
 from dashboard.views.overview import worst_objective
 
 HOME = Path(dashboard.__file__).parent
@@ -112,3 +113,26 @@ def test_no_asset_names_a_host() -> None:
     for path in (*HOME.rglob("*.js"), *HOME.rglob("*.css"), *HOME.rglob("*.py")):
         hosts = re.findall(r"https?://[^\s'\"\\)]+", path.read_text())
         assert [h for h in hosts if not h.startswith(allowed)] == [], path.name
+
+
+def drawn(part: Any) -> str:
+    return json.dumps(part, default=lambda o: o.to_plotly_json())
+
+
+def test_the_keys_say_who_rejected_which_event_and_why() -> None:
+    event = {"source": "sap", "id": "e1", "type": "sales_order.created"}
+    rejection = {
+        "event": event, "by": "ana", "reason": "a typing <b>error</b>", "at": "2026-11-21T10:00:00Z",
+        "accepted_at": None, "parts": ["aaaa0000-1", "bbbb0000-2"],
+    }  # fmt: skip
+    found: dict[str, Any] = {"id": "aaaa0000-1", "keys": [], "joined": [], "rejected": [rejection]}
+    told = drawn(instance.keys_table(found, LINKS))
+    for words in ('"ana"', " rejected ", "event e1", '"a typing <b>error</b>"', "taken apart from", "bbbb0000-2"):
+        assert words in told
+    assert LINKS.instance("aaaa0000-1") not in told
+    assert "counts again" not in told
+    found["rejected"] = [rejection | {"event": None, "accepted_at": "2026-11-21T11:00:00Z", "parts": ["aaaa0000-1"]}]
+    told = drawn(instance.keys_table(found, LINKS))
+    assert "it counts again since" in told
+    assert "taken apart" not in told
+    assert "notes" not in drawn(instance.keys_table(found | {"rejected": []}, LINKS))
