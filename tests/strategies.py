@@ -197,6 +197,12 @@ def events(most: int = 12, *, honest: bool = False, waived: bool = False) -> st.
     return st.lists(st.one_of(one, one, one, acts()) if waived else one, max_size=most)
 
 
+def of_one_time(history: list[Event]) -> list[Event]:
+    """Without events that repeat an id with another time: only the first of those is linked to its instance."""
+    times: dict[bytes, int] = {}
+    return [event for event in history if times.setdefault(event.key, event.occurred_at) == event.occurred_at]
+
+
 def arrivals(most: int = 12) -> st.SearchStrategy[list[Event]]:
     """Events in the order of their arrival: at once, late, or ahead of their time; with pauses and waivers in between."""
 

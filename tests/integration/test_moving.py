@@ -31,7 +31,7 @@ from tests.integration.fix_doors import DEFINITIONS as DOORS
 from tests.integration.fix_doors import Collector, cloud_event, running
 from tests.integration.test_projection_laws import buckets
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
-from tests.strategies import START, events, make_event
+from tests.strategies import START, events, make_event, of_one_time
 
 TEXT = """
 apiVersion: milepost/v1
@@ -235,7 +235,7 @@ OTHERWISE = load({"orders.yaml": strategies.DEFINITIONS.replace("{warn: 3h, brea
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events(14, honest=True), st.data())
+@given(events(14, honest=True).map(of_one_time), st.data())
 def test_who_is_moved_is_as_if_it_had_started_under_the_version(
     conn: Connection, history: list[Event], draw: st.DataObject
 ) -> None:

@@ -26,7 +26,7 @@ from slo_rules.progress import Progress
 from tests import strategies
 from tests.integration.test_projection_laws import components
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
-from tests.strategies import START, events, make_event
+from tests.strategies import START, events, make_event, of_one_time
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -338,7 +338,7 @@ class TestRejectedJoins:
         await reader.close()
 
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(events(14, honest=True), st.data())
+    @given(events(14, honest=True).map(of_one_time), st.data())
     def test_what_is_rejected_is_as_if_it_had_never_come(
         self, conn: Connection, history: list[Event], draw: st.DataObject
     ) -> None:

@@ -89,10 +89,15 @@ JOIN event e ON e.seq = s.seq AND e.received_at = s.received_at
 WHERE i.seq <> s.seq
 
 -- name: insert_changes
--- purpose: The record of verdicts; the same change is recorded once however often it is found.
-INSERT INTO verdict_change (instance_id, at, verdict, verdict_from, reason, waiting_for)
-SELECT instance_id, at, verdict, verdict_from, reason, waiting_for FROM staged_change
-ON CONFLICT (instance_id, at, verdict) DO NOTHING
+-- purpose: The record of verdicts; the same change is recorded once however often it is found. Of two that instances had at one instant before they were joined, the same one stays in whatever order they are written.
+INSERT INTO verdict_change AS v (instance_id, at, verdict, verdict_from, reason, waiting_for)
+SELECT DISTINCT ON (instance_id, at, verdict) instance_id, at, verdict, verdict_from, reason, waiting_for
+FROM staged_change
+ORDER BY instance_id, at, verdict, coalesce(verdict_from, ''), reason, coalesce(waiting_for, '')
+ON CONFLICT (instance_id, at, verdict) DO UPDATE
+SET verdict_from = excluded.verdict_from, reason = excluded.reason, waiting_for = excluded.waiting_for
+WHERE (coalesce(excluded.verdict_from, ''), excluded.reason, coalesce(excluded.waiting_for, ''))
+    < (coalesce(v.verdict_from, ''), v.reason, coalesce(v.waiting_for, ''))
 
 -- name: add_to_buckets
 -- purpose: Add differences to SLI buckets that exist.
@@ -234,11 +239,15 @@ WHERE excluded.seq < instance_event.seq
 
 -- name: merge_changes
 -- purpose: … and what was said of them.
-INSERT INTO verdict_change (instance_id, at, verdict, verdict_from, reason, waiting_for)
-SELECT m.stays, c.at, c.verdict, c.verdict_from, c.reason, c.waiting_for
+INSERT INTO verdict_change AS v (instance_id, at, verdict, verdict_from, reason, waiting_for)
+SELECT DISTINCT ON (m.stays, c.at, c.verdict) m.stays, c.at, c.verdict, c.verdict_from, c.reason, c.waiting_for
 FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)
 JOIN verdict_change c ON c.instance_id = m.merged
-ON CONFLICT (instance_id, at, verdict) DO NOTHING
+ORDER BY m.stays, c.at, c.verdict, coalesce(c.verdict_from, ''), c.reason, coalesce(c.waiting_for, '')
+ON CONFLICT (instance_id, at, verdict) DO UPDATE
+SET verdict_from = excluded.verdict_from, reason = excluded.reason, waiting_for = excluded.waiting_for
+WHERE (coalesce(excluded.verdict_from, ''), excluded.reason, coalesce(excluded.waiting_for, ''))
+    < (coalesce(v.verdict_from, ''), v.reason, coalesce(v.waiting_for, ''))
 
 -- name: forget_events
 -- purpose: The links of merged instances, once copied.
