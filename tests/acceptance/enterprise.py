@@ -247,6 +247,18 @@ def _verdict(in_order: list[Fact], first: dict[str, int], latest: dict[str, Fact
         return _say("failed", name, due, deadline)
     if "invoice_posted" in latest and "tax_code" not in latest["invoice_posted"].said:
         return _say("inconsistent", "invoice_posted")
+    orphan = in_order[0].at + HOUR if first and "order_received" not in first else None
+    if orphan is not None and now >= orphan:
+        return _say("inconsistent", "order_received", None, orphan)
+    said = _of_journey(first, done, name, due, deadline, now)
+    if orphan is not None and said["verdict"] in ("on_track", "completed", "completed_late"):
+        return _say("on_track", "order_received", None, orphan)
+    return said
+
+
+def _of_journey(
+    first: dict[str, int], done: int | None, name: str | None, due: int | None, deadline: int | None, now: int
+) -> dict[str, Any]:
     if done is not None:
         late = any(
             start in first and (at := _passed(first, milestone)) is not None and at > first[start] + within
