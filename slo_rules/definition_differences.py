@@ -121,7 +121,7 @@ def _tree(value: Any) -> _Tree | str | None:
     if isinstance(value, Expectation):
         return _expected(value)
     if isinstance(value, Mapping):
-        return {str(name): one for name, member in value.items() if (one := _tree(member)) is not None}
+        return {str(name): one for name in sorted(value) if (one := _tree(value[name])) is not None}
     fields = value.__struct_fields__
     unsaid = _name_field(value), "version"
     written = _WRITTEN | _WRITTEN_OF.get(type(value).__name__, {})

@@ -53,8 +53,10 @@ def load(texts: Mapping[str, str]) -> Definitions:
 
 
 def fingerprint(workflow: Workflow) -> str:
-    """Equal for definitions that say the same, whatever their version number."""
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(workflow, version=0))).hexdigest()[:16]
+    """Equal for definitions that say the same, whatever their version number and the order of what is named in them."""
+    # JSONB, in which definitions are stored, does not keep the order of names.
+    said = msgspec.json.encode(msgspec.structs.replace(workflow, version=0), order="deterministic")
+    return hashlib.sha256(said).hexdigest()[:16]
 
 
 def _read(documents: list[Document], faults: list[Fault]) -> Definitions:

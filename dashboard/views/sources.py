@@ -66,7 +66,9 @@ def _expected(one: Row, now: datetime) -> Any:
     """What is expected in words, and by when the next arrival is."""
     if one["expects"] is None:
         return wording.DASH
-    by = html.Span(["by ", c.when(one["expected_by"], now)], className="sub") if one["expected_by"] else None
+    due = wording.moment(one["expected_by"])
+    said = None if due is None else "next " if due > now else "was due "
+    by = html.Span([said, c.when(one["expected_by"], now)], className="sub") if said else None
     return html.Div([html.Span(one["expects"]), by], className="stacked")
 
 

@@ -21,6 +21,7 @@ from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress
+from tests.definition_texts import FULL
 from tests.projecting import enroll, helping, log_events, log_row, project, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, definitions, make_event
 
@@ -466,6 +467,14 @@ class TestVersions:
         project(conn, catalogue)
         versions = conn.execute("SELECT title, workflow_version FROM instance ORDER BY title").fetchall()
         assert versions == [("new", 2), ("old", 1)]
+
+    def test_what_is_stored_is_the_version_in_the_files(self, conn: Connection) -> None:
+        """Also where names come in another order than that in which the database keeps them."""
+        found = enroll(conn, load({"full.yaml": FULL}))
+        assert {version for _, version in found.versions} == {1}
+        again = enroll(conn, load({"full.yaml": FULL}))
+        assert {version for _, version in again.versions} == {1}
+        assert again.current == found.current
 
     def test_equal_definitions_make_no_new_version(self, conn: Connection) -> None:
         enroll(conn, definitions())
