@@ -162,19 +162,40 @@ def take_apart(
     numbered = {logged.seq: logged for logged in history}
     changes = Changes(number)
     changes.gone.append(held)
+    unsaid = _unsaid(held, history, parts, unjoined)
     found: dict[Held, list[Key]] = {}
     for part in parts:
         one = Held(part.id, held.matcher, part.progress, None, held.verdict if part.id == held.id else None)
-        one.events = [match.key for _, match in part.said]
+        others = unsaid.get(part.id, [])
+        one.events = [match.key for _, match in part.said] + [logged.event.key for logged in others]
         if part.id == held.id:
             one.recorded_before()
         one.judge(place.at, marks, changes.verdicts)
         changes.touch(one)
         changes.links += [(one, _tail(numbered[seq], match.milestones)) for seq, match in part.said]
+        changes.links += [(one, _tail(logged, ())) for logged in others]
         found[one] = sorted(part.keys)
     _forget(conn, held)
     _lead(conn, held, parts, place)
     return Apart(found, changes.prepare(catalogue, unjoined))
+
+
+def _unsaid(held: Held, history: list[Logged], parts: list[Part], unjoined: Unjoined) -> dict[bytes, list[Logged]]:
+    """By part the events of an instance that its version does not ask for: those from before it was moved.
+
+    They are of the part whose keys they carry.
+    """
+    workflow = held.matcher.workflow
+    told = {seq for part in parts for seq, _ in part.said}
+    rejected = unjoined.rejected.get(workflow.name, ())
+    found: dict[bytes, list[Logged]] = {}
+    for logged in history:
+        if logged.seq not in told and logged.event.key not in rejected:
+            keys = set(held.matcher.joining(logged.event.document)) - unjoined.of(workflow.name)
+            part = next((part for part in parts if not keys.isdisjoint(part.keys)), None)
+            if part is not None:
+                found.setdefault(part.id, []).append(logged)
+    return found
 
 
 def move(

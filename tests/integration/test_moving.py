@@ -19,7 +19,7 @@ from collector.query.reader import Reader
 from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
 from milepost.cli import app
-from slo_rules.acts import ACT_SOURCE, MOVED, Move, move_document
+from slo_rules.acts import ACT_SOURCE, MOVED, Move, join_document, move_document
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event, event_key
@@ -189,6 +189,33 @@ def test_who_would_fall_apart_stays(conn: Connection) -> None:
     assert letters(conn) == [
         "The instance is not moved: under version 2 of orders its events would make several instances"
     ]
+
+
+def test_who_is_taken_apart_after_a_move_keeps_what_only_the_former_version_asked_for(conn: Connection) -> None:
+    catalogue = enroll(conn, definitions(TEXT))
+    wrong = event(4, "shipped", HOUR, order="1", shipment="S")
+    log_events(
+        conn,
+        [event(1, "won", 0, order="1"), event(2, "won", 0, shipment="S"), event(3, "paid", HOUR, order="1"), wrong],
+    )
+    project(conn, catalogue)
+    catalogue = enroll(
+        conn, definitions(TEXT.replace("\n    - {name: paid, on: {exact: {type: paid}}, within: 4h}", ""))
+    )
+    said = {"source": wrong.source, "event": "e4", "by": "ana", "reason": "a typing error"}
+    document = join_document("no", "orders", "order=1", START, said, accepts=False)
+    no = Event(ACT_SOURCE, document["type"], START, START, event_key(ACT_SOURCE, "no"), document)
+    log_events(conn, [moved_to(2, "order=1"), no])
+    project(conn, catalogue)
+    rows = conn.execute(
+        "SELECT i.title, e.id FROM instance_event l JOIN instance i ON i.id = l.instance_id JOIN event e USING (seq) "
+        "WHERE e.source <> 'milepost' ORDER BY 1, 2"
+    ).fetchall()
+    conn.commit()
+    assert rows == [("1", "e1"), ("1", "e3"), ("S", "e2")]
+    before = fingerprints(conn)
+    for after in rebuilt(conn, catalogue):
+        assert after == before
 
 
 async def test_the_past_knows_the_version_of_then(database_url: str, conn: Connection) -> None:
