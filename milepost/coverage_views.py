@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from milepost import cadence_views
 from milepost.covering import Covered
 from milepost.plain_text import shown, table
 from slo_rules.coverage import DeadlineHistory, KindCoverage, MilestoneCoverage, WorkflowCoverage
@@ -29,7 +30,7 @@ def printed(covered: Covered, form: str) -> str:
 
 
 def as_text(covered: Covered) -> str:
-    """The workflows, then what matched nothing, sources and dead letters."""
+    """The workflows, then what matched nothing, how sources speak and which never did, and dead letters."""
     report = covered.report
     lines = [_looked_at(covered)]
     if covered.not_in_force:
@@ -38,6 +39,8 @@ def as_text(covered: Covered) -> str:
     for workflow in report.workflows:
         lines += ["", *_workflow(workflow, report.first_at)]
     lines += ["", *_kinds(covered)]
+    if report.sources:
+        lines += ["", *cadence_views.as_text(report.sources, limited=_limited(covered))]
     if report.silent_sources:
         lines += ["", "Sources that never sent an event:"]
         for silent in report.silent_sources:
@@ -55,7 +58,7 @@ def as_json(covered: Covered) -> dict[str, Any]:
             "events": report.events,
             "instances": report.instances,
             "limit": covered.window.limit,
-            "limited": report.events >= covered.window.limit,
+            "limited": _limited(covered),
             "since": _instant(covered.window.since),
             "first_at": _instant(report.first_at),
             "last_at": _instant(report.last_at),
@@ -66,6 +69,7 @@ def as_json(covered: Covered) -> dict[str, Any]:
         "workflows": [_workflow_json(one) for one in report.workflows],
         "kinds": [_kind_json(one) for one in report.kinds],
         "other_events": report.other_events,
+        "sources": [cadence_views.as_json(one) for one in report.sources],
         "silent_sources": [{"source": one.source, "awaited_by": list(one.awaited_by)} for one in report.silent_sources],
         "dead_letters": [
             {
@@ -80,12 +84,16 @@ def as_json(covered: Covered) -> dict[str, Any]:
     }
 
 
+def _limited(covered: Covered) -> bool:
+    return covered.report.events >= covered.window.limit
+
+
 def _looked_at(covered: Covered) -> str:
     report = covered.report
     since = f" since {_instant(covered.window.since)}" if covered.window.since is not None else ""
     if not report.events:
         return f"There are no events{since}: nothing can be said of what arrives. {report.instances:,} instances."
-    sample = "the newest " if report.events >= covered.window.limit else ""
+    sample = "the newest " if _limited(covered) else ""
     more = "; there may be more (--limit)" if sample else ""
     period = f"{_day(report.first_at)} to {_day(report.last_at)}"
     return f"Looked at {sample}{report.events:,} events, {period}, and {report.instances:,} instances{more}."

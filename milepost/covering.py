@@ -13,6 +13,7 @@ from milepost.definition_files import read_definitions
 from milepost.settings import Settings
 from milepost.since import parse_since
 from milepost.stored_data import NoStoredData, open_stored_data
+from slo_rules.calendars import CalendarRules
 from slo_rules.coverage import Coverage, CoverageReport
 from slo_rules.definitions import fingerprint
 from slo_rules.explain import journey
@@ -58,7 +59,8 @@ def _cover(settings: Settings, files: Definitions | None, window: Window, now: i
         sources: dict[str, Source] = files.sources if files else catalogue.sources
         if not workflows:
             raise NothingToCover("There are no workflows to hold against the data: name them with --definitions.")
-        coverage = Coverage(workflows.values(), sources.values())
+        calendars = files.calendars if files else _calendars(catalogue)
+        coverage = Coverage(workflows.values(), sources.values(), calendars.values())
         for event in newest_events(conn, window):
             coverage.observe(event)
         for workflow, progress in newest_instances(conn, catalogue, window):
@@ -66,6 +68,13 @@ def _cover(settings: Settings, files: Definitions | None, window: Window, now: i
         report = coverage.report(sources_heard(conn))
         letters = dead_letters(conn, window)
     return Covered(report, letters, window, [name for name in workflows if not _in_force(workflows[name], catalogue)])
+
+
+def _calendars(catalogue: Catalogue) -> dict[str, CalendarRules]:
+    """The calendars in force: the database only knows those that something counts on."""
+    found = {name: rules for workflow in catalogue.current.values() for name, rules in workflow.calendars.items()}
+    expectations = (one for source in catalogue.sources.values() for one in (source.expects, *source.types.values()))
+    return found | {one.calendar.name: one.calendar for one in expectations if one is not None and one.calendar}
 
 
 def _in_force(workflow: Workflow, catalogue: Catalogue) -> bool:

@@ -5,6 +5,7 @@ A board is green also where nothing is instrumented. The counts here tell the tw
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable
 from enum import StrEnum
@@ -12,6 +13,9 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.acts import ACT_SOURCE
+from slo_rules.cadence import SourceCadence, cadence_of
+from slo_rules.calendars import CalendarRules
 from slo_rules.event import Event
 from slo_rules.explain import Step, StepState
 from slo_rules.identity import split_key
@@ -111,7 +115,8 @@ class SilentSource(msgspec.Struct, frozen=True):
 class CoverageReport(msgspec.Struct, frozen=True):
     """What was found in `events`, which occurred from `first_at` to `last_at` (None without any).
 
-    `other_events` are of kinds beyond MAX_KINDS. Kinds with the most unmatched events come first.
+    `other_events` are of kinds beyond MAX_KINDS. Kinds with the most unmatched events come first. `sources` are those
+    of the events, by name.
     """
 
     events: int
@@ -123,6 +128,7 @@ class CoverageReport(msgspec.Struct, frozen=True):
     workflows: tuple[WorkflowCoverage, ...]
     kinds: tuple[KindCoverage, ...]
     other_events: int
+    sources: tuple[SourceCadence, ...]
     silent_sources: tuple[SilentSource, ...]
 
 
@@ -217,11 +223,18 @@ class _Kind:
 
 
 class Coverage:
-    """Takes in events and instances one at a time, in any order."""
+    """Takes in events and instances one at a time, in any order. Of each event it keeps when it arrived.
 
-    def __init__(self, workflows: Iterable[Workflow], sources: Iterable[Source]) -> None:
+    `calendars` are those that the cadence of a source may be counted on.
+    """
+
+    def __init__(
+        self, workflows: Iterable[Workflow], sources: Iterable[Source], calendars: Iterable[CalendarRules] = ()
+    ) -> None:
         self._workflows = {workflow.name: _Workflow(workflow) for workflow in workflows}
-        self._sources = tuple(sources)
+        self._sources = {source.name: source for source in sources}
+        self._calendars = tuple(calendars)
+        self._arrivals: dict[str, array[int]] = {}
         self._matcher = Matcher(one.workflow for one in self._workflows.values())
         self._kinds: dict[tuple[str, str], _Kind] = {}
         self._others = _Kind()
@@ -235,6 +248,8 @@ class Coverage:
         self._events += 1
         self._first_at = at if self._first_at is None else min(at, self._first_at)
         self._last_at = at if self._last_at is None else max(at, self._last_at)
+        if event.source != ACT_SOURCE:
+            self._arrivals.setdefault(event.source, array("q")).append(event.received_at)
         found = self._matcher.matches(event)
         for matcher, match in found:
             self._workflows[matcher.workflow.name].note(match)
@@ -264,7 +279,7 @@ class Coverage:
             known.note_instance(steps)
 
     def report(self, heard: Collection[str]) -> CoverageReport:
-        """What was found so far. `heard` are the sources that have ever sent an event."""
+        """What was found so far. `heard` are the sources that sent an event before, as far as is known."""
         workflows = [one.workflow for one in self._workflows.values()]
         kinds = []
         ordered = sorted(self._kinds.items(), key=lambda pair: (-pair[1].unmatched, -pair[1].events, pair[0]))
@@ -273,6 +288,8 @@ class Coverage:
             example = kind.example[1] if kind.example else None
             kinds.append(KindCoverage(source, type_, kind.events, kind.unmatched, kind.keyless, example, near))
         everything = [*self._kinds.values(), self._others]
+        awaited = self._awaited()
+        silent = sorted(awaited.keys() - set(heard) - self._arrivals.keys())
         return CoverageReport(
             self._events,
             sum(kind.unmatched for kind in everything),
@@ -283,13 +300,19 @@ class Coverage:
             tuple(self._workflows[name].coverage() for name in sorted(self._workflows)),
             tuple(kinds),
             self._others.events,
-            self._silent(heard),
+            tuple(self._cadence(name, awaited.get(name, ())) for name in sorted(self._arrivals)),
+            tuple(SilentSource(name, tuple(awaited[name])) for name in silent),
         )
 
-    def _silent(self, heard: Collection[str]) -> tuple[SilentSource, ...]:
-        awaited: dict[str, list[str]] = {source.name: [] for source in self._sources}
+    def _awaited(self) -> dict[str, list[str]]:
+        """What waits for each source that a milestone awaits or the definitions name."""
+        awaited: dict[str, list[str]] = {name: [] for name in self._sources}
         for name in sorted(self._workflows):
             for milestone in self._workflows[name].workflow.milestones:
                 if milestone.source:
                     awaited.setdefault(milestone.source, []).append(f"{name}/{milestone.name}")
-        return tuple(SilentSource(name, tuple(awaited[name])) for name in sorted(awaited) if name not in heard)
+        return awaited
+
+    def _cadence(self, name: str, awaited_by: Iterable[str]) -> SourceCadence:
+        source = self._sources.get(name) or Source(name)
+        return cadence_of(source, self._arrivals[name], tuple(awaited_by), self._calendars)

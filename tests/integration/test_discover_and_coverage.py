@@ -6,8 +6,10 @@ import gzip
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,10 +21,11 @@ from slo_rules.deadlines import Deadline
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.event import Event
+from slo_rules.instants import to_micros
 from tests.acceptance.process import environment
 from tests.fix_postgres import Server
-from tests.projecting import enroll, log_events, project, projecting
-from tests.strategies import DEFINITIONS, START, make_event
+from tests.projecting import enroll, log_events, project, projecting, receive
+from tests.strategies import DEFINITIONS, START, make_act, make_event
 
 XES = """<?xml version="1.0" encoding="UTF-8"?>
 <log xes.version="1.0">
@@ -59,6 +62,23 @@ def refused(*arguments: str) -> str:
     assert (done.returncode, done.stdout) == (1, ""), done.stdout
     assert "Traceback" not in done.stderr
     return done.stderr
+
+
+def speaking() -> list[Event]:
+    """Three days in which crm speaks every 20 minutes and sap every ten in office hours, of what occurred long before.
+
+    In the order of arrival; somebody waives something in between.
+    """
+    monday = to_micros(datetime(2026, 9, 21, tzinfo=ZoneInfo("Europe/Berlin"))) - START
+    crm = [(monday + at * 20 * MINUTE, "won", "crm") for at in range(3 * 72 + 1)]
+    days = [monday + day * DAY for day in range(3)]
+    sap = [(at, "accepted", "sap") for day in days for at in range(day + 9 * HOUR, day + 17 * HOUR, 10 * MINUTE)]
+    seen = [
+        make_event(type_, -30 * DAY, number, source, {"order": f"SO-{number}"}, received_at=at)
+        for number, (at, type_, source) in enumerate(crm + sap)
+    ]
+    acts = [make_act(monday + n * HOUR, 9000 + n, "order:SO-1", None) for n in range(60)]
+    return sorted([*seen, *acts], key=lambda event: event.received_at)
 
 
 @pytest.fixture
@@ -330,6 +350,33 @@ class TestCoverage:
         conn.execute("UPDATE instance SET progress = '\\x93'")
         conn.commit()
         assert "Another version of Milepost" in refused("coverage", "--database-url", stored[0])
+
+    def test_how_often_sources_speak_is_learned_from_when_events_arrived(
+        self, database_url: str, conn: Connection
+    ) -> None:
+        enroll(conn, load({"orders.yaml": DEFINITIONS.replace("{name: crm}", "{name: bank}")}))
+        receive(conn, speaking())
+        conn.commit()
+        crm, sap = found("coverage", "--database-url", database_url)["sources"]
+        assert (crm["source"], crm["arrivals"], crm["declared"], crm["judgement"]) == ("crm", 217, None, "undeclared")
+        assert crm["suggestion"] == {"every": "30m", "calendar": None, "line": "silent_after: 30m"}
+        assert (sap["arrivals"], sap["judgement"], sap["silences"]) == (144, "called_silent", 2)
+        assert sap["suggestion"]["line"] == "expect: {every: 15m, calendar: office}"
+        assert (sap["pauses"]["median_seconds"], sap["pauses"]["longest_at"]) == (600.0, "2026-09-21T14:50:00Z")
+        printed = run("coverage", "--database-url", database_url, "--limit", "1000").stdout
+        for words in (
+            "How often sources speak, by the arrival of their events:\n",
+            "  sap          144  2d7h     10m  16h10m   16h10m  2026-09-21 14:50 UTC  at least every 2h\n",
+            (
+                "  crm: nothing is declared of all that it sends, and orders/won waits for it. Suggested:\n"
+                "    silent_after: 30m\n"
+                "  sap: by what is declared it would have been called silent 2 times. Unless that was a fault, suggested:\n"
+                "    expect: {every: 15m, calendar: office}\n"
+            ),
+        ):
+            assert words in printed
+        printed = run("coverage", "--database-url", database_url, "--limit", "60").stdout
+        assert "Too little to learn from: crm, sap. It takes 50 arrivals over 1d or longer; a larger" in printed
 
     def test_a_source_that_never_sent_is_named(self, database_url: str, conn: Connection) -> None:
         enroll(conn, load({"orders.yaml": DEFINITIONS}))

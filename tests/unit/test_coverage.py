@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slo_rules import coverage as module
+from slo_rules.cadence import Judgement, Pauses
 from slo_rules.coverage import Coverage, CoverageReport, DeadlineHistory
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
@@ -20,7 +21,7 @@ from slo_rules.near_misses import NearMiss, nearest, shortfall
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from slo_rules.workflow import Workflow
-from tests.strategies import START, definitions, events, make_event
+from tests.strategies import START, definitions, events, make_act, make_event
 
 ORDERS = definitions().workflows["orders"]
 
@@ -92,6 +93,17 @@ def test_what_was_never_reached_seen_or_heard_is_named() -> None:
     assert workflow.never_reached == ["accepted", "shipped", "delivered", "signed", "paid"]
     assert workflow.never_seen == (["opportunity", "sales_order", "parcel", "account"], ["value"])
     assert [(one.source, one.awaited_by) for one in report.silent_sources] == [("sap", ("orders/accepted",))]
+
+
+def test_how_a_source_speaks_is_learned_from_arrivals_and_held_against_what_is_declared() -> None:
+    seen = [make_event("won", -HOUR, n, "crm", {"order": "1"}, received_at=n * HOUR) for n in range(60)]
+    noise = [event("noise", 100 + n, "other") for n in range(3)]
+    acts = [make_act(n * HOUR, 200 + n, "order:1", None) for n in range(60)]
+    other, crm = sorted(report_of([*seen, *noise, *acts]).sources, key=lambda one: one.arrivals)
+    assert (other.source, other.arrivals, other.pauses, other.judgement) == ("other", 1, None, Judgement.NOT_AWAITED)
+    assert crm.pauses == Pauses(HOUR, HOUR, HOUR, START)
+    assert (crm.source, crm.awaited_by, crm.judgement) == ("crm", ("orders/won",), Judgement.FITS)
+    assert crm.declared == "at least every 3h"
 
 
 def test_where_nothing_came_no_key_is_blamed() -> None:
