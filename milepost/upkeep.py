@@ -100,7 +100,7 @@ def rebuild(settings: Settings, *, current_definitions: bool) -> bool:
         keep_objectives(conn, catalogue)
         after = fingerprints(conn)
     for table in before:
-        _console.print(f"  {table:<16} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
+        _console.print(f"  {table:<18} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
     return before == after
 
 
