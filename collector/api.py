@@ -237,6 +237,11 @@ def _reads(api: FastAPI, query: Query) -> None:
         """One objective with its days."""
         return _found(await query.objective(name), "objective")
 
+    @api.get("/api/v1/objectives/{name}/periods", tags=["query"])
+    async def periods(name: str, period: str | None = None, zone: str | None = None, limit: int = 12) -> Row:
+        """What an objective came to in the present day, week, month, quarter or year, and in those before it."""
+        return _found(await query.periods(name, period, zone, limit), "objective")
+
     @api.get("/api/v1/incidents", tags=["query"])
     async def incidents(status: str | None = None) -> Row:
         """Incidents, firing first."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from slo_rules import public_holidays
 from slo_rules.calendars import FIRST_YEAR, LAST_YEAR, CalendarRules, ClosedDate, Hours, SpecialDate
 from slo_rules.public_holidays import HolidayRules
 from slo_rules.reading import Reader, suggestion
-from slo_rules.wall_time import MINUTES_A_DAY, parse_time_of_day
+from slo_rules.wall_time import MINUTES_A_DAY, parse_time_of_day, zones
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_INTERVALS = 24
@@ -23,8 +21,6 @@ MOST_NAMES = 100
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INTERVAL = re.compile(r"([0-9:]+) ?[-–] ?([0-9:]+)")
 _LONG_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-# What a machine may list besides the zones that mean the same everywhere.
-_LOCAL_ZONES = frozenset({"localtime", "Factory"})
 # The years whose holidays say which names there are.
 _NAMED_YEARS = range(2000, 2051)
 
@@ -42,7 +38,7 @@ def read_calendar(name: str, metadata: Reader, spec: Reader) -> CalendarRules | 
         spec.fault("there are no hours at all: it would never be open", (*spec.path, "hours"))
     return CalendarRules(
         name=name,
-        zone=_zone(spec.optional("zone")),
+        zone=read_zone(spec.optional("zone")),
         week=week,
         title=_text(metadata, "title") or name,
         owner=_text(metadata, "owner"),
@@ -61,9 +57,10 @@ def _text(reader: Reader, field: str) -> str:
     return member.text() if member else ""
 
 
-def _zone(entry: Reader | None) -> str:
+def read_zone(entry: Reader | None) -> str:
+    """A time zone of the IANA database; empty where none is said, or one that there is not: a fault."""
     zone = entry.text(longest=100) if entry else ""
-    if entry and zone and zone not in _zones():
+    if entry and zone and zone not in zones():
         entry.fault(f"there is no time zone {zone!r}{_likely_zone(zone) or '; write it like Europe/Berlin'}")
     return zone
 
@@ -71,13 +68,8 @@ def _zone(entry: Reader | None) -> str:
 def _likely_zone(zone: str) -> str:
     """Of the same city, as in `New York`, or of nearly the same name."""
     city = "/" + zone.rpartition("/")[2].replace(" ", "_").lower()
-    same = sorted(known for known in _zones() if known.lower().endswith(city))
-    return f" — did you mean {same[0]!r}?" if same else suggestion(zone, _zones())
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones() - _LOCAL_ZONES)
+    same = sorted(known for known in zones() if known.lower().endswith(city))
+    return f" — did you mean {same[0]!r}?" if same else suggestion(zone, zones())
 
 
 # Hours

@@ -26,6 +26,7 @@ from slo_rules.schema_words import (
     text,
 )
 from slo_rules.source_schema import expectation, source_spec
+from slo_rules.windows import Period
 from slo_rules.workflow import JOINS_AT_MOST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -366,13 +367,21 @@ def _objective() -> Schema:
         {
             "latency": rule("Counts instances in the window in which their deadline falls."),
             "freshness": rule("Counts slices of five minutes in which no change was older than promised."),
-            "window": described(ref("Duration"), "The rolling window.", default="30d"),
+            "window": _window(),
         },
         title="Objective",
         description="Says exactly one of latency or freshness.",
     )
     there = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in ("latency", "freshness")]
     return _document("Objective", "A promise over many instances of a workflow.", _metadata(), spec | {"oneOf": there})
+
+
+def _window() -> Schema:
+    period = {"description": "What it is divided into.", "type": "string", "enum": list(Period)}
+    zone = text("The time zone (IANA) in which it begins. By default UTC.", "Europe/Berlin", longest=100)
+    of_calendar = fields({"period": period}, {"zone": zone}, description="The present period of a calendar.")
+    said = "How long back it counts, or the present day, week, month, quarter or year."
+    return {"description": said, "anyOf": [ref("Duration"), of_calendar], "default": "30d"}
 
 
 def _calendar_parts() -> dict[str, Schema]:

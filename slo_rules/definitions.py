@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.calendar_definitions import read_calendar
+from slo_rules.calendar_definitions import read_calendar, read_zone
 from slo_rules.calendars import CalendarRules
 from slo_rules.deadline_definitions import calendar_references
 from slo_rules.deadlines import AROUND_THE_CLOCK
@@ -18,6 +18,7 @@ from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_
 from slo_rules.milestone_definitions import read_milestones
 from slo_rules.reading import Reader, spelled, suggestion
 from slo_rules.source_definitions import read_source, with_calendars
+from slo_rules.windows import DEFAULT_WINDOW, CalendarWindow, Period, Window
 from slo_rules.workflow import (
     DEFAULT_ORPHAN_AFTER,
     DEFAULT_SKEW,
@@ -318,8 +319,21 @@ def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
         end=text_of(rule, "to"),
         within=within or 0,
         target=float(target.value) if target and isinstance(target.value, (int, float)) else 0.0,
-        window=(window.duration() if window else None) or 30 * 86_400_000_000,
+        window=_window(window) if window else DEFAULT_WINDOW,
     )
+
+
+def _window(entry: Reader) -> Window:
+    """`30d` rolling, or `{period: month, zone: Europe/Berlin}`."""
+    if not isinstance(entry.value, dict):
+        return entry.duration() or DEFAULT_WINDOW
+    if not entry.mapping(("period", "zone"), ("period",)):
+        return DEFAULT_WINDOW
+    period, zone = entry.optional("period"), read_zone(entry.optional("zone"))
+    named = period.text() if period else ""
+    if period and named and named not in tuple(Period):
+        period.fault(f"must be one of {', '.join(Period)}{suggestion(named, [one.value for one in Period])}")
+    return CalendarWindow(Period(named), zone or "UTC") if named in tuple(Period) else DEFAULT_WINDOW
 
 
 def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from slo_rules.durations import DAY, MINUTE, SECOND
 from slo_rules.instants import EPOCH, to_datetime
@@ -16,6 +17,8 @@ MINUTES_A_DAY = 1440
 
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _EPOCH_ORDINAL = EPOCH.toordinal()
+# What a machine may list besides the zones that mean the same everywhere.
+_LOCAL_ZONES = frozenset({"localtime", "Factory"})
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -31,6 +34,12 @@ def parse_time_of_day(text: str) -> int:
 def spell_time_of_day(minutes: int) -> str:
     """1050 → `17:30`, 1440 → `24:00`."""
     return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The time zones that can be named: those of the IANA database, without what is another one on each machine."""
+    return frozenset(available_timezones() - _LOCAL_ZONES)
 
 
 def opening(zone: ZoneInfo, day: date, minutes: int) -> int:

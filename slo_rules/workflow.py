@@ -13,6 +13,7 @@ from slo_rules.deadlines import Deadline
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.expectation import Expectation
 from slo_rules.filters import Filter, exact_value
+from slo_rules.windows import Window
 
 AMOUNT = "$amount"
 JOINS_AT_MOST = 100
@@ -391,7 +392,7 @@ class Objective(msgspec.Struct, frozen=True):
     """A promise over many instances: from one milestone to another within a time, for a share of them.
 
     `latency` counts items in the window of their deadline; `freshness` counts five-minute slices in which the oldest
-    change that has not arrived is younger than `within`. `window` and `within` are micros; the window is rolling.
+    change that has not arrived is younger than `within` (micros).
     """
 
     name: str
@@ -403,7 +404,7 @@ class Objective(msgspec.Struct, frozen=True):
     end: str
     within: int
     target: float
-    window: int
+    window: Window
 
 
 class Source(msgspec.Struct, frozen=True):

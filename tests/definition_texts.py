@@ -95,7 +95,7 @@ spec: {zone: Asia/Tokyo, hours: {Monday-Fri: "22:00-06:00"}}
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: in-time, owner: erp, title: In time, description: Nearly all.}
-spec: {workflow: orders, latency: {from: won, to: checked, within: 4h}, target: 0.99, window: 7d}
+spec: {workflow: orders, latency: {from: won, to: checked, within: 4h}, target: 0.99, window: {period: month, zone: Asia/Tokyo}}
 ---
 apiVersion: milepost/v1
 kind: Objective

@@ -7,12 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from collector.catalogue import Catalogue
+from collector.query.instances import BadQuery
 from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.budget import Budget, budget, stale_slices
 from slo_rules.contribution import BUCKET, promise_name
 from slo_rules.durations import DAY, format_duration
 from slo_rules.instants import to_datetime, to_micros
+from slo_rules.wall_time import zones
+from slo_rules.windows import CalendarWindow, Period, Window, began, last_periods
+from slo_rules.windows import ends as ends_at
 from slo_rules.workflow import Objective
+
+MOST_PERIODS = 120
+_UNITS = {"latency": "items", "freshness": "slices"}
 
 
 def all_objectives(catalogue: Catalogue) -> list[Objective]:
@@ -29,7 +36,7 @@ async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
         "items",
         {
             "objectives": [one.name for one in latency],
-            "since": [to_datetime(to_micros(until) - one.window) for one in latency],
+            "since": [_since(one, until) for one in latency],
             "until": until,
         },
     )
@@ -40,10 +47,10 @@ async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
     for one in objectives:
         if one.kind == "latency":
             row = counts[one.name]
-            found.append(_row(one, catalogue, budget(row["good"], row["bad"], one.target), row["pending"]))
+            found.append(_row(one, catalogue, until, budget(row["good"], row["bad"], one.target), row["pending"]))
         else:
             good, bad = slices[one.name]
-            found.append(_row(one, catalogue, budget(good, bad, one.target), 0))
+            found.append(_row(one, catalogue, until, budget(good, bad, one.target), 0))
     return found
 
 
@@ -54,7 +61,7 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str) -> Row 
         return None
     objective = next(one for one in all_objectives(catalogue) if one.name == name)
     until = _until(await reader.now())
-    since = to_datetime(to_micros(until) - objective.window)
+    since = _since(objective, until)
     if objective.kind == "latency":
         days = await reader.all("daily", {"objective": name, "since": since, "until": until})
         series = [(day["day"], day["good"], day["bad"]) for day in days]
@@ -71,6 +78,80 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str) -> Row 
     }
 
 
+async def periods_of(
+    reader: Reader, catalogue: Catalogue, name: str, period: str | None, zone: str | None, limit: int
+) -> Row | None:
+    """What an objective came to in the present period and those before it; None when there is no such objective.
+
+    Without `period` and `zone` those of its own window, else months of UTC. Raises BadQuery.
+    """
+    objective = next((one for one in all_objectives(catalogue) if one.name == name), None)
+    if objective is None:
+        return None
+    window = _calendar_window(objective, period, zone, limit)
+    until = _until(await reader.now())
+    spans = last_periods(window, to_micros(until), limit)
+    counts = await (_period_items if objective.kind == "latency" else _period_slices)(reader, objective, spans, until)
+    items = []
+    for (since, ends), (good, bad) in zip(spans, counts, strict=True):
+        found = budget(good, bad, objective.target)
+        items.append(
+            {
+                "since": rfc3339(to_datetime(since)),
+                "until": rfc3339(to_datetime(ends)),
+                "over": ends <= to_micros(until),
+                **_counted(found),
+                "met": None if found.ratio is None else found.bad <= found.allowed,
+            }
+        )
+    said = {"name": name, "target": objective.target, "period": window.period, "zone": window.zone}
+    return said | {"unit": _UNITS[objective.kind], "items": items}
+
+
+def _calendar_window(objective: Objective, period: str | None, zone: str | None, limit: int) -> CalendarWindow:
+    own = objective.window if isinstance(objective.window, CalendarWindow) else CalendarWindow(Period.MONTH)
+    faults = []
+    if period is not None and period not in tuple(Period):
+        faults.append(f"period: must be one of {', '.join(Period)}")
+    if zone is not None and zone not in zones():
+        faults.append("zone: must be a time zone such as Europe/Berlin")
+    if not 1 <= limit <= MOST_PERIODS:
+        faults.append(f"limit: must be from 1 to {MOST_PERIODS}")
+    if faults:
+        raise BadQuery(*faults)
+    return CalendarWindow(Period(period) if period else own.period, zone or own.zone)
+
+
+async def _period_items(
+    reader: Reader, objective: Objective, spans: list[tuple[int, int]], until: datetime
+) -> list[tuple[int, int]]:
+    asked = {"objective": objective.name, "until": until}
+    asked |= {"since": [to_datetime(since) for since, _ in spans], "ends": [to_datetime(ends) for _, ends in spans]}
+    rows = await reader.all("period_items", asked)
+    found = {to_micros(row["since"]): (row["good"], row["bad"]) for row in rows}
+    return [found[since] for since, _ in spans]
+
+
+async def _period_slices(
+    reader: Reader, objective: Objective, spans: list[tuple[int, int]], until: datetime
+) -> list[tuple[int, int]]:
+    first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
+    if first is None or first["min"] is None:
+        return [(0, 0)] * len(spans)
+    begins, now = to_micros(first["min"]), to_micros(until)
+    steps = await _steps(reader, objective, to_datetime(max(begins, spans[-1][0])), until)
+    found = []
+    for since, ends in spans:
+        a, b = max(since, begins), min(ends, now)
+        bad = stale_slices(steps, b) - stale_slices(steps, a) if a < b else 0
+        found.append((max(0, (b - a) // BUCKET) - bad, bad))
+    return found
+
+
+def _since(objective: Objective, until: datetime) -> datetime:
+    return to_datetime(began(objective.window, to_micros(until)))
+
+
 def _until(now: datetime) -> datetime:
     """Only whole buckets count: in the present one deadlines may still lie ahead."""
     at = to_micros(now)
@@ -79,7 +160,7 @@ def _until(now: datetime) -> datetime:
 
 async def _slices(reader: Reader, objective: Objective, until: datetime) -> tuple[str, tuple[int, int]]:
     first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
-    since = to_micros(until) - objective.window
+    since = began(objective.window, to_micros(until))
     if first is None or first["min"] is None:
         return objective.name, (0, 0)
     since = max(since, to_micros(first["min"]))
@@ -111,7 +192,7 @@ async def _steps(reader: Reader, objective: Objective, since: datetime, until: d
     return [(to_micros(row["bucket"]), row["step"]) for row in rows]
 
 
-def _row(objective: Objective, catalogue: Catalogue, found: Budget, pending: int) -> Row:
+def _row(objective: Objective, catalogue: Catalogue, until: datetime, found: Budget, pending: int) -> Row:
     workflow = catalogue.current.get(objective.workflow)
     titles = {m.name: m.title for m in workflow.milestones} if workflow else {}
     start, end = titles.get(objective.start, objective.start), titles.get(objective.end, objective.end)
@@ -129,7 +210,30 @@ def _row(objective: Objective, catalogue: Catalogue, found: Budget, pending: int
         "kind": objective.kind,
         "description": said[objective.kind],
         "target": objective.target,
-        "window_seconds": objective.window // 1_000_000,
+        **_window(objective.window, to_micros(until)),
+        **_counted(found),
+        "pending_bad": pending,
+        "unit": _UNITS[objective.kind],
+    }
+    return row
+
+
+def _window(window: Window, until: int) -> Row:
+    """How long it is in seconds, the present period whole; since when it counts, and when that period ends."""
+    since, ends = began(window, until), ends_at(window, until)
+    return {
+        "window_seconds": ((until if ends is None else ends) - since) // 1_000_000,
+        "window": {
+            "period": None if isinstance(window, int) else window.period,
+            "zone": None if isinstance(window, int) else window.zone,
+            "since": rfc3339(to_datetime(since)),
+            "until": None if ends is None else rfc3339(to_datetime(ends)),
+        },
+    }
+
+
+def _counted(found: Budget) -> Row:
+    return {
         "good": found.good,
         "bad": found.bad,
         "total": found.good + found.bad,
@@ -137,10 +241,7 @@ def _row(objective: Objective, catalogue: Catalogue, found: Budget, pending: int
         "budget_allowed": found.allowed,
         "budget_used": found.bad,
         "budget_left_ratio": found.left,
-        "pending_bad": pending,
-        "unit": "items" if objective.kind == "latency" else "slices",
     }
-    return row
 
 
 def trend_since(now: datetime) -> datetime:

@@ -10,7 +10,7 @@ from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
 from collector.query.moments import moment_of
 from collector.query.names import names_besides
-from collector.query.objectives import list_objectives, one_objective
+from collector.query.objectives import list_objectives, one_objective, periods_of
 from collector.query.overview import overview
 from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
@@ -158,6 +158,10 @@ class Query:
             return None
         marks = await load_marks(self._reader, self._catalogue)
         return await instance_details(self._reader, self._catalogue, marks, found)
+
+    async def periods(self, name: str, period: str | None, zone: str | None, limit: int) -> Row | None:
+        """What an objective came to in the present period and those before it. Raises BadQuery."""
+        return await periods_of(self._reader, self._catalogue, name, period, zone, limit)
 
     async def objectives(self) -> Row:
         """Every objective as it stands."""

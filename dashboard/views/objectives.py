@@ -90,7 +90,7 @@ def objective_head(o: Row, links: Links) -> Any:
                             "Open misses",
                         ),
                     ),
-                    ("Window", f"rolling {wording.duration(o['window_seconds'])}"),
+                    ("Window", _window(o)),
                     (
                         "Workflow",
                         dcc.Link(wording.humanise(o["workflow"]), href=links.worklist(workflow=o["workflow"])),
@@ -102,10 +102,23 @@ def objective_head(o: Row, links: Links) -> Any:
     )
 
 
+def _window(o: Row) -> str:
+    window = o["window"]
+    if window["period"] is None:
+        return f"rolling {wording.duration(o['window_seconds'])}"
+    return f"{window['period']} of {window['zone']}, until {wording.instant(window['until'])}"
+
+
+def _lately(o: Row) -> str:
+    period = o["window"]["period"]
+    if period is None:
+        return f"of the last {wording.duration(o['window_seconds'])}"
+    return "of today" if period == "day" else f"of this {period}"
+
+
 def _plain_words(o: Row) -> str:
-    window = wording.duration(o["window_seconds"])
     counted = "of all time slices" if o.get("unit") == "slices" else "of all instances"
-    what = f"Promised: {o['description']}, for {wording.target(o['target'])} {counted} of the last {window}."
+    what = f"Promised: {o['description']}, for {wording.target(o['target'])} {counted} {_lately(o)}."
     if o["budget_left_ratio"] is None:
         return f"{what} Nothing has been counted yet."
     remaining = (o["budget_allowed"] or 0) - (o["budget_used"] or 0)

@@ -584,6 +584,16 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
         for share in ("99", "1", "0", "-0.5", "true", "most", "[0.9]")
     ),
     ("window: 7d", "window: month", [(39, "spec.window", f"'month' {NOT_A_DURATION}")]),
+    ("window: 7d", "window: {}", [(39, "spec.window", "the field 'period' is missing")]),
+    (
+        "window: 7d",
+        "window: {period: months, zone: Europe/Berln, from: 1}",
+        [
+            (39, "spec.window.from", "unknown field 'from'"),
+            (39, "spec.window.period", "must be one of day, week, month, quarter, year — did you mean 'month'?"),
+            (39, "spec.window.zone", "there is no time zone 'Europe/Berln' — did you mean 'Europe/Berlin'?"),
+        ],
+    ),
     ("window: 7d", "windwo: 7d", [(39, "spec.windwo", "unknown field 'windwo' — did you mean 'window'?")]),
     # sources and routes
     ("silent_after: 15m", "skew: 0s", [(44, "spec.skew", "a duration must be longer than zero")]),

@@ -34,6 +34,14 @@ FROM unnest(%(objectives)s::text[], %(since)s::timestamptz[]) AS o (objective, s
 LEFT JOIN sli_bucket b ON b.objective = o.objective AND b.bucket >= o.since
 GROUP BY o.objective
 
+-- name: period_items
+-- purpose: Good and bad items of one objective in each of these periods, as far as they are over.
+SELECT p.since, coalesce(sum(b.good), 0)::bigint AS good, coalesce(sum(b.bad), 0)::bigint AS bad
+FROM unnest(%(since)s::timestamptz[], %(ends)s::timestamptz[]) AS p (since, ends)
+LEFT JOIN sli_bucket b
+    ON b.objective = %(objective)s AND b.bucket >= p.since AND b.bucket < least(p.ends, %(until)s::timestamptz)
+GROUP BY p.since
+
 -- name: stale_steps
 -- purpose: The steps in the number of stale changes of one freshness objective, with what was stale before the window.
 SELECT greatest(bucket, %(since)s) AS bucket, sum(stale_step)::bigint AS step
