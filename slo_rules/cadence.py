@@ -1,7 +1,7 @@
 """How often a source speaks, learned from when its events arrived, and held against what is expected of it. Pure.
 
-An arrival is an instant at which something came: what came together, such as a batch, is one. What is suggested would
-have called none of the pauses seen a silence.
+What comes within a second, such as a batch, is one arrival. What is suggested would have called none of the pauses
+seen a silence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from slo_rules.calendars import Calendar, CalendarRules, prepared
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.discovery import percentile
-from slo_rules.durations import DAY, format_duration
+from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.expectation import Expectation
 from slo_rules.rounding import round_up
 from slo_rules.workflow import Source
@@ -23,13 +23,15 @@ from slo_rules.workflow import Source
 LEAST_ARRIVALS = 50
 LEAST_SPAN = DAY
 """Fewer arrivals, or less time (micros) from the first to the last, say too little to learn from."""
+TOGETHER = SECOND
+"""What comes less than so long (micros) after the first of an arrival belongs to it."""
 MUCH_LONGER = 10
 """What is declared and so many times as long as the longest pause notices a silence late."""
 _LONG = 4
 _LEAST_LONG = 2
 
 _Span = tuple[int, int]
-"""From one arrival to the next."""
+"""From when to when: of an arrival the first and the last event, of a pause the last before it and the first after."""
 
 
 class Judgement(StrEnum):
@@ -44,7 +46,10 @@ class Judgement(StrEnum):
 
 
 class Pauses(msgspec.Struct, frozen=True):
-    """The pauses between arrivals in micros around the clock; the first of the longest began at `longest_at`."""
+    """The pauses between arrivals in micros around the clock; the first of the longest began at `longest_at`.
+
+    A pause is from the last event of one arrival to the first of the next.
+    """
 
     median: int
     p99: int
@@ -88,21 +93,21 @@ class SourceCadence(msgspec.Struct, frozen=True):
 
 
 def cadence_of(
-    source: Source, arrivals: Iterable[int], awaited_by: tuple[str, ...], calendars: Collection[CalendarRules]
+    source: Source, received: Iterable[int], awaited_by: tuple[str, ...], calendars: Collection[CalendarRules]
 ) -> SourceCadence:
-    """How a source speaks. `arrivals` are the micros of its events, one at least, in any order and any number of times.
+    """How a source speaks. `received` is when its events came, of one at least (micros), in any order.
 
     `calendars` are those that a cadence may be counted on.
     """
-    instants = sorted(set(arrivals))
-    spans = _spans(instants)
-    judgement, silences, suggestion = _judged(source, instants, spans, bool(awaited_by), calendars)
+    arrivals = _arrivals(received)
+    pauses = _pauses(arrivals)
+    judgement, silences, suggestion = _judged(source, arrivals, pauses, bool(awaited_by), calendars)
     return SourceCadence(
         source.name,
-        len(instants),
-        instants[0],
-        instants[-1],
-        _pauses(spans),
+        len(arrivals),
+        arrivals[0][0],
+        arrivals[-1][1],
+        _in_figures(pauses),
         _declared(source),
         awaited_by,
         judgement,
@@ -112,62 +117,73 @@ def cadence_of(
     )
 
 
+def _arrivals(received: Iterable[int]) -> list[_Span]:
+    """In the order of time."""
+    arrivals: list[_Span] = []
+    for at in sorted(received):
+        if arrivals and at - arrivals[-1][0] < TOGETHER:
+            arrivals[-1] = arrivals[-1][0], at
+        else:
+            arrivals.append((at, at))
+    return arrivals
+
+
+def _pauses(arrivals: list[_Span]) -> list[_Span]:
+    """The longest first, of equal ones the earliest."""
+    between = ((before[1], after[0]) for before, after in pairwise(arrivals))
+    return sorted(between, key=lambda pause: pause[0] - pause[1])
+
+
 def _judged(
-    source: Source, instants: list[int], spans: list[_Span], awaited: bool, calendars: Collection[CalendarRules]
+    source: Source, arrivals: list[_Span], pauses: list[_Span], awaited: bool, calendars: Collection[CalendarRules]
 ) -> tuple[Judgement, int, Suggestion | None]:
     expects = source.expects
     if expects is None and not awaited:
         return Judgement.NOT_AWAITED, 0, None
-    if len(instants) < LEAST_ARRIVALS or instants[-1] - instants[0] < LEAST_SPAN:
+    if len(arrivals) < LEAST_ARRIVALS or arrivals[-1][1] - arrivals[0][0] < LEAST_SPAN:
         return Judgement.TOO_LITTLE, 0, None
     if expects is None:
-        return Judgement.UNDECLARED, 0, suggested(instants, calendars)
-    silences = _silences(expects, spans)
+        return Judgement.UNDECLARED, 0, _suggested(arrivals, pauses, calendars)
+    silences = _silences(expects, pauses)
     if isinstance(expects.length, DeadlineRule):
         # Whoever promised a moment meant it: how late it came does not make another promise of it.
         return (Judgement.CALLED_SILENT if silences else Judgement.FITS), silences, None
     if silences:
-        return Judgement.CALLED_SILENT, silences, suggested(instants, calendars)
-    counted = _longest(spans, None if expects.calendar is None else prepared(expects.calendar))
+        return Judgement.CALLED_SILENT, silences, _suggested(arrivals, pauses, calendars)
+    counted = _longest(pauses, None if expects.calendar is None else prepared(expects.calendar))
     if expects.length > MUCH_LONGER * counted:
-        suggestion = suggested(instants, calendars)
+        suggestion = _suggested(arrivals, pauses, calendars)
         # A minute is the shortest promise, and may be longer than what is declared.
         if suggestion is not None and suggestion.every < expects.length:
             return Judgement.NOTICED_LATE, 0, suggestion
     return Judgement.FITS, 0, None
 
 
-def suggested(instants: list[int], calendars: Collection[CalendarRules]) -> Suggestion | None:
-    """The longest pause and half as much again, as a round promise; None beyond ten years. `instants` are in order.
+def _suggested(arrivals: list[_Span], pauses: list[_Span], calendars: Collection[CalendarRules]) -> Suggestion | None:
+    """The longest pause and half as much again, as a round promise; None beyond ten years.
 
     It is counted on a calendar where that explains the long pauses, on the one with the shortest cadence; of equal ones
     on that which is open the longest.
     """
-    spans = _spans(instants)
     found = []
     for rules in calendars:
         # Nothing can be expected again and again on a calendar that only has dates of its own.
-        longest = _explained(instants, spans, prepared(rules)) if any(rules.week) else None
+        longest = _explained(arrivals, pauses, prepared(rules)) if any(rules.week) else None
         every = None if longest is None else _with_margin(longest)
         if every is not None:
-            opened = prepared(rules).between(instants[0], instants[-1])
+            opened = prepared(rules).between(arrivals[0][0], arrivals[-1][1])
             found.append((every, -opened, rules.name, Suggestion(every, rules)))
     if found:
         return min(found, key=lambda one: one[:3])[-1]
-    every = _with_margin(_longest(spans, None))
+    every = _with_margin(_longest(pauses, None))
     return None if every is None else Suggestion(every)
-
-
-def _spans(instants: list[int]) -> list[_Span]:
-    """The pauses, the longest first, of equal ones the earliest."""
-    return sorted(pairwise(instants), key=lambda span: span[0] - span[1])
 
 
 def _with_margin(longest: int) -> int | None:
     return round_up(longest * 3 // 2)
 
 
-def _explained(instants: list[int], spans: list[_Span], calendar: Calendar) -> int | None:
+def _explained(arrivals: list[_Span], pauses: list[_Span], calendar: Calendar) -> int | None:
     """The longest pause counted on a calendar that says why the source pauses; None on any other.
 
     The long pauses are those that last four times as long as any lasts while it is open, so that three quarters of
@@ -175,46 +191,46 @@ def _explained(instants: list[int], spans: list[_Span], calendar: Calendar) -> i
     instant at which a pause begins says little, for that of a night begins before the office closes; and a percentile
     of all pauses says little of how often a source speaks that pauses overnight more often than once in a hundred.
     """
-    longest = _longest(spans, calendar)
-    pauses = [(start, end) for start, end in spans if end - start > _LONG * longest]
-    if len(pauses) < _LEAST_LONG or not _speaks_while_open(instants, calendar):
+    longest = _longest(pauses, calendar)
+    rests = [(start, end) for start, end in pauses if end - start > _LONG * longest]
+    if len(rests) < _LEAST_LONG or not _speaks_while_open(arrivals, calendar):
         return None
-    first, last = instants[0], instants[-1]
+    first, last = arrivals[0][0], arrivals[-1][1]
     closed = last - first - calendar.between(first, last)
-    rested = sum(end - start - calendar.between(start, end) for start, end in pauses)
+    rested = sum(end - start - calendar.between(start, end) for start, end in rests)
     return longest if 2 * rested > closed else None
 
 
-def _speaks_while_open(instants: list[int], calendar: Calendar) -> bool:
+def _speaks_while_open(arrivals: list[_Span], calendar: Calendar) -> bool:
     heard = 0
-    for at in instants:
+    for at, _ in arrivals:
         heard += calendar.is_open(at)
         if heard >= LEAST_ARRIVALS:
             return True
     return False
 
 
-def _longest(spans: list[_Span], calendar: Calendar | None) -> int:
+def _longest(pauses: list[_Span], calendar: Calendar | None) -> int:
     """The longest pause, of a calendar's open time where there is one."""
     longest = 0
-    for start, end in spans:
+    for start, end in pauses:
         if end - start <= longest:
             break
         longest = max(longest, end - start if calendar is None else calendar.between(start, end))
     return longest
 
 
-def _silences(expects: Expectation, spans: list[_Span]) -> int:
+def _silences(expects: Expectation, pauses: list[_Span]) -> int:
     """In how many of the pauses there would have been silence."""
-    patient = [(start, end) for start, end in spans if end - start >= expects.patience]
+    patient = [(start, end) for start, end in pauses if end - start >= expects.patience]
     return sum((due := expects.due(start)) is not None and due <= end for start, end in patient)
 
 
-def _pauses(spans: list[_Span]) -> Pauses | None:
-    if not spans:
+def _in_figures(pauses: list[_Span]) -> Pauses | None:
+    if not pauses:
         return None
-    lengths = [end - start for start, end in reversed(spans)]
-    return Pauses(percentile(lengths, 50), percentile(lengths, 99), lengths[-1], spans[0][0])
+    lengths = [end - start for start, end in reversed(pauses)]
+    return Pauses(percentile(lengths, 50), percentile(lengths, 99), lengths[-1], pauses[0][0])
 
 
 def _declared(source: Source) -> str:

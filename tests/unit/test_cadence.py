@@ -139,6 +139,22 @@ def test_it_takes_fifty_arrivals_within_a_day(arrivals: list[int], judgement: Ju
     assert learned(arrivals).judgement is judgement
 
 
+def test_what_comes_within_a_second_is_one_arrival() -> None:
+    batches = [at + number * SECOND // 100 for at in every(4) for number in range(50)]
+    found = learned(batches)
+    pause = 4 * MINUTE - 49 * SECOND // 100
+    assert (found.arrivals, found.pauses) == (721, Pauses(pause, pause, pause, MONDAY + 49 * SECOND // 100))
+    assert found.last_at == max(batches)
+
+
+def test_a_source_that_never_pauses_arrives_every_second() -> None:
+    found = learned([MONDAY + number * SECOND // 10 for number in range(601)])
+    assert (found.arrivals, found.pauses) == (
+        61,
+        Pauses(SECOND // 10, SECOND // 10, SECOND // 10, MONDAY + 9 * SECOND // 10),
+    )
+
+
 def test_of_a_source_that_nothing_waits_for_nothing_need_be_declared() -> None:
     assert learned(every(4), awaited=()).judgement is Judgement.NOT_AWAITED
 
