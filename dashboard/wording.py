@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 DASH = "–"
 
@@ -71,6 +72,22 @@ def moment(text: str | None) -> datetime | None:
     if not text:
         return None
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def period_name(period: str, zone: str, since: str) -> str:
+    """`21 Nov 2026`, `Week 47 of 2026`, `November 2026`, `Q4 2026` or `2026`, of a period that begins then."""
+    first = datetime.fromisoformat(since).astimezone(ZoneInfo(zone))
+    match period:
+        case "day":
+            return f"{first.day} {first:%b %Y}"
+        case "week":
+            year, week, _ = first.isocalendar()
+            return f"Week {week} of {year}"
+        case "month":
+            return f"{first:%B %Y}"
+        case "quarter":
+            return f"Q{(first.month + 2) // 3} {first.year}"
+    return str(first.year)
 
 
 def duration(seconds: float) -> str:

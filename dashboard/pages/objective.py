@@ -15,6 +15,7 @@ from dashboard.query_port import DashboardQuery
 from dashboard.views import objectives as view
 
 CHART_HEIGHT = 240
+MOST_PERIODS = 12
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
@@ -28,19 +29,24 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                 html.Div(c.skeleton(3), id="objective"),
                 c.card(figures.graph("objective-budget", height=CHART_HEIGHT), "Error budget left"),
                 c.card(figures.graph("objective-days", height=CHART_HEIGHT), "Good and bad"),
+                c.card(html.Div(c.skeleton(3), id="objective-periods"), "Periods"),
             ]
         )
 
     async def load(asked: dict[str, Any]) -> Any:
-        return await query.objective(asked["name"])
+        objective = await query.objective(asked["name"])
+        if objective is None:
+            return None
+        return objective | {"periods": await query.periods(asked["name"], None, None, MOST_PERIODS)}
 
     def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
             gone = c.nothing_here("No such objective", "It is not among the loaded definitions.")
-            return {"objective": gone}, [figures.blank(), figures.blank()]
+            return {"objective": gone, "objective-periods": None}, [figures.blank(), figures.blank()]
         regions = {
             "objective": view.objective_head(data, links),
             "objective-title": data["title"] or wording.humanise(data["name"]),
+            "objective-periods": view.periods_table(data["periods"]),
         }
         return regions, [figures.budget_left(data["budget_series"]), figures.good_and_bad(data["series"])]
 

@@ -14,6 +14,7 @@ from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import Row
 
 HEADS = ("Objective", "Target", "Now", "Allowance", "Budget left", "Bad / total", "Open misses", "Trend")
+PERIOD_HEADS = ("Period", "Good", "Bad", "Share good", "Allowance", "Promise")
 
 
 def objective_table(items: Sequence[Row], trends: dict[str, Sequence[Row]], links: Links) -> Any:
@@ -100,6 +101,33 @@ def objective_head(o: Row, links: Links) -> Any:
             ),
         ]
     )
+
+
+def periods_table(periods: Row) -> Any:
+    """What was counted in each period, latest first; those before anything was counted are left out."""
+    items = periods["items"]
+    while len(items) > 1 and not items[-1]["total"]:
+        items = items[:-1]
+    rows = [
+        [
+            wording.period_name(periods["period"], periods["zone"], one["since"]),
+            wording.count(one["good"]),
+            wording.count(one["bad"]),
+            wording.percent(one["ratio"], 2),
+            wording.budget_words(one | {"unit": periods["unit"]}),
+            _kept(one),
+        ]
+        for one in items
+    ]
+    return c.table(PERIOD_HEADS, rows, "What each period came to", "periods")
+
+
+def _kept(one: Row) -> Any:
+    if one["met"] is None:
+        return wording.DASH
+    if not one["over"]:
+        return "So far kept" if one["met"] else html.Span("Not kept so far", className="strong")
+    return "Kept" if one["met"] else html.Span("Missed", className="strong")
 
 
 def _window(o: Row) -> str:

@@ -185,6 +185,26 @@ class FakeQuery:
             })  # fmt: skip
         return {"items": items}
 
+    async def periods(self, name: str, period: str | None, zone: str | None, limit: int) -> dict[str, Any] | None:
+        row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
+        if row is None:
+            return None
+        rng, items = random.Random(_seed(name)), []
+        first = self.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        for place in range(limit):
+            good, bad = round(row["good"] * rng.uniform(0.8, 1.2)), round(row["bad"] * rng.uniform(0, 2))
+            allowed = (1 - row["target"]) * (good + bad)
+            after = (first + timedelta(days=32)).replace(day=1)
+            items.append({
+                "since": z(first), "until": z(after), "over": place > 0, "good": good, "bad": bad, "total": good + bad,
+                "ratio": good / (good + bad) if good + bad else None, "budget_allowed": allowed, "budget_used": bad,
+                "budget_left_ratio": (allowed - bad) / allowed if allowed else None,
+                "met": bad <= allowed if good + bad else None,
+            })  # fmt: skip
+            first = (first - timedelta(days=1)).replace(day=1)
+        said = {"name": name, "target": row["target"], "period": "month", "zone": "UTC", "unit": row["unit"]}
+        return said | {"items": items}
+
     async def objective(self, name: str) -> dict[str, Any] | None:
         row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
         if row is None:

@@ -111,3 +111,17 @@ def test_a_budget_spent_many_times_over_says_how_many_times() -> None:
     assert wording.budget_left(-0.27) == "−27 %"
     assert wording.budget_left(-47.8) == "49× spent"
     assert wording.budget_left(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("period", "zone", "since", "said"),
+    [
+        ("day", "Europe/Berlin", "2026-11-20T23:00:00Z", "21 Nov 2026"),
+        ("week", "UTC", "2026-12-28T00:00:00Z", "Week 53 of 2026"),
+        ("month", "America/New_York", "2026-11-01T04:00:00Z", "November 2026"),
+        ("quarter", "Asia/Tokyo", "2026-09-30T15:00:00Z", "Q4 2026"),
+        ("year", "UTC", "2026-01-01T00:00:00Z", "2026"),
+    ],
+)
+def test_a_period_has_a_name(period: str, zone: str, since: str, said: str) -> None:
+    assert wording.period_name(period, zone, since) == said
