@@ -6,7 +6,7 @@ which it was loaded, so a replay gives every instance the version it had.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -33,7 +33,9 @@ class Version:
 class Catalogue:
     """All versions, with the objectives and sources of today."""
 
-    def __init__(self, versions: Iterable[Version], objectives: Iterable[Objective], sources: Iterable[Source]) -> None:
+    def __init__(
+        self, versions: Iterable[Version], objectives: Collection[Objective], sources: Iterable[Source]
+    ) -> None:
         self.versions = {(version.workflow.name, version.workflow.version): version for version in versions}
         self.sources = {source.name: source for source in sources}
         self.expected_types = frozenset((one.name, type_) for one in self.sources.values() for type_ in one.types)
@@ -41,6 +43,8 @@ class Catalogue:
         self.objectives: dict[str, list[Objective]] = {}
         for objective in objectives:
             self.objectives.setdefault(objective.workflow, []).append(objective)
+        self.settling = frozenset(one.workflow for one in objectives if one.kind == "success")
+        """Workflows of which it counts how their instances ended."""
         names = [name for name, _ in self.versions]
         self.unversioned = {name for name in names if names.count(name) == 1}
         """Workflows of which there was only ever one version, as is usual."""

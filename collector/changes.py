@@ -228,7 +228,8 @@ def _contributed(catalogue: Catalogue, changed: list[Held], gone: list[Held]) ->
     for held in changed:
         stored, progress = held.stored, held.progress
         if stored is not None:
-            if _counts_the_same(stored, progress, held.matcher.workflow):
+            workflow = held.matcher.workflow
+            if workflow.name not in catalogue.settling and _counts_the_same(stored, progress, workflow):
                 continue
             add(total, _contributions(held, stored, catalogue), -1)
         add(total, _contributions(held, progress, catalogue), 1)

@@ -60,7 +60,7 @@ def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
         conn.execute(Q["position"])
         known: dict[str, str] = dict(conn.execute("SELECT objective, fingerprint FROM objective_state").fetchall())
         for objective in (one for of_workflow in catalogue.objectives.values() for one in of_workflow):
-            fingerprint = repr((objective.workflow, objective.kind, objective.start, objective.end, objective.within))
+            fingerprint = _fingerprint(objective)
             if known.pop(objective.name, None) == fingerprint:
                 continue
             _drop(conn, objective.name)
@@ -70,6 +70,12 @@ def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
         for name in known:
             _drop(conn, name)
     return counted
+
+
+def _fingerprint(objective: Objective) -> str:
+    """What the buckets of an objective depend on."""
+    said = (objective.workflow, objective.kind, objective.start, objective.end, objective.within)
+    return repr((*said, objective.cancelled_is_bad) if objective.kind == "success" else said)
 
 
 def _drop(conn: Connection, objective: str) -> None:

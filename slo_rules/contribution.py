@@ -8,15 +8,18 @@ Where parts of an instance, such as the shipments of an order, reach a milestone
 its workflow's promise. An objective between two milestones of the same parts counts the instance once: bad as soon as
 one part is, by the clock of that part.
 
+Success counts an instance once it has ended, where it ended: completed, failed or inconsistent.
+
 Freshness adds the interval in which a change was older than promised as two steps, +1 where it begins and -1 after it
 ends; the running sum over slices says in which of them something was stale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from slo_rules.durations import MINUTE
+from slo_rules.judgement import Reason, VerdictKind, beneath
 from slo_rules.parts import View, views
 from slo_rules.progress import Progress, is_cancelled, passed_at
 from slo_rules.promises import breach_at, started_at, surely_started_at
@@ -40,10 +43,13 @@ def promise_name(workflow: str) -> str:
     return f"workflow:{workflow}"
 
 
-def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[Objective]) -> Contributions:
+def contributions(progress: Progress, workflow: Workflow, objectives: Collection[Objective]) -> Contributions:
     """The counts an instance adds to its buckets; nothing once it was cancelled before completing."""
     found: Contributions = {}
     progress = standing(progress, workflow)
+    for objective in objectives:
+        if objective.kind == "success":
+            _ended(found, objective, progress, workflow)
     reached = progress.milestones
     if is_cancelled(progress, workflow):
         return found
@@ -54,7 +60,7 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Iterable[O
         milestones = [one for one in own if one.deadline is not None and one.name not in view.given_up]
         _promised(found, milestones, view.progress, workflow, view.stands_for)
     for objective in objectives:
-        if objective.end not in workflow.by_name:
+        if objective.kind == "success" or objective.end not in workflow.by_name:
             continue
         if seen and (each := _parts_between(objective, workflow)):
             spans = _spans_of_parts(objective, [view for view in seen if view.namespace == each], workflow)
@@ -94,6 +100,20 @@ def _promised(
         arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
         in_time = arrival is not None and arrival <= due
         _add(found, promise, due, (items, 0, 0) if in_time else (0, items, 0))
+
+
+def _ended(found: Contributions, objective: Objective, progress: Progress, workflow: Workflow) -> None:
+    """Count an instance where it ended, well or not; what still waits for its start has not ended.
+
+    Whether it did follows from its events alone: nothing of that depends on what is known of sources, or on the time.
+    """
+    verdict = beneath(progress, workflow, {}, progress.last_at)
+    good = verdict.kind in (VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE)
+    bad = verdict.kind is VerdictKind.FAILED
+    bad |= verdict.kind is VerdictKind.INCONSISTENT and verdict.reason is not Reason.ORPHAN
+    bad |= verdict.kind is VerdictKind.CANCELLED and objective.cancelled_is_bad
+    if good or bad:
+        _add(found, objective.name, verdict.since, (int(good), int(bad), 0))
 
 
 def _parts_between(objective: Objective, workflow: Workflow) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from slo_rules import schema_words as words
 from slo_rules.calendar_definitions import MOST_DATES, MOST_INTERVALS, MOST_NAMES
-from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED, TOLERATE
+from slo_rules.definitions import API_VERSION, CANCELLED_AS, KINDS, MOST_JOINED, OBJECTIVE_KINDS, TOLERATE
 from slo_rules.milestone_definitions import MOST_OCCURRENCES
 from slo_rules.schema_words import (
     Schema,
@@ -362,22 +362,25 @@ def _objective() -> Schema:
         "exclusiveMaximum": 1,
         "examples": [0.99],
     }
+    called_off = "What an instance counts as that was called off."
+    cancelled = choice_of(called_off, *CANCELLED_AS, default=CANCELLED_AS[0])
     spec = fields(
         {"workflow": text("The workflow it is about.", "order-to-cash"), "target": target},
         {
             "latency": rule("Counts instances in the window in which their deadline falls."),
             "freshness": rule("Counts slices of five minutes in which no change was older than promised."),
+            "success": fields({}, {"cancelled": cancelled}, description="Counts instances when they have ended."),
             "window": _window(),
         },
         title="Objective",
-        description="Says exactly one of latency or freshness.",
+        description="Says exactly one of latency, freshness or success.",
     )
-    there = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in ("latency", "freshness")]
+    there = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in OBJECTIVE_KINDS]
     return _document("Objective", "A promise over many instances of a workflow.", _metadata(), spec | {"oneOf": there})
 
 
 def _window() -> Schema:
-    period = {"description": "What it is divided into.", "type": "string", "enum": list(Period)}
+    period = choice_of("What it is divided into.", *(one.value for one in Period))
     zone = text("The time zone (IANA) in which it begins. By default UTC.", "Europe/Berlin", longest=100)
     of_calendar = fields({"period": period}, {"zone": zone}, description="The present period of a calendar.")
     said = "How long back it counts, or the present day, week, month, quarter or year."

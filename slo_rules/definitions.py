@@ -34,6 +34,9 @@ from slo_rules.workflow import (
 MOST_JOINED = 10_000
 API_VERSION = "milepost/v1"
 TOLERATE = "tolerate"
+SUCCESS = "success"
+OBJECTIVE_KINDS = ("latency", "freshness", SUCCESS)
+CANCELLED_AS = ("neutral", "bad")
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
 _KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases", "joins_at_most")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
@@ -110,7 +113,7 @@ def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, 
             top.fault(f"there is no workflow {objective.workflow!r}{known}", ("spec", "workflow"))
             continue
         workflow = read["Workflow"][objective.workflow]
-        if workflow is None:
+        if workflow is None or objective.kind == SUCCESS:
             continue
         for field, milestone in (("from", objective.start), ("to", objective.end)):
             if milestone not in workflow.by_name:
@@ -293,16 +296,17 @@ def _value(spec: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
     metadata.mapping(("name", "owner", "title", "description"), ())
-    if not spec.mapping(("workflow", "latency", "freshness", "target", "window"), ("workflow", "target")):
+    if not spec.mapping(("workflow", *OBJECTIVE_KINDS, "target", "window"), ("workflow", "target")):
         return None
-    kinds = [kind for kind in ("latency", "freshness") if spec.optional(kind)]
+    kinds = [kind for kind in OBJECTIVE_KINDS if spec.optional(kind)]
     if len(kinds) != 1:
-        spec.fault("say exactly one of 'latency' or 'freshness'")
+        spec.fault("say exactly one of 'latency', 'freshness' or 'success'")
         return None
     rule = spec.at(kinds[0])
-    if not rule.mapping(("from", "to", "within"), ("from", "to", "within")):
+    fields = ("cancelled",) if kinds[0] == SUCCESS else ("from", "to", "within")
+    if not rule.mapping(fields, () if kinds[0] == SUCCESS else fields):
         return None
-    within = rule.at("within").duration() if rule.optional("within") else None
+    within = rule.at("within").duration() if "within" in fields and rule.optional("within") else None
     target = spec.optional("target")
     if target and (
         isinstance(target.value, bool) or not isinstance(target.value, (int, float)) or not 0 < target.value < 1
@@ -315,12 +319,20 @@ def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
         owner=text_of(metadata, "owner"),
         workflow=text_of(spec, "workflow"),
         kind=kinds[0],
-        start=text_of(rule, "from"),
-        end=text_of(rule, "to"),
+        start=text_of(rule, "from") if "from" in fields else "",
+        end=text_of(rule, "to") if "to" in fields else "",
         within=within or 0,
         target=float(target.value) if target and isinstance(target.value, (int, float)) else 0.0,
         window=_window(window) if window else DEFAULT_WINDOW,
+        cancelled_is_bad=kinds[0] == SUCCESS and _cancelled_is_bad(rule.optional("cancelled")),
     )
+
+
+def _cancelled_is_bad(entry: Reader | None) -> bool:
+    said = entry.text() if entry else ""
+    if entry and said and said not in CANCELLED_AS:
+        entry.fault(f"must be one of {', '.join(CANCELLED_AS)}{suggestion(said, CANCELLED_AS)}")
+    return said == "bad"
 
 
 def _window(entry: Reader) -> Window:

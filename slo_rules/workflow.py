@@ -389,10 +389,12 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
 
 
 class Objective(msgspec.Struct, frozen=True):
-    """A promise over many instances: from one milestone to another within a time, for a share of them.
+    """A promise over many instances, for a share of them: from one milestone to another within a time, or a good end.
 
     `latency` counts items in the window of their deadline; `freshness` counts five-minute slices in which the oldest
-    change that has not arrived is younger than `within` (micros).
+    change that has not arrived is younger than `within` (micros). `success` counts instances in the window in which
+    they ended: bad are those that failed or are inconsistent, with `cancelled_is_bad` also those that were called off.
+    It has neither milestones nor a time.
     """
 
     name: str
@@ -405,6 +407,7 @@ class Objective(msgspec.Struct, frozen=True):
     within: int
     target: float
     window: Window
+    cancelled_is_bad: bool = False
 
 
 class Source(msgspec.Struct, frozen=True):

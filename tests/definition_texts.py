@@ -103,6 +103,11 @@ metadata: {name: fresh}
 spec: {workflow: orders, freshness: {from: won, to: paid, within: 4d}, target: 0.9}
 ---
 apiVersion: milepost/v1
+kind: Objective
+metadata: {name: ends-well}
+spec: {workflow: orders, success: {cancelled: neutral}, target: 0.95}
+---
+apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap, owner: erp, title: SAP, description: The ERP.}
 spec:

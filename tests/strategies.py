@@ -74,6 +74,11 @@ spec: {workflow: orders, freshness: {from: won, to: accepted, within: 30m}, targ
 ---
 apiVersion: milepost/v1
 kind: Objective
+metadata: {name: ended-well}
+spec: {workflow: orders, success: {cancelled: bad}, target: 0.9}
+---
+apiVersion: milepost/v1
+kind: Objective
 metadata: {name: signed-in-time}
 spec: {workflow: orders, latency: {from: delivered, to: signed, within: 1h}, target: 0.9}
 ---

@@ -19,7 +19,7 @@ from slo_rules.windows import ends as ends_at
 from slo_rules.workflow import Objective
 
 MOST_PERIODS = 120
-_UNITS = {"latency": "items", "freshness": "slices"}
+_UNITS = {"latency": "items", "freshness": "slices", "success": "items"}
 
 
 def all_objectives(catalogue: Catalogue) -> list[Objective]:
@@ -31,12 +31,12 @@ async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
     """Every objective as it stands: one query for all that count items, one for each that counts slices."""
     until = _until(await reader.now())
     objectives = all_objectives(catalogue)
-    latency = [one for one in objectives if one.kind == "latency"]
+    counting = [one for one in objectives if one.kind != "freshness"]
     rows = await reader.all(
         "items",
         {
-            "objectives": [one.name for one in latency],
-            "since": [_since(one, until) for one in latency],
+            "objectives": [one.name for one in counting],
+            "since": [_since(one, until) for one in counting],
             "until": until,
         },
     )
@@ -45,7 +45,7 @@ async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
     slices = dict(stale)
     found = []
     for one in objectives:
-        if one.kind == "latency":
+        if one.kind != "freshness":
             row = counts[one.name]
             found.append(_row(one, catalogue, until, budget(row["good"], row["bad"], one.target), row["pending"]))
         else:
@@ -62,7 +62,7 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str) -> Row 
     objective = next(one for one in all_objectives(catalogue) if one.name == name)
     until = _until(await reader.now())
     since = _since(objective, until)
-    if objective.kind == "latency":
+    if objective.kind != "freshness":
         days = await reader.all("daily", {"objective": name, "since": since, "until": until})
         series = [(day["day"], day["good"], day["bad"]) for day in days]
     else:
@@ -91,7 +91,7 @@ async def periods_of(
     window = _calendar_window(objective, period, zone, limit)
     until = _until(await reader.now())
     spans = last_periods(window, to_micros(until), limit)
-    counts = await (_period_items if objective.kind == "latency" else _period_slices)(reader, objective, spans, until)
+    counts = await (_period_slices if objective.kind == "freshness" else _period_items)(reader, objective, spans, until)
     items = []
     for (since, ends), (good, bad) in zip(spans, counts, strict=True):
         found = budget(good, bad, objective.target)
@@ -200,6 +200,8 @@ def _row(objective: Objective, catalogue: Catalogue, until: datetime, found: Bud
     said = {
         "latency": f"{start} → {end} within {within}",
         "freshness": f"the oldest {start} without {end} is younger than {within}",
+        "success": "what has ended neither failed nor is inconsistent"
+        + (", and was not cancelled" if objective.cancelled_is_bad else ""),
     }
     row: dict[str, Any] = {
         "name": objective.name,

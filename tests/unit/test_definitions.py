@@ -556,12 +556,12 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     (
         "  latency: {from: received, to: accepted, within: 4h}\n",
         "",
-        [(35, "spec", "say exactly one of 'latency' or 'freshness'")],
+        [(35, "spec", "say exactly one of 'latency', 'freshness' or 'success'")],
     ),
     (
         "  target: 0.99\n",
         "  target: 0.99\n  freshness: {from: received, to: accepted, within: 4h}\n",
-        [(35, "spec", "say exactly one of 'latency' or 'freshness'")],
+        [(35, "spec", "say exactly one of 'latency', 'freshness' or 'success'")],
     ),
     (
         "latency: {from: received, to: accepted, within: 4h}",
@@ -584,6 +584,14 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
         for share in ("99", "1", "0", "-0.5", "true", "most", "[0.9]")
     ),
     ("window: 7d", "window: month", [(39, "spec.window", f"'month' {NOT_A_DURATION}")]),
+    (
+        "latency: {from: received, to: accepted, within: 4h}",
+        "success: {cancelled: good, from: received}",
+        [
+            (37, "spec.success.cancelled", "must be one of neutral, bad"),
+            (37, "spec.success.from", "unknown field 'from'"),
+        ],
+    ),
     ("window: 7d", "window: {}", [(39, "spec.window", "the field 'period' is missing")]),
     (
         "window: 7d",

@@ -220,3 +220,27 @@ def test_stale_slices_equal_counting_them_one_by_one(intervals: list[tuple[int, 
         steps[(start + length) * BUCKET] = steps.get((start + length) * BUCKET, 0) - 1
     by_hand = sum(any(start <= number < start + length for start, length in intervals) for number in range(until))
     assert stale_slices(sorted(steps.items()), until * BUCKET) == by_hand
+
+
+SUCCESS = DEFINITIONS.objectives["ended-well"]
+
+
+@given(EVENTS)
+def test_an_instance_counts_once_it_has_ended_and_where(history: list[Event]) -> None:
+    progress = joined(history)
+    if progress is None:
+        return
+    found = contributions(progress, WORKFLOW, (SUCCESS,))
+    mine = {bucket: counts for (name, bucket), counts in found.items() if name == SUCCESS.name}
+    verdict = beneath(progress, WORKFLOW, {}, progress.last_at)
+    ended = verdict.kind in FINAL or verdict.kind in (VerdictKind.FAILED, VerdictKind.INCONSISTENT)
+    if not ended or verdict.reason is Reason.ORPHAN:
+        assert mine == {}
+    else:
+        good = verdict.kind in (VerdictKind.COMPLETED, VerdictKind.COMPLETED_LATE)
+        assert mine == {verdict.since - verdict.since % BUCKET: (int(good), int(not good), 0)}
+    neutral = msgspec.structs.replace(SUCCESS, cancelled_is_bad=False)
+    if verdict.kind is VerdictKind.CANCELLED:
+        assert not [place for place in contributions(progress, WORKFLOW, (neutral,)) if place[0] == neutral.name]
+    # What is known of sources, and when it is asked, has no part in it.
+    assert beneath(progress, WORKFLOW, {}, progress.last_at + 1000 * HOUR).kind is verdict.kind or not ended
