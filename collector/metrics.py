@@ -25,7 +25,27 @@ LAG_EVENTS = Gauge("milepost_projection_lag_events", "Events in the log not yet 
 EVALUATION = Histogram("milepost_evaluator_seconds", "Time of one sweep for passed deadlines.", buckets=_FAST)
 BREACHES = Counter("milepost_breaches", "Instances that turned stuck.", ["workflow"])
 INSTANCES = Gauge("milepost_instances", "Open instances.", ["workflow", "verdict"])
+OBJECTIVE_GOOD = Gauge(
+    "milepost_objective_good",
+    "Good items or slices of an objective in the time of this length that ends with the last whole five minutes.",
+    ["objective", "workflow", "window"],
+)
+OBJECTIVE_BAD = Gauge(
+    "milepost_objective_bad",
+    "Bad items or slices of an objective in the time of this length that ends with the last whole five minutes.",
+    ["objective", "workflow", "window"],
+)
+OBJECTIVE_BUDGET_LEFT = Gauge(
+    "milepost_objective_budget_left_ratio",
+    "Share of the error budget of an objective that is left; negative when overspent, NaN when nothing was due.",
+    ["objective", "workflow"],
+)
 DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty that ended in an error.", ["duty"])
+
+
+def name_of(gauge: Gauge) -> str:
+    """The name under which Prometheus finds it."""
+    return next(iter(gauge.describe())).name
 
 
 def note_cycle(report: CycleReport) -> None:

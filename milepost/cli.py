@@ -64,6 +64,13 @@ class DiffForm(StrEnum):
     JSON = "json"
 
 
+class ExportForm(StrEnum):
+    """What objectives are exported as."""
+
+    OPENSLO = "openslo"
+    PROMETHEUS = "prometheus"
+
+
 def fail(message: str, *, code: int = 1) -> typer.Exit:
     """Say what is wrong on standard error; raise what this returns."""
     typer.echo(message, err=True)
@@ -349,6 +356,30 @@ def schema(
     if kind is not None and kind not in KINDS:
         raise fail(f"There is no kind {kind!r}: {', '.join(KINDS)}.")
     typer.echo(spell_schema(definition_schema(kind)), nl=False)
+
+
+@app.command()
+def export(
+    form: Annotated[ExportForm, typer.Argument(help="openslo: OpenSLO v1; prometheus: recording and alerting rules.")],
+    paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
+) -> None:
+    """Print the objectives of definition files in the form that other programs read."""
+    from milepost.definition_files import read_definitions
+    from milepost.prometheus_rules import prometheus_rules
+    from slo_rules.openslo_export import NotExpressible, export_openslo
+
+    try:
+        definitions = read_definitions(paths)
+        if not definitions.objectives:
+            raise fail("There are no objectives: nothing is exported.")
+        if form is ExportForm.OPENSLO:
+            typer.echo(export_openslo(definitions), nl=False)
+        else:
+            typer.echo(prometheus_rules(definitions.objectives.values()), nl=False)
+    except DefinitionError as error:
+        raise _faulty(error, code=1) from error
+    except NotExpressible as error:
+        raise fail(str(error)) from error
 
 
 @app.command(name="test")

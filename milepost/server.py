@@ -27,8 +27,10 @@ from collector.api import build_api
 from collector.catalogue import Catalogue, register
 from collector.ingest.doors import Doors
 from collector.log import LogWriter
+from collector.objective_gauges import measure_objectives
 from collector.projection_process import ProjectionProcess, settle_garbage_collection
 from collector.query import Query
+from collector.query.objectives import all_objectives
 from collector.query.reader import Reader
 from collector.rebuild import keep_objectives
 from collector.store.database import Connection, connect, migrate, sqlalchemy_url
@@ -157,6 +159,7 @@ class Milepost:
             scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
 
         titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
+        objectives = all_objectives(catalogue)
         client = new_client()
         self._closing.append(client.close)
 
@@ -178,6 +181,7 @@ class Milepost:
         add("outbox", 1, send)
         add("partitions", 3600, duties.make_partitions)
         add("measure", 5, duties.measure)
+        add("objectives", 30, lambda conn, now: measure_objectives(conn, now, objectives))
         return scheduler
 
 

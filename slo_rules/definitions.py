@@ -16,6 +16,8 @@ from slo_rules.documents import Document, load_documents
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
 from slo_rules.milestone_definitions import read_milestones
+from slo_rules.openslo import is_openslo, read_openslo
+from slo_rules.openslo_forms import API_VERSION as OPENSLO
 from slo_rules.reading import Reader, spelled, suggestion
 from slo_rules.source_definitions import read_source, with_calendars
 from slo_rules.windows import DEFAULT_WINDOW, CalendarWindow, Period, Window
@@ -65,14 +67,26 @@ def fingerprint(workflow: Workflow) -> str:
 
 def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
     read: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
-    readers: dict[tuple[str, str], Reader] = {}
+    specs: dict[tuple[str, str], Reader] = {}
+
+    def keep(kind: str, name: str, metadata: Reader, spec: Reader, before: int) -> None:
+        model = _READERS[kind](name, metadata, spec)
+        if name in read[kind]:
+            metadata.at("name").fault(f"a {kind} named {name!r} is defined twice")
+        elif name:
+            # A faulty definition still takes its name, so that what refers to it is not called unknown as well.
+            read[kind][name] = model if len(faults) == before else None
+            specs[kind, name] = spec
+
     for document in documents:
+        if is_openslo(document):
+            continue
         top = Reader(document, faults, document.value)
         before = len(faults)
         if not top.mapping(("apiVersion", "kind", "metadata", "spec"), ("apiVersion", "kind", "metadata", "spec")):
             continue
         if (version := top.optional("apiVersion")) and version.value != API_VERSION:
-            version.fault(f"must be {API_VERSION}, not {str(version.value)[:60]!r}")
+            version.fault(f"must be {API_VERSION} or {OPENSLO}, not {str(version.value)[:60]!r}")
         kind = top.optional("kind")
         if kind is None:
             continue
@@ -85,32 +99,29 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
         if metadata is None or spec is None or not metadata.mapping(None, ("name",)):
             continue
         name = named.name() if (named := metadata.optional("name")) else ""
-        model = _READERS[kind.value](name, metadata, spec)
-        if name in read[kind.value]:
-            metadata.at("name").fault(f"a {kind.value} named {name!r} is defined twice")
-        elif name:
-            # A faulty definition still takes its name, so that what refers to it is not called unknown as well.
-            read[kind.value][name] = model if len(faults) == before else None
-            readers[kind.value, name] = top
-    _check_references(read, readers)
+        keep(kind.value, name, metadata, spec, before)
+    for said in read_openslo(filter(is_openslo, documents), faults):
+        if said.spec is not None:
+            keep("Objective", said.name, said.metadata, said.spec, len(faults))
+    _check_references(read, specs)
     return Definitions(read["Workflow"], read["Objective"], read["Calendar"], read["Source"], read["Route"])
 
 
-def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, str], Reader]) -> None:
+def _check_references(read: dict[str, dict[str, Any]], specs: dict[tuple[str, str], Reader]) -> None:
     for name, workflow in read["Workflow"].items():
         if workflow is not None:
-            counted = _with_calendars(workflow, readers["Workflow", name].at("spec"), read["Calendar"])
+            counted = _with_calendars(workflow, specs["Workflow", name], read["Calendar"])
             read["Workflow"][name] = _with_skews(counted, read["Source"])
     for name, source in read["Source"].items():
         if source is not None:
-            read["Source"][name] = with_calendars(source, readers["Source", name].at("spec"), read["Calendar"])
+            read["Source"][name] = with_calendars(source, specs["Source", name], read["Calendar"])
     for name, objective in read["Objective"].items():
         if objective is None:
             continue
-        top = readers["Objective", name]
+        spec = specs["Objective", name]
         if objective.workflow not in read["Workflow"]:
             known = suggestion(objective.workflow, read["Workflow"])
-            top.fault(f"there is no workflow {objective.workflow!r}{known}", ("spec", "workflow"))
+            spec.fault(f"there is no workflow {objective.workflow!r}{known}", (*spec.path, "workflow"))
             continue
         workflow = read["Workflow"][objective.workflow]
         if workflow is None or objective.kind == SUCCESS:
@@ -119,7 +130,7 @@ def _check_references(read: dict[str, dict[str, Any]], readers: dict[tuple[str, 
             if milestone not in workflow.by_name:
                 known = suggestion(milestone, workflow.by_name)
                 message = f"the workflow {workflow.name!r} has no milestone {milestone!r}{known}"
-                top.fault(message, ("spec", objective.kind, field))
+                spec.fault(message, (*spec.path, objective.kind, field))
 
 
 def _with_calendars(workflow: Workflow, spec: Reader, calendars: dict[str, CalendarRules | None]) -> Workflow:

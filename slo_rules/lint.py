@@ -17,6 +17,7 @@ from slo_rules.filters import SPAN_TYPE, exact_value
 from slo_rules.lint_milestones import lint_milestones
 from slo_rules.lint_sources import lint_source
 from slo_rules.noting import Noting
+from slo_rules.openslo import is_openslo, lint_openslo
 from slo_rules.reading import suggestion
 from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Workflow
 
@@ -30,8 +31,12 @@ _MATCHES = ("domain", "owner", "workflow")
 def lint(texts: Mapping[str, str], definitions: Definitions) -> list[Finding]:
     """The findings of all files in the order of their places; `definitions` are what `load` made of these texts."""
     findings: list[Finding] = []
+    openslo: list[Document] = []
     for file, text in texts.items():
         for document in load_documents(text, file)[0]:
+            if is_openslo(document):
+                openslo.append(document)
+                continue
             noting = Noting(document, findings)
             kind, name = _identity(document)
             if kind == "Workflow" and name in definitions.workflows:
@@ -40,6 +45,7 @@ def lint(texts: Mapping[str, str], definitions: Definitions) -> list[Finding]:
                 _lint_objective(definitions.objectives[name], definitions, noting)
             elif kind == "Source" and name in definitions.sources:
                 lint_source(definitions.sources[name], definitions, document, noting)
+    lint_openslo(openslo, findings)
     return sorted(findings)
 
 

@@ -43,6 +43,10 @@ class Reader:
         place = self.path if path is None else path
         self.faults.append(Fault(self.document.file, self.document.line(place), spelled(place), message))
 
+    def noting(self, faults: list[Fault]) -> Reader:
+        """The same value, whose faults land in another list."""
+        return Reader(self.document, faults, self.value, self.path)
+
     def at(self, key: str | int) -> Reader:
         """The reader of a member that is there."""
         return Reader(self.document, self.faults, self.value[key], (*self.path, key))

@@ -6,7 +6,7 @@ an hour more.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import MAXYEAR, date, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -63,6 +63,8 @@ class CalendarWindow(msgspec.Struct, frozen=True):
         if self.period in (Period.DAY, Period.WEEK):
             return first + timedelta(days=7 if self.period is Period.WEEK else 1)
         year, month = divmod(first.year * 12 + first.month - 1 + _MONTHS[self.period], 12)
+        if year > MAXYEAR:
+            raise OverflowError("date value out of range")
         return first.replace(year=year, month=month + 1)
 
 

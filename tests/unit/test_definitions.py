@@ -289,7 +289,7 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     (
         "apiVersion: milepost/v1\nkind: W",
         "apiVersion: v2\nkind: W",
-        [(1, "apiVersion", "must be milepost/v1, not 'v2'")],
+        [(1, "apiVersion", "must be milepost/v1 or openslo/v1, not 'v2'")],
     ),
     ("kind: Objective", "kind: Objectiv", [(33, "kind", f"must be one of {KINDS} — did you mean 'Objective'?")]),
     ("kind: Source", "kind: 7", [(42, "kind", f"must be one of {KINDS}")]),

@@ -42,6 +42,13 @@ LEFT JOIN sli_bucket b
     ON b.objective = %(objective)s AND b.bucket >= p.since AND b.bucket < least(p.ends, %(until)s::timestamptz)
 GROUP BY p.since
 
+-- name: items_back
+-- purpose: Good and bad items of objectives since several instants each, each under its label.
+SELECT o.objective, o.label, coalesce(sum(b.good), 0)::bigint AS good, coalesce(sum(b.bad), 0)::bigint AS bad
+FROM unnest(%(objectives)s::text[], %(labels)s::text[], %(since)s::timestamptz[]) AS o (objective, label, since)
+LEFT JOIN sli_bucket b ON b.objective = o.objective AND b.bucket >= o.since AND b.bucket < %(until)s
+GROUP BY o.objective, o.label
+
 -- name: stale_steps
 -- purpose: The steps in the number of stale changes of one freshness objective, with what was stale before the window.
 SELECT greatest(bucket, %(since)s) AS bucket, sum(stale_step)::bigint AS step
