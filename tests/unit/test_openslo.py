@@ -465,3 +465,11 @@ class TestCommandLine:
         code, _, error = self.run("check", str(tmp_path))
         assert code == 1
         assert "1 fault." in error
+
+
+def test_the_document_shows_what_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "openslo.md").read_text("utf-8")
+    shown = page.partition("```yaml\n")[2].partition("```")[0]
+    workflow = WORKFLOW.replace("orders", "order-to-cash").replace("name: received", "name: opportunity_won")
+    found = load({"a.yaml": workflow.replace("name: paid", "name: order_accepted"), "b.yaml": shown})
+    assert found.objectives["orders-accepted-in-time"].within == 4 * HOUR
