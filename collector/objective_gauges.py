@@ -30,7 +30,7 @@ def measure_objectives(conn: Connection, now: datetime, objectives: Iterable[Obj
     until = to_micros(now) - to_micros(now) % BUCKET
     objectives = list(objectives)
     with conn.transaction():
-        counted = _items(conn, [one for one in objectives if one.kind == "latency"], until)
+        counted = _items(conn, [one for one in objectives if one.kind != "freshness"], until)
         counted |= {one.name: _slices(conn, one, until) for one in objectives if one.kind == "freshness"}
     for one in objectives:
         for window, (good, bad) in counted[one.name].items():

@@ -36,8 +36,8 @@ OWNER = "milepost/owner"
 KINDS = ("SLO", *FORMS)
 SLICE = format_duration(BUCKET)
 """The slices that freshness counts, as OpenSLO writes a duration."""
-_METHODS = {"latency": "Occurrences", "freshness": "Timeslices"}
-_COUNTED = {"latency": "items", "freshness": f"slices of {SLICE}"}
+_METHODS = {"latency": "Occurrences", "freshness": "Timeslices", "success": "Occurrences"}
+_COUNTED = {"latency": "items", "freshness": f"slices of {SLICE}", "success": "items"}
 _SHARES = {"target": 1, "targetPercent": 100}
 _OBJECTIVE = (
     *("displayName", "op", "value", "timeSliceTarget", "timeSliceWindow"),
@@ -267,10 +267,10 @@ def _check_method(spec: Reader, objective: Reader | None, kind: str) -> None:
     if objective is None or not kind:
         return
     share, length = objective.optional("timeSliceTarget"), objective.optional("timeSliceWindow")
-    if kind == "latency":
+    if kind != "freshness":
         for field in (share, length):
             if field is not None:
-                field.fault("latency counts items and has no slices")
+                field.fault(f"{kind} counts items and has no slices")
         return
     if share is None or length is None:
         objective.fault(f"freshness needs timeSliceTarget: 1 and timeSliceWindow: {SLICE}")
@@ -287,6 +287,9 @@ def _check_threshold(objective: Reader, measured: Reader, kind: str, *, by_value
         for entry in (operator, value):
             if entry is not None:
                 entry.fault("has a meaning only for a thresholdMetric: what is in time, its metric source says")
+        return
+    if kind == "success":
+        objective.fault("success has no time to compare with: say a ratioMetric of 'good' and 'total'")
         return
     if operator is None or value is None:
         objective.fault("a thresholdMetric needs op: lte, and in 'value' the seconds of 'within'")

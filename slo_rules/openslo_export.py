@@ -62,10 +62,12 @@ def _slo(objective: Objective, window: dict[str, Any]) -> dict[str, Any]:
     if objective.owner:
         metadata["annotations"] = {OWNER: objective.owner}
     promise = {"from": objective.start, "to": objective.end, "within": format_duration(objective.within)}
+    if objective.kind == "success":
+        promise = {"cancelled": "bad"} if objective.cancelled_is_bad else {}
     promised = {"workflow": objective.workflow, objective.kind: promise}
     measured: dict[str, Any]
     kept: dict[str, Any]
-    if objective.kind == "latency":
+    if objective.kind != "freshness":
         measured = {
             "ratioMetric": {
                 "counter": False,

@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from hypothesis import example, given, settings
@@ -127,6 +128,19 @@ def test_a_threshold_says_latency_as_well() -> None:
     text = text.replace("targetPercent: 99.9", "op: lte, value: 14400, target: 0.999")
     found = load({"a.yaml": WORKFLOW, "b.yaml": text})
     assert found.objectives == load({"a.yaml": WORKFLOW, "b.yaml": LATENCY}).objectives
+
+
+def test_a_success_slo_is_an_objective() -> None:
+    text = LATENCY.replace("latency: {from: received, to: paid, within: 4h}", "success: {cancelled: bad}")
+    objective = load({"a.yaml": WORKFLOW, "b.yaml": text}).objectives["paid-in-time"]
+    assert (objective.kind, objective.cancelled_is_bad, objective.target) == ("success", True, 0.999)
+    threshold = FRESHNESS.replace("freshness: {from: received, to: paid, within: 90m}", "success: {}")
+    assert faults(threshold) == [
+        "spec.budgetingMethod: success counts items: say Occurrences",
+        "spec.objectives[0]: success has no time to compare with: say a ratioMetric of 'good' and 'total'",
+        "spec.objectives[0].timeSliceTarget: success counts items and has no slices",
+        "spec.objectives[0].timeSliceWindow: success counts items and has no slices",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -346,7 +360,7 @@ def test_whatever_is_written_is_read_or_refused(values: list[Any]) -> None:
     lint({"a.yaml": text}, found)
     for objective in found.objectives.values():
         assert 0 < objective.target < 1
-        assert objective.start in found.workflows[objective.workflow].by_name
+        assert objective.kind == "success" or objective.start in found.workflows[objective.workflow].by_name
 
 
 @given(st.data())
@@ -378,7 +392,7 @@ ROLLING = st.integers(1, 999_999).map(lambda n: n * MINUTE) | st.integers(1, 365
 CALENDAR = st.builds(
     CalendarWindow, st.sampled_from(Period), st.sampled_from(["UTC", "Asia/Kathmandu", "Europe/Berlin"])
 )
-OBJECTIVES = st.builds(
+PROMISES = st.builds(
     Objective,
     name=NAMES,
     title=TEXTS,
@@ -391,6 +405,16 @@ OBJECTIVES = st.builds(
     target=st.floats(0, 1, exclude_min=True, exclude_max=True, allow_subnormal=False) | st.sampled_from([0.99, 0.999]),
     window=ROLLING | CALENDAR,
 )
+OF_SUCCESS = st.builds(
+    msgspec.structs.replace,
+    PROMISES,
+    kind=st.just("success"),
+    start=st.just(""),
+    end=st.just(""),
+    within=st.just(0),
+    cancelled_is_bad=st.booleans(),
+)
+OBJECTIVES = PROMISES | OF_SUCCESS
 
 
 def with_objectives(objectives: list[Objective]) -> Definitions:
@@ -414,18 +438,13 @@ def test_windows_that_openslo_cannot_say_are_all_named() -> None:
     objective = definitions.objectives["paid-in-time"]
     for seconds in (90, 30):
         name = f"w{seconds}"
-        words = {"name": name, "window": seconds * SECOND}
-        definitions.objectives[name] = Objective(**{**_said(objective), **words})
+        definitions.objectives[name] = msgspec.structs.replace(objective, name=name, window=seconds * SECOND)
     with pytest.raises(NotExpressible) as caught:
         export_openslo(definitions)
     assert caught.value.reasons == [
         "w30: OpenSLO cannot say a window of 30s; whole minutes are the least",
         "w90: OpenSLO cannot say a window of 1m30s; whole minutes are the least",
     ]
-
-
-def _said(objective: Objective) -> dict[str, Any]:
-    return {field: getattr(objective, field) for field in Objective.__struct_fields__}
 
 
 class TestCommandLine:
