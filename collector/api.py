@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 import psycopg
 import psycopg_pool
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -49,7 +49,10 @@ _PAST: dict[int | str, Row] = {
     422: {"description": "what is kept cannot answer this question about the past"},
     503: {"description": "not everything received by then has been applied yet, or the database is away"},
 }
-
+_NOT_COMPARED: dict[int | str, Row] = {
+    400: _PAST[400],
+    422: {"description": "there are too many instances to compare in time"},
+}
 
 MOST_SAID = 16 * 2**10
 """Bytes of what a person says in one act."""
@@ -155,6 +158,38 @@ def _health(api: FastAPI, ready: Ready) -> None:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
+def _asked(
+    workflow: str | None = None,
+    domain: str | None = None,
+    verdict: Annotated[list[str] | None, Parameter()] = None,
+    owner: str | None = None,
+    source_awaited: str | None = None,
+    waiting_for: str | None = None,
+    reason: str | None = None,
+    key: Annotated[str | None, Parameter(description="`value`, or `namespace=value`")] = None,
+    q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
+    min_age_seconds: float | None = None,
+    min_value: float | None = None,
+) -> Row:
+    """Which instances: every filter that is given must hold."""
+    return {
+        "workflow": workflow,
+        "domain": domain,
+        "verdict": verdict,
+        "owner": owner,
+        "source_awaited": source_awaited,
+        "waiting_for": waiting_for,
+        "reason": reason,
+        "key": key,
+        "q": q,
+        "min_age_seconds": min_age_seconds,
+        "min_value": min_value,
+    }
+
+
+Asked = Annotated[Row, Depends(_asked)]
+
+
 def _reads(api: FastAPI, query: Query) -> None:
     @api.get("/api/v1/overview", tags=["query"])
     async def overview() -> Row:
@@ -168,17 +203,7 @@ def _reads(api: FastAPI, query: Query) -> None:
 
     @api.get("/api/v1/instances", tags=["query"], responses=_PAST)
     async def instances(
-        workflow: str | None = None,
-        domain: str | None = None,
-        verdict: Annotated[list[str] | None, Parameter()] = None,
-        owner: str | None = None,
-        source_awaited: str | None = None,
-        waiting_for: str | None = None,
-        reason: str | None = None,
-        key: Annotated[str | None, Parameter(description="`value`, or `namespace=value`")] = None,
-        q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
-        min_age_seconds: float | None = None,
-        min_value: float | None = None,
+        asked: Asked,
         sort: Annotated[
             str | None,
             Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round; without it, deadline_at"),
@@ -195,17 +220,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         instances were first heard of, latest first.
         """
         return await query.instances(
-            workflow=workflow,
-            domain=domain,
-            verdict=verdict,
-            owner=owner,
-            source_awaited=source_awaited,
-            waiting_for=waiting_for,
-            reason=reason,
-            key=key,
-            q=q,
-            min_age_seconds=min_age_seconds,
-            min_value=min_value,
+            **asked,
             sort=sort,
             cursor=cursor,
             limit=limit,
@@ -226,6 +241,25 @@ def _reads(api: FastAPI, query: Query) -> None:
         if as_of is None and known_at is None:
             return _found(await query.instance(id), "instance")
         return _found(await query.instance(id, as_of, known_at), "instance, or nothing was known of it then")
+
+    @api.get("/api/v1/differences", tags=["query"], responses=_NOT_COMPARED)
+    async def differences(
+        asked: Asked,
+        since: Annotated[
+            str | None,
+            Parameter(
+                description="from when on the others started; without it, from the start of the oldest that is found",
+                json_schema_extra=_INSTANT,
+            ),
+        ] = None,
+        limit: int = 20,
+    ) -> Row:
+        """What the instances of a filter have in common that the others of their workflows have not, best first.
+
+        Business attributes and what instances are and wait for alike, with counts, how many times as likely it is, and
+        whether it is told from chance.
+        """
+        return await query.differences(**asked, since=since, limit=limit)
 
     @api.get("/api/v1/objectives", tags=["query"])
     async def objectives() -> Row:

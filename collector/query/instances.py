@@ -61,6 +61,16 @@ class InstanceFilter:
     min_age_seconds: float | None = None
     min_value: float | None = None
 
+    def faults(self, now: datetime) -> list[str]:
+        """Everything in it that cannot be asked so."""
+        faults: list[str] = []
+        for name in self.__slots__:
+            try:
+                InstanceFilter(**{name: getattr(self, name)}).conditions(now, [])
+            except BadQuery as error:
+                faults += error.faults
+        return faults
+
     def conditions(
         self, now: datetime, rules: list[KeyRule], names: Sequence[Key] = ()
     ) -> list[sa.ColumnElement[bool]]:

@@ -50,13 +50,14 @@ def moment_of(as_of: str | None, known_at: str | None, now: datetime, faults: li
     Raises BadQuery with every fault, those given included.
     """
     found = list(faults or ())
-    instants = {name: _instant(name, text, now, found) for name, text in (("as_of", as_of), ("known_at", known_at))}
+    instants = {name: instant_of(name, text, now, found) for name, text in (("as_of", as_of), ("known_at", known_at))}
     if found:
         raise BadQuery(*found)
     return None if as_of is None and known_at is None else Moment(**instants)
 
 
-def _instant(name: str, text: str | None, now: datetime, faults: list[str]) -> int | None:
+def instant_of(name: str, text: str | None, now: datetime, faults: list[str]) -> int | None:
+    """The instant that a parameter names, in micros; None where it is not given, or not well: then `faults` grows."""
     if text is None:
         return None
     try:

@@ -20,7 +20,7 @@ import psycopg
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.instances import MAX_LIMIT, BadQuery, InstanceFilter
+from collector.query.instances import MAX_LIMIT, InstanceFilter
 from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.past import Past, marks_for, past_of, past_row, settled
 from collector.query.reader import Reader, Row, amounts, rfc3339
@@ -42,17 +42,10 @@ def faults_of(asked: InstanceFilter, cursor: str | None, limit: int, others: Ite
     """Everything that keeps a list of the past from being asked so; `others` are further parameters that were given."""
     refused = "cannot be asked of the past; workflow, domain, verdict and key can"
     faults = [f"{name}: {refused}" for name in others]
-    for name in InstanceFilter.__slots__:
-        value = getattr(asked, name)
-        if value in (None, ()):
-            continue
-        if name not in ("workflow", "domain", "verdict", "key"):
-            faults.append(f"{name}: {refused}")
-            continue
-        try:
-            InstanceFilter(**{name: value}).conditions(now, [])
-        except BadQuery as error:
-            faults += error.faults
+    can_be = {name: getattr(asked, name) for name in ("workflow", "domain", "verdict", "key")}
+    given = (name for name in InstanceFilter.__slots__ if getattr(asked, name) is not None)
+    faults += [f"{name}: {refused}" for name in given if name not in can_be]
+    faults += InstanceFilter(**can_be).faults(now)
     if not 1 <= limit <= MAX_LIMIT:
         faults.append(f"limit: must be from 1 to {MAX_LIMIT}")
     if cursor and _place(cursor) is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
 from uuid import UUID
 
 from collector.catalogue import Catalogue
 from collector.query.details import instance_details
+from collector.query.differences import compare
 from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
 from collector.query.moments import moment_of
@@ -51,6 +54,7 @@ class Query:
     def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
         self._reader = reader
         self._catalogue = catalogue
+        self._comparing = asyncio.Lock()
 
     async def overview(self) -> Row:
         """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
@@ -142,6 +146,16 @@ class Query:
         return await list_instances(
             self._reader, self._catalogue, marks, asked, names, sort=sort, cursor=cursor, limit=limit, offset=offset
         )
+
+    async def differences(self, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row:
+        """What the instances that filters of `instances` find have in common, against the others of their workflows.
+
+        One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
+        """
+        wanted = InstanceFilter(**asked | {"verdict": tuple(asked.get("verdict") or ())})
+        names = [] if wanted.key is None else await names_besides(self._reader, self._catalogue, wanted.key)
+        async with self._comparing:
+            return await compare(self._reader, self._catalogue, wanted, names, since=since, limit=limit)
 
     async def instance(self, id: str, as_of: str | None = None, known_at: str | None = None) -> Row | None:
         """One instance with everything behind its verdict, now or at a moment; None when there is or was none.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 
@@ -19,6 +20,7 @@ from slo_rules import instants
 
 Row = dict[str, Any]
 Q = load("query")
+CHUNK = 1_000
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -64,6 +66,18 @@ class Reader:
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         async with self._pool.connection() as conn:
             return await (await conn.execute(str(compiled), compiled.params)).fetchall()
+
+    async def feed(self, statement: sa.Select[Any], take: Callable[[Sequence[tuple[Any, ...]]], None]) -> None:
+        """Hand all rows of a Core select to `take`, CHUNK at a time, in another thread: for rows that are many."""
+        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        async with (
+            self._pool.connection() as conn,
+            conn.transaction(),
+            conn.cursor("feed", binary=True, row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(str(compiled), compiled.params)
+            while rows := await cursor.fetchmany(CHUNK):
+                await asyncio.to_thread(take, rows)
 
     async def now(self) -> datetime:
         """The database's clock."""
