@@ -20,6 +20,7 @@ QUESTIONS = {
     "stuck with a word": "/api/v1/instances?verdict=stuck&q=SO-near-77&sort=deadline_at&limit=50",
     "overview": "/api/v1/overview",
 }
+WHY = "/api/v1/differences?verdict=stuck"
 
 
 def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: int, asked: int) -> list[Figure]:
@@ -32,6 +33,9 @@ def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: in
     postgres.track_commit_timestamps()
     near = PER_SECOND * seconds
     with serve(postgres.database("deadlines"), orders.DEFINITIONS) as served:
+        # Of a source that was never heard it cannot be told that it is late.
+        load.prepare(orders.heard, "sap")
+        load.send(served.port, 1).result(LIMIT_SECONDS)
         _send(served, load, "far", range(instances - near), None)
         first = time.time() + 5 + near / 4_000
         _send(served, load, "near", range(near), (first, first + seconds))
@@ -43,6 +47,11 @@ def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: in
             for name, path in QUESTIONS.items():
                 found = spread_of(f"(d) {name}, {near:,} stuck", _latencies(client, path, asked), "ms")
                 figures += found[:2]
+            # It reads every instance: fewer say enough.
+            why = spread_of(
+                f"(d) why, {near:,} stuck of {instances:,}", _latencies(client, WHY, max(2, asked // 10)), "ms"
+            )
+            figures += why[:2]
     return figures
 
 

@@ -29,6 +29,7 @@ kind: Workflow
 metadata: {name: order-to-cash, domain: orders, owner: order-operations}
 spec:
   entity: order
+  orphans: tolerate
   keys:
     opportunity: data.opportunity_id
     order: data.order_id
@@ -120,6 +121,12 @@ def opened(name: str, numbers: range, deadlines: tuple[float, float] | None) -> 
             at = deadlines[0] + (deadlines[1] - deadlines[0]) * place / len(numbers) - ACCEPTED_WITHIN_SECONDS
         members.append(_event(name, number, 1, datetime.fromtimestamp(at, UTC)))
     return batched(members)
+
+
+def heard(source: str) -> list[bytes]:
+    """A sign of life of a source, as requests."""
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return batched([orjson.dumps({"specversion": "1.0", "id": now, "source": source, "type": "alive", "time": now})])
 
 
 ACCEPTED_WITHIN_SECONDS = 4 * 3600
