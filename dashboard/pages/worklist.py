@@ -1,18 +1,23 @@
+# mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any
 
 import dash
-from dash import ClientsideFunction, Input, Output, html
+from dash import ClientsideFunction, Input, Output, html, no_update
 
+from dashboard import components as c
 from dashboard.links import Links
 from dashboard.pages.live import live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import worklist as view
 
+log = logging.getLogger(__name__)
 
-def register(app: dash.Dash, query: DashboardQuery, _: Links) -> None:
+
+def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     async def layout(**asked: Any) -> html.Div:
         try:
             workflows = (await query.workflows())["items"]
@@ -39,6 +44,22 @@ def register(app: dash.Dash, query: DashboardQuery, _: Links) -> None:
         return {"worklist-totals": view.totals(data) if data else ""}, []
 
     register_live(app, "worklist", load, draw)
+
+    # Only when other filters are set, not with every tick: many instances are read for it, and nothing moves by itself.
+    @app.callback(Output("worklist-why", "children"), Input("worklist-ask", "data"))
+    async def why(asked: dict[str, Any] | None) -> Any:
+        if asked is None or asked.get("pending"):
+            return no_update
+        filters = view.filters_from(asked)
+        if not filters.get("verdict"):
+            return []
+        try:
+            found = await query.differences(**filters, limit=view.MOST_IN_COMMON)
+        except Exception:
+            log.exception("comparing for the worklist failed")
+            return c.quiet("What they have in common cannot be told right now.")
+        return view.in_common(found, filters, links)
+
     app.clientside_callback(
         ClientsideFunction("milepost", "filter"),
         Output("worklist-ask", "data"),

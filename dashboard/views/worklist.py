@@ -7,10 +7,11 @@ from typing import Any
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import html
+from dash import dcc, html
 
 from dashboard import components as c
 from dashboard import wording
+from dashboard.links import Links
 from dashboard.query_port import Row
 
 # the controls on the page, in the order in which the browser's filter function takes them
@@ -19,6 +20,7 @@ TEXTS = ("q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "k
 NUMBERS = ("min_age_seconds", "min_value")
 SORTABLE = ("stuck_since", "deadline_at", "value", "updated_at")
 REASONS = tuple(wording.REASON_LABELS.items())
+MOST_IN_COMMON = 5
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
 
 
@@ -56,6 +58,11 @@ def worklist(workflows: Sequence[Row], filters: Mapping[str, Any], sort: str | N
         ),
         html.Div(_filters(workflows, filters), id="worklist-filters", className="filters"),
         html.Div(
+            c.quiet("Looking for what they have in common …") if filters.get("verdict") else [],
+            id="worklist-why",
+            className="why",
+        ),
+        html.Div(
             [
                 grid(sort),
                 html.Div(
@@ -75,6 +82,26 @@ def totals(data: Row) -> Any:
     if worth != wording.DASH:
         parts += [" worth ", html.Strong(worth)]
     return html.Span(parts)
+
+
+def in_common(data: Row, filters: Mapping[str, Any], links: Links) -> list[Any]:
+    """What the listed instances have in common, in words; each opens the list narrowed by it, where a filter does."""
+    if not data["bad"]["count"]:
+        return []
+    told = [item for item in data["items"] if item["significant"]]
+    if not told:
+        others = wording.count(data["rest"]["count"])
+        return [c.quiet(f"Nothing that is known of them sets them apart from {others} others.")]
+    return [html.H2("What they have in common"), html.Ul([html.Li(_narrowing(item, filters, links)) for item in told])]
+
+
+def _narrowing(item: Row, filters: Mapping[str, Any], links: Links) -> Any:
+    narrowed = dict(item["filter"] or {})
+    if not narrowed:
+        return item["explanation"]
+    if "q" in narrowed and filters.get("q"):
+        narrowed["q"] = f"{filters['q']} {narrowed['q']}"
+    return dcc.Link(item["explanation"], href=links.worklist(**{**filters, **narrowed}))
 
 
 def _filters(workflows: Sequence[Row], filters: Mapping[str, Any]) -> list[Any]:

@@ -141,6 +141,22 @@ class FakeQuery:
         return {"items": [_public(r) for r in rows[start : start + limit]], "next_cursor": None,
                 "total": len(rows), "value": _sum(rows)}  # fmt: skip
 
+    async def differences(self, *, since: str | None = None, limit: int = 20, **asked: Any) -> dict[str, Any]:
+        self._up()
+        bad = (await self.instances(**asked, limit=10_000))["items"]
+        rest = [r for r in self.rows if r["id"] not in {b["id"] for b in bad}]
+        items = [
+            {"kind": kind, "attribute": name, "value": value, "significant": value != "none",
+             "explanation": f"{len(bad)} of {len(bad)} {told}, against 12% of the others: 27× as likely", "filter": narrowed}
+            for kind, name, value, told, narrowed in (
+                ("attribute", "region", "EMEA", "have region EMEA", {"q": "EMEA"}),
+                ("instance", "source_awaited", "sap", "wait for the source sap", {"source_awaited": "sap"}),
+                ("instance", "started_hour", 14, "started between 14:00 and 15:00 UTC", None),
+                ("attribute", "tier", "none", "have tier none", {"q": "none"}))
+        ]  # fmt: skip
+        return {"bad": {"count": len(bad), "cut": False}, "total": len(items), "items": items[:limit], "left_out": [],
+                "rest": {"count": len(rest), "cut": False, "since": z(self.now), "workflows": []}, "looked_at": 40}  # fmt: skip
+
     async def instance(self, id: str) -> dict[str, Any] | None:
         self._up()
         row = next((r for r in self.rows if r["id"] == id), None)

@@ -42,6 +42,39 @@ def test_filters_are_written_to_the_address_without_a_new_mount(served: Served, 
     expect(page.locator("#worklist-grid")).to_have_attribute("data-mark", "same")
 
 
+def test_what_the_listed_have_in_common_is_told_and_narrows_the_list(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck&workflow=purchase-to-pay").page
+    lines = page.locator("#worklist-why li")
+    expect(lines).to_have_count(3)
+    expect(lines.nth(0)).to_contain_text("have region EMEA, against 12% of the others")
+    expect(lines.nth(2).locator("a")).to_have_count(0)
+    lines.nth(1).locator("a").click()
+    expect(page).to_have_url(re.compile(r"verdict=stuck&workflow=purchase-to-pay&source_awaited=sap$"))
+    total(page, count(served, "stuck", workflow="purchase-to-pay", source_awaited="sap"))
+    expect(page.locator("#worklist-why li, #worklist-why p").first).to_be_visible()
+
+
+def test_without_a_verdict_there_is_nothing_to_compare(served: Served, opened: Open) -> None:
+    page = opened("worklist").page
+    total(page, count(served))
+    expect(page.locator("#worklist-why")).to_be_hidden()
+    page.locator("label", has_text="Stuck").click()
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    page.locator("label", has_text="Stuck").click()
+    expect(page.locator("#worklist-why")).to_be_hidden()
+
+
+def test_what_cannot_be_compared_is_said_quietly(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck").page
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    served.query.broken = True
+    try:
+        page.locator("label", has_text="Failed").click()
+        expect(page.locator("#worklist-why")).to_have_text("What they have in common cannot be told right now.")
+    finally:
+        served.query.broken = False
+
+
 def test_back_returns_to_the_filtered_list(served: Served, opened: Open) -> None:
     page = opened("worklist?verdict=stuck").page
     total(page, count(served, "stuck"))
