@@ -279,7 +279,7 @@ def _item(one: Difference, catalogue: Catalogue) -> Row:
 
 def _filter(kind: str, attribute: str, value: Scalar | None) -> Row | None:
     """What narrows a list of instances to a value; of an attribute, by its words."""
-    if not isinstance(value, str) or len(value) > 500:
+    if not isinstance(value, str) or len(value) > 500 or "\x00" in value:
         return None
     if kind == "instance":
         return {attribute: value} if attribute in _NARROWING else None
