@@ -128,3 +128,14 @@ def reach(length: Length, at: int, pauses: Sequence[Pause], calendar: Calendar |
             return None, True
         at = max(at, end)
     return (at + left if calendar is None else calendar.add(at, left)), False
+
+
+def ran(at: int, until: int, pauses: Sequence[Pause], calendar: Calendar | None) -> int:
+    """How much of the time from `at` to `until` a clock counts that `reach` would count on; 0 where that is no time."""
+    total = 0
+    for start, end in (*pauses, (until, None)):
+        stop = min(start, until)
+        if stop > at:
+            total += stop - at if calendar is None else calendar.between(at, stop)
+        at = until if end is None else max(at, end)
+    return total

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slo_rules.arithmetic import arithmetic
 from slo_rules.contribution import BUCKET, contributions, promise_name
 from slo_rules.deadline_rules import parse_deadline_rule
-from slo_rules.deadlines import Pause, reach
+from slo_rules.deadlines import Pause, ran, reach
 from slo_rules.definitions import fingerprint, load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event, event_key
@@ -228,15 +228,15 @@ def test_a_deadline_is_the_first_minute_at_which_enough_has_run(
     stood = stretches(marks)
     begin = at("09:00") + start * MINUTE
     found, paused = reach(length * 5 * MINUTE, begin, stood, calendar)
-    ran, now = 0, begin
+    counted, now = 0, begin
     for _ in range(10 * 24 * 60):
-        if ran == length * 5:
+        if counted == length * 5:
             break
         open_ = calendar is None or calendar.is_open(now)
         if open_ and not any(a <= now and (b is None or now < b) for a, b in stood):
-            ran += 1
+            counted += 1
         now += MINUTE
-    assert (found, paused) == ((now, False) if ran == length * 5 else (None, True))
+    assert (found, paused) == ((now, False) if counted == length * 5 else (None, True))
 
 
 @given(PAUSES, st.integers(-120, 600))
@@ -257,6 +257,27 @@ def test_a_named_deadline_is_as_much_open_time_away_as_without_pauses(marks: lis
         )
         assert calendar.between(begin, found) - lost == calendar.between(begin, plain)
         assert (found == plain) == (lost == 0)
+
+
+@given(PAUSES, st.integers(-120, 600), st.integers(0, 3000), st.booleans())
+def test_what_a_clock_has_run_is_what_it_counts_on_from(
+    marks: list[int], start: int, later: int, on_calendar: bool
+) -> None:
+    """Against counting minutes that are open and not paused, and against the deadline that it runs up to."""
+    calendar = ORDER.prepared_calendars["office"] if on_calendar else None
+    stood = stretches(marks)
+    begin = at("09:00") + start * MINUTE
+    until = begin + later * MINUTE
+    counted = sum(
+        (calendar is None or calendar.is_open(now)) and not any(a <= now and (b is None or now < b) for a, b in stood)
+        for now in range(begin, until, MINUTE)
+    )
+    assert ran(begin, until, stood, calendar) == counted * MINUTE
+    assert ran(until, begin, stood, calendar) == (0 if later else counted)
+    if counted:
+        found, _ = reach(counted * MINUTE, begin, stood, calendar)
+        assert found is not None and found <= until
+        assert ran(begin, found, stood, calendar) == counted * MINUTE
 
 
 # Requirements across milestones
