@@ -276,6 +276,16 @@ def _reads(api: FastAPI, query: Query) -> None:
         """What an objective came to in the present day, week, month, quarter or year, and in those before it."""
         return _found(await query.periods(name, period, zone, limit), "objective")
 
+    @api.get("/api/v1/forecast", tags=["query"])
+    async def forecast(workflow: str, by: str | None = None, since: str | None = None) -> Row:
+        """What is likely to come of the open instances of a workflow, stage by stage.
+
+        How many will miss their deadline within the next hour, 8 hours and day, which are most likely to, and when what
+        is overdue is clear. `by` names an attribute whose values are compared by themselves; `since` is the instant
+        from which on the pace of what is overdue counts, such as that of a recovery.
+        """
+        return _found(await query.forecast(workflow, by, since), "workflow")
+
     @api.get("/api/v1/incidents", tags=["query"])
     async def incidents(status: str | None = None) -> Row:
         """Incidents, firing first."""

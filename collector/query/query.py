@@ -9,6 +9,7 @@ from uuid import UUID
 from collector.catalogue import Catalogue
 from collector.query.details import instance_details
 from collector.query.differences import compare
+from collector.query.forecast import forecast
 from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
 from collector.query.moments import moment_of
@@ -184,6 +185,10 @@ class Query:
     async def objective(self, name: str) -> Row | None:
         """One objective with its days; None when there is none."""
         return await one_objective(self._reader, self._catalogue, name)
+
+    async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:
+        """What is likely to come of each stage of a workflow; None when there is none. Raises BadQuery."""
+        return await forecast(self._reader, self._catalogue, workflow, by, since, await self._reader.now())
 
     async def incidents(self, status: str | None = None) -> Row:
         """Incidents, firing first. Raises BadQuery."""
