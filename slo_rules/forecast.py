@@ -17,8 +17,8 @@ from slo_rules.survival import Z95, Chance, StageHistory, Unknown
 
 Z80 = 1.281552
 """The normal quantile of an interval that holds 80 % of the time: what is told of a future is a range to plan with."""
-FEWEST_DONE = 5
-"""Completions from which on a rate is told."""
+FEWEST_MOVED = 5
+"""So many must have come or left before a backlog is said to grow, and have left before it is said when it is clear."""
 _UNSEEN = Chance(None, 0.0, 1.0, 0, Unknown.TOO_FEW)
 
 
@@ -118,12 +118,14 @@ def drain(waiting: int, done: Sequence[int], arrived: Sequence[int], slot: int, 
         return Drain(Draining.CLEAR, 0, clear_at=now, earliest=now, latest=now)
     net = [out - in_ for out, in_ in zip(done, arrived, strict=True)]
     slots = len(net)
-    if slots < 2 or sum(done) < FEWEST_DONE:
+    if slots < 2 or sum(done) + sum(arrived) < FEWEST_MOVED:
         return Drain(Draining.TOO_LITTLE_SEEN, waiting)
     rate = sum(net) / slots
     per_hour = rate * 3_600_000_000 / slot
     if rate <= 0:
         return Drain(Draining.NOT_CLEARING, waiting, per_hour)
+    if sum(done) < FEWEST_MOVED:
+        return Drain(Draining.TOO_LITTLE_SEEN, waiting)
     # Work that comes and goes in batches varies more than chance alone makes it.
     variance = max(
         (sum(done) + sum(arrived)) / slots,

@@ -98,7 +98,7 @@ def test_a_backlog_that_goes_down_evenly_is_clear_when_it_is_gone() -> None:
     assert NOW < found.earliest < NOW + HOUR // 2 < found.latest
 
 
-@pytest.mark.parametrize(("done", "arrived"), [(5, 5), (5, 6)])
+@pytest.mark.parametrize(("done", "arrived"), [(5, 5), (5, 6), (0, 1)])
 def test_what_comes_as_fast_as_it_goes_does_not_clear(done: int, arrived: int) -> None:
     found = drain(60, [done] * 12, [arrived] * 12, 5 * MINUTE, NOW)
     assert (found.state, found.clear_at, found.latest) == (Draining.NOT_CLEARING, None, None)
@@ -107,6 +107,7 @@ def test_what_comes_as_fast_as_it_goes_does_not_clear(done: int, arrived: int) -
 def test_nothing_waiting_is_clear_and_little_seen_tells_nothing() -> None:
     assert drain(0, [], [], 5 * MINUTE, NOW).clear_at == NOW
     assert drain(9, [4, 0], [0, 0], 5 * MINUTE, NOW).state is Draining.TOO_LITTLE_SEEN
+    assert drain(9, [0, 0], [3, 1], 5 * MINUTE, NOW).state is Draining.TOO_LITTLE_SEEN
     assert drain(9, [50], [0], 5 * MINUTE, NOW).state is Draining.TOO_LITTLE_SEEN
 
 
