@@ -66,7 +66,8 @@ def expected(told: Iterable[tuple[Awaiting, Chance]], until: int) -> Expected:
     """How many of these will miss a deadline that falls at `until` (micros) or before.
 
     Each instance ends one way or the other by its own chance; but that a chance is estimated too low or too high is
-    the same mistake for all, and does not even out among them.
+    the same mistake for all, and does not even out among them. What goes for many instances at once, such as a
+    payment run, is not in the range: over weeks it is too narrow where work is done so (tests/real_logs).
     """
     mean = by_chance = mistaken = 0.0
     due = unknown = 0

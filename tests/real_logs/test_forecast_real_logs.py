@@ -16,13 +16,15 @@ import pytest
 
 from collector.ingest.files import Record, open_source, read_xes
 from slo_rules.definitions import load
+from slo_rules.durations import DAY
 from slo_rules.event import Event, event_key
+from slo_rules.forecast import Awaiting, chances, expected
 from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, began_at
 from slo_rules.stage_times import Stage, StageTime, stage_times
-from slo_rules.survival import Lifetimes, Survival
+from slo_rules.survival import Lifetimes, StageHistory, Survival
 from slo_rules.workflow import Workflow
 from tests.real_logs.test_real_logs import BPIC2019, HERE, RECEIPT, RealLog
 
@@ -193,3 +195,61 @@ def test_where_the_second_half_goes_another_way_than_the_first_the_forecast_is_n
         9: (219, 93, 99),
     }
     assert round(100 * eighty(bins)) == 94
+
+
+def ranges(log: RealLog) -> dict[int, tuple[int, int]]:
+    """By days ahead: how many ranges held the number of misses that came about, of how many that were told.
+
+    Every fortnight from the second half on, each stage is asked with what was known then.
+    """
+    workflow, _, _ = halves(log)
+    matcher = Matcher([workflow])
+    cases = {case: events for case, events in events_of(log).items() if any(one.type == log.start for one in events)}
+    ended = {case: progress_of(events, matcher) for case, events in cases.items()}
+    began = {case: began_at(progress, workflow) for case, progress in ended.items()}
+    cut = sorted(began.values())[len(began) // 2]
+    held = dict.fromkeys((1, 7, 30), (0, 0))
+    for now in range(cut, cut + 8 * 14 * DAY, 14 * DAY):
+        seen: dict[Stage, Lifetimes] = defaultdict(Lifetimes)
+        open_: list[Awaiting] = []
+        for case in (case for case in cases if began[case] <= now):
+            known = progress_of((event for event in cases[case] if event.occurred_at <= now), matcher)
+            for time in stage_times(known, workflow, now):
+                seen[time.stage].note(time.counted, finished=time.reached_at is not None)
+                if time.left is not None and time.breach_at is not None:
+                    open_.append(Awaiting(case, time.stage, "", time.counted, time.left, time.breach_at))
+        told = chances(open_, {stage: StageHistory({"": one}) for stage, one in seen.items()})
+        for days in held:
+            until = now + days * DAY
+            for stage in seen:
+                asked = [(one, chance) for one, chance in told if one.stage == stage and chance.value is not None]
+                found = expected(asked, until)
+                if not found.due or until > ENDS[log]:
+                    continue
+                missed = sum(
+                    was_missed(ended[one.id], workflow, one, ENDS[log]) for one, _ in asked if one.due_at <= until
+                )
+                held[days] = (held[days][0] + (found.low <= missed <= found.high), held[days][1] + 1)
+    return held
+
+
+def was_missed(progress: Progress, workflow: Workflow, one: Awaiting, end: int) -> bool:
+    """Whether what was awaited had not come by the deadline that was known; what fell away did not come."""
+    reached = [time.reached_at for time in stage_times(progress, workflow, end) if time.stage == one.stage]
+    return not any(at is not None and at <= one.due_at for at in reached)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("log", "held"),
+    [
+        # Invoices are paid in runs: over weeks the range, in which each ends by itself, is too narrow.
+        pytest.param(BPIC2019, {1: (14, 14), 7: (16, 24), 30: (11, 24)}, id="purchase-to-pay"),
+        pytest.param(RECEIPT, {1: (5, 5), 7: (12, 12), 30: (12, 12)}, id="permit-receipt"),
+    ],
+)
+def test_how_often_the_number_of_misses_lies_in_its_range(log: RealLog, held: dict[int, tuple[int, int]]) -> None:
+    """Four times out of five is what is said; over a day, which is as far as the API looks ahead, it holds."""
+    found = ranges(log)
+    assert found == held
+    assert found[1][0] >= 0.8 * found[1][1]
