@@ -128,12 +128,15 @@ def test_the_times_are_in_order(waiting: int, seen: list[tuple[int, int]]) -> No
         assert more.clear_at is not None and more.clear_at >= found.clear_at
 
 
-@pytest.mark.parametrize(("done", "arrived", "waiting"), [(12, 3, 100), (6, 2, 40), (30, 20, 400)])
-def test_it_is_clear_in_the_range_four_times_out_of_five(done: int, arrived: int, waiting: int) -> None:
+@pytest.mark.parametrize(
+    ("done", "arrived", "waiting", "seen"), [(12, 3, 100, 12), (6, 2, 40, 12), (30, 20, 400, 12), (12, 10, 30, 400)]
+)
+def test_it_is_clear_in_the_range_four_times_out_of_five(done: int, arrived: int, waiting: int, seen: int) -> None:
+    """Seen for an hour, where the pace is hardly known; or for long, where only what is to come is left to chance."""
     chance = random.Random(done)
     held = told = 0
     for _ in range(300):
-        found = drain(waiting, slots(chance, done, 12), slots(chance, arrived, 12), 5 * MINUTE, NOW)
+        found = drain(waiting, slots(chance, done, seen), slots(chance, arrived, seen), 5 * MINUTE, NOW)
         if found.state is not Draining.CLEARING or found.earliest is None:
             continue
         told += 1
@@ -144,5 +147,5 @@ def test_it_is_clear_in_the_range_four_times_out_of_five(done: int, arrived: int
         clear = NOW + at * 5 * MINUTE
         # It is clear somewhere in the slot.
         held += found.earliest <= clear and (found.latest is None or clear - 5 * MINUTE <= found.latest)
-    assert told > 290
+    assert told > 280
     assert 0.72 <= held / told <= 0.93
