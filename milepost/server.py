@@ -181,7 +181,7 @@ class Milepost:
         add("outbox", 1, send)
         add("partitions", 3600, duties.make_partitions)
         add("measure", 5, duties.measure)
-        add("objectives", 30, lambda conn, now: measure_objectives(conn, now, objectives))
+        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, objectives))
         return scheduler
 
 
