@@ -33,9 +33,6 @@ def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: in
     postgres.track_commit_timestamps()
     near = PER_SECOND * seconds
     with serve(postgres.database("deadlines"), orders.DEFINITIONS) as served:
-        # Of a source that was never heard it cannot be told that it is late.
-        load.prepare(orders.heard, "sap")
-        load.send(served.port, 1).result(LIMIT_SECONDS)
         _send(served, load, "far", range(instances - near), None)
         first = time.time() + 5 + near / 4_000
         _send(served, load, "near", range(near), (first, first + seconds))

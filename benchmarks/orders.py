@@ -123,10 +123,4 @@ def opened(name: str, numbers: range, deadlines: tuple[float, float] | None) -> 
     return batched(members)
 
 
-def heard(source: str) -> list[bytes]:
-    """A sign of life of a source, as requests."""
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return batched([orjson.dumps({"specversion": "1.0", "id": now, "source": source, "type": "alive", "time": now})])
-
-
 ACCEPTED_WITHIN_SECONDS = 4 * 3600
