@@ -164,7 +164,7 @@ def corrected_for_all(probabilities: Sequence[float], looked_at: int) -> list[fl
     corrected = [1.0] * len(probabilities)
     least = 1.0
     for place, index in enumerate(order):
-        least = min(least, probabilities[index] * looked_at / (len(order) - place))
+        least = min(least, probabilities[index] * (looked_at / (len(order) - place)))
         corrected[index] = least
     return corrected
 
