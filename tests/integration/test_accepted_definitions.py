@@ -28,6 +28,8 @@ from tests.definition_texts import BASES, FULL, PACKS, accepted
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START
 
+pytestmark = pytest.mark.slow
+
 END = START + 5000 * HOUR
 
 

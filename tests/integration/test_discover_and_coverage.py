@@ -27,6 +27,8 @@ from tests.fix_postgres import Server
 from tests.projecting import enroll, log_events, project, projecting, receive
 from tests.strategies import DEFINITIONS, START, make_act, make_event
 
+pytestmark = pytest.mark.slow
+
 XES = """<?xml version="1.0" encoding="UTF-8"?>
 <log xes.version="1.0">
 %s

@@ -33,6 +33,8 @@ from slo_rules.workflow import Definitions
 from tests.projecting import enroll, project, projecting, receive, wipe
 from tests.strategies import START, definitions, events, expecting, make_event
 
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 SLOW = settings(

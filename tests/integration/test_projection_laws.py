@@ -24,6 +24,8 @@ from slo_rules.progress import Progress, join
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
 from tests.strategies import acts, definitions, events
 
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 SLOW = settings(

@@ -20,6 +20,8 @@ from slo_rules.workflow import Definitions
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START, arrivals, definitions, expecting, make_event
 
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = definitions()
 
 
