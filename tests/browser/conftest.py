@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_query import FakeQuery
 from fake_server import application
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("MILEPOST_CHROMIUM") or shutil.which("chromium")
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -35,6 +35,10 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 DESK, PHONE = (1440, 900), (390, 844)
+# A browser so many times slower than this machine: MILEPOST_BROWSER_SLOWER=8 shows which test does not wait.
+SLOWER = float(os.environ.get("MILEPOST_BROWSER_SLOWER", "1"))
+
+expect.set_options(timeout=20_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,6 +132,8 @@ def opened(browser: Browser, served: Served) -> Iterator[Open]:
         contexts.append(context)
         watched = Watched(context.new_page())
         watched.watch()
+        if SLOWER != 1:
+            context.new_cdp_session(watched.page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
         watched.page.goto(served.dashboard + path)
         return watched
 

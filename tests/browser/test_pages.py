@@ -35,7 +35,7 @@ def test_a_page_shows_its_data(name: str, size: tuple[int, int], scheme: str, se
     path, proof = PAGES[name]
     watched = opened(address(served, path), size, scheme)
     page = watched.page
-    expect(page.locator(proof).first).to_be_visible(timeout=20_000)
+    expect(page.locator(proof).first).to_be_visible()
     expect(page.locator(".skeleton")).to_have_count(0)
     SCREENSHOTS.mkdir(exist_ok=True)
     width = "desk" if size == DESK else "phone"
@@ -60,26 +60,26 @@ def test_a_store_that_does_not_answer_is_told_and_retried(served: Served, opened
     page = opened("").page
     expect(page.get_by_role("alert")).to_contain_text("cannot be read right now")
     served.query.broken = False
-    expect(page.locator(".kpi-value").first).to_be_visible(timeout=15_000)
+    expect(page.locator(".kpi-value").first).to_be_visible()
 
 
 def test_what_is_on_the_page_stays_when_the_store_stops_answering(served: Served, opened: Open) -> None:
     page = opened("").page
     expect(page.locator(".kpi-value").first).to_be_visible()
     served.query.broken = True
-    expect(page.locator("#stale")).to_be_visible(timeout=15_000)
+    expect(page.locator("#stale")).to_be_visible()
     expect(page.locator(".kpi-value").first).to_be_visible()
     served.query.broken = False
-    expect(page.locator("#stale")).to_be_hidden(timeout=15_000)
+    expect(page.locator("#stale")).to_be_hidden()
 
 
 def test_a_lost_connection_is_told_and_taken_back(opened: Open) -> None:
     page = opened("").page
     expect(page.locator(".kpi-value").first).to_be_visible()
     page.context.set_offline(True)
-    expect(page.locator("#connection")).to_contain_text("Connection lost", timeout=15_000)
+    expect(page.locator("#connection")).to_contain_text("Connection lost")
     page.context.set_offline(False)
-    expect(page.locator("#connection")).to_be_hidden(timeout=15_000)
+    expect(page.locator("#connection")).to_be_hidden()
 
 
 def test_an_unknown_instance_says_so(opened: Open) -> None:
