@@ -44,6 +44,10 @@ KnownAt = Annotated[
         json_schema_extra=_INSTANT,
     ),
 ]
+Group = Annotated[
+    list[str] | None,
+    Parameter(description="the values of a group, one for each attribute it is told apart by; empty: nothing is said"),
+]
 _PAST: dict[int | str, Row] = {
     400: {"description": "not such a question; every fault is named"},
     422: {"description": "what is kept cannot answer this question about the past"},
@@ -267,14 +271,23 @@ def _reads(api: FastAPI, query: Query) -> None:
         return await query.objectives()
 
     @api.get("/api/v1/objectives/{name}", tags=["query"])
-    async def objective(name: str) -> Row:
-        """One objective with its days."""
-        return _found(await query.objective(name), "objective")
+    async def objective(name: str, group: Group = None) -> Row:
+        """One objective with its days, in all or in a group, and its groups, those with the least left first.
+
+        `group` is said once for each attribute it is told apart by, in their order; empty is where nothing is said.
+        """
+        return _found(await query.objective(name, group or ()), "objective")
 
     @api.get("/api/v1/objectives/{name}/periods", tags=["query"])
-    async def periods(name: str, period: str | None = None, zone: str | None = None, limit: int = 12) -> Row:
-        """What an objective came to in the present day, week, month, quarter or year, and in those before it."""
-        return _found(await query.periods(name, period, zone, limit), "objective")
+    async def periods(
+        name: str, period: str | None = None, zone: str | None = None, limit: int = 12, group: Group = None
+    ) -> Row:
+        """What an objective came to in the present day, week, month, quarter or year, and in those before it.
+
+        Beside what a period comes to now stands what it came to when it was over, and whether that was restated.
+        """
+        found = await query.periods(name, period=period, zone=zone, limit=limit, group=group or ())
+        return _found(found, "objective")
 
     @api.get("/api/v1/forecast", tags=["query"])
     async def forecast(workflow: str, by: str | None = None, since: str | None = None) -> Row:

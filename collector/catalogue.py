@@ -14,7 +14,8 @@ import msgspec
 from collector.store.database import LOG_LOCK, Connection
 from slo_rules.definitions import fingerprint
 from slo_rules.matching import Matcher, WorkflowMatcher
-from slo_rules.workflow import Definitions, KeyRule, Objective, Source, Workflow
+from slo_rules.objective import Objective
+from slo_rules.workflow import Definitions, KeyRule, Source, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Catalogue:
             self.objectives.setdefault(objective.workflow, []).append(objective)
         self.settling = frozenset(one.workflow for one in objectives if one.kind == "success")
         """Workflows of which it counts how their instances ended."""
+        self.told_apart = frozenset(one.workflow for one in objectives if not one.plain)
+        """Workflows of which what their instances are counted as depends on attributes."""
         names = [name for name, _ in self.versions]
         self.unversioned = {name for name in names if names.count(name) == 1}
         """Workflows of which there was only ever one version, as is usual."""
@@ -94,6 +97,13 @@ def register(conn: Connection, definitions: Definitions) -> Catalogue:
             _insert(conn, msgspec.structs.replace(workflow, version=version), head)
         for name in known:
             _end(conn, name, head)
+        for name, objective in definitions.objectives.items():
+            conn.execute(
+                "INSERT INTO objective_version (objective, since, body) "
+                "SELECT %(name)s, clock_timestamp(), %(body)s::jsonb WHERE %(body)s::jsonb IS DISTINCT FROM "
+                "(SELECT body FROM objective_version WHERE objective = %(name)s ORDER BY since DESC LIMIT 1)",
+                {"name": name, "body": msgspec.json.encode(objective).decode()},
+            )
         conn.execute("DELETE FROM current_definition")
         for kind, of_kind in (("Objective", definitions.objectives), ("Source", definitions.sources)):
             for name, definition in of_kind.items():

@@ -18,12 +18,13 @@ from uuid import UUID
 import msgspec
 
 from collector import copyformat as copying
+from collector.buckets import bucket_parameters
 from collector.catalogue import Catalogue
 from collector.instances import Change, Held
 from collector.store.database import Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
-from slo_rules.contribution import Contributions, add, contributions
+from slo_rules.contribution import NOTHING, Contributions, add, contributions
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
@@ -82,7 +83,7 @@ class Changes:
             suspect_links=suspect_links,
             verdicts=verdicts,
             suspect_verdicts=suspect_verdicts,
-            buckets=_bucket_parameters(
+            buckets=bucket_parameters(
                 _contributed(catalogue, changed, [*(merge.merged for merge in self.merges), *self.gone])
             ),
             breaches=_breaches(self.verdicts),
@@ -229,45 +230,34 @@ def _contributed(catalogue: Catalogue, changed: list[Held], gone: list[Held]) ->
         stored, progress = held.stored, held.progress
         if stored is not None:
             workflow = held.matcher.workflow
-            if workflow.name not in catalogue.settling and _counts_the_same(stored, progress, workflow):
+            if _counts_the_same(stored, progress, workflow, catalogue):
                 continue
             add(total, _contributions(held, stored, catalogue), -1)
         add(total, _contributions(held, progress, catalogue), 1)
     for held in gone:
         if held.stored is not None:
             add(total, _contributions(held, held.stored, catalogue), -1)
-    return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
+    return {place: counts for place, counts in total.items() if counts != NOTHING}
 
 
-def _counts_the_same(a: Progress, b: Progress, workflow: Workflow) -> bool:
+def _counts_the_same(a: Progress, b: Progress, workflow: Workflow, catalogue: Catalogue) -> bool:
     """Whether nothing has changed that contributions depend on."""
     return (
-        a.milestones is b.milestones
+        workflow.name not in catalogue.settling
+        and a.milestones is b.milestones
         and a.cancelled is b.cancelled
         and a.clock is b.clock
         and a.occurrences is b.occurrences
         and a.restarted is b.restarted
+        and a.waiver is b.waiver
         and (not workflow.each or (a.keys is b.keys and a.aliases is b.aliases))
-        and (not workflow.tiered or a.attributes == b.attributes)
+        and (not (workflow.tiered or workflow.name in catalogue.told_apart) or a.attributes == b.attributes)
     )
 
 
 def _contributions(held: Held, progress: Progress, catalogue: Catalogue) -> Contributions:
     workflow = held.matcher.workflow
     return contributions(progress, workflow, catalogue.objectives.get(workflow.name, ()))
-
-
-def _bucket_parameters(total: Contributions) -> dict[str, Any] | None:
-    if not total:
-        return None
-    places = sorted(total)
-    return {
-        "objectives": [objective for objective, _ in places],
-        "buckets": [to_datetime(bucket) for _, bucket in places],
-        "good": [total[place][0] for place in places],
-        "bad": [total[place][1] for place in places],
-        "steps": [total[place][2] for place in places],
-    }
 
 
 def _merge_parameters(merges: list[Merge]) -> list[tuple[str, dict[str, Any]]]:

@@ -7,14 +7,14 @@ from hashlib import sha256
 import msgspec
 from psycopg import sql as psql
 
+from collector.buckets import bucket_parameters
 from collector.catalogue import Catalogue, start_over
 from collector.changes import Q
 from collector.store.database import Connection
 from collector.store.tables import DERIVED
-from slo_rules.contribution import Counts, contributions
-from slo_rules.instants import to_datetime
+from slo_rules.contribution import Contributions, add, contributions
+from slo_rules.objective import Objective
 from slo_rules.progress import Progress
-from slo_rules.workflow import Objective
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
@@ -52,7 +52,7 @@ def fingerprints(conn: Connection) -> dict[str, str]:
 def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
     """Bring the buckets of new and changed objectives up to date from the instances; the names of those counted anew.
 
-    Title, owner, target and window may change without touching the buckets.
+    Title, owner, targets, window and exclusions may change without touching the buckets.
     """
     counted = []
     with conn.transaction():
@@ -74,8 +74,9 @@ def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
 
 def _fingerprint(objective: Objective) -> str:
     """What the buckets of an objective depend on."""
-    said = (objective.workflow, objective.kind, objective.start, objective.end, objective.within)
-    return repr((*said, objective.cancelled_is_bad) if objective.kind == "success" else said)
+    said = [objective.workflow, objective.kind, objective.start, objective.end, objective.within]
+    said += [objective.cancelled_is_bad, objective.calendar, objective.group_by, objective.by_value]
+    return sha256(msgspec.json.encode(said)).hexdigest()
 
 
 def _drop(conn: Connection, objective: str) -> None:
@@ -84,17 +85,14 @@ def _drop(conn: Connection, objective: str) -> None:
 
 
 def _count(conn: Connection, catalogue: Catalogue, objective: Objective) -> None:
-    total: dict[int, Counts] = {}
+    total: Contributions = {}
     with conn.cursor(name="instances_of_objective", binary=True) as cursor:
         cursor.itersize = 5000
         cursor.execute("SELECT workflow_version, progress FROM instance WHERE workflow = %s", (objective.workflow,))
         for version, progress in cursor:
             workflow = catalogue.versions[objective.workflow, version].workflow
-            for (name, bucket), counts in contributions(_decode_progress(progress), workflow, (objective,)).items():
-                if name == objective.name:
-                    a = total.get(bucket, (0, 0, 0))
-                    total[bucket] = (a[0] + counts[0], a[1] + counts[1], a[2] + counts[2])
-    conn.cursor().executemany(
-        "INSERT INTO sli_bucket (objective, bucket, good, bad, stale_step) VALUES (%s, %s, %s, %s, %s)",
-        [(objective.name, to_datetime(bucket), *counts) for bucket, counts in total.items()],
-    )
+            add(total, contributions(_decode_progress(progress), workflow, (objective,)), 1)
+    of_objective = {place: counts for place, counts in total.items() if place[0] == objective.name}
+    parameters = bucket_parameters(of_objective)
+    if parameters is not None:
+        conn.execute(Q["new_buckets"], parameters)

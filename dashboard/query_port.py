@@ -5,6 +5,7 @@ Every answer is a JSON-ready dict; times in it are RFC 3339 text with `Z`, or No
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 Row = dict[str, Any]
@@ -40,9 +41,9 @@ class DashboardQuery(Protocol):
 
     async def objectives(self) -> Row: ...
 
-    async def objective(self, name: str, /) -> Row | None: ...
+    async def objective(self, name: str, /, group: Sequence[str] = ()) -> Row | None: ...
 
-    async def periods(self, name: str, period: str | None, zone: str | None, limit: int, /) -> Row | None: ...
+    async def periods(self, name: str, /, *, limit: int = 12, group: Sequence[str] = ()) -> Row | None: ...
 
     async def incidents(self, status: str | None = None) -> Row: ...
 

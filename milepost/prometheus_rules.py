@@ -14,8 +14,8 @@ from typing import Any
 from collector import metrics
 from slo_rules.burn_rates import FEWEST_BAD, Tier, is_reachable, length_of, tiers_within
 from slo_rules.durations import DAY, format_duration
+from slo_rules.objective import Objective
 from slo_rules.windows import spell_window
-from slo_rules.workflow import Objective
 from slo_rules.yaml_text import spell_yaml
 
 _GOOD, _BAD = metrics.name_of(metrics.OBJECTIVE_GOOD), metrics.name_of(metrics.OBJECTIVE_BAD)

@@ -31,6 +31,7 @@ from collector.objective_gauges import measure_objectives
 from collector.projection_process import ProjectionProcess, settle_garbage_collection
 from collector.query import Query
 from collector.query.objectives import all_objectives
+from collector.query.periods import keep_periods
 from collector.query.reader import Reader
 from collector.rebuild import keep_objectives
 from collector.store.database import Connection, connect, migrate, sqlalchemy_url
@@ -159,7 +160,6 @@ class Milepost:
             scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
 
         titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
-        objectives = all_objectives(catalogue)
         client = new_client()
         self._closing.append(client.close)
 
@@ -177,11 +177,16 @@ class Milepost:
             if report.dead or report.disabled:
                 log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
 
+        def close(conn: Connection, now: datetime) -> None:
+            if duties.is_current(conn, now):
+                keep_periods(conn, to_micros(now), all_objectives(catalogue))
+
         add("incidents", 2, look_after_incidents)
         add("outbox", 1, send)
         add("partitions", 3600, duties.make_partitions)
         add("measure", 5, duties.measure)
-        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, objectives))
+        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue))
+        add("periods", 300, close)
         return scheduler
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from decimal import Decimal
 
 import msgspec
 
-from slo_rules.contribution import BUCKET
+from slo_rules.buckets import BUCKET
+
+Number = Decimal | int
+"""Items are whole; money is not."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -15,33 +20,54 @@ class Budget(msgspec.Struct, frozen=True):
     `ratio` and `left` are None while there is nothing to judge. `left` is negative when more was spent than allowed.
     """
 
-    good: int
-    bad: int
+    good: Number
+    bad: Number
     allowed: float
     ratio: float | None
     left: float | None
 
 
-def budget(good: int, bad: int, target: float) -> Budget:
+def budget(good: Number, bad: Number, target: float) -> Budget:
     """The budget of a window: `allowed = (1 - target) * total` (Google SRE Workbook, chapter 2)."""
     total = good + bad
     if total == 0:
         return Budget(0, 0, 0.0, None, None)
-    allowed = (1 - target) * total
-    return Budget(good, bad, allowed, good / total, (allowed - bad) / allowed)
+    allowed = (1 - target) * float(total)
+    return Budget(good, bad, allowed, float(good / total), (allowed - float(bad)) / allowed)
 
 
-def stale_slices(steps: Iterable[tuple[int, int]], until: int) -> int:
-    """How many whole slices before `until` had at least one stale change.
+class Staleness:
+    """In which slices at least one change was stale.
 
-    `steps` are `(bucket, step)` in order: where the number of stale changes rises and falls.
+    `steps` are `(bucket, step)` in order: where the number of stale changes rises and falls. Before the first nothing
+    is stale.
     """
-    stale, count, since = 0, 0, 0
-    for bucket, step in steps:
-        if bucket >= until:
-            break
-        if count > 0:
-            stale += (bucket - since) // BUCKET
-        count += step
-        since = bucket
-    return stale + (max(0, until - since) // BUCKET if count > 0 else 0)
+
+    def __init__(self, steps: Iterable[tuple[int, int]]) -> None:
+        self._at: list[int] = []
+        self._stale: list[int] = []
+        """Stale slices before each step."""
+        self._counts: list[int] = []
+        """Stale changes from each step on."""
+        stale = count = 0
+        for bucket, step in steps:
+            if count > 0:
+                stale += (bucket - self._at[-1]) // BUCKET
+            count += step
+            self._at.append(bucket)
+            self._stale.append(stale)
+            self._counts.append(count)
+
+    def before(self, until: int) -> int:
+        """How many whole slices before an instant were stale."""
+        index = bisect_left(self._at, until) - 1
+        if index < 0:
+            return 0
+        return self._stale[index] + ((until - self._at[index]) // BUCKET if self._counts[index] > 0 else 0)
+
+    def slices(self, since: int, until: int) -> tuple[int, int]:
+        """How many whole slices between two instants were fresh, and how many stale."""
+        if since >= until:
+            return 0, 0
+        stale = self.before(until) - self.before(since)
+        return (until - since) // BUCKET - stale, stale

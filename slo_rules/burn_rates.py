@@ -6,15 +6,19 @@ matters, and over a twelfth of that, so that it ends when the trouble does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.objective import Objective
 from slo_rules.windows import Period, Window
-from slo_rules.workflow import Objective
 
 FEWEST_BAD = 2
 """One bad item alone is never a trend, however small the budget."""
 _USUAL_WINDOW = 30 * DAY
+_PARTS = 1_000_000
+"""Factors of tiers are rounded to this part of one."""
 _LENGTHS = {
     Period.DAY: DAY,
     Period.WEEK: 7 * DAY,
@@ -69,3 +73,38 @@ def lookbacks(window: Window) -> list[int]:
     length = length_of(window)
     times = {time for tier in tiers_within(window) for time in (tier.short, tier.long)}
     return [*sorted(times | ({DAY} if length > DAY else set())), length]
+
+
+class Burning(NamedTuple):
+    """A tier that alerts: how much was bad in its long time, and the burn rate that makes."""
+
+    tier: Tier
+    bad: int
+    rate: float
+
+
+def burning(objective: Objective, counts: Mapping[int, tuple[int, int]]) -> list[Burning]:
+    """The tiers that alert, in the order of TIERS; `counts` are good and bad over each of the `lookbacks`.
+
+    A burn rate is what was bad in a time against what the budget of the whole window allows for in that time (Google
+    SRE Workbook, chapter 5). The budget is that of the window as it was, or as it will be if it goes on like the last
+    day, whichever is larger: neither a quiet night nor a young objective makes one bad item look like a disaster. A
+    tier alerts while the rate is above its factor over both its times, and at least FEWEST_BAD were bad in the long
+    one. The rules for Prometheus (milepost/prometheus_rules.py) ask for the same.
+
+    Whole numbers are compared without a division, so that exactly the factor never alerts by rounding.
+    """
+    window, length = objective.window, length_of(objective.window)
+    expected = sum(counts[length]) * DAY
+    if length > DAY:
+        expected = max(expected, sum(counts[DAY]) * length)
+    numerator, denominator = (1 - Decimal(str(objective.target))).as_integer_ratio()
+    found = []
+    for tier in tiers_within(window):
+        factor = round(tier.factor(window) * _PARTS)
+        spent = [counts[time][1] * length * DAY * denominator for time in (tier.long, tier.short)]
+        allowed = [time * numerator * expected for time in (tier.long, tier.short)]
+        exceeds = all(a * _PARTS > factor * b for a, b in zip(spent, allowed, strict=True))
+        if counts[tier.long][1] >= FEWEST_BAD and exceeds and is_reachable(tier, objective):
+            found.append(Burning(tier, counts[tier.long][1], spent[0] / allowed[0]))
+    return found

@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.calendars import Hours
+from slo_rules.calendars import CalendarRules, Hours
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.durations import SECOND, format_duration
+from slo_rules.exclusions import Exclusion
 from slo_rules.expectation import Expectation
 from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Filter, Not
 from slo_rules.wall_time import spell_time_of_day
@@ -120,6 +121,8 @@ def _tree(value: Any) -> _Tree | str | None:
         return _of_list(value)
     if isinstance(value, Expectation):
         return _expected(value)
+    if isinstance(value, Exclusion):
+        return None
     if isinstance(value, Mapping):
         return {str(name): one for name in sorted(value) if (one := _tree(value[name])) is not None}
     fields = value.__struct_fields__
@@ -128,6 +131,9 @@ def _tree(value: Any) -> _Tree | str | None:
     found: _Tree = {}
     for field in fields:
         said = getattr(value, field)
+        if isinstance(said, CalendarRules):
+            # What the calendar itself says differently is told of the calendar.
+            said = said.name
         one = _tree(dict(zip(_WEEK, said, strict=True)) if field == "week" else said) if field not in unsaid else None
         if one is not None:
             found[written.get(field, field)] = one
@@ -153,6 +159,8 @@ def _of_list(value: tuple[Any, ...]) -> _Tree | str:
 
 
 def _name_of(entry: Any) -> str | None:
+    if isinstance(entry, Exclusion):
+        return entry.words
     if hasattr(entry, "attribute"):
         # The terms for one value of an attribute.
         return f"{entry.attribute}.{entry.value}"

@@ -11,8 +11,9 @@ from typing import Any
 
 from slo_rules import schema_words as words
 from slo_rules.calendar_definitions import MOST_DATES, MOST_INTERVALS, MOST_NAMES
-from slo_rules.definitions import API_VERSION, CANCELLED_AS, KINDS, MOST_JOINED, OBJECTIVE_KINDS, TOLERATE
+from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED, TOLERATE
 from slo_rules.milestone_definitions import MOST_OCCURRENCES
+from slo_rules.objective_schema import objective_spec
 from slo_rules.schema_words import (
     Schema,
     absent_or,
@@ -26,7 +27,6 @@ from slo_rules.schema_words import (
     text,
 )
 from slo_rules.source_schema import expectation, source_spec
-from slo_rules.windows import Period
 from slo_rules.workflow import JOINS_AT_MOST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -346,47 +346,6 @@ def _requirement() -> Schema:
 # Objective, Calendar, Source, Route
 
 
-def _objective() -> Schema:
-    def rule(description: str) -> Schema:
-        required = {
-            "from": text("The milestone that starts it.", "opportunity_won"),
-            "to": text("The milestone that ends it.", "order_accepted"),
-            "within": described(ref("Duration"), "How long it may take."),
-        }
-        return fields(required, description=description)
-
-    target = {
-        "description": "The share that must be good, between 0 and 1.",
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "exclusiveMaximum": 1,
-        "examples": [0.99],
-    }
-    called_off = "What an instance counts as that was called off."
-    cancelled = choice_of(called_off, *CANCELLED_AS, default=CANCELLED_AS[0])
-    spec = fields(
-        {"workflow": text("The workflow it is about.", "order-to-cash"), "target": target},
-        {
-            "latency": rule("Counts instances in the window in which their deadline falls."),
-            "freshness": rule("Counts slices of five minutes in which no change was older than promised."),
-            "success": fields({}, {"cancelled": cancelled}, description="Counts instances when they have ended."),
-            "window": _window(),
-        },
-        title="Objective",
-        description="Says exactly one of latency, freshness or success.",
-    )
-    there = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in OBJECTIVE_KINDS]
-    return _document("Objective", "A promise over many instances of a workflow.", _metadata(), spec | {"oneOf": there})
-
-
-def _window() -> Schema:
-    period = choice_of("What it is divided into.", *(one.value for one in Period))
-    zone = text("The time zone (IANA) in which it begins. By default UTC.", "Europe/Berlin", longest=100)
-    of_calendar = fields({"period": period}, {"zone": zone}, description="The present period of a calendar.")
-    said = "How long back it counts, or the present day, week, month, quarter or year."
-    return {"description": said, "anyOf": [ref("Duration"), of_calendar], "default": "30d"}
-
-
 def _calendar_parts() -> dict[str, Schema]:
     hours = list_of(words.INTERVAL, most=MOST_INTERVALS)
     return {
@@ -442,6 +401,10 @@ def _calendar() -> Schema:
         title="Calendar",
     )
     return _document("Calendar", "When an organisation works. Deadlines count only its open hours.", _metadata(), spec)
+
+
+def _objective() -> Schema:
+    return _document("Objective", "A promise over many instances of a workflow.", _metadata(), objective_spec())
 
 
 def _source() -> Schema:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.calendar_definitions import read_calendar, read_zone
+from slo_rules.calendar_definitions import read_calendar
 from slo_rules.calendars import CalendarRules
 from slo_rules.deadline_definitions import calendar_references
 from slo_rules.deadlines import AROUND_THE_CLOCK
@@ -16,11 +16,11 @@ from slo_rules.documents import Document, load_documents
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
 from slo_rules.milestone_definitions import read_milestones
+from slo_rules.objective_definitions import read_objective, with_references
 from slo_rules.openslo import is_openslo, read_openslo
 from slo_rules.openslo_forms import API_VERSION as OPENSLO
 from slo_rules.reading import Reader, spelled, suggestion
 from slo_rules.source_definitions import read_source, with_calendars
-from slo_rules.windows import DEFAULT_WINDOW, CalendarWindow, Period, Window
 from slo_rules.workflow import (
     DEFAULT_ORPHAN_AFTER,
     DEFAULT_SKEW,
@@ -28,7 +28,6 @@ from slo_rules.workflow import (
     Alias,
     Definitions,
     KeyRule,
-    Objective,
     Source,
     Workflow,
 )
@@ -36,9 +35,6 @@ from slo_rules.workflow import (
 MOST_JOINED = 10_000
 API_VERSION = "milepost/v1"
 TOLERATE = "tolerate"
-SUCCESS = "success"
-OBJECTIVE_KINDS = ("latency", "freshness", SUCCESS)
-CANCELLED_AS = ("neutral", "bad")
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
 _KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases", "joins_at_most")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
@@ -124,13 +120,8 @@ def _check_references(read: dict[str, dict[str, Any]], specs: dict[tuple[str, st
             spec.fault(f"there is no workflow {objective.workflow!r}{known}", (*spec.path, "workflow"))
             continue
         workflow = read["Workflow"][objective.workflow]
-        if workflow is None or objective.kind == SUCCESS:
-            continue
-        for field, milestone in (("from", objective.start), ("to", objective.end)):
-            if milestone not in workflow.by_name:
-                known = suggestion(milestone, workflow.by_name)
-                message = f"the workflow {workflow.name!r} has no milestone {milestone!r}{known}"
-                spec.fault(message, (*spec.path, objective.kind, field))
+        if workflow is not None:
+            read["Objective"][name] = with_references(objective, workflow, spec, read["Calendar"])
 
 
 def _with_calendars(workflow: Workflow, spec: Reader, calendars: dict[str, CalendarRules | None]) -> Workflow:
@@ -302,61 +293,7 @@ def _value(spec: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (paths_of(amount) if amount else ()), (paths_of(currency) if currency else ())
 
 
-# Objective, Route
-
-
-def _objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
-    metadata.mapping(("name", "owner", "title", "description"), ())
-    if not spec.mapping(("workflow", *OBJECTIVE_KINDS, "target", "window"), ("workflow", "target")):
-        return None
-    kinds = [kind for kind in OBJECTIVE_KINDS if spec.optional(kind)]
-    if len(kinds) != 1:
-        spec.fault("say exactly one of 'latency', 'freshness' or 'success'")
-        return None
-    rule = spec.at(kinds[0])
-    fields = ("cancelled",) if kinds[0] == SUCCESS else ("from", "to", "within")
-    if not rule.mapping(fields, () if kinds[0] == SUCCESS else fields):
-        return None
-    within = rule.at("within").duration() if "within" in fields and rule.optional("within") else None
-    target = spec.optional("target")
-    if target and (
-        isinstance(target.value, bool) or not isinstance(target.value, (int, float)) or not 0 < target.value < 1
-    ):
-        target.fault("must be a share between 0 and 1, such as 0.99")
-    window = spec.optional("window")
-    return Objective(
-        name=name,
-        title=text_of(metadata, "title") or name,
-        owner=text_of(metadata, "owner"),
-        workflow=text_of(spec, "workflow"),
-        kind=kinds[0],
-        start=text_of(rule, "from") if "from" in fields else "",
-        end=text_of(rule, "to") if "to" in fields else "",
-        within=within or 0,
-        target=float(target.value) if target and isinstance(target.value, (int, float)) else 0.0,
-        window=_window(window) if window else DEFAULT_WINDOW,
-        cancelled_is_bad=kinds[0] == SUCCESS and _cancelled_is_bad(rule.optional("cancelled")),
-    )
-
-
-def _cancelled_is_bad(entry: Reader | None) -> bool:
-    said = entry.text() if entry else ""
-    if entry and said and said not in CANCELLED_AS:
-        entry.fault(f"must be one of {', '.join(CANCELLED_AS)}{suggestion(said, CANCELLED_AS)}")
-    return said == "bad"
-
-
-def _window(entry: Reader) -> Window:
-    """`30d` rolling, or `{period: month, zone: Europe/Berlin}`."""
-    if not isinstance(entry.value, dict):
-        return entry.duration() or DEFAULT_WINDOW
-    if not entry.mapping(("period", "zone"), ("period",)):
-        return DEFAULT_WINDOW
-    period, zone = entry.optional("period"), read_zone(entry.optional("zone"))
-    named = period.text() if period else ""
-    if period and named and named not in tuple(Period):
-        period.fault(f"must be one of {', '.join(Period)}{suggestion(named, [one.value for one in Period])}")
-    return CalendarWindow(Period(named), zone or "UTC") if named in tuple(Period) else DEFAULT_WINDOW
+# Route
 
 
 def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
@@ -370,7 +307,7 @@ def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
 
 _READERS: dict[str, Any] = {
     "Workflow": _workflow,
-    "Objective": _objective,
+    "Objective": read_objective,
     "Calendar": read_calendar,
     "Source": read_source,
     "Route": _route,

@@ -17,9 +17,10 @@ from slo_rules.filters import SPAN_TYPE, exact_value
 from slo_rules.lint_milestones import lint_milestones
 from slo_rules.lint_sources import lint_source
 from slo_rules.noting import Noting
+from slo_rules.objective import Objective
 from slo_rules.openslo import is_openslo, lint_openslo
 from slo_rules.reading import suggestion
-from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Workflow
+from slo_rules.workflow import Definitions, KeyRule, Milestone, Workflow
 
 _LISTS = ("observes", "fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on")
 _SPAN_ROOTS = frozenset(

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from slo_rules.contribution import BUCKET
+from slo_rules.buckets import BUCKET
 from slo_rules.documents import Document
 from slo_rules.durations import MINUTE, format_duration, parse_duration
 from slo_rules.faults import Fault, Finding
 from slo_rules.noting import Noting
+from slo_rules.objective import MissingData
 from slo_rules.openslo_forms import (
     API_VERSION,
     FORMS,
@@ -125,11 +126,14 @@ def _slo(name: str, metadata: Reader, spec: Reader, found: _Found) -> Said:
         if field in measured.value:
             measured.at(field).fault("stands in the SLO, not in its metric source")
     kind = next((kind for kind in _METHODS if measured.optional(kind)), "")
+    if volume := measured.optional("volume"):
+        volume.fault("OpenSLO has no words for it: write a document of kind: Objective")
     _check_method(spec, objective, kind)
     if objective is not None:
         _check_threshold(objective, measured, kind, by_value="thresholdMetric" in source.path if source else False)
     # A fault that was noted refuses the file; what stands here in its stead lets the others be found.
-    value = {**measured.value, "target": target or 0.5} | ({"window": window} if window else {})
+    value = {"missing_data": MissingData.BAD.value, **measured.value, "target": target or 0.5}
+    value |= {"window": window} if window else {}
     return words._replace(spec=Reader(measured.document, measured.faults, value, measured.path))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from slo_rules.durations import format_duration
+from slo_rules.exclusions import Exclusion
+from slo_rules.instants import rfc3339
+from slo_rules.objective import MissingData, Objective
 from slo_rules.openslo import MILEPOST, OWNER, SLICE
 from slo_rules.openslo_forms import API_VERSION, LONGEST_DESCRIPTION
 from slo_rules.openslo_windows import spell
 from slo_rules.windows import spell_window
-from slo_rules.workflow import Definitions, Objective, Workflow
+from slo_rules.workflow import Definitions, Workflow
 from slo_rules.yaml_text import spell_yaml
 
 
@@ -33,6 +36,9 @@ def export_openslo(definitions: Definitions) -> str:
             documents.append(_service(workflow))
         for objective in objectives:
             window = spell(objective.window)
+            if objective.volume is not None:
+                reasons.append(f"{objective.name}: OpenSLO has no words for volume")
+                continue
             if window is None:
                 said = spell_window(objective.window)
                 reasons.append(f"{objective.name}: OpenSLO cannot say a window of {said}; whole minutes are the least")
@@ -64,7 +70,9 @@ def _slo(objective: Objective, window: dict[str, Any]) -> dict[str, Any]:
     promise = {"from": objective.start, "to": objective.end, "within": format_duration(objective.within)}
     if objective.kind == "success":
         promise = {"cancelled": "bad"} if objective.cancelled_is_bad else {}
-    promised = {"workflow": objective.workflow, objective.kind: promise}
+    elif objective.calendar is not None:
+        promise["calendar"] = objective.calendar.name
+    promised = {"workflow": objective.workflow, objective.kind: promise, **_more(objective)}
     measured: dict[str, Any]
     kept: dict[str, Any]
     if objective.kind != "freshness":
@@ -89,6 +97,27 @@ def _slo(objective: Objective, window: dict[str, Any]) -> dict[str, Any]:
         "objectives": [kept],
     }
     return _document("SLO", metadata, spec)
+
+
+def _more(objective: Objective) -> dict[str, Any]:
+    """What OpenSLO has no words for, in ours; what is usual is left out."""
+    said: dict[str, Any] = {}
+    if objective.missing_data is not MissingData.BAD:
+        said["missing_data"] = objective.missing_data.value
+    if objective.group_by:
+        said["group_by"] = list(objective.group_by)
+    if objective.by_value:
+        said["by_value"] = True
+    if objective.targets:
+        said["targets"] = dict(objective.targets)
+    if objective.exclude:
+        said["exclude"] = [_exclusion(one) for one in objective.exclude]
+    return said
+
+
+def _exclusion(one: Exclusion) -> dict[str, Any]:
+    said = {"from": rfc3339(one.since), "for": format_duration(one.length), "reason": one.reason, "zone": one.zone}
+    return said | ({"repeat": one.repeat} if one.repeat else {})
 
 
 def _source(spec: dict[str, Any]) -> dict[str, Any]:

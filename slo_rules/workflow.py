@@ -13,7 +13,7 @@ from slo_rules.deadlines import Deadline
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.expectation import Expectation
 from slo_rules.filters import Filter, exact_value
-from slo_rules.windows import Window
+from slo_rules.objective import Objective
 
 AMOUNT = "$amount"
 JOINS_AT_MOST = 100
@@ -386,28 +386,6 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     def joining(self) -> frozenset[str]:
         """The namespaces of the joining keys."""
         return frozenset(rule.namespace for rule in self.keys if rule.joins)
-
-
-class Objective(msgspec.Struct, frozen=True):
-    """A promise over many instances, for a share of them: from one milestone to another within a time, or a good end.
-
-    `latency` counts items in the window of their deadline; `freshness` counts five-minute slices in which the oldest
-    change that has not arrived is younger than `within` (micros). `success` counts instances in the window in which
-    they ended: bad are those that failed or are inconsistent, with `cancelled_is_bad` also those that were called off.
-    It has neither milestones nor a time.
-    """
-
-    name: str
-    title: str
-    owner: str
-    workflow: str
-    kind: str
-    start: str
-    end: str
-    within: int
-    target: float
-    window: Window
-    cancelled_is_bad: bool = False
 
 
 class Source(msgspec.Struct, frozen=True):

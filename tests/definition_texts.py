@@ -95,17 +95,37 @@ spec: {zone: Asia/Tokyo, hours: {Monday-Fri: "22:00-06:00"}}
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: in-time, owner: erp, title: In time, description: Nearly all.}
-spec: {workflow: orders, latency: {from: won, to: checked, within: 4h}, target: 0.99, window: {period: month, zone: Asia/Tokyo}}
+spec:
+  workflow: orders
+  latency: {from: won, to: checked, within: 4h, calendar: office}
+  target: 0.99
+  targets: {contract: 0.95, stretch: 0.999}
+  missing_data: alert
+  window: {period: month, zone: Asia/Tokyo}
+  group_by: [region, tier]
+  by_value: true
+  exclude:
+    - {from: 2026-12-24T18:00, to: "2026-12-27T06:00:00+09:00", zone: Asia/Tokyo, reason: Freeze}
+    - {from: "2026-01-04T02:00", for: 4h, zone: Europe/Berlin, repeat: FREQ=WEEKLY;BYDAY=SU, reason: SAP maintenance}
 ---
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: fresh}
-spec: {workflow: orders, freshness: {from: won, to: paid, within: 4d}, target: 0.9}
+spec: {workflow: orders, freshness: {from: won, to: paid, within: 4d}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: ends-well}
-spec: {workflow: orders, success: {cancelled: neutral}, target: 0.95}
+spec: {workflow: orders, success: {cancelled: neutral}, target: 0.95, missing_data: bad}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: enough}
+spec:
+  workflow: orders
+  volume: {milestone: won, per: 1h, at_least: 1, at_most: 500}
+  target: 0.9
+  missing_data: exclude
 ---
 apiVersion: milepost/v1
 kind: Source

@@ -65,27 +65,27 @@ spec:
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: accepted-in-time}
-spec: {workflow: orders, latency: {from: won, to: accepted, within: 4h}, target: 0.9}
+spec: {workflow: orders, latency: {from: won, to: accepted, within: 4h}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: accepted-fresh}
-spec: {workflow: orders, freshness: {from: won, to: accepted, within: 30m}, target: 0.9}
+spec: {workflow: orders, freshness: {from: won, to: accepted, within: 30m}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: ended-well}
-spec: {workflow: orders, success: {cancelled: bad}, target: 0.9}
+spec: {workflow: orders, success: {cancelled: bad}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: signed-in-time}
-spec: {workflow: orders, latency: {from: delivered, to: signed, within: 1h}, target: 0.9}
+spec: {workflow: orders, latency: {from: delivered, to: signed, within: 1h}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: signed-fresh}
-spec: {workflow: orders, freshness: {from: delivered, to: signed, within: 1h}, target: 0.9}
+spec: {workflow: orders, freshness: {from: delivered, to: signed, within: 1h}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
 kind: Source

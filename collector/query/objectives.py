@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.budget import Budget, budget, stale_slices
-from slo_rules.contribution import BUCKET, promise_name
+from collector.query.reckoning import Answer, reckon
+from collector.query.sources import load_marks
+from slo_rules.buckets import BUCKET
+from slo_rules.budget import budget
+from slo_rules.burn_rates import burning, lookbacks
+from slo_rules.contribution import ITEMS
 from slo_rules.durations import DAY, format_duration
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.wall_time import zones
-from slo_rules.windows import CalendarWindow, Period, Window, began, last_periods
+from slo_rules.judgement import Marks
+from slo_rules.objective import ALL, Group, Objective, values_of
+from slo_rules.pace import Pace, pace, recent
+from slo_rules.reckoning import Asked, Missing, Reckoned, missing
+from slo_rules.windows import Window, began
 from slo_rules.windows import ends as ends_at
-from slo_rules.workflow import Objective
+from slo_rules.workflow import Workflow
 
-MOST_PERIODS = 120
-_UNITS = {"latency": "items", "freshness": "slices", "success": "items"}
+MOST_GROUPS = 1_000
+SHOWN_GROUPS = 100
+_FAR_AHEAD = 3650 * DAY
+UNITS = {"latency": "items", "freshness": "slices", "success": "items", "volume": "slices"}
 
 
 def all_objectives(catalogue: Catalogue) -> list[Objective]:
@@ -27,197 +37,246 @@ def all_objectives(catalogue: Catalogue) -> list[Objective]:
     return [one for workflow in sorted(catalogue.objectives) for one in catalogue.objectives[workflow]]
 
 
-async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
-    """Every objective as it stands: one query for all that count items, one for each that counts slices."""
-    until = _until(await reader.now())
-    objectives = all_objectives(catalogue)
-    counting = [one for one in objectives if one.kind != "freshness"]
-    rows = await reader.all(
-        "items",
-        {
-            "objectives": [one.name for one in counting],
-            "since": [_since(one, until) for one in counting],
-            "until": until,
-        },
-    )
-    counts = {row["objective"]: row for row in rows}
-    stale = await asyncio.gather(*(_slices(reader, one, until) for one in objectives if one.kind == "freshness"))
-    slices = dict(stale)
-    found = []
-    for one in objectives:
-        if one.kind != "freshness":
-            row = counts[one.name]
-            found.append(_row(one, catalogue, until, budget(row["good"], row["bad"], one.target), row["pending"]))
-        else:
-            good, bad = slices[one.name]
-            found.append(_row(one, catalogue, until, budget(good, bad, one.target), 0))
-    return found
+def named(catalogue: Catalogue, name: str) -> Objective | None:
+    """The objective of this name."""
+    return next((one for one in all_objectives(catalogue) if one.name == name), None)
 
 
-async def one_objective(reader: Reader, catalogue: Catalogue, name: str) -> Row | None:
-    """One objective with its days; None when there is none."""
-    row = next((row for row in await list_objectives(reader, catalogue) if row["name"] == name), None)
-    if row is None:
+def whole_buckets(now: int) -> int:
+    """Only whole buckets count: in the present one deadlines may still lie ahead."""
+    return now - now % BUCKET
+
+
+class _Questions:
+    """What is asked to tell how an objective, in all or in a group, stands."""
+
+    def __init__(self, objective: Objective, group: Group, until: int, gap: Missing | None) -> None:
+        self.objective = objective
+        self.missing = gap
+        since = gap.since if gap else None
+
+        def back(begin: int) -> Asked:
+            return Asked(objective, begin, until, group, since)
+
+        self.asked = [back(began(objective.window, until)), back(until - recent(objective.window, until))]
+        self.asked += [back(until - length) for length in lookbacks(objective.window)]
+        if not objective.in_slices:
+            self.asked.append(Asked(objective, until, until + _FAR_AHEAD, group))
+
+    def row(self, workflow: Workflow | None, until: int, found: Sequence[Answer]) -> Row:
+        """What is told of it."""
+        objective, whole, lately = self.objective, found[0], found[1]
+        lengths = lookbacks(objective.window)
+        of = {length: _pair(found[2 + index][ITEMS]) for index, length in enumerate(lengths)}
+        pending = 0 if objective.in_slices else found[-1][ITEMS].bad
+        spent = pace(objective.window, until, objective.target, whole[ITEMS].good, whole[ITEMS].bad, lately[ITEMS].bad)
+        return {
+            "name": objective.name,
+            "title": objective.title,
+            "owner": objective.owner or (workflow.owner if workflow else ""),
+            "workflow": objective.workflow,
+            "domain": workflow.domain if workflow else "",
+            "kind": objective.kind,
+            "description": describe(objective, workflow),
+            "target": objective.target,
+            **_window(objective.window, until),
+            **counted(whole[ITEMS], objective.target),
+            "pending_bad": pending,
+            "unit": UNITS[objective.kind],
+            "targets": [
+                {"name": name, "target": target, **_budget(whole[ITEMS], target)}
+                for name, target in sorted(objective.targets.items(), key=lambda pair: (-pair[1], pair[0]))
+            ],
+            "values": [
+                {"currency": unit, **counted(one, objective.target)} for unit, one in sorted(whole.items()) if unit
+            ],
+            "group_by": list(objective.group_by),
+            "missing_data": objective.missing_data.value,
+            "missing_source": self.missing.source if self.missing else None,
+            "missing_since": rfc3339(self.missing.since) if self.missing else None,
+            "known": self.missing is None or objective.missing_data != "alert",
+            "pace": _pace(spent),
+            "burning": [
+                {
+                    "severity": one.tier.severity,
+                    "long_seconds": one.tier.long // 1_000_000,
+                    "short_seconds": one.tier.short // 1_000_000,
+                    "bad": one.bad,
+                    "rate": one.rate,
+                    "threshold": one.tier.factor(objective.window),
+                }
+                for one in burning(objective, of)
+            ],
+        }
+
+
+def _pair(found: Reckoned) -> tuple[int, int]:
+    return int(found.good), int(found.bad)
+
+
+def _pace(found: Pace | None) -> Row | None:
+    if found is None:
         return None
-    objective = next(one for one in all_objectives(catalogue) if one.name == name)
-    until = _until(await reader.now())
-    since = _since(objective, until)
-    if objective.kind != "freshness":
-        days = await reader.all("daily", {"objective": name, "since": since, "until": until})
-        series = [(day["day"], day["good"], day["bad"]) for day in days]
-    else:
-        series = await _slice_days(reader, objective, since, until)
+    return {"allowed": found.allowed, "gone_at": None if found.gone_at is None else rfc3339(found.gone_at)}
+
+
+class _Present(NamedTuple):
+    """What an answer is made from: the last whole bucket, and what is known of sources."""
+
+    until: int
+    marks: Marks
+    now: int
+
+    def missing(self, objective: Objective, workflow: Workflow | None) -> Missing | None:
+        return missing(objective, workflow, self.marks, self.now)
+
+
+async def _present(reader: Reader, catalogue: Catalogue) -> _Present:
+    now = to_micros(await reader.now())
+    return _Present(whole_buckets(now), await load_marks(reader, catalogue), now)
+
+
+async def _rows(
+    reader: Reader, catalogue: Catalogue, present: _Present, wanted: Iterable[tuple[Objective, Group]]
+) -> list[Row]:
+    questions, asked = [], []
+    for objective, group in wanted:
+        gap = present.missing(objective, catalogue.current.get(objective.workflow))
+        questions.append(_Questions(objective, group, present.until, gap))
+        asked += questions[-1].asked
+    answers = iter(await reckon(reader, asked))
+    rows = []
+    for one in questions:
+        found = [next(answers) for _ in one.asked]
+        rows.append(one.row(catalogue.current.get(one.objective.workflow), present.until, found))
+    return rows
+
+
+async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
+    """Every objective as it stands, in a few queries however many there are."""
+    present = await _present(reader, catalogue)
+    return await _rows(reader, catalogue, present, ((one, ALL) for one in all_objectives(catalogue)))
+
+
+async def one_objective(reader: Reader, catalogue: Catalogue, name: str, group: Sequence[str]) -> Row | None:
+    """One objective, in all or in a group, with its days and its groups; None when there is none. Raises BadQuery."""
+    objective = named(catalogue, name)
+    if objective is None:
+        return None
+    of_group = group_asked(objective, group)
+    present = await _present(reader, catalogue)
+    (row,) = await _rows(reader, catalogue, present, [(objective, of_group)])
+    since = began(objective.window, present.until)
+    gap = present.missing(objective, catalogue.current.get(objective.workflow))
+    days = _days(since, present.until)
+    asked = [Asked(objective, a, b, of_group, gap.since if gap else None) for a, b in days]
+    series = [found[ITEMS] for found in await reckon(reader, asked)]
     allowed = row["budget_allowed"]
-    left, used = [], 0
-    for day, _, bad in series:
-        used += bad
-        left.append({"t": rfc3339(day), "left_ratio": None if not allowed else (allowed - used) / allowed})
+    left, used = [], 0.0
+    for (begin, _), found in zip(days, series, strict=True):
+        used += float(found.bad)
+        left.append({"t": rfc3339(begin), "left_ratio": None if not allowed else (allowed - used) / allowed})
+    told = [
+        {
+            "t": rfc3339(begin),
+            "good": number(found.good),
+            "bad": number(found.bad),
+            "excluded": number(found.excluded),
+            "waived": number(found.waived),
+            "cancelled": number(found.cancelled),
+        }
+        for (begin, _), found in zip(days, series, strict=True)
+    ]
     return row | {
-        "series": [{"t": rfc3339(day), "good": good, "bad": bad} for day, good, bad in series],
+        "group": dict(zip(objective.group_by, values_of(of_group), strict=True)) if of_group else None,
+        "series": told,
         "budget_series": left,
+        "exclusions": _exclusions(objective, since, present.until),
+        **(await _groups(reader, catalogue, present, objective, since) if not of_group else {}),
     }
 
 
-async def periods_of(
-    reader: Reader, catalogue: Catalogue, name: str, period: str | None, zone: str | None, limit: int
-) -> Row | None:
-    """What an objective came to in the present period and those before it; None when there is no such objective.
-
-    Without `period` and `zone` those of its own window, else months of UTC. Raises BadQuery.
-    """
-    objective = next((one for one in all_objectives(catalogue) if one.name == name), None)
-    if objective is None:
-        return None
-    window = _calendar_window(objective, period, zone, limit)
-    until = _until(await reader.now())
-    spans = last_periods(window, to_micros(until), limit)
-    counts = await (_period_slices if objective.kind == "freshness" else _period_items)(reader, objective, spans, until)
-    items = []
-    for (since, ends), (good, bad) in zip(spans, counts, strict=True):
-        found = budget(good, bad, objective.target)
-        items.append(
-            {
-                "since": rfc3339(to_datetime(since)),
-                "until": rfc3339(to_datetime(ends)),
-                "over": ends <= to_micros(until),
-                **_counted(found),
-                "met": None if found.ratio is None else found.bad <= found.allowed,
-            }
-        )
-    said = {"name": name, "target": objective.target, "period": window.period, "zone": window.zone}
-    return said | {"unit": _UNITS[objective.kind], "items": items}
+def _days(since: int, until: int) -> list[tuple[int, int]]:
+    day = since - since % DAY
+    return [(max(at, since), min(at + DAY, until)) for at in range(day, until, DAY)]
 
 
-def _calendar_window(objective: Objective, period: str | None, zone: str | None, limit: int) -> CalendarWindow:
-    own = objective.window if isinstance(objective.window, CalendarWindow) else CalendarWindow(Period.MONTH)
-    faults = []
-    if period is not None and period not in tuple(Period):
-        faults.append(f"period: must be one of {', '.join(Period)}")
-    if zone is not None and zone not in zones():
-        faults.append("zone: must be a time zone such as Europe/Berlin")
-    if not 1 <= limit <= MOST_PERIODS:
-        faults.append(f"limit: must be from 1 to {MOST_PERIODS}")
-    if faults:
-        raise BadQuery(*faults)
-    return CalendarWindow(Period(period) if period else own.period, zone or own.zone)
+def _exclusions(objective: Objective, since: int, until: int) -> list[Row]:
+    found = [(span, one) for one in objective.exclude for span in one.within(since, until)]
+    return [
+        {"since": rfc3339(begin), "until": rfc3339(end), "reason": one.reason}
+        for (begin, end), one in sorted(found, key=lambda pair: pair[0])
+    ]
 
 
-async def _period_items(
-    reader: Reader, objective: Objective, spans: list[tuple[int, int]], until: datetime
-) -> list[tuple[int, int]]:
-    asked = {"objective": objective.name, "until": until}
-    asked |= {"since": [to_datetime(since) for since, _ in spans], "ends": [to_datetime(ends) for _, ends in spans]}
-    rows = await reader.all("period_items", asked)
-    found = {to_micros(row["since"]): (row["good"], row["bad"]) for row in rows}
-    return [found[since] for since, _ in spans]
+async def _groups(
+    reader: Reader, catalogue: Catalogue, present: _Present, objective: Objective, since: int
+) -> dict[str, Any]:
+    """The groups, those with the least left first."""
+    if not objective.group_by:
+        return {"groups": [], "groups_total": 0}
+    asked = {
+        "objective": objective.name,
+        "since": to_datetime(since - since % DAY),
+        "until": to_datetime(present.until),
+        "most": MOST_GROUPS,
+    }
+    found = [row["grp"] for row in await reader.all("groups_of_objective", asked)]
+    gap = present.missing(objective, catalogue.current.get(objective.workflow))
+    answers = await reckon(
+        reader, [Asked(objective, since, present.until, group, gap.since if gap else None) for group in found]
+    )
+    rows = [
+        {
+            "group": dict(zip(objective.group_by, values_of(group), strict=True)),
+            **counted(of[ITEMS], objective.target),
+            "values": [
+                {"currency": unit, **counted(one, objective.target)} for unit, one in sorted(of.items()) if unit
+            ],
+        }
+        for group, of in zip(found, answers, strict=True)
+    ]
+    rows = [row for row in rows if row["total"]]
+    rows.sort(key=lambda row: (math.inf if row["budget_left_ratio"] is None else row["budget_left_ratio"], row["bad"]))
+    return {"groups": rows[:SHOWN_GROUPS], "groups_total": len(rows)}
 
 
-async def _period_slices(
-    reader: Reader, objective: Objective, spans: list[tuple[int, int]], until: datetime
-) -> list[tuple[int, int]]:
-    first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
-    if first is None or first["min"] is None:
-        return [(0, 0)] * len(spans)
-    begins, now = to_micros(first["min"]), to_micros(until)
-    steps = await _steps(reader, objective, to_datetime(max(begins, spans[-1][0])), until)
-    found = []
-    for since, ends in spans:
-        a, b = max(since, begins), min(ends, now)
-        bad = stale_slices(steps, b) - stale_slices(steps, a) if a < b else 0
-        found.append((max(0, (b - a) // BUCKET) - bad, bad))
-    return found
+def group_asked(objective: Objective, values: Sequence[str]) -> Group:
+    """The group with these values, in the order of `group_by`; empty is where nothing is said. Raises BadQuery."""
+    if not values:
+        return ALL
+    if not objective.group_by:
+        raise BadQuery(f"group: {objective.name} is not told apart by anything")
+    if len(values) != len(objective.group_by):
+        raise BadQuery(f"group: must be said once for each of {', '.join(objective.group_by)}")
+    return objective.group_of({name: value for name, value in zip(objective.group_by, values, strict=True) if value})
 
 
-def _since(objective: Objective, until: datetime) -> datetime:
-    return to_datetime(began(objective.window, to_micros(until)))
-
-
-def _until(now: datetime) -> datetime:
-    """Only whole buckets count: in the present one deadlines may still lie ahead."""
-    at = to_micros(now)
-    return to_datetime(at - at % BUCKET)
-
-
-async def _slices(reader: Reader, objective: Objective, until: datetime) -> tuple[str, tuple[int, int]]:
-    first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
-    since = began(objective.window, to_micros(until))
-    if first is None or first["min"] is None:
-        return objective.name, (0, 0)
-    since = max(since, to_micros(first["min"]))
-    steps = await _steps(reader, objective, to_datetime(since), until)
-    bad = stale_slices(steps, to_micros(until))
-    return objective.name, (max(0, (to_micros(until) - since) // BUCKET - bad), bad)
-
-
-async def _slice_days(
-    reader: Reader, objective: Objective, since: datetime, until: datetime
-) -> list[tuple[datetime, int, int]]:
-    first = await reader.one("first_bucket", {"objective": promise_name(objective.workflow)})
-    if first is None or first["min"] is None:
-        return []
-    start, end = max(to_micros(since), to_micros(first["min"])), to_micros(until)
-    steps = await _steps(reader, objective, to_datetime(start), until)
-    days = []
-    day = start - start % DAY
-    while day < end:
-        a, b = max(day, start), min(day + DAY, end)
-        bad = stale_slices(steps, b) - stale_slices(steps, a)
-        days.append((to_datetime(day), (b - a) // BUCKET - bad, bad))
-        day += DAY
-    return days
-
-
-async def _steps(reader: Reader, objective: Objective, since: datetime, until: datetime) -> list[tuple[int, int]]:
-    rows = await reader.all("stale_steps", {"objective": objective.name, "since": since, "until": until})
-    return [(to_micros(row["bucket"]), row["step"]) for row in rows]
-
-
-def _row(objective: Objective, catalogue: Catalogue, until: datetime, found: Budget, pending: int) -> Row:
-    workflow = catalogue.current.get(objective.workflow)
+def describe(objective: Objective, workflow: Workflow | None) -> str:
+    """What is promised, in words."""
     titles = {m.name: m.title for m in workflow.milestones} if workflow else {}
     start, end = titles.get(objective.start, objective.start), titles.get(objective.end, objective.end)
     within = format_duration(objective.within)
+    if objective.calendar is not None:
+        within += f" of {objective.calendar.title or objective.calendar.name}"
+    if objective.volume is not None:
+        return f"{start}: {_bounds(objective)}"
     said = {
         "latency": f"{start} → {end} within {within}",
         "freshness": f"the oldest {start} without {end} is younger than {within}",
         "success": "what has ended neither failed nor is inconsistent"
         + (", and was not cancelled" if objective.cancelled_is_bad else ""),
     }
-    row: dict[str, Any] = {
-        "name": objective.name,
-        "title": objective.title,
-        "owner": objective.owner or (workflow.owner if workflow else ""),
-        "workflow": objective.workflow,
-        "domain": workflow.domain if workflow else "",
-        "kind": objective.kind,
-        "description": said[objective.kind],
-        "target": objective.target,
-        **_window(objective.window, to_micros(until)),
-        **_counted(found),
-        "pending_bad": pending,
-        "unit": _UNITS[objective.kind],
-    }
-    return row
+    return said[objective.kind]
+
+
+def _bounds(objective: Objective) -> str:
+    volume = objective.volume
+    assert volume is not None
+    per = format_duration(volume.per) if isinstance(volume.per, int) else volume.per.period.value
+    bounds = [f"at least {volume.at_least}"] if volume.at_least is not None else []
+    bounds += [f"at most {volume.at_most}"] if volume.at_most is not None else []
+    return f"{' and '.join(bounds)} per {per}"
 
 
 def _window(window: Window, until: int) -> Row:
@@ -234,15 +293,32 @@ def _window(window: Window, until: int) -> Row:
     }
 
 
-def _counted(found: Budget) -> Row:
+def number(value: Any) -> int | float:
+    """A count as JSON has it: whole where it is."""
+    return int(value) if value == int(value) else float(value)
+
+
+def counted(found: Reckoned, target: float) -> Row:
+    """What counts, against a target, and what is neutral."""
     return {
-        "good": found.good,
-        "bad": found.bad,
-        "total": found.good + found.bad,
-        "ratio": found.ratio,
-        "budget_allowed": found.allowed,
-        "budget_used": found.bad,
-        "budget_left_ratio": found.left,
+        "good": number(found.good),
+        "bad": number(found.bad),
+        "total": number(found.good + found.bad),
+        "waived": number(found.waived),
+        "cancelled": number(found.cancelled),
+        "excluded": number(found.excluded),
+        "missing": number(found.missing),
+        **_budget(found, target),
+    }
+
+
+def _budget(found: Reckoned, target: float) -> Row:
+    of = budget(found.good, found.bad, target)
+    return {
+        "ratio": of.ratio,
+        "budget_allowed": of.allowed,
+        "budget_used": number(found.bad),
+        "budget_left_ratio": of.left,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -61,7 +62,7 @@ async def overview(reader: Reader, catalogue: Catalogue) -> Row:
     finished: dict[str, dict[str, int]] = {}
     for row in await reader.all("final_counts"):
         finished.setdefault(row["workflow"], {})[row["verdict"]] = row["count"]
-    trends = await _trends(reader, now)
+    trends = await _trends(reader, workflows, now)
     objectives = await list_objectives(reader, catalogue)
     progress = await reader.one("progress_of_log")
     return {
@@ -105,8 +106,11 @@ def lag_seconds(progress: Row | None, now: datetime) -> float:
     return max(0.0, (now - received_at).total_seconds())
 
 
-async def _trends(reader: Reader, now: datetime) -> dict[str, dict[datetime, tuple[int, int]]]:
-    rows = await reader.all("hourly", {"prefix": promise_name("%"), "since": trend_since(now), "until": now})
+async def _trends(
+    reader: Reader, workflows: Iterable[str], now: datetime
+) -> dict[str, dict[datetime, tuple[int, int]]]:
+    promises = [promise_name(name) for name in workflows]
+    rows = await reader.all("hourly", {"objectives": promises, "since": trend_since(now), "until": now})
     found: dict[str, dict[datetime, tuple[int, int]]] = {}
     for row in rows:
         workflow = row["objective"].partition(":")[2]

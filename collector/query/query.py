@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,11 @@ from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
 from collector.query.moments import moment_of
 from collector.query.names import names_besides
-from collector.query.objectives import list_objectives, one_objective, periods_of
+from collector.query.objectives import list_objectives, one_objective
 from collector.query.overview import overview
 from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
+from collector.query.periods import periods_of
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.sources import list_sources, load_marks
 from slo_rules.deadline_rules import DeadlineRule
@@ -174,17 +176,25 @@ class Query:
         marks = await load_marks(self._reader, self._catalogue)
         return await instance_details(self._reader, self._catalogue, marks, found)
 
-    async def periods(self, name: str, period: str | None, zone: str | None, limit: int) -> Row | None:
+    async def periods(
+        self,
+        name: str,
+        *,
+        period: str | None = None,
+        zone: str | None = None,
+        limit: int = 12,
+        group: Sequence[str] = (),
+    ) -> Row | None:
         """What an objective came to in the present period and those before it. Raises BadQuery."""
-        return await periods_of(self._reader, self._catalogue, name, period, zone, limit)
+        return await periods_of(self._reader, self._catalogue, name, period=period, zone=zone, limit=limit, group=group)
 
     async def objectives(self) -> Row:
         """Every objective as it stands."""
         return {"items": await list_objectives(self._reader, self._catalogue)}
 
-    async def objective(self, name: str) -> Row | None:
-        """One objective with its days; None when there is none."""
-        return await one_objective(self._reader, self._catalogue, name)
+    async def objective(self, name: str, group: Sequence[str] = ()) -> Row | None:
+        """One objective, in all or in a group, with its days and groups; None when there is none. Raises BadQuery."""
+        return await one_objective(self._reader, self._catalogue, name, group)
 
     async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:
         """What is likely to come of each stage of a workflow; None when there is none. Raises BadQuery."""

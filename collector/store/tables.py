@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -219,16 +220,23 @@ verdict_change = Table(
     CheckConstraint(_in("verdict", tuple(VerdictKind)), name="verdict_known"),
 )
 
+# What is counted of an objective: in all under an empty `grp`, and in groups; items under an empty `unit`, and money
+# by currency; in buckets of five minutes, an hour and a day.
 sli_bucket = Table(
     "sli_bucket",
     metadata,
     Column("objective", Text, nullable=False),
+    Column("grp", Text, nullable=False),
+    Column("minutes", SmallInteger, nullable=False),
     _time("bucket"),
-    Column("good", BigInteger, nullable=False),
-    Column("bad", BigInteger, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("good", Numeric(38, 6), nullable=False),
+    Column("bad", Numeric(38, 6), nullable=False),
+    Column("waived", Numeric(38, 6), nullable=False),
+    Column("cancelled", Numeric(38, 6), nullable=False),
     Column("stale_step", BigInteger, nullable=False),
-    PrimaryKeyConstraint("objective", "bucket"),
-    CheckConstraint("good >= 0 AND bad >= 0", name="counts_not_negative"),
+    PrimaryKeyConstraint("objective", "grp", "minutes", "bucket", "unit"),
+    CheckConstraint("good >= 0 AND bad >= 0 AND waived >= 0 AND cancelled >= 0", name="counts_not_negative"),
 )
 
 source_state = Table(
@@ -308,6 +316,34 @@ current_definition = Table(
     Column("body", JSONB, nullable=False),
     PrimaryKeyConstraint("kind", "name"),
     CheckConstraint("kind IN ('Objective', 'Source')", name="kind_known"),
+)
+
+# What was promised since when, as the files said it: what is over keeps the target it had.
+objective_version = Table(
+    "objective_version",
+    metadata,
+    Column("objective", Text, nullable=False),
+    _time("since"),
+    Column("body", JSONB, nullable=False),
+    PrimaryKeyConstraint("objective", "since"),
+)
+
+# What a period came to when it was over, in all and in groups; what comes late restates it, and this stays.
+objective_period = Table(
+    "objective_period",
+    metadata,
+    Column("objective", Text, nullable=False),
+    Column("grp", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    _time("since"),
+    _time("until"),
+    Column("target", Double, nullable=False),
+    Column("good", Numeric(38, 6), nullable=False),
+    Column("bad", Numeric(38, 6), nullable=False),
+    _time("closed_at"),
+    PrimaryKeyConstraint("objective", "grp", "unit", "period", "zone", "since"),
 )
 
 objective_state = Table(

@@ -37,7 +37,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         objective = await query.objective(asked["name"])
         if objective is None:
             return None
-        return objective | {"periods": await query.periods(asked["name"], None, None, MOST_PERIODS)}
+        return objective | {"periods": await query.periods(asked["name"], limit=MOST_PERIODS)}
 
     def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:

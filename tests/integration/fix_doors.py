@@ -59,7 +59,7 @@ spec:
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: orders-accepted-in-time, owner: erp-platform}
-spec: {workflow: order-to-cash, latency: {from: order_received, to: order_accepted, within: 4h}, target: 0.99, window: 30d}
+spec: {workflow: order-to-cash, latency: {from: order_received, to: order_accepted, within: 4h}, target: 0.99, missing_data: bad, window: 30d}
 """
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}

@@ -48,7 +48,7 @@ spec:
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: fast}
-spec: {workflow: orders, latency: {from: won, to: shipped, within: 1h}, target: 0.9}
+spec: {workflow: orders, latency: {from: won, to: shipped, within: 1h}, target: 0.9, missing_data: bad}
 """
 SLOWER = TEXT.replace("{exact: {type: shipped}}, within: 4h", "{exact: {type: shipped}}, within: 400d")
 

@@ -10,10 +10,10 @@ from prometheus_client import REGISTRY
 
 from collector.catalogue import Catalogue
 from collector.objective_gauges import measure_objectives
-from collector.query.objectives import all_objectives, list_objectives
+from collector.query.objectives import list_objectives
 from collector.query.reader import Reader
 from collector.store.database import Connection
-from slo_rules.contribution import BUCKET
+from slo_rules.buckets import BUCKET
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR
 from slo_rules.instants import to_datetime, to_micros
@@ -45,7 +45,7 @@ def counts(objective: str, window: str) -> tuple[float | None, float | None]:
 
 
 def measure(conn: Connection, catalogue: Catalogue, now: int) -> None:
-    measure_objectives(conn, to_datetime(now), all_objectives(catalogue))
+    measure_objectives(conn, to_datetime(now), catalogue)
 
 
 def test_a_correction_takes_back_what_was_bad(conn: Connection) -> None:
@@ -76,14 +76,14 @@ def test_a_correction_takes_back_what_was_bad(conn: Connection) -> None:
     assert [counts("accepted-in-time", window) for window in ("6h", "1d", "3d", "30d")] == [(0, 0), *[(1, 0)] * 3]
     assert gauge("budget_left_ratio", "accepted-in-time") == pytest.approx(1)
     assert counts("accepted-fresh", "1h") == (12, 0)
-    # Slices are counted since the first deadline of the workflow, three hours after it was won.
-    assert counts("accepted-fresh", "1d") == (21 * HOUR // BUCKET, 0)
+    # Slices are counted since the first change was due, half an hour after it was won; it came after two hours.
+    assert counts("accepted-fresh", "1d") == (22 * HOUR // BUCKET, 3 * HOUR // 2 // BUCKET)
 
 
 @pytest.mark.parametrize("window", ["30d", "{period: month, zone: Europe/Berlin}", "{period: day}"])
 async def test_the_own_window_is_as_on_the_page_of_objectives(conn: Connection, database_url: str, window: str) -> None:
     """Also where it is a period of the calendar, beside which the usual times are looked back over."""
-    text = DEFINITIONS.replace("target: 0.9}", f"target: 0.9, window: {window}}}")
+    text = DEFINITIONS.replace("target: 0.9,", f"target: 0.9, window: {window},")
     catalogue = enroll(conn, load({"a.yaml": text}))
     base = now_of(conn)
     for number, hours in enumerate((2, 9, 30, 200, 500)):

@@ -10,8 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from collector.buckets import bucket_parameters
+from collector.changes import Q
+from slo_rules.contribution import ITEMS, Contributions
 from slo_rules.durations import MINUTE
 from slo_rules.instants import rfc3339, to_datetime, to_micros
+from slo_rules.objective import ALL
 from tests.integration.fix_doors import DEFINITIONS, Collector, collector, running  # noqa: F401
 
 NAME = "orders-accepted-in-time"
@@ -24,17 +28,15 @@ spec:
   workflow: order-to-cash
   freshness: {from: order_received, to: order_accepted, within: 30m}
   target: 0.9
+  missing_data: bad
   window: {period: week, zone: America/New_York}
 """
 
 
 def count(collector: Collector, rows: dict[int, tuple[int, int, int]], objective: str = NAME) -> None:
+    added: Contributions = {(objective, ALL, ITEMS, at): (*counts[:2], 0, 0, counts[2]) for at, counts in rows.items()}
     with collector.conn.transaction():
-        for bucket, counts in rows.items():
-            collector.conn.execute(
-                "INSERT INTO sli_bucket (objective, bucket, good, bad, stale_step) VALUES (%s, %s, %s, %s, %s)",
-                (objective, to_datetime(bucket), *counts),
-            )
+        collector.conn.execute(Q["new_buckets"], bucket_parameters(added))
 
 
 def bucket(at: datetime) -> int:
@@ -81,9 +83,9 @@ async def test_slices_are_counted_from_the_first_item_on(database_url: str) -> N
         monday = now.astimezone(zone).date() - timedelta(days=now.astimezone(zone).weekday())
         this = bucket(datetime(monday.year, monday.month, monday.day, tzinfo=zone))
         first = this - 2 * 24 * 60 * MINUTE
-        count(collector, {first: (1, 0, 0)}, "workflow:order-to-cash")
         # Stale for an hour and a half around midnight, of which the last half hour is of the week after.
-        count(collector, {this - 60 * MINUTE: (0, 0, 1), this + 30 * MINUTE: (0, 0, -1)}, "fresh")
+        steps = {this - 60 * MINUTE: (0, 1, 1), this + 30 * MINUTE: (0, 0, -1)}
+        count(collector, {first: (1, 0, 0)} | steps, "fresh")
         if bucket(now) < this + 30 * MINUTE:
             pytest.skip("the week has only just begun")
         found = await collector.get("/api/v1/objectives/fresh/periods", limit=3)

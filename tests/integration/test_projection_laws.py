@@ -15,12 +15,13 @@ from collector.projector import Helpers, Projector
 from collector.rebuild import fingerprints, forget
 from collector.store.database import Connection
 from slo_rules.acts import ACT_SOURCE
-from slo_rules.contribution import Contributions, contributions
+from slo_rules.contribution import Contributions, add, contributions
+from slo_rules.durations import DAY, HOUR
 from slo_rules.event import Event
-from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
+from tests.counting import something, stored_buckets
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
 from tests.strategies import acts, definitions, events
 
@@ -75,19 +76,19 @@ def components(history: list[Event]) -> list[Progress]:
     return [reduce(join, parts) for _, parts in groups]
 
 
-def buckets(conn: Connection) -> Contributions:
-    rows = conn.execute("SELECT objective, bucket, good, bad, stale_step FROM sli_bucket").fetchall()
-    conn.commit()
-    return {(row[0], to_micros(row[1])): (row[2], row[3], row[4]) for row in rows if row[2:] != (0, 0, 0)}
+def in_width(found: Contributions, width: int) -> Contributions:
+    """The same in wider buckets."""
+    total: Contributions = {}
+    for (name, group, unit, at), counts in found.items():
+        add(total, {(name, group, unit, at - at % width): counts}, 1)
+    return something(total)
 
 
 def recomputed(progresses: list[Progress]) -> Contributions:
     total: Contributions = {}
     for progress in progresses:
-        for place, counts in contributions(progress, WORKFLOW, DEFINITIONS.objectives.values()).items():
-            at = total.get(place, (0, 0, 0))
-            total[place] = (at[0] + counts[0], at[1] + counts[1], at[2] + counts[2])
-    return {place: counts for place, counts in total.items() if counts != (0, 0, 0)}
+        add(total, contributions(progress, WORKFLOW, DEFINITIONS.objectives.values()), 1)
+    return something(total)
 
 
 def apply_in_parts(conn: Connection, history: list[Event], cuts: list[int], batch: int) -> Catalogue:
@@ -114,7 +115,9 @@ def test_any_arrival_in_any_parts_gives_the_components_of_the_history(
     by_keys = {frozenset(progress.keys): progress for progress in found}
     assert by_keys == {frozenset(progress.keys): progress for progress in wanted}
     assert len(found) == len(wanted)
-    assert buckets(conn) == recomputed(wanted)
+    assert stored_buckets(conn) == recomputed(wanted)
+    assert stored_buckets(conn, 60) == in_width(recomputed(wanted), HOUR)
+    assert stored_buckets(conn, 1440) == in_width(recomputed(wanted), DAY)
 
 
 @SLOW
@@ -136,7 +139,7 @@ def test_reading_applying_and_writing_side_by_side_gives_the_same(
         frozenset(progress.keys): progress for progress in wanted
     }
     assert len(found) == len(wanted)
-    assert buckets(conn) == recomputed(wanted)
+    assert stored_buckets(conn) == recomputed(wanted)
     keys = conn.execute("SELECT count(*) FROM instance_key").fetchone()
     conn.commit()
     assert keys == (sum(len(progress.keys) for progress in wanted),)
@@ -179,7 +182,7 @@ def test_acts_count_for_what_was_known_and_make_nothing(
     assert {frozenset(progress.keys): progress for progress in found_now} == {
         frozenset(progress.keys): progress for progress in wanted
     }
-    assert buckets(conn) == recomputed(wanted)
+    assert stored_buckets(conn) == recomputed(wanted)
     letters = conn.execute("SELECT count(*) FROM dead_letter WHERE source = 'milepost'").fetchone()
     conn.commit()
     assert letters == (len(arrival) - len(counted),)

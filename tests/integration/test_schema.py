@@ -72,6 +72,7 @@ def test_the_log_is_partitioned_by_week_elsewhere(database_url: str) -> None:
 def _undo_what_came_later(conn: Connection, version: str) -> None:
     """Bring the schema back to what it was when this was the last migration."""
     conn.execute("DROP TABLE instance_split, hub_key, rejected_join, source_type_state")
+    conn.execute("DROP TABLE objective_version, objective_period")
     for column in ("ahead", "ahead_most", "ahead_day", "ahead_most_of_day"):
         conn.execute(f"ALTER TABLE source_state DROP COLUMN {column}")
     conn.execute("UPDATE alembic_version SET version_num = %s", (version,))

@@ -151,12 +151,21 @@ async def test_alerting_leaves_the_waived_alone_and_comes_back(collector: Collec
         assert look() == [("resolved", 1), ("firing", 2)]
 
 
-async def test_what_counts_for_objectives_does_not_change(collector: Collector) -> None:
+async def test_what_is_late_and_waived_is_neutral_and_shown(collector: Collector) -> None:
     (id_,) = await orders(collector, 1)
-    before = collector.rows("SELECT * FROM sli_bucket ORDER BY 1, 2")
+
+    async def shown() -> tuple[int, int, int]:
+        items = (await collector.get("/api/v1/objectives"))["items"]
+        (one,) = [one for one in items if one["name"] == "orders-accepted-in-time"]
+        return one["good"], one["bad"], one["waived"]
+
+    assert await shown() == (0, 1, 0)
     await say(collector, id_, GOOD)
     collector.project()
-    assert collector.rows("SELECT * FROM sli_bucket ORDER BY 1, 2") == before
+    assert await shown() == (0, 0, 1)
+    await say(collector, id_, {"by": "jo", "reason": "the customer asks for it"}, "DELETE")
+    collector.project()
+    assert await shown() == (0, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.expectation import Expectation
 from slo_rules.faults import DefinitionError
 from slo_rules.filters import SPAN_TYPE, All, Any_, Compare, Not
-from slo_rules.workflow import Definitions, KeyRule, Milestone, Objective, Requirement, Source, Workflow
+from slo_rules.objective import Objective
+from slo_rules.workflow import Definitions, KeyRule, Milestone, Requirement, Source, Workflow
 
 GOOD = """\
 apiVersion: milepost/v1
@@ -52,6 +53,7 @@ spec:
   latency: {from: received, to: accepted, within: 4h}
   target: 0.99
   window: 7d
+  missing_data: bad
 ---
 apiVersion: milepost/v1
 kind: Source
@@ -183,7 +185,7 @@ def test_a_good_file_gives_the_model_exactly() -> None:
     route = found.routes["default"]
     assert route["metadata"] == {"name": "default"}
     assert route["spec"] == {"send_to": [{"slack": {"webhook_url": "x"}}], "match": {"domain": "sales"}}
-    assert (route["file"], route["line"], route["lines"]["spec.send_to[0].slack"]) == ("orders.yaml", 48, 49)
+    assert (route["file"], route["line"], route["lines"]["spec.send_to[0].slack"]) == ("orders.yaml", 49, 50)
 
 
 def test_what_is_not_said_has_a_default() -> None:
@@ -292,22 +294,22 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
         [(1, "apiVersion", "must be milepost/v1 or openslo/v1, not 'v2'")],
     ),
     ("kind: Objective", "kind: Objectiv", [(33, "kind", f"must be one of {KINDS} — did you mean 'Objective'?")]),
-    ("kind: Source", "kind: 7", [(42, "kind", f"must be one of {KINDS}")]),
-    ("kind: Source\n", "", [(41, "", "the field 'kind' is missing")]),
+    ("kind: Source", "kind: 7", [(43, "kind", f"must be one of {KINDS}")]),
+    ("kind: Source\n", "", [(42, "", "the field 'kind' is missing")]),
     (
         "kind: Route\n",
         "kind: Route\nmetdata: {}\n",
-        [(48, "metdata", "unknown field 'metdata' — did you mean 'metadata'?")],
+        [(49, "metdata", "unknown field 'metdata' — did you mean 'metadata'?")],
     ),
-    ("metadata: {name: default}\n", "", [(46, "", "the field 'metadata' is missing")]),
-    ("metadata: {name: default}", "metadata: [default]", [(48, "metadata", "must be a mapping, not a list")]),
-    ("metadata: {name: default}", "metadata: {}", [(48, "metadata", "the field 'name' is missing")]),
-    ("metadata: {name: default}", "metadata: {name: }", [(48, "metadata", "the field 'name' is missing")]),
-    ("name: default", "name: Default", [(48, "metadata.name", f"'Default' {NOT_A_NAME}")]),
-    ("name: default", "name: " + 64 * "d", [(48, "metadata.name", f"{64 * 'd'!r} {NOT_A_NAME}")]),
-    ("name: default", "name: [a]", [(48, "metadata.name", "must be text, not a list")]),
-    ("name: default", "name: default, nmae: x", [(48, "metadata.nmae", "unknown field 'nmae' — did you mean 'name'?")]),
-    ("spec: {silent_after: 15m}", "spec: 15m", [(44, "spec", "must be a mapping, not text")]),
+    ("metadata: {name: default}\n", "", [(47, "", "the field 'metadata' is missing")]),
+    ("metadata: {name: default}", "metadata: [default]", [(49, "metadata", "must be a mapping, not a list")]),
+    ("metadata: {name: default}", "metadata: {}", [(49, "metadata", "the field 'name' is missing")]),
+    ("metadata: {name: default}", "metadata: {name: }", [(49, "metadata", "the field 'name' is missing")]),
+    ("name: default", "name: Default", [(49, "metadata.name", f"'Default' {NOT_A_NAME}")]),
+    ("name: default", "name: " + 64 * "d", [(49, "metadata.name", f"{64 * 'd'!r} {NOT_A_NAME}")]),
+    ("name: default", "name: [a]", [(49, "metadata.name", "must be text, not a list")]),
+    ("name: default", "name: default, nmae: x", [(49, "metadata.nmae", "unknown field 'nmae' — did you mean 'name'?")]),
+    ("spec: {silent_after: 15m}", "spec: 15m", [(45, "spec", "must be a mapping, not text")]),
     ("  value: {amount", "  orphans: never\n  value: {amount", [(11, "spec.orphans", ORPHANS)]),
     ("  value: {amount", "  orphans: 1h\n  value: {amount", [(11, "spec.orphans", ORPHANS)]),
     ("  value: {amount", "  orphans: {}\n  value: {amount", [(11, "spec.orphans", "the field 'after' is missing")]),
@@ -324,7 +326,7 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
         "      owner: erp\n      any_order: sometimes\n",
         [(22, "spec.milestones[1].any_order", "must be true or false, not text")],
     ),
-    ("spec: {silent_after: 15m}", "spec: ", [(41, "", "the field 'spec' is missing")]),
+    ("spec: {silent_after: 15m}", "spec: ", [(42, "", "the field 'spec' is missing")]),
     # workflow: metadata, entity, keys, attributes, value, title
     (", domain: sales", "", [(3, "metadata", "the field 'domain' is missing")]),
     (", owner: operations", "", [(3, "metadata", "the field 'owner' is missing")]),
@@ -556,12 +558,12 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     (
         "  latency: {from: received, to: accepted, within: 4h}\n",
         "",
-        [(35, "spec", "say exactly one of 'latency', 'freshness' or 'success'")],
+        [(35, "spec", "say exactly one of 'latency', 'freshness', 'success' or 'volume'")],
     ),
     (
         "  target: 0.99\n",
         "  target: 0.99\n  freshness: {from: received, to: accepted, within: 4h}\n",
-        [(35, "spec", "say exactly one of 'latency', 'freshness' or 'success'")],
+        [(35, "spec", "say exactly one of 'latency', 'freshness', 'success' or 'volume'")],
     ),
     (
         "latency: {from: received, to: accepted, within: 4h}",
@@ -604,15 +606,15 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
     ),
     ("window: 7d", "windwo: 7d", [(39, "spec.windwo", "unknown field 'windwo' — did you mean 'window'?")]),
     # sources and routes
-    ("silent_after: 15m", "skew: 0s", [(44, "spec.skew", "a duration must be longer than zero")]),
-    ("silent_after: 15m", "silent_after: never", [(44, "spec.silent_after", f"'never' {NOT_A_DURATION}")]),
+    ("silent_after: 15m", "skew: 0s", [(45, "spec.skew", "a duration must be longer than zero")]),
+    ("silent_after: 15m", "silent_after: never", [(45, "spec.silent_after", f"'never' {NOT_A_DURATION}")]),
     (
         "silent_after: 15m",
         "silent: 15m",
-        [(44, "spec.silent", "unknown field 'silent' — did you mean 'silent_after'?")],
+        [(45, "spec.silent", "unknown field 'silent' — did you mean 'silent_after'?")],
     ),
-    ("send_to: [{slack: {webhook_url: x}}], ", "", [(49, "spec", "the field 'send_to' is missing")]),
-    ("match: {domain", "matches: {domain", [(49, "spec.matches", "unknown field 'matches' — did you mean 'match'?")]),
+    ("send_to: [{slack: {webhook_url: x}}], ", "", [(50, "spec", "the field 'send_to' is missing")]),
+    ("match: {domain", "matches: {domain", [(50, "spec.matches", "unknown field 'matches' — did you mean 'match'?")]),
 ]
 
 

@@ -337,7 +337,7 @@ def test_an_owner_whom_no_route_reaches_is_told_where_there_are_routes() -> None
 def objective(rule: str) -> str:
     return (
         "---\napiVersion: milepost/v1\nkind: Objective\nmetadata: {name: fast}\n"
-        f"spec: {{workflow: orders, {rule}, target: 0.9}}\n"
+        f"spec: {{workflow: orders, {rule}, target: 0.9, missing_data: bad}}\n"
     )
 
 

@@ -18,9 +18,10 @@ from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.lint import lint
+from slo_rules.objective import Objective
 from slo_rules.openslo_export import NotExpressible, export_openslo
 from slo_rules.windows import CalendarWindow, Period
-from slo_rules.workflow import Definitions, Objective
+from slo_rules.workflow import Definitions
 from tests.definition_texts import changed, spelled, values_of
 
 EXAMPLES = Path(__file__).parent.parent / "data" / "openslo"
@@ -298,7 +299,7 @@ def test_one_name_is_one_objective_in_whatever_language() -> None:
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: paid-in-time}
-spec: {workflow: orders, latency: {from: received, to: paid, within: 1h}, target: 0.9}
+spec: {workflow: orders, latency: {from: received, to: paid, within: 1h}, target: 0.9, missing_data: bad}
 """
     assert faults(own, LATENCY) == ["metadata.name: a Objective named 'paid-in-time' is defined twice"]
     assert faults(LATENCY, LATENCY) == [

@@ -10,8 +10,9 @@ import pytest
 from slo_rules.definitions import load
 from slo_rules.durations import DAY
 from slo_rules.judgement import FINAL, VerdictKind, judge
+from slo_rules.objective import Objective
 from slo_rules.progress import Occurrence, Progress, Reached, Stamped
-from slo_rules.workflow import Objective, Workflow
+from slo_rules.workflow import Workflow
 from tests.strategies import START
 
 TEXTS = {

@@ -14,8 +14,8 @@ from milepost.definition_files import PACKS, read_definitions
 from milepost.prometheus_rules import prometheus_rules
 from slo_rules.burn_rates import TIERS, is_reachable, lookbacks
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.objective import Objective
 from slo_rules.windows import CalendarWindow, Period, Window
-from slo_rules.workflow import Objective
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
 

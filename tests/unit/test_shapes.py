@@ -193,7 +193,7 @@ class TestRestarts:
         assert kind(CASE, 30, *late)[0] == K.COMPLETED_LATE
         assert kind(CASE, 30, *late, *again)[0] == K.COMPLETED
         found = contributions(progress_of(CASE, *late, *again), CASE, ())
-        assert {name for name, _ in found} == {promise_name("orders")}
+        assert {name for name, *_ in found} == {promise_name("orders")}
         assert sum(counts[1] for counts in found.values()) == 0
 
     def test_what_ended_or_stopped_the_run_before_is_over(self) -> None:

@@ -102,24 +102,37 @@ WHERE (coalesce(excluded.verdict_from, ''), excluded.reason, coalesce(excluded.w
 -- name: add_to_buckets
 -- purpose: Add differences to SLI buckets that exist.
 UPDATE sli_bucket b
-SET good = b.good + d.good, bad = b.bad + d.bad, stale_step = b.stale_step + d.stale_step
-FROM unnest(%(objectives)s::text[], %(buckets)s::timestamptz[], %(good)s::bigint[], %(bad)s::bigint[],
-            %(steps)s::bigint[]) AS d (objective, bucket, good, bad, stale_step)
-WHERE b.objective = d.objective AND b.bucket = d.bucket
+SET good = b.good + d.good, bad = b.bad + d.bad, waived = b.waived + d.waived, cancelled = b.cancelled + d.cancelled,
+    stale_step = b.stale_step + d.stale_step
+FROM unnest(%(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[], %(buckets)s::timestamptz[],
+            %(units)s::text[], %(good)s::numeric[], %(bad)s::numeric[], %(waived)s::numeric[], %(cancelled)s::numeric[],
+            %(steps)s::bigint[])
+     AS d (objective, grp, minutes, bucket, unit, good, bad, waived, cancelled, stale_step)
+WHERE b.objective = d.objective AND b.grp = d.grp AND b.minutes = d.minutes AND b.bucket = d.bucket
+  AND b.unit = d.unit
 
 -- name: new_buckets
 -- purpose: Differences for buckets that do not exist yet.
-INSERT INTO sli_bucket (objective, bucket, good, bad, stale_step)
-SELECT d.objective, d.bucket, d.good, d.bad, d.stale_step
-FROM unnest(%(objectives)s::text[], %(buckets)s::timestamptz[], %(good)s::bigint[], %(bad)s::bigint[],
-            %(steps)s::bigint[]) AS d (objective, bucket, good, bad, stale_step)
-WHERE NOT EXISTS (SELECT FROM sli_bucket b WHERE b.objective = d.objective AND b.bucket = d.bucket)
+INSERT INTO sli_bucket (objective, grp, minutes, bucket, unit, good, bad, waived, cancelled, stale_step)
+SELECT d.*
+FROM unnest(%(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[], %(buckets)s::timestamptz[],
+            %(units)s::text[], %(good)s::numeric[], %(bad)s::numeric[], %(waived)s::numeric[], %(cancelled)s::numeric[],
+            %(steps)s::bigint[])
+     AS d (objective, grp, minutes, bucket, unit, good, bad, waived, cancelled, stale_step)
+WHERE NOT EXISTS (
+    SELECT FROM sli_bucket b
+    WHERE b.objective = d.objective AND b.grp = d.grp AND b.minutes = d.minutes AND b.bucket = d.bucket
+      AND b.unit = d.unit
+)
 
 -- name: forget_empty_buckets
 -- purpose: What a correction has emptied is as if it had never been, so that a replay gives the same rows.
 DELETE FROM sli_bucket b
-USING unnest(%(objectives)s::text[], %(buckets)s::timestamptz[]) AS d (objective, bucket)
-WHERE b.objective = d.objective AND b.bucket = d.bucket AND b.good = 0 AND b.bad = 0 AND b.stale_step = 0
+USING unnest(%(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[], %(buckets)s::timestamptz[],
+             %(units)s::text[]) AS d (objective, grp, minutes, bucket, unit)
+WHERE b.objective = d.objective AND b.grp = d.grp AND b.minutes = d.minutes AND b.bucket = d.bucket
+  AND b.unit = d.unit
+  AND b.good = 0 AND b.bad = 0 AND b.waived = 0 AND b.cancelled = 0 AND b.stale_step = 0
 
 -- name: sources
 -- purpose: The state of all sources.

@@ -18,56 +18,87 @@ WHERE verdict IN ('cancelled', 'completed', 'completed_late')
 GROUP BY workflow, verdict
 
 -- name: hourly
--- purpose: Good and bad items per hour for the objectives with this prefix.
+-- purpose: Good and bad items per hour of these objectives.
 SELECT objective, date_trunc('hour', bucket) AS hour, sum(good)::bigint AS good, sum(bad)::bigint AS bad
 FROM sli_bucket
-WHERE objective LIKE %(prefix)s AND bucket >= %(since)s AND bucket < %(until)s
+WHERE objective = ANY (%(objectives)s) AND grp = '' AND minutes = 5 AND unit = ''
+  AND bucket >= %(since)s AND bucket < %(until)s
 GROUP BY objective, hour
 
--- name: items
--- purpose: Good and bad items of each objective in its own rolling window, and those whose deadline lies ahead.
-SELECT o.objective,
-       coalesce(sum(b.good) FILTER (WHERE b.bucket < %(until)s), 0)::bigint AS good,
-       coalesce(sum(b.bad) FILTER (WHERE b.bucket < %(until)s), 0)::bigint AS bad,
-       coalesce(sum(b.bad) FILTER (WHERE b.bucket >= %(until)s), 0)::bigint AS pending
-FROM unnest(%(objectives)s::text[], %(since)s::timestamptz[]) AS o (objective, since)
-LEFT JOIN sli_bucket b ON b.objective = o.objective AND b.bucket >= o.since
-GROUP BY o.objective
+-- name: counts
+-- purpose: What was counted in runs of buckets of one width each, by the number of the question and unit.
+SELECT q.number, b.unit, sum(b.good) AS good, sum(b.bad) AS bad, sum(b.waived) AS waived,
+       sum(b.cancelled) AS cancelled, sum(b.step)::bigint AS step
+FROM unnest(%(numbers)s::int[], %(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[],
+            %(since)s::timestamptz[], %(until)s::timestamptz[]) AS q (number, objective, grp, minutes, since, until)
+CROSS JOIN LATERAL (
+    SELECT s.unit, sum(s.good) AS good, sum(s.bad) AS bad, sum(s.waived) AS waived, sum(s.cancelled) AS cancelled,
+           sum(s.stale_step) AS step
+    FROM sli_bucket s
+    WHERE s.objective = q.objective AND s.grp = q.grp AND s.minutes = q.minutes
+      AND s.bucket >= q.since AND s.bucket < q.until
+    GROUP BY s.unit
+) b
+GROUP BY q.number, b.unit
 
--- name: period_items
--- purpose: Good and bad items of one objective in each of these periods, as far as they are over.
-SELECT p.since, coalesce(sum(b.good), 0)::bigint AS good, coalesce(sum(b.bad), 0)::bigint AS bad
-FROM unnest(%(since)s::timestamptz[], %(ends)s::timestamptz[]) AS p (since, ends)
-LEFT JOIN sli_bucket b
-    ON b.objective = %(objective)s AND b.bucket >= p.since AND b.bucket < least(p.ends, %(until)s::timestamptz)
-GROUP BY p.since
+-- name: begins
+-- purpose: The first bucket of objectives, in all or in a group.
+SELECT q.number, b.bucket
+FROM unnest(%(numbers)s::int[], %(objectives)s::text[], %(groups)s::text[]) AS q (number, objective, grp)
+CROSS JOIN LATERAL (
+    SELECT s.bucket
+    FROM sli_bucket s
+    WHERE s.objective = q.objective AND s.grp = q.grp AND s.minutes = 5
+    ORDER BY s.bucket
+    LIMIT 1
+) b
 
--- name: items_back
--- purpose: Good and bad items of objectives since several instants each, each under its label.
-SELECT o.objective, o.label, coalesce(sum(b.good), 0)::bigint AS good, coalesce(sum(b.bad), 0)::bigint AS bad
-FROM unnest(%(objectives)s::text[], %(labels)s::text[], %(since)s::timestamptz[]) AS o (objective, label, since)
-LEFT JOIN sli_bucket b ON b.objective = o.objective AND b.bucket >= o.since AND b.bucket < %(until)s
-GROUP BY o.objective, o.label
+-- name: rows_of_buckets
+-- purpose: The buckets of one width between two instants, of objectives in all or in a group, in order.
+SELECT q.number, b.bucket, b.good, b.stale_step
+FROM unnest(%(numbers)s::int[], %(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[],
+            %(since)s::timestamptz[], %(until)s::timestamptz[]) AS q (number, objective, grp, minutes, since, until)
+CROSS JOIN LATERAL (
+    SELECT s.bucket, s.good, s.stale_step
+    FROM sli_bucket s
+    WHERE s.objective = q.objective AND s.grp = q.grp AND s.minutes = q.minutes
+      AND s.bucket >= q.since AND s.bucket < q.until AND s.unit = ''
+) b
+ORDER BY q.number, b.bucket
 
--- name: stale_steps
--- purpose: The steps in the number of stale changes of one freshness objective, with what was stale before the window.
-SELECT greatest(bucket, %(since)s) AS bucket, sum(stale_step)::bigint AS step
+-- name: groups_of_objective
+-- purpose: The groups in which anything was counted since an instant.
+SELECT DISTINCT grp
 FROM sli_bucket
-WHERE objective = %(objective)s AND bucket < %(until)s AND stale_step <> 0
-GROUP BY 1
-ORDER BY 1
+WHERE objective = %(objective)s AND grp <> '' AND minutes = 1440 AND bucket >= %(since)s AND bucket < %(until)s
+ORDER BY grp
+LIMIT %(most)s
 
--- name: first_bucket
--- purpose: Since when there is anything to say about a workflow.
-SELECT min(bucket) FROM sli_bucket WHERE objective = %(objective)s
+-- name: objective_versions
+-- purpose: The targets an objective had, and since when, in order.
+SELECT since, (body ->> 'target')::double precision AS target
+FROM objective_version
+WHERE objective = %(objective)s
+ORDER BY since
 
--- name: daily
--- purpose: Good and bad items of one objective per day.
-SELECT date_trunc('day', bucket) AS day, sum(good)::bigint AS good, sum(bad)::bigint AS bad
-FROM sli_bucket
-WHERE objective = %(objective)s AND bucket >= %(since)s AND bucket < %(until)s
-GROUP BY day
-ORDER BY day
+-- name: kept_periods
+-- purpose: What the periods of an objective came to when they were over, by the number of items or slices.
+SELECT since, target, good, bad, closed_at
+FROM objective_period
+WHERE objective = %(objective)s AND grp = %(grp)s AND unit = '' AND period = %(period)s AND zone = %(zone)s
+
+-- name: kept_places
+-- purpose: The periods of an objective that are kept.
+SELECT grp, since
+FROM objective_period
+WHERE objective = %(objective)s AND period = %(period)s AND zone = %(zone)s
+
+-- name: keep_period
+-- purpose: Keep what a period came to; what is kept stays.
+INSERT INTO objective_period (objective, grp, unit, period, zone, since, until, target, good, bad, closed_at)
+VALUES (%(objective)s, %(grp)s, %(unit)s, %(period)s, %(zone)s, %(since)s, %(until)s, %(target)s, %(good)s, %(bad)s,
+        %(closed_at)s)
+ON CONFLICT DO NOTHING
 
 -- name: sources
 -- purpose: What has arrived from each source.

@@ -1,0 +1,188 @@
+"""Periods of objectives: what each came to, as it stands now and as it was when it was over.
+
+What comes late still counts in the period of its deadline. What the period came to when it was over is kept beside, so
+that nobody is told another number without being told that it is another one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from collector.catalogue import Catalogue
+from collector.query.instances import BadQuery
+from collector.query.objectives import UNITS, counted, group_asked, named, number, whole_buckets
+from collector.query.reader import Reader, Row, rfc3339
+from collector.query.reckoning import Answer, reckon, reckon_on
+from collector.query.sources import load_marks
+from collector.store.database import Connection
+from collector.store.sql import load
+from slo_rules.budget import budget
+from slo_rules.contribution import ITEMS
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.objective import ALL, Group, Objective
+from slo_rules.reckoning import Asked, missing
+from slo_rules.wall_time import zones
+from slo_rules.windows import CalendarWindow, Period, last_periods
+
+Q = load("query")
+MOST_PERIODS = 120
+MOST_CLOSED = 24
+"""Periods that are looked at to see whether they are over and not kept yet."""
+
+
+async def periods_of(
+    reader: Reader,
+    catalogue: Catalogue,
+    name: str,
+    *,
+    period: str | None,
+    zone: str | None,
+    limit: int,
+    group: Sequence[str],
+) -> Row | None:
+    """What an objective came to in the present period and those before it; None when there is no such objective.
+
+    Without `period` and `zone` those of its own window, else months of UTC. Raises BadQuery.
+    """
+    objective = named(catalogue, name)
+    if objective is None:
+        return None
+    window = _asked_window(objective, period, zone, limit)
+    of_group = group_asked(objective, group)
+    now = to_micros(await reader.now())
+    until = whole_buckets(now)
+    spans = last_periods(window, until, limit)
+    gap = missing(objective, catalogue.current.get(objective.workflow), await load_marks(reader, catalogue), now)
+    since = gap.since if gap else None
+    answers = await reckon(reader, [Asked(objective, a, min(b, until), of_group, since) for a, b in spans])
+    place = {"objective": name, "grp": of_group, "period": window.period, "zone": window.zone}
+    kept = {to_micros(row["since"]): row for row in await reader.all("kept_periods", place)}
+    targets = _Targets(objective, await reader.all("objective_versions", {"objective": name}))
+    return {
+        "name": name,
+        "target": objective.target,
+        "period": window.period,
+        "zone": window.zone,
+        "unit": UNITS[objective.kind],
+        "group_by": list(objective.group_by),
+        "items": [
+            _item(begins, ends, answer, targets.at(min(ends, until)), kept.get(begins), over=ends <= until)
+            for (begins, ends), answer in zip(spans, answers, strict=True)
+        ],
+    }
+
+
+def _item(begins: int, ends: int, answer: Answer, target: float, kept: Row | None, *, over: bool) -> Row:
+    found = answer[ITEMS]
+    of = counted(found, target)
+    restated = kept is not None and (kept["good"], kept["bad"]) != (found.good, found.bad)
+    return {
+        "since": rfc3339(to_datetime(begins)),
+        "until": rfc3339(to_datetime(ends)),
+        "over": over,
+        "target": target,
+        **of,
+        "met": None if of["ratio"] is None else of["bad"] <= of["budget_allowed"],
+        "values": [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit],
+        "closed": None if kept is None else _closed(kept),
+        "restated": restated,
+    }
+
+
+def _closed(kept: Row) -> Row:
+    of = budget(kept["good"], kept["bad"], kept["target"])
+    return {
+        "at": rfc3339(kept["closed_at"]),
+        "good": number(kept["good"]),
+        "bad": number(kept["bad"]),
+        "ratio": of.ratio,
+        "target": kept["target"],
+        "met": None if of.ratio is None else of.bad <= of.allowed,
+    }
+
+
+class _Targets:
+    """What was promised when: a target applies from when it was first said; the first one to what was before."""
+
+    def __init__(self, objective: Objective, versions: Sequence[Row]) -> None:
+        self._now = objective.target
+        self._since = [to_micros(row["since"]) for row in versions]
+        self._targets = [float(row["target"]) for row in versions]
+
+    def at(self, instant: int) -> float:
+        """The target in force just before an instant."""
+        if not self._since:
+            return self._now
+        return self._targets[max(0, bisect_right(self._since, instant - 1) - 1)]
+
+
+def _asked_window(objective: Objective, period: str | None, zone: str | None, limit: int) -> CalendarWindow:
+    own = kept_window(objective)
+    faults = []
+    if period is not None and period not in tuple(Period):
+        faults.append(f"period: must be one of {', '.join(Period)}")
+    if zone is not None and zone not in zones():
+        faults.append("zone: must be a time zone such as Europe/Berlin")
+    if not 1 <= limit <= MOST_PERIODS:
+        faults.append(f"limit: must be from 1 to {MOST_PERIODS}")
+    if faults:
+        raise BadQuery(*faults)
+    return CalendarWindow(Period(period) if period else own.period, zone or own.zone)
+
+
+def kept_window(objective: Objective) -> CalendarWindow:
+    """The periods whose results are kept: those of its own window, else months of UTC."""
+    return objective.window if isinstance(objective.window, CalendarWindow) else CalendarWindow(Period.MONTH)
+
+
+def keep_periods(conn: Connection, now: int, objectives: Sequence[Objective]) -> int:
+    """Keep what the periods came to that are over and not kept yet; how many rows that were.
+
+    What a period without anything to judge comes to is not kept: what was received later may still fill it.
+    """
+    until = whole_buckets(now)
+    asked: list[Asked] = []
+    rows: list[dict[str, Any]] = []
+    with conn.transaction():
+        for objective in objectives:
+            window = kept_window(objective)
+            place = {"period": window.period, "zone": window.zone}
+            kept = {
+                (group, to_micros(since))
+                for group, since in conn.execute(Q["kept_places"], place | {"objective": objective.name}).fetchall()
+            }
+            for since, ends in last_periods(window, until, MOST_CLOSED):
+                if ends > until:
+                    continue
+                for group in (ALL, *_groups(conn, objective, since, ends)):
+                    if (group, since) not in kept:
+                        asked.append(Asked(objective, since, ends, group))
+                        rows.append(place | {"since": to_datetime(since), "until": to_datetime(ends)})
+        found = [
+            {
+                **row,
+                "objective": one.objective.name,
+                "grp": one.group,
+                "unit": unit,
+                "target": one.objective.target,
+                "good": of.good,
+                "bad": of.bad,
+                "closed_at": to_datetime(now),
+            }
+            for one, row, answer in zip(asked, rows, reckon_on(conn, asked), strict=True)
+            for unit, of in answer.items()
+            if of.good + of.bad
+        ]
+        if found:
+            with conn.cursor() as cursor:
+                cursor.executemany(Q["keep_period"], found)
+    return len(found)
+
+
+def _groups(conn: Connection, objective: Objective, since: int, until: int) -> list[Group]:
+    if not objective.group_by:
+        return []
+    asked = {"objective": objective.name, "since": to_datetime(since), "until": to_datetime(until), "most": 1_000}
+    return [row[0] for row in conn.execute(Q["groups_of_objective"], asked).fetchall()]

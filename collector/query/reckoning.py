@@ -1,0 +1,196 @@
+"""Reads what objectives came to from their buckets: many questions at once, in few statements.
+
+What it costs depends on the time that is asked for and not on how much was counted in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from collector.query.reader import Reader, Row
+from collector.store.database import Connection
+from collector.store.sql import load
+from slo_rules.buckets import BUCKET, cover
+from slo_rules.budget import Staleness
+from slo_rules.contribution import ITEMS
+from slo_rules.durations import HOUR, MINUTE
+from slo_rules.exclusions import Span
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.objective import Objective
+from slo_rules.reckoning import (
+    NONE,
+    Asked,
+    Counts,
+    Reckoned,
+    answer,
+    reckon_freshness,
+    reckon_volume,
+    spans_of,
+)
+
+Q = load("query")
+Answer = dict[str, Reckoned]
+"""By unit: the number of items, or of slices, under ITEMS, and money by currency."""
+_Statement = tuple[str, dict[str, Any]]
+_Asking = Generator[_Statement, list[Row], list[Answer]]
+_ALWAYS = to_micros(datetime(1, 1, 1, tzinfo=UTC))
+
+
+async def reckon(reader: Reader, asked: Sequence[Asked]) -> list[Answer]:
+    """The answers to these questions, in their order."""
+    asking = _ask(asked)
+    try:
+        statement = next(asking)
+        while True:
+            statement = asking.send(await reader.all(*statement))
+    except StopIteration as found:
+        answers: list[Answer] = found.value
+        return answers
+
+
+def reckon_on(conn: Connection, asked: Sequence[Asked]) -> list[Answer]:
+    """The same, in the caller's transaction."""
+    asking = _ask(asked)
+    try:
+        name, parameters = next(asking)
+        while True:
+            with conn.cursor(row_factory=dict_row) as cursor:
+                rows = cursor.execute(Q[name], parameters).fetchall()
+            name, parameters = asking.send(rows)
+    except StopIteration as found:
+        answers: list[Answer] = found.value
+        return answers
+
+
+def _ask(asked: Sequence[Asked]) -> _Asking:
+    """Yields statements, is sent their rows, and returns the answers."""
+    answers: dict[int, Answer] = {}
+    items = [number for number, one in enumerate(asked) if not one.objective.in_slices]
+    if items:
+        answers |= yield from _items(asked, items)
+    sliced = [number for number, one in enumerate(asked) if one.objective.in_slices]
+    if sliced:
+        answers |= yield from _slices(asked, sliced)
+    return [answers[number] for number in range(len(asked))]
+
+
+def _items(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Statement, list[Row], dict[int, Answer]]:
+    runs = _Runs()
+    for number in numbers:
+        for kind, spans in enumerate(spans_of(asked[number])):
+            runs.add(number * 3 + kind, asked[number], spans)
+    rows = yield "counts", runs.parameters()
+    found: dict[int, dict[str, list[Counts]]] = {number: {} for number in numbers}
+    for row in rows:
+        number, kind = divmod(row["number"], 3)
+        unit = row["unit"]
+        # Items are counted whole, whatever the column could hold.
+        of = int if unit == ITEMS else _as_it_is
+        counts = (of(row["good"]), of(row["bad"]), of(row["waived"]), of(row["cancelled"]))
+        found[number].setdefault(unit, [NONE, NONE, NONE])[kind] = counts
+    return {number: answer(asked[number], by_unit) for number, by_unit in found.items()}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _slices(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Statement, list[Row], dict[int, Answer]]:
+    """Each objective is read once for all that is asked of it."""
+    places = list({(one.objective.name, one.group): one for one in (asked[number] for number in numbers)}.values())
+    since: dict[tuple[str, str], int] = {}
+    until: dict[tuple[str, str], int] = {}
+    for number in numbers:
+        one = asked[number]
+        place = (one.objective.name, one.group)
+        since[place] = min(one.since, since.get(place, one.since))
+        until[place] = max(one.until, until.get(place, one.until))
+    rows = yield "begins", _named(places)
+    begins = {row["number"]: to_micros(row["bucket"]) for row in rows}
+    before, within = _Runs(), _Runs()
+    for number, one in enumerate(places):
+        place = (one.objective.name, one.group)
+        if number not in begins:
+            continue
+        first = max(since[place], begins[number])
+        if one.objective.volume is None:
+            before.add(number, one, [(_ALWAYS, first)])
+        within.add_width(number, one, _width(one.objective), first, until[place])
+    rows = yield "counts", before.parameters()
+    stale = {row["number"]: row["step"] for row in rows}
+    rows = yield "rows_of_buckets", within.parameters()
+    series: dict[int, list[tuple[int, int]]] = {number: [] for number in begins}
+    for number, step in stale.items():
+        if step:
+            one = places[number]
+            first = max(since[one.objective.name, one.group], begins[number])
+            series[number].append((first, step))
+    for row in rows:
+        volume = places[row["number"]].objective.volume
+        value = row["stale_step"] if volume is None else int(row["good"])
+        if value:
+            series[row["number"]].append((to_micros(row["bucket"]), value))
+    staleness = {
+        number: Staleness(steps) for number, steps in series.items() if places[number].objective.volume is None
+    }
+    at = {(one.objective.name, one.group): number for number, one in enumerate(places)}
+    answers: dict[int, Answer] = {}
+    for number in numbers:
+        one = asked[number]
+        place_number = at[one.objective.name, one.group]
+        if place_number not in begins:
+            found = Reckoned(0, 0)
+        elif one.objective.volume is None:
+            found = reckon_freshness(one, staleness[place_number], begins[place_number])
+        else:
+            found = reckon_volume(one, series[place_number], begins[place_number])
+        answers[number] = {ITEMS: found}
+    return answers
+
+
+def _width(objective: Objective) -> int:
+    """The widest buckets that its slices are made of."""
+    volume = objective.volume
+    return HOUR if volume is not None and isinstance(volume.per, int) and volume.per % HOUR == 0 else BUCKET
+
+
+def _named(places: Iterable[Asked]) -> dict[str, Any]:
+    listed = list(places)
+    return {
+        "numbers": list(range(len(listed))),
+        "objectives": [one.objective.name for one in listed],
+        "groups": [one.group for one in listed],
+    }
+
+
+class _Runs:
+    """Runs of buckets, each under the number of a question."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, str, str, int, int, int]] = []
+
+    def add(self, number: int, asked: Asked, spans: Iterable[Span]) -> None:
+        """All buckets in these spans, as few as can be."""
+        for since, until in spans:
+            for run in cover(since, until):
+                self.add_width(number, asked, run.width, run.since, run.until)
+
+    def add_width(self, number: int, asked: Asked, width: int, since: int, until: int) -> None:
+        """Those of one width that begin in a span."""
+        row = (number, asked.objective.name, asked.group, width // MINUTE, since, until)
+        self._rows.append(row)
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of statements that read buckets."""
+        return {
+            "numbers": [row[0] for row in self._rows],
+            "objectives": [row[1] for row in self._rows],
+            "groups": [row[2] for row in self._rows],
+            "minutes": [row[3] for row in self._rows],
+            "since": [to_datetime(row[4]) for row in self._rows],
+            "until": [to_datetime(row[5]) for row in self._rows],
+        }

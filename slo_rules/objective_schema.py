@@ -1,0 +1,97 @@
+"""What the JSON Schema of definition files says of an objective."""
+
+from __future__ import annotations
+
+from slo_rules.objective import MissingData
+from slo_rules.objective_definitions import CANCELLED_AS, MOST_GROUPED_BY, OBJECTIVE_KINDS
+from slo_rules.schema_words import Schema, choice_of, described, fields, flag, list_of, mapping_of, ref, text
+from slo_rules.windows import Period
+
+
+def objective_spec() -> Schema:
+    """The spec of a document of this kind."""
+    called_off = "What an instance counts as that was called off."
+    cancelled = choice_of(called_off, *CANCELLED_AS, default=CANCELLED_AS[0])
+    silent = "What falls due while the system that would say so is silent counts as good, as bad, or not at all."
+    spec = fields(
+        {
+            "workflow": text("The workflow it is about.", "order-to-cash"),
+            "target": _share("The share that must be good, between 0 and 1."),
+            "missing_data": choice_of(silent, *(one.value for one in MissingData)),
+        },
+        {
+            "latency": _rule("Counts instances in the window in which their deadline falls."),
+            "freshness": _rule("Counts slices of five minutes in which no change was older than promised."),
+            "success": fields({}, {"cancelled": cancelled}, description="Counts instances when they have ended."),
+            "volume": _volume(),
+            "targets": mapping_of(_share("Such a share."), ref("Name"), "Further targets by name.", maxProperties=20),
+            "window": _window(),
+            "group_by": list_of(
+                text("An attribute of the workflow.", "region", longest=63),
+                "Attributes by whose values it is told apart as well.",
+                most=MOST_GROUPED_BY,
+            ),
+            "by_value": flag("Whether what the items are worth counts beside their number.", default=False),
+            "exclude": list_of(_exclusion(), "Times in which nothing counts."),
+        },
+        title="Objective",
+        description="Says exactly one of latency, freshness, success or volume.",
+    )
+    there = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in OBJECTIVE_KINDS]
+    return spec | {"oneOf": there}
+
+
+def _share(description: str) -> Schema:
+    said: Schema = {"description": description, "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    return said | {"examples": [0.99]}
+
+
+def _rule(description: str) -> Schema:
+    required = {
+        "from": text("The milestone that starts it.", "opportunity_won"),
+        "to": text("The milestone that ends it.", "order_accepted"),
+        "within": described(ref("Duration"), "How long it may take."),
+    }
+    calendar = described(ref("Name"), "The calendar its time is counted on. By default around the clock.")
+    return fields(required, {"calendar": calendar}, description=description)
+
+
+def _volume() -> Schema:
+    number: Schema = {"type": "integer", "minimum": 0, "exclusiveMaximum": 10**9}
+    said = "So long, a divisor of a day that is a multiple of 5m, or the periods of a calendar."
+    return fields(
+        {
+            "milestone": text("What is counted when it is reached.", "order_accepted"),
+            "per": {"description": said, "anyOf": [ref("Duration"), _period()], "examples": ["1h"]},
+        },
+        {
+            "at_least": number | {"description": "Fewer are too few."},
+            "at_most": number | {"description": "More are too many."},
+        },
+        description="Counts slices of time in which as many as should reached a milestone.",
+    )
+
+
+def _exclusion() -> Schema:
+    times = "On the wall of the zone, or with an offset."
+    return fields(
+        {"from": text(f"When it begins. {times}", "2026-12-24T18:00"), "reason": text("Why nothing counts then.")},
+        {
+            "to": text(f"When it ends. {times}", "2026-12-27T06:00"),
+            "for": described(ref("Duration"), "How long it lasts."),
+            "repeat": text("How it recurs (RFC 5545 RRULE).", "FREQ=WEEKLY;BYDAY=SU"),
+            "zone": text("The time zone (IANA) of its times. By default UTC.", "Europe/Berlin", longest=100),
+        },
+        description="Says exactly one of to and for.",
+    )
+
+
+def _window() -> Schema:
+    said = "How long back it counts, or the present day, week, month, quarter or year."
+    return {"description": said, "anyOf": [ref("Duration"), _period()], "default": "30d"}
+
+
+def _period() -> Schema:
+    period = choice_of("What it is divided into.", *(one.value for one in Period))
+    zone = text("The time zone (IANA) in which it begins. By default UTC.", "Europe/Berlin", longest=100)
+    return fields({"period": period}, {"zone": zone}, description="The periods of a calendar.")
