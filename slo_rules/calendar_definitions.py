@@ -62,6 +62,7 @@ def read_zone(entry: Reader | None) -> str:
     zone = entry.text(longest=100) if entry else ""
     if entry and zone and zone not in zones():
         entry.fault(f"there is no time zone {zone!r}{_likely_zone(zone) or '; write it like Europe/Berlin'}")
+        return ""
     return zone
 
 
