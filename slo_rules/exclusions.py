@@ -23,7 +23,10 @@ Span = tuple[int, int]
 
 _SECOND_OR_SO = ("BYSECOND", "BYMINUTE", "DTSTART", "EXDATE", "EXRULE", "RDATE", "TZID")
 _FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+_LONGEST_INTERVAL = 1000
+_ANY_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - wall time, of no zone
 _PARTS = re.compile(r"[A-Z]+=[A-Z0-9,+-]+(;[A-Z]+=[A-Z0-9,+-]+)*")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Exclusion(msgspec.Struct, frozen=True):
@@ -65,11 +68,16 @@ def check_rule(rule: str) -> str:
     wrong = [name for name in parts if name in _SECOND_OR_SO]
     if wrong:
         return f"{wrong[0]} is not taken: the time of day is that of 'from'"
+    interval = parts.get("INTERVAL", "1")
+    if not _NUMBER.fullmatch(interval) or not 1 <= int(interval) <= _LONGEST_INTERVAL:
+        # Nothing comes every 0 days, and that is found out by waiting for ever.
+        return f"INTERVAL must be from 1 to {_LONGEST_INTERVAL}"
     try:
-        rule_of = rrulestr(rule, dtstart=datetime(2026, 1, 1))  # noqa: DTZ001 - wall time, of no zone
-        rule_of.after(datetime(2026, 1, 1))  # noqa: DTZ001 - as above
+        first = rrulestr(rule, dtstart=_ANY_DAY).after(_ANY_DAY, inc=True)
     except (ValueError, TypeError, OverflowError) as error:
         return f"cannot be read: {error}"
+    if first is None:
+        return "never comes"
     return ""
 
 
