@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -28,8 +30,10 @@ class Links:
     def instance(self, instance_id: str) -> str:
         return f"{self.prefix}instances/{quote(instance_id, safe='')}"
 
-    def objectives(self, name: str | None = None) -> str:
-        return f"{self.prefix}objectives" + (f"/{quote(name, safe='')}" if name else "")
+    def objectives(self, name: str | None = None, group: Sequence[str | None] = ()) -> str:
+        """All of them, one, or one for a group: the values of what it is told apart by, in their order."""
+        page = f"{self.prefix}objectives" + (f"/{quote(name, safe='')}" if name else "")
+        return page + (f"?{urlencode({'group': json.dumps(list(group))})}" if group else "")
 
     def incidents(self, incident_id: str | None = None) -> str:
         return f"{self.prefix}incidents" + (f"/{quote(incident_id, safe='')}" if incident_id else "")

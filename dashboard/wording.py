@@ -226,3 +226,46 @@ def budget_words(objective: Mapping[str, Any]) -> str:
     unit = "slices" if objective.get("unit") == "slices" else "misses"
     figure = count(allowed) if allowed >= 10 else f"{allowed:.1f}".removesuffix(".0")
     return f"{count(used)} of {figure} allowed {unit} used"
+
+
+def pace_words(objective: Mapping[str, Any], now: datetime) -> str:
+    """`, 9 days left; at this pace gone on Thursday 26 Nov`, as far as there is something to say."""
+    pace, until = objective.get("pace"), moment(objective["window"]["until"])
+    left = f", {rough((until - now).total_seconds())} left" if until is not None else ""
+    if pace is None or (objective.get("budget_left_ratio") or 0) < 0:
+        return left
+    gone = moment(pace["gone_at"])
+    if gone is None:
+        return f"{left}; at this pace it lasts" if until is not None else left
+    return f"{left}; at this pace gone {_on_day(gone, now)}"
+
+
+def _on_day(at: datetime, now: datetime) -> str:
+    days = (at.date() - now.date()).days
+    if days <= 0:
+        return f"at {at:%H:%M} UTC"
+    return f"on {at:%A} {at.day} {at:%b}" if days < 300 else f"in {at:%B %Y}"
+
+
+def burning_words(objective: Mapping[str, Any]) -> str:
+    """What burns fastest: `Burning: 14 misses within 1 h, 36 times as fast as the budget lasts (page)`."""
+    one = max(objective["burning"], key=lambda tier: tier["rate"])
+    in_slices = objective.get("unit") == "slices"
+    missed = plural(one["bad"], "slice") if in_slices else plural(one["bad"], "miss", "misses")
+    pace = f"{one['rate']:.1f}" if one["rate"] < 10 else count(one["rate"])
+    within = duration(one["long_seconds"])
+    return f"Burning: {missed} within {within}, {pace} times as fast as the budget lasts ({one['severity']})"
+
+
+_MISSING = {
+    "good": "what falls due since then counts as good",
+    "bad": "what falls due since then counts as bad until it is known",
+    "exclude": "what falls due since then does not count until it is known",
+    "alert": "how it stands is not known, and what falls due since then does not count",
+}
+
+
+def missing_words(objective: Mapping[str, Any]) -> str:
+    """`sap has been silent since 21 Nov 10:42 UTC; …` and what follows for the objective."""
+    since = short_instant(objective["missing_since"])
+    return f"{objective['missing_source']} has been silent since {since} UTC; {_MISSING[objective['missing_data']]}"

@@ -37,7 +37,7 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
-class BadQuery(Exception):
+class BadQuery(ValueError):
     """A question that cannot be asked so; each fault says which parameter, a colon, and why."""
 
     def __init__(self, *faults: str) -> None:

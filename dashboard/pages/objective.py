@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -12,41 +13,62 @@ from dashboard import figures, wording
 from dashboard.links import Links
 from dashboard.pages.live import live_state, register_live
 from dashboard.query_port import DashboardQuery
-from dashboard.views import objectives as view
+from dashboard.views import objective as view
 
 CHART_HEIGHT = 240
 MOST_PERIODS = 12
+REGIONS = ("objective-groups", "objective-values", "objective-periods", "objective-exclusions")
+
+
+def group_of(text: str) -> list[str]:
+    """The values of a group as an address says them: a JSON list of texts; anything else is no group."""
+    try:
+        said = json.loads(unquote(text)) if text else []
+    except ValueError:
+        return []
+    return [str(value or "") for value in said] if isinstance(said, list) else []
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
-    async def layout(name: str = "", **_: Any) -> html.Div:
+    async def layout(name: str = "", group: str = "", **_: Any) -> html.Div:
         name = unquote(name)
         return html.Div(
             [
-                *live_state("objective", name=name),
+                *live_state("objective", name=name, group=group_of(group)),
                 html.Div([dcc.Link("Objectives", href=links.objectives())], className="crumbs"),
                 html.H1(wording.humanise(name), id="objective-title"),
                 html.Div(c.skeleton(3), id="objective"),
+                html.Div(id="objective-groups"),
+                html.Div(id="objective-values"),
                 c.card(figures.graph("objective-budget", height=CHART_HEIGHT), "Error budget left"),
                 c.card(figures.graph("objective-days", height=CHART_HEIGHT), "Good and bad"),
                 c.card(html.Div(c.skeleton(3), id="objective-periods"), "Periods"),
+                html.Div(id="objective-exclusions"),
             ]
         )
 
     async def load(asked: dict[str, Any]) -> Any:
-        objective = await query.objective(asked["name"])
+        try:
+            objective = await query.objective(asked["name"], asked["group"])
+        except ValueError:
+            # An address that was made up.
+            return None
         if objective is None:
             return None
-        return objective | {"periods": await query.periods(asked["name"], limit=MOST_PERIODS)}
+        periods = await query.periods(asked["name"], limit=MOST_PERIODS, group=asked["group"])
+        return objective | {"periods": periods}
 
-    def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
+    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
             gone = c.nothing_here("No such objective", "It is not among the loaded definitions.")
-            return {"objective": gone, "objective-periods": None}, [figures.blank(), figures.blank()]
+            return dict.fromkeys(REGIONS) | {"objective": gone}, [figures.blank(), figures.blank()]
         regions = {
-            "objective": view.objective_head(data, links),
+            "objective": view.objective_head(data, links, now),
             "objective-title": data["title"] or wording.humanise(data["name"]),
+            "objective-groups": view.groups_table(data, links),
+            "objective-values": view.money_table(data),
             "objective-periods": view.periods_table(data["periods"]),
+            "objective-exclusions": view.exclusions_list(data),
         }
         return regions, [figures.budget_left(data["budget_series"]), figures.good_and_bad(data["series"])]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,11 @@ def _public(row: dict[str, Any]) -> dict[str, Any]:
 
 def _seed(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+def _budget(total: float, bad: float, target: float) -> dict[str, Any]:
+    allowed = (1 - target) * total
+    return {"budget_allowed": allowed, "budget_used": bad, "budget_left_ratio": (allowed - bad) / allowed}
 
 
 class FakeQuery:
@@ -197,11 +203,23 @@ class FakeQuery:
                 "window": {"period": None, "zone": None, "since": z(self.now - timedelta(days=30)), "until": None},
                 "good": total - bad, "bad": bad, "total": total, "ratio": (total - bad) / total,
                 "budget_allowed": allowed, "budget_used": bad, "budget_left_ratio": 1 - bad / allowed,
-                "pending_bad": pending, "unit": unit,
+                "pending_bad": pending, "unit": unit, "waived": 2, "cancelled": 31, "excluded": 0, "missing": 0,
+                "targets": [], "values": [], "group_by": [], "missing_data": "bad", "missing_source": None,
+                "missing_since": None, "known": True, "burning": [], "pace": {"allowed": allowed, "gone_at": None},
             })  # fmt: skip
+            if name == "orders-shipped-in-time":
+                items[-1] |= {
+                    "group_by": ["region", "tier"], "targets": [{"name": "contract", "target": 0.95, **_budget(total, bad, 0.95)}],
+                    "burning": [{"severity": "page", "long_seconds": 3600, "short_seconds": 300, "bad": 14, "rate": 36.2,
+                                 "threshold": 14.4}],
+                    "missing_data": "alert", "missing_source": "sap", "missing_since": z(self.now - timedelta(minutes=40)),
+                    "missing": 12, "known": False, "pace": {"allowed": allowed, "gone_at": z(self.now + timedelta(days=3))},
+                    "values": [{"currency": "EUR", "good": 4_812_000.5, "bad": 210_400.0, "ratio": 0.958,
+                                **_budget(5_022_400.5, 210_400.0, target)}],
+                }  # fmt: skip
         return {"items": items}
 
-    async def periods(self, name: str, period: str | None, zone: str | None, limit: int) -> dict[str, Any] | None:
+    async def periods(self, name: str, *, limit: int = 12, group: Sequence[str] = ()) -> dict[str, Any] | None:
         row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
         if row is None:
             return None
@@ -215,16 +233,20 @@ class FakeQuery:
                 "since": z(first), "until": z(after), "over": place > 0, "good": good, "bad": bad, "total": good + bad,
                 "ratio": good / (good + bad) if good + bad else None, "budget_allowed": allowed, "budget_used": bad,
                 "budget_left_ratio": (allowed - bad) / allowed if allowed else None,
-                "met": bad <= allowed if good + bad else None,
+                "met": bad <= allowed if good + bad else None, "restated": place == 2,
+                "closed": {"at": z(after), "good": good + 3, "bad": bad + 2 * (place == 2), "ratio": 0.981,
+                           "target": row["target"], "met": True} if place else None,
             })  # fmt: skip
             first = (first - timedelta(days=1)).replace(day=1)
         said = {"name": name, "target": row["target"], "period": "month", "zone": "UTC", "unit": row["unit"]}
         return said | {"items": items}
 
-    async def objective(self, name: str) -> dict[str, Any] | None:
+    async def objective(self, name: str, group: Sequence[str] = ()) -> dict[str, Any] | None:
         row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
         if row is None:
             return None
+        if group and len(group) != len(row["group_by"]):
+            raise ValueError("group: must be said once for each")
         rng = random.Random(_seed(name))
         day = self.now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=29)
         series, budget, left = [], [], row["bad"]
@@ -238,7 +260,22 @@ class FakeQuery:
             budget.append(
                 {"t": z(day + timedelta(days=d)), "left_ratio": 1 - (row["bad"] - left) / row["budget_allowed"]}
             )
-        return {**row, "series": series, "budget_series": budget}
+        kinds = (
+            [(region, tier) for region in ("EMEA", "AMER", "APAC") for tier in ("gold", None)]
+            if row["group_by"]
+            else []
+        )
+        groups = [
+            {"group": {"region": region, "tier": tier}, "good": 800 - 9 * n, "bad": 40 - 7 * n, "total": 840 - 16 * n,
+             "ratio": (800 - 9 * n) / (840 - 16 * n), "values": [], **_budget(840 - 16 * n, 40 - 7 * n, row["target"])}
+            for n, (region, tier) in enumerate(kinds)
+        ]  # fmt: skip
+        exclusions = [
+            {"since": z(day + timedelta(days=3, hours=2)), "until": z(day + timedelta(days=3, hours=6)), "reason": "SAP is maintained"}
+        ] if row["group_by"] else []  # fmt: skip
+        told = {"group": dict(zip(row["group_by"], group, strict=True)) if group else None, "exclusions": exclusions}
+        listed = {} if group else {"groups": groups, "groups_total": len(groups)}
+        return {**row, **told, **listed, "series": series, "budget_series": budget}
 
     async def incidents(self, status: str | None = None) -> dict[str, Any]:
         self._up()

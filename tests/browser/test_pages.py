@@ -95,3 +95,20 @@ def test_the_scheme_can_be_chosen(opened: Open) -> None:
     expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+
+
+def test_a_group_of_an_objective_opens(opened: Open) -> None:
+    page = opened("objectives/orders-shipped-in-time").page
+    expect(page.get_by_text("Burning: 14 misses within 1 h")).to_be_visible()
+    expect(page.get_by_text("sap has been silent since")).to_be_visible()
+    groups = page.get_by_role("table", name="Groups, the least left first")
+    groups.get_by_role("link", name="APAC").first.click()
+    expect(page.get_by_text("Only Region APAC, Tier gold.")).to_be_visible()
+    expect(groups).to_have_count(0)
+    page.get_by_role("link", name="All together").click()
+    expect(groups).to_be_visible()
+
+
+def test_an_address_of_no_group_is_told(opened: Open) -> None:
+    page = opened('objectives/orders-shipped-in-time?group=["EMEA"]').page
+    expect(page.get_by_text("No such objective")).to_be_visible()

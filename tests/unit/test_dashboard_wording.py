@@ -125,3 +125,35 @@ def test_a_budget_spent_many_times_over_says_how_many_times() -> None:
 )
 def test_a_period_has_a_name(period: str, zone: str, since: str, said: str) -> None:
     assert wording.period_name(period, zone, since) == said
+
+
+def test_the_pace_of_a_budget_in_words() -> None:
+    now = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+    rolling, month = {"until": None}, {"until": "2026-12-01T00:00:00Z"}
+
+    def words(gone_at: str | None, window: dict[str, str | None], left: float = 0.5) -> str:
+        told = {"window": window, "budget_left_ratio": left, "pace": {"allowed": 10.0, "gone_at": gone_at}}
+        return wording.pace_words(told, now)
+
+    assert words("2026-11-26T10:00:00Z", month) == ", 9 d 10 h left; at this pace gone on Thursday 26 Nov"
+    assert words(None, month) == ", 9 d 10 h left; at this pace it lasts"
+    assert words(None, rolling) == ""
+    assert words("2026-11-21T19:30:00Z", rolling) == "; at this pace gone at 19:30 UTC"
+    assert words("2028-02-21T19:30:00Z", rolling) == "; at this pace gone in February 2028"
+    # What is overspent is gone.
+    assert words("2026-11-21T19:30:00Z", month, -0.1) == ", 9 d 10 h left"
+    assert wording.pace_words({"window": month, "budget_left_ratio": None, "pace": None}, now) == ", 9 d 10 h left"
+
+
+def test_what_burns_and_what_is_not_known_in_words() -> None:
+    slow = {"severity": "ticket", "long_seconds": 86_400, "bad": 1, "rate": 3.25}
+    fast = {"severity": "page", "long_seconds": 3_600, "bad": 1_400, "rate": 36.2}
+    assert wording.burning_words({"unit": "items", "burning": [slow, fast]}) == (
+        "Burning: 1,400 misses within 1 h, 36 times as fast as the budget lasts (page)"
+    )
+    assert wording.burning_words({"unit": "slices", "burning": [slow]}) == (
+        "Burning: 1 slice within 1 d, 3.2 times as fast as the budget lasts (ticket)"
+    )
+    for policy in ("good", "bad", "exclude", "alert"):
+        told = {"missing_source": "sap", "missing_since": "2026-11-21T10:42:00Z", "missing_data": policy}
+        assert wording.missing_words(told).startswith("sap has been silent since 21 Nov 10:42 UTC; ")

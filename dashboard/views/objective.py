@@ -1,0 +1,221 @@
+"""One objective: how it stands, in which groups, what it is worth, and what each period came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard import components as c
+from dashboard import wording
+from dashboard.links import NEEDS_A_PERSON, Links
+from dashboard.query_port import Row
+
+PERIOD_HEADS = ("Period", "Good", "Bad", "Share good", "Allowance", "Promise", "When it was over")
+GROUP_HEADS = ("Good", "Bad", "Share good", "Allowance", "Budget left")
+MONEY_HEADS = ("Currency", "Good", "Bad", "Share good", "Budget left")
+
+
+def objective_head(o: Row, links: Links, now: datetime) -> Any:
+    """In words first: what is used, what was promised, how long it lasts, and what cannot wait."""
+    left = o["budget_left_ratio"]
+    pace = wording.pace_words(o, now)
+    return html.Div(
+        [
+            *(_group_line(o, links) if o.get("group") else ()),
+            html.P(
+                [
+                    html.Span([wording.budget_words(o), pace, "."], className="strong"),
+                    " ",
+                    _plain_words(o),
+                ],
+                className="lead",
+            ),
+            *([html.P(wording.burning_words(o), className="notice crit", role="status")] if o["burning"] else ()),
+            *([html.P(wording.missing_words(o), className="notice", role="status")] if o["missing_source"] else ()),
+            html.Div(c.budget_bar(left, o["title"] or o["name"]), className="budget-wide"),
+            c.facts(
+                [
+                    ("Budget left", html.Span(wording.budget_left(left), className=f"strong {c.budget_tone(left)}")),
+                    ("Target", wording.target(o["target"])),
+                    *((_title(one), _further(one)) for one in o["targets"]),
+                    ("Now", wording.percent(o["ratio"], 2)),
+                    ("Good", wording.count(o["good"])),
+                    ("Bad", wording.count(o["bad"])),
+                    ("Total", wording.count(o["total"])),
+                    (
+                        "Bad, still unfinished",
+                        c.number(
+                            o["pending_bad"],
+                            links.worklist(workflow=o["workflow"], verdict=NEEDS_A_PERSON),
+                            "Open misses",
+                        ),
+                    ),
+                    *((label, wording.count(o[name])) for name, label in _NEUTRAL if o[name]),
+                    ("Window", _window(o)),
+                    (
+                        "Workflow",
+                        dcc.Link(wording.humanise(o["workflow"]), href=links.worklist(workflow=o["workflow"])),
+                    ),
+                    ("Owner", o["owner"] or wording.DASH),
+                ]
+            ),
+        ]
+    )
+
+
+_NEUTRAL = (
+    ("waived", "Late, but waived"),
+    ("cancelled", "Cancelled"),
+    ("excluded", "Excluded"),
+    ("missing", "Due while nothing was known"),
+)
+
+
+def _group_line(o: Row, links: Links) -> list[Any]:
+    said = ", ".join(f"{wording.humanise(name)} {value or 'not said'}" for name, value in o["group"].items())
+    return [html.P([f"Only {said}. ", dcc.Link("All together", href=links.objectives(o["name"]))], className="sub")]
+
+
+def _title(target: Row) -> str:
+    return f"Target “{target['name']}”"
+
+
+def _further(target: Row) -> Any:
+    left = target["budget_left_ratio"]
+    told = html.Span(wording.budget_left(left), className=c.budget_tone(left))
+    return html.Span([wording.target(target["target"]), ", ", told, " left"])
+
+
+def money_table(o: Row) -> Any:
+    """The same by what the instances are worth, each currency by itself; None where it is not asked for."""
+    if not o["values"]:
+        return None
+    rows = [
+        [
+            one["currency"],
+            wording.one_money(one["good"], one["currency"], compact=True),
+            wording.one_money(one["bad"], one["currency"], compact=True),
+            wording.percent(one["ratio"], 2),
+            _left(one, o["title"]),
+        ]
+        for one in o["values"]
+    ]
+    return c.card(c.table(MONEY_HEADS, rows, "By what they are worth", "values"), "By value")
+
+
+def groups_table(o: Row, links: Links) -> Any:
+    """How each group stands, the one with the least left first; None where there are none."""
+    groups = o.get("groups")
+    if not groups:
+        return None
+    heads = tuple(wording.humanise(name) for name in o["group_by"])
+    rows = [_group_row(o, one, links) for one in groups]
+    table = c.table((*heads, *GROUP_HEADS), rows, "Groups, the least left first", "groups")
+    more = o["groups_total"] - len(groups)
+    rest = c.quiet(f"And {wording.plural(more, 'group')} with more left.") if more > 0 else None
+    return c.card(html.Div([table, rest]), "Groups")
+
+
+def _group_row(o: Row, one: Row, links: Links) -> Sequence[Any]:
+    values = [one["group"][name] for name in o["group_by"]]
+    href = links.objectives(o["name"], values)
+    names: list[Any] = [value or "not said" for value in values]
+    names[0] = dcc.Link(names[0], href=href, className="strong")
+    return [
+        *names,
+        wording.count(one["good"]),
+        wording.count(one["bad"]),
+        wording.percent(one["ratio"], 2),
+        wording.budget_words(one | {"unit": o["unit"]}),
+        _left(one, o["title"]),
+    ]
+
+
+def _left(one: Row, title: str) -> Any:
+    left = one["budget_left_ratio"]
+    return html.Div(
+        [
+            html.Span(wording.budget_left(left), className=f"strong {c.budget_tone(left)}"),
+            c.budget_bar(left, title),
+        ],
+        className="budget-line",
+    )
+
+
+def exclusions_list(o: Row) -> Any:
+    """When nothing counted in the window, or will not, and why; None where everything counts."""
+    if not o.get("exclusions"):
+        return None
+    lines = [
+        html.Li(f"{wording.short_instant(one['since'])} to {wording.short_instant(one['until'])} UTC: {one['reason']}")
+        for one in o["exclusions"]
+    ]
+    return c.card(html.Ul(lines, className="plain-list"), "Nothing counted")
+
+
+def periods_table(periods: Row) -> Any:
+    """What was counted in each period, latest first; those before anything was counted are left out."""
+    items = periods["items"]
+    while len(items) > 1 and not items[-1]["total"]:
+        items = items[:-1]
+    rows = [
+        [
+            wording.period_name(periods["period"], periods["zone"], one["since"]),
+            wording.count(one["good"]),
+            wording.count(one["bad"]),
+            wording.percent(one["ratio"], 2),
+            wording.budget_words(one | {"unit": periods["unit"]}),
+            _kept(one),
+            _closed(one),
+        ]
+        for one in items
+    ]
+    return c.table(PERIOD_HEADS, rows, "What each period came to", "periods")
+
+
+def _kept(one: Row) -> Any:
+    if one["met"] is None:
+        return wording.DASH
+    if not one["over"]:
+        return "So far kept" if one["met"] else html.Span("Not kept so far", className="strong")
+    return "Kept" if one["met"] else html.Span("Missed", className="strong")
+
+
+def _closed(one: Row) -> Any:
+    """What it had come to; what came late since has restated it."""
+    closed = one["closed"]
+    if closed is None:
+        return wording.DASH
+    if not one["restated"]:
+        return "The same"
+    share = wording.percent(closed["ratio"], 2)
+    told = f"{share}, {wording.count(closed['bad'])} bad; restated since by what came late"
+    return html.Span(told, title=f"Kept on {wording.instant(closed['at'])}")
+
+
+def _window(o: Row) -> str:
+    window = o["window"]
+    if window["period"] is None:
+        return f"rolling {wording.duration(o['window_seconds'])}"
+    return f"{window['period']} of {window['zone']}, until {wording.instant(window['until'])}"
+
+
+def _lately(o: Row) -> str:
+    period = o["window"]["period"]
+    if period is None:
+        return f"of the last {wording.duration(o['window_seconds'])}"
+    return "of today" if period == "day" else f"of this {period}"
+
+
+def _plain_words(o: Row) -> str:
+    counted = "of all time slices" if o.get("unit") == "slices" else "of all instances"
+    what = f"Promised: {o['description']}, for {wording.target(o['target'])} {counted} {_lately(o)}."
+    if o["budget_left_ratio"] is None:
+        return f"{what} Nothing has been counted yet."
+    remaining = (o["budget_allowed"] or 0) - (o["budget_used"] or 0)
+    if remaining < 0:
+        return f"{what} The budget is overspent by {wording.count(-remaining)}."
+    return f"{what} {wording.count(int(remaining))} more may miss before the promise is broken."
