@@ -24,7 +24,7 @@ from collector.instances import Change, Held
 from collector.store.database import Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
-from slo_rules.contribution import NOTHING, Contributions, add, contributions
+from slo_rules.contribution import NOTHING, Contributions, add, contributions, difference
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
@@ -228,12 +228,12 @@ def _contributed(catalogue: Catalogue, changed: list[Held], gone: list[Held]) ->
     total: Contributions = {}
     for held in changed:
         stored, progress = held.stored, held.progress
-        if stored is not None:
-            workflow = held.matcher.workflow
-            if _counts_the_same(stored, progress, workflow, catalogue):
-                continue
-            add(total, _contributions(held, stored, catalogue), -1)
-        add(total, _contributions(held, progress, catalogue), 1)
+        if stored is None:
+            add(total, _contributions(held, progress, catalogue), 1)
+            continue
+        workflow = held.matcher.workflow
+        if not _counts_the_same(stored, progress, workflow, catalogue):
+            add(total, difference(stored, progress, workflow, catalogue.objectives.get(workflow.name, ())), 1)
     for held in gone:
         if held.stored is not None:
             add(total, _contributions(held, held.stored, catalogue), -1)

@@ -9,14 +9,14 @@ in its currency as well, with what it is worth; what is worth less than nothing 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from slo_rules.buckets import BUCKET
-from slo_rules.items import Outcome, items
+from slo_rules.items import Outcome, items, unsettled
 from slo_rules.objective import ALL, Group, Objective
 from slo_rules.progress import Progress, Scalar
-from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
+from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
 
 Place = tuple[str, Group, str, int]
 """An objective's name, a group, a currency or ITEMS, and the start of a bucket."""
@@ -42,12 +42,17 @@ def promise_name(workflow: str) -> str:
     return f"workflow:{workflow}"
 
 
-def contributions(progress: Progress, workflow: Workflow, objectives: Collection[Objective]) -> Contributions:
-    """The counts an instance adds to its buckets."""
+def contributions(
+    progress: Progress,
+    workflow: Workflow,
+    objectives: Collection[Objective],
+    promised: Iterable[Milestone] | None = None,
+) -> Contributions:
+    """The counts an instance adds to its buckets; `promised` as for `items`."""
     found: Contributions = {}
     promise = promise_name(workflow.name)
     attributes: Mapping[str, Scalar] | None = None
-    for item in items(progress, workflow, objectives):
+    for item in items(progress, workflow, objectives, promised):
         objective, at, counts = item.objective, item.at, _OF[item.outcome]
         if objective is None:
             if item.stands_for != 1:
@@ -72,6 +77,20 @@ def contributions(progress: Progress, workflow: Workflow, objectives: Collection
             if objective.by_value and (worth := _worth(attributes)) is not None:
                 amount, currency = worth
                 _add(found, objective.name, group, currency, at, _times(counts, amount))
+    return found
+
+
+def difference(
+    before: Progress, after: Progress, workflow: Workflow, objectives: Collection[Objective]
+) -> Contributions:
+    """What an instance adds to its buckets when more is known of it: contributions after, less contributions before.
+
+    Places that come to nothing may be among them, with zeros. This runs for nearly every event: what stands as it was
+    is not counted twice to find that out.
+    """
+    few, promised = unsettled(before, after, workflow, objectives)
+    found = contributions(after, workflow, few, promised)
+    add(found, contributions(before, workflow, few, promised), -1)
     return found
 
 

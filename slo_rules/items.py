@@ -58,15 +58,24 @@ _Span = tuple[int, int | None]
 """When something is due, and when it came (micros), if it has."""
 
 
-def items(progress: Progress, workflow: Workflow, objectives: Collection[Objective]) -> list[Item]:
-    """What an instance counts as in these objectives and in its workflow's promise, to which nobody has to agree."""
+def items(
+    progress: Progress,
+    workflow: Workflow,
+    objectives: Collection[Objective],
+    promised: Iterable[Milestone] | None = None,
+) -> list[Item]:
+    """What an instance counts as in these objectives and in its workflow's promise, to which nobody has to agree.
+
+    Of the milestones of the instance as a whole only those that are `promised`, by default all, are in the promise.
+    """
     found: list[Item] = []
     progress = standing(progress, workflow)
     cancelled = is_cancelled(progress, workflow)
     waiver = progress.waiver
     if waiver is not None and waiver.withdraws:
         waiver = None
-    found += _promised(workflow.promised_once, progress, workflow, waiver, 1, cancelled=cancelled)
+    promised = workflow.promised_once if promised is None else promised
+    found += _promised(promised, progress, workflow, waiver, 1, cancelled=cancelled)
     seen = views(progress, workflow) if workflow.each else []
     for view in seen:
         own = workflow.each[view.namespace]
@@ -95,6 +104,41 @@ def items(progress: Progress, workflow: Workflow, objectives: Collection[Objecti
             outcome = _CANCELLED if cancelled else _outcome(at, arrival, waiver)
             found.append(Item(objective, at, arrival, outcome))
     return found
+
+
+def unsettled(
+    before: Progress, after: Progress, workflow: Workflow, objectives: Collection[Objective]
+) -> tuple[Collection[Objective], Iterable[Milestone]]:
+    """The objectives and promised milestones of which an instance may count otherwise than before; `after` is later.
+
+    The others have the same items in both: what starts and ends them had been reached before, and stands.
+    """
+    if (
+        workflow.counted
+        or workflow.choosing
+        or workflow.tiered
+        or after.clock
+        or after.cancelled is not None
+        or after.waiver is not before.waiver
+    ):
+        return objectives, workflow.promised_once
+    was, now = before.milestones, after.milestones
+    stands = {name for name, mark in was.items() if now.get(name) is mark or now.get(name) == mark}
+    same = all(one.plain for one in objectives) or before.said is after.said or before.attributes == after.attributes
+    found = [
+        one
+        for one in objectives
+        if one.kind == "success"
+        or not (same or one.plain)
+        or (one.start in now and not (one.start in stands and one.end in stands))
+    ]
+    promised = [one for one in workflow.promised_once if one.name not in stands or not stands.issuperset(_starts(one))]
+    return found, promised
+
+
+def _starts(milestone: Milestone) -> tuple[str, ...]:
+    deadline = milestone.deadline
+    return milestone.after if deadline is None or deadline.start is None else (deadline.start,)
 
 
 def _outcome(due: int, arrival: int | None, waiver: Waiver | None) -> Outcome:

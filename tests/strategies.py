@@ -88,6 +88,22 @@ metadata: {name: signed-fresh}
 spec: {workflow: orders, freshness: {from: delivered, to: signed, within: 1h}, target: 0.9, missing_data: bad}
 ---
 apiVersion: milepost/v1
+kind: Objective
+metadata: {name: paid-by-region}
+spec:
+  workflow: orders
+  latency: {from: won, to: paid, within: 3h, calendar: office}
+  target: 0.9
+  missing_data: bad
+  group_by: [region]
+  by_value: true
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: enough-accepted}
+spec: {workflow: orders, volume: {milestone: accepted, per: 1h, at_least: 1}, target: 0.9, missing_data: bad}
+---
+apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap}
 spec: {skew: 20m, silent_after: 2h}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from slo_rules.arithmetic import arithmetic
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import Staleness
-from slo_rules.contribution import Contributions, add, contributions
+from slo_rules.contribution import Contributions, add, contributions, difference
+from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.expectation import Expectation
@@ -27,6 +28,30 @@ DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 OBJECTIVES = tuple(DEFINITIONS.objectives.values())
 MATCHER = Matcher([WORKFLOW])
+PLAIN = load(
+    {
+        "plain.yaml": """
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: orders, domain: orders, owner: operations}
+spec:
+  entity: order
+  keys: {opportunity: data.opportunity, order: data.order, sales_order: data.sales_order}
+  attributes: {region: data.region}
+  value: {amount: data.amount, currency: data.currency}
+  milestones:
+    - {name: won, on: {exact: {type: won}}}
+    - {name: accepted, on: {exact: {type: accepted}}, within: 4h}
+    - {name: shipped, on: {exact: {type: shipped}}, within: 1h}
+    - {name: delivered, after: accepted, on: {exact: {type: delivered}}, within: 6h}
+    - {name: signed, on: {exact: {type: signed}}}
+    - {name: paid, after: [shipped, signed], on: {exact: {type: paid}}, within: {breach: 2d, from: won}, completes: true}
+  cancels_on: [{exact: {type: cancelled}}]
+  pauses_on: [{exact: {type: paused}}]
+  resumes_on: [{exact: {type: resumed}}]
+"""
+    }
+).workflows["orders"]
 EVENTS = events(waived=True)
 MARKS = st.fixed_dictionaries(
     {},
@@ -44,6 +69,12 @@ def made(event: Event) -> Progress | None:
 
 def joined(history: list[Event]) -> Progress | None:
     parts = [part for event in history if (part := made(event)) is not None]
+    return reduce(join, parts) if parts else None
+
+
+def joined_plainly(history: list[Event]) -> Progress | None:
+    """The same under definitions with nothing that is hard."""
+    parts = [fold(None, match) for event in history for _, match in Matcher([PLAIN]).matches(event)]
     return reduce(join, parts) if parts else None
 
 
@@ -215,6 +246,17 @@ def test_contributions_can_be_taken_away_again(a: list[Event], b: list[Event]) -
     for found, sign in ((old, 1), (new, 1), (old, -1)):
         add(total, found, sign)
     assert something(total) == something(new)
+
+
+@given(EVENTS, EVENTS)
+def test_a_difference_is_what_counting_both_gives(a: list[Event], b: list[Event]) -> None:
+    for workflow, join_all in ((WORKFLOW, joined), (PLAIN, joined_plainly)):
+        before, after = join_all(a), join_all(a + b)
+        if before is None or after is None:
+            continue
+        wanted = contributions(after, workflow, OBJECTIVES)
+        add(wanted, contributions(before, workflow, OBJECTIVES), -1)
+        assert something(difference(before, after, workflow, OBJECTIVES)) == something(wanted)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=6), st.integers(0, 60))
