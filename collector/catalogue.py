@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from collector.store.database import LOG_LOCK, Connection
+from slo_rules.contribution import Counting
 from slo_rules.definitions import fingerprint
 from slo_rules.matching import Matcher, WorkflowMatcher
 from slo_rules.objective import Objective
@@ -48,6 +49,10 @@ class Catalogue:
         """Workflows of which it counts how their instances ended."""
         self.told_apart = frozenset(one.workflow for one in objectives if not one.plain)
         """Workflows of which what their instances are counted as depends on attributes."""
+        self._counting = {
+            (name, version): Counting(one.workflow, self.objectives.get(name, ()))
+            for (name, version), one in self.versions.items()
+        }
         names = [name for name, _ in self.versions]
         self.unversioned = {name for name in names if names.count(name) == 1}
         """Workflows of which there was only ever one version, as is usual."""
@@ -66,6 +71,10 @@ class Catalogue:
             if matcher.workflow.name == workflow and version.in_force(seq):
                 return matcher
         return None
+
+    def counting_of(self, workflow: Workflow) -> Counting:
+        """How instances under this version count in objectives. KeyError when it is not known."""
+        return self._counting[workflow.name, workflow.version]
 
     @property
     def current(self) -> dict[str, Workflow]:

@@ -24,7 +24,7 @@ from collector.instances import Change, Held
 from collector.store.database import Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
-from slo_rules.contribution import NOTHING, Contributions, add, contributions, difference
+from slo_rules.contribution import NOTHING, Contributions, add
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
@@ -228,15 +228,14 @@ def _contributed(catalogue: Catalogue, changed: list[Held], gone: list[Held]) ->
     total: Contributions = {}
     for held in changed:
         stored, progress = held.stored, held.progress
-        if stored is None:
-            add(total, _contributions(held, progress, catalogue), 1)
-            continue
         workflow = held.matcher.workflow
-        if not _counts_the_same(stored, progress, workflow, catalogue):
-            add(total, difference(stored, progress, workflow, catalogue.objectives.get(workflow.name, ())), 1)
+        if stored is None:
+            add(total, catalogue.counting_of(workflow).contributions(progress), 1)
+        elif not _counts_the_same(stored, progress, workflow, catalogue):
+            add(total, catalogue.counting_of(workflow).difference(stored, progress), 1)
     for held in gone:
         if held.stored is not None:
-            add(total, _contributions(held, held.stored, catalogue), -1)
+            add(total, catalogue.counting_of(held.matcher.workflow).contributions(held.stored), -1)
     return {place: counts for place, counts in total.items() if counts != NOTHING}
 
 
@@ -253,11 +252,6 @@ def _counts_the_same(a: Progress, b: Progress, workflow: Workflow, catalogue: Ca
         and (not workflow.each or (a.keys is b.keys and a.aliases is b.aliases))
         and (not (workflow.tiered or workflow.name in catalogue.told_apart) or a.attributes == b.attributes)
     )
-
-
-def _contributions(held: Held, progress: Progress, catalogue: Catalogue) -> Contributions:
-    workflow = held.matcher.workflow
-    return contributions(progress, workflow, catalogue.objectives.get(workflow.name, ()))
 
 
 def _merge_parameters(merges: list[Merge]) -> list[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from slo_rules.buckets import BUCKET
-from slo_rules.items import Outcome, items, unsettled
+from slo_rules.items import Outcome, items
 from slo_rules.objective import ALL, Group, Objective
 from slo_rules.progress import Progress, Scalar
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
@@ -33,6 +33,7 @@ _OF: dict[Outcome, Counts] = {
     Outcome.WAIVED: (0, 0, 1, 0, 0),
     Outcome.CANCELLED: (0, 0, 0, 1, 0),
 }
+_BAD = Outcome.BAD
 _STALE: Counts = (0, 1, 0, 0, 1)
 _NO_LONGER: Counts = (0, 0, 0, 0, -1)
 
@@ -55,43 +56,96 @@ def contributions(
     for item in items(progress, workflow, objectives, promised):
         objective, at, counts = item.objective, item.at, _OF[item.outcome]
         if objective is None:
+            name = promise
             if item.stands_for != 1:
                 counts = _times(counts, item.stands_for)
-            _add(found, promise, ALL, ITEMS, at, counts)
-            continue
-        steps = [(at, counts)]
-        if objective.kind == "freshness" and item.outcome is Outcome.BAD:
-            steps = [(at, _STALE)]
-            if item.arrival is not None:
-                steps.append((item.arrival - 1 + BUCKET, _NO_LONGER))
-        if objective.plain:
-            for when, added in steps:
-                _add(found, objective.name, ALL, ITEMS, when, added)
+        else:
+            name = objective.name
+            if objective.kind == "freshness" and item.outcome is _BAD:
+                counts = _STALE
+        _add(found, name, ALL, ITEMS, at, counts)
+        no_longer = None if counts is not _STALE or item.arrival is None else item.arrival - 1 + BUCKET
+        if no_longer is not None:
+            _add(found, name, ALL, ITEMS, no_longer, _NO_LONGER)
+        if objective is None or objective.plain:
             continue
         if attributes is None:
             attributes = progress.attributes
-        groups = (ALL, objective.group_of(attributes)) if objective.group_by else (ALL,)
-        for group in groups:
-            for when, added in steps:
-                _add(found, objective.name, group, ITEMS, when, added)
-            if objective.by_value and (worth := _worth(attributes)) is not None:
-                amount, currency = worth
-                _add(found, objective.name, group, currency, at, _times(counts, amount))
+        group = objective.group_of(attributes) if objective.group_by else ALL
+        if group != ALL:
+            _add(found, name, group, ITEMS, at, counts)
+            if no_longer is not None:
+                _add(found, name, group, ITEMS, no_longer, _NO_LONGER)
+        if objective.by_value and (worth := _worth(attributes)) is not None:
+            amount, currency = worth
+            for one in {ALL, group}:
+                _add(found, name, one, currency, at, _times(counts, amount))
     return found
 
 
-def difference(
-    before: Progress, after: Progress, workflow: Workflow, objectives: Collection[Objective]
-) -> Contributions:
-    """What an instance adds to its buckets when more is known of it: contributions after, less contributions before.
+class Counting:
+    """How the instances of one version of a workflow count in its objectives, prepared for what runs at every event."""
 
-    Places that come to nothing may be among them, with zeros. This runs for nearly every event: what stands as it was
-    is not counted twice to find that out.
-    """
-    few, promised = unsettled(before, after, workflow, objectives)
-    found = contributions(after, workflow, few, promised)
-    add(found, contributions(before, workflow, few, promised), -1)
-    return found
+    def __init__(self, workflow: Workflow, objectives: Iterable[Objective]) -> None:
+        self._workflow = workflow
+        self._objectives = tuple(objectives)
+        self._plain = all(one.plain for one in self._objectives)
+        self._hard = bool(workflow.counted or workflow.choosing or workflow.tiered)
+        self._affected: dict[tuple[frozenset[str], frozenset[str]], _Affected] = {}
+
+    def contributions(self, progress: Progress) -> Contributions:
+        """The counts an instance adds to its buckets."""
+        return contributions(progress, self._workflow, self._objectives)
+
+    def difference(self, before: Progress, after: Progress) -> Contributions:
+        """What it adds when more is known of it: contributions after, less contributions before.
+
+        Places that come to nothing may be among them, with zeros. What stands as it was is not counted twice to find
+        that out.
+        """
+        objectives, promised = self._objectives, self._workflow.promised_once
+        if not (self._hard or after.clock or after.cancelled is not None or after.waiver is not before.waiver):
+            was, now = before.milestones, after.milestones
+            changed = frozenset([name for name, mark in now.items() if was.get(name) != mark])
+            reached = frozenset(now)
+            affected = self._affected.get((changed, reached))
+            if affected is None:
+                affected = self._what_is_affected(changed, reached)
+            objectives, promised = affected
+            if not self._plain and before.said is not after.said and before.attributes != after.attributes:
+                objectives = tuple(one for one in self._objectives if one in objectives or not one.plain)
+        found = contributions(after, self._workflow, objectives, promised)
+        add(found, contributions(before, self._workflow, objectives, promised), -1)
+        return found
+
+    def _what_is_affected(self, changed: frozenset[str], reached: frozenset[str]) -> _Affected:
+        """What an instance may count as otherwise once it has reached these milestones, of which some have changed."""
+        if len(self._affected) >= _MOST_KEPT:
+            self._affected.clear()
+        workflow, stands = self._workflow, reached - changed
+
+        def comes_otherwise(name: str) -> bool:
+            # Once it has come nothing says better when; until then what comes after it does.
+            return name not in stands and not changed.isdisjoint(workflow.shown_by.get(name, ()))
+
+        def is_affected(one: Objective) -> bool:
+            if one.kind == "success" or one.start in changed:
+                return True
+            return one.start in reached and comes_otherwise(one.end)
+
+        objectives = tuple(one for one in self._objectives if is_affected(one))
+        promised = tuple(
+            one
+            for one in workflow.promised_once
+            if not (one.name in stands and stands.issuperset(one.starts_clock))
+            and not changed.isdisjoint(workflow.affected_by[one.name])
+        )
+        self._affected[changed, reached] = objectives, promised
+        return objectives, promised
+
+
+_Affected = tuple[tuple[Objective, ...], tuple[Milestone, ...]]
+_MOST_KEPT = 4096
 
 
 def _worth(attributes: Mapping[str, Scalar]) -> tuple[Decimal, str] | None:

@@ -106,41 +106,6 @@ def items(
     return found
 
 
-def unsettled(
-    before: Progress, after: Progress, workflow: Workflow, objectives: Collection[Objective]
-) -> tuple[Collection[Objective], Iterable[Milestone]]:
-    """The objectives and promised milestones of which an instance may count otherwise than before; `after` is later.
-
-    The others have the same items in both: what starts and ends them had been reached before, and stands.
-    """
-    if (
-        workflow.counted
-        or workflow.choosing
-        or workflow.tiered
-        or after.clock
-        or after.cancelled is not None
-        or after.waiver is not before.waiver
-    ):
-        return objectives, workflow.promised_once
-    was, now = before.milestones, after.milestones
-    stands = {name for name, mark in was.items() if now.get(name) is mark or now.get(name) == mark}
-    same = all(one.plain for one in objectives) or before.said is after.said or before.attributes == after.attributes
-    found = [
-        one
-        for one in objectives
-        if one.kind == "success"
-        or not (same or one.plain)
-        or (one.start in now and not (one.start in stands and one.end in stands))
-    ]
-    promised = [one for one in workflow.promised_once if one.name not in stands or not stands.issuperset(_starts(one))]
-    return found, promised
-
-
-def _starts(milestone: Milestone) -> tuple[str, ...]:
-    deadline = milestone.deadline
-    return milestone.after if deadline is None or deadline.start is None else (deadline.start,)
-
-
 def _outcome(due: int, arrival: int | None, waiver: Waiver | None) -> Outcome:
     if arrival is not None and arrival <= due:
         return _GOOD
@@ -166,6 +131,8 @@ def _promised(
         if milestone.name in given_up:
             continue
         mark = reached.get(milestone.name)
+        if mark is None and workflow.shows_start[milestone.name].isdisjoint(reached):
+            continue
         started = surely_started_at(milestone, progress)
         if started is None and mark is None:
             started = started_at(milestone, progress, workflow)

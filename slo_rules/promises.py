@@ -56,9 +56,7 @@ def started_at(milestone: Milestone, progress: Progress, workflow: Workflow) -> 
 
 def surely_started_at(milestone: Milestone, progress: Progress) -> int | None:
     """When it started by the events that start it, or None where one of them is missing."""
-    reached = progress.milestones
-    deadline = milestone.deadline
-    names = milestone.after if deadline is None or deadline.start is None else (deadline.start,)
+    reached, names = progress.milestones, milestone.starts_clock
     if len(names) == 1:
         mark = reached.get(names[0])
         return None if mark is None else mark.at

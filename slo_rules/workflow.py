@@ -108,6 +108,11 @@ class Milestone(msgspec.Struct, frozen=True):
     each: str = ""
 
     @property
+    def starts_clock(self) -> tuple[str, ...]:
+        """The milestones from which its deadline counts."""
+        return self.after if self.deadline is None or self.deadline.start is None else (self.deadline.start,)
+
+    @property
     def bound(self) -> bool:
         """Whether it can only come after what it is said to come after; where an instance starts, nothing need be."""
         return not self.any_order and not self.starts
@@ -282,6 +287,23 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
     def choosing(self) -> bool:
         """Whether there is any choice."""
         return any(one.choice for one in self.milestones)
+
+    @cached_property
+    def shown_by(self) -> dict[str, frozenset[str]]:
+        """For each milestone those of which each says, when it is reached, that this one was reached or passed."""
+        return {one.name: frozenset((one.name, *self.descendants[one.name])) for one in self.milestones}
+
+    @cached_property
+    def affected_by(self) -> dict[str, frozenset[str]]:
+        """For each milestone those on which it depends when it was due and when it came."""
+        return {name: self.shown_by[name] | starts for name, starts in self.shows_start.items()}
+
+    @cached_property
+    def shows_start(self) -> dict[str, frozenset[str]]:
+        """For each milestone those of which one must be reached for its clock to have started."""
+        return {
+            one.name: frozenset().union(*(self.shown_by[name] for name in one.starts_clock)) for one in self.milestones
+        }
 
     @cached_property
     def counted(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slo_rules.arithmetic import arithmetic
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import Staleness
-from slo_rules.contribution import Contributions, add, contributions, difference
+from slo_rules.contribution import Contributions, Counting, add, contributions
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
@@ -256,7 +256,7 @@ def test_a_difference_is_what_counting_both_gives(a: list[Event], b: list[Event]
             continue
         wanted = contributions(after, workflow, OBJECTIVES)
         add(wanted, contributions(before, workflow, OBJECTIVES), -1)
-        assert something(difference(before, after, workflow, OBJECTIVES)) == something(wanted)
+        assert something(Counting(workflow, OBJECTIVES).difference(before, after)) == something(wanted)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=6), st.integers(0, 60))
