@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from slo_rules.buckets import WIDTHS
@@ -23,12 +24,17 @@ def bucket_parameters(total: Contributions) -> dict[str, Any] | None:
         "minutes": [minutes for _, minutes, _ in rows],
         "buckets": [to_datetime(place[3]) for place, _, _ in rows],
         "units": [place[2] for place, _, _ in rows],
-        "good": [counts[0] for _, _, counts in rows],
-        "bad": [counts[1] for _, _, counts in rows],
-        "waived": [counts[2] for _, _, counts in rows],
-        "cancelled": [counts[3] for _, _, counts in rows],
+        "good": _of_one_type([counts[0] for _, _, counts in rows]),
+        "bad": _of_one_type([counts[1] for _, _, counts in rows]),
+        "waived": _of_one_type([counts[2] for _, _, counts in rows]),
+        "cancelled": _of_one_type([counts[3] for _, _, counts in rows]),
         "steps": [counts[4] for _, _, counts in rows],
     }
+
+
+def _of_one_type(numbers: list[Decimal | int]) -> list[Decimal | int]:
+    """Items are whole and money is not, and an array has numbers of one type."""
+    return numbers if all(isinstance(one, int) for one in numbers) else list(map(Decimal, numbers))
 
 
 def _wider(total: Contributions, width: int) -> dict[Place, Counts]:
