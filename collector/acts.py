@@ -66,7 +66,7 @@ async def ask(reader: Reader, catalogue: Catalogue, id_: str, said: Mapping[str,
     now, act_id, faults = to_micros(await reader.now()), str(uuid4()), list[str]()
     waiver = read_waiver(said, now, event_key(ACT_SOURCE, act_id), withdraws=withdraws, faults=faults)
     unfit = bool(faults)
-    found, progress = await _meant(reader, id_, faults)
+    found, progress = _meant(await _known(reader, id_), faults)
     if withdraws:
         if progress.waiver is None or progress.waiver.until <= now:
             faults.insert(0, "id: the instance is not waived")
@@ -87,7 +87,7 @@ async def ask_of_join(
     now, act_id, faults = to_micros(await reader.now()), str(uuid4()), list[str]()
     word = read_join_word(said, accepts=accepts, faults=faults)
     unfit = bool(faults)
-    found, progress = await _meant(reader, id_, faults)
+    found, progress = _meant(await _known(reader, id_), faults)
     event = event_named(said, [])
     if event is not None:
         faults += await _in_the_way(reader, found, event, accepts=accepts)
@@ -105,11 +105,11 @@ async def ask_of_move(reader: Reader, catalogue: Catalogue, id_: str, said: Mapp
     Raises ActRefused with every fault.
     """
     now, faults = to_micros(await reader.now()), list[str]()
-    known = await reader.one("instance", {"id": id_}) if _is_id(id_) else None
+    known = await _known(reader, id_)
     current = catalogue.current.get(known["workflow"]) if known else None
     move = read_move({"version": current.version if current else 1} | dict(said), faults)
     unfit = bool(faults)
-    found, progress = await _meant(reader, id_, faults)
+    found, progress = _meant(known, faults)
     faults += _faults_of_move(catalogue, found, move)
     if faults or move is None:
         raise ActRefused(faults, unknown=False, conflicting=not unfit)
@@ -151,11 +151,14 @@ async def _in_the_way(reader: Reader, found: Row, event: bytes, *, accepts: bool
     return [] if known["others"] else ["event: it is all that is known of the instance, and has joined nothing"]
 
 
-async def _meant(reader: Reader, id_: str, faults: list[str]) -> tuple[Row, Progress]:
-    found = await reader.one("instance", {"id": id_}) if _is_id(id_) else None
-    if found is None:
+async def _known(reader: Reader, id_: str) -> Row | None:
+    return await reader.one("instance", {"id": id_}) if _is_id(id_) else None
+
+
+def _meant(known: Row | None, faults: list[str]) -> tuple[Row, Progress]:
+    if known is None:
         raise ActRefused(["id: there is no such instance", *faults], unknown=True, conflicting=False)
-    return found, stored_progress(found)
+    return known, stored_progress(known)
 
 
 async def _key(reader: Reader, catalogue: Catalogue, found: Row, progress: Progress, brought: frozenset[str]) -> str:
