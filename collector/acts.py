@@ -130,7 +130,7 @@ def _faults_of_move(catalogue: Catalogue, found: Row, move: Move | None) -> list
         return [f"id: the instance counts under version {version}, which is in force"]
     if move is not None and move.version != current.version:
         return [f"version: must be {current.version}, the version of {workflow} that is in force"]
-    if current.joining_rules != catalogue.versions[workflow, version].workflow.joining_rules:
+    if not current.joins_as(catalogue.versions[workflow, version].workflow):
         return [f"id: version {current.version} tells by other keys than version {version} which events are one"]
     return []
 

@@ -231,8 +231,7 @@ class Comparing:
     def _keys_change(self, question: Question) -> bool:
         after = question.after
         return after is not None and any(
-            self._catalogue.versions[after.name, version].workflow.joining_rules != after.joining_rules
-            for version in question.versions
+            not after.joins_as(self._catalogue.versions[after.name, version].workflow) for version in question.versions
         )
 
     def _histories(self, rows: list[_Open]) -> Iterator[tuple[_Open, list[Logged] | Detail]]:

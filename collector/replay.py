@@ -105,7 +105,7 @@ def moved(
         return f"version {move.version} of {workflow.name} was not in force then"
     if target is own:
         return f"it counts under version {move.version} already"
-    if target.workflow.joining_rules != workflow.joining_rules:
+    if not target.workflow.joins_as(workflow):
         return f"version {move.version} of {workflow.name} tells by other keys than its own which events are one"
     parts = replay_under(Matcher([target.workflow]), workflow.name, history, unjoined)
     if len(parts) != 1:

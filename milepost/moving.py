@@ -88,7 +88,7 @@ def _versions(catalogue: Catalogue, workflow: str, counts: Mapping[int, int]) ->
     for version, count in counts.items():
         if version == current.version:
             continue
-        if catalogue.versions[workflow, version].workflow.joining_rules == current.joining_rules:
+        if current.joins_as(catalogue.versions[workflow, version].workflow):
             movable.append(version)
         else:
             reason = f"Version {version} tells by other keys than version {current.version} which events are one"

@@ -322,6 +322,10 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         joining = (rule for rule in self.keys if rule.joins)
         return tuple(msgspec.structs.replace(rule, unique=False, joins_at_most=0) for rule in joining)
 
+    def joins_as(self, other: Workflow) -> bool:
+        """Whether both tell by the same keys which events are one; else no instance can move between them."""
+        return self.joining_rules == other.joining_rules
+
     @cached_property
     def completing(self) -> tuple[str, ...]:
         """The milestones that complete an instance."""
