@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from milepost import settings as settings_of
-from milepost.logs import configure_logging
-from milepost.settings import Settings, SettingsError
+from milepost.instance_commands import instance_commands
+from milepost.options import Config, DatabaseUrl, DataDir, DefinitionPaths, Since, fail, read_settings
+from milepost.settings import Settings
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
 from slo_rules.workflow import Definitions
@@ -25,21 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-DatabaseUrl = Annotated[
-    str | None, typer.Option("--database-url", help="postgresql://…; without it an embedded PostgreSQL is used.")
-]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded PostgreSQL keeps its data.")]
-DefinitionPaths = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--definitions", help="A folder or file of definitions; may be repeated; 'packs' are the shipped ones."
-    ),
-]
-Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
-Since = Annotated[
-    str | None, typer.Option("--since", help="Only what occurred since: 7d, 2026-11-21 or 2026-11-21T09:00:00Z.")
-]
 
 
 class GraphForm(StrEnum):
@@ -69,25 +54,6 @@ class ExportForm(StrEnum):
 
     OPENSLO = "openslo"
     PROMETHEUS = "prometheus"
-
-
-def fail(message: str, *, code: int = 1) -> typer.Exit:
-    """Say what is wrong on standard error; raise what this returns."""
-    typer.echo(message, err=True)
-    return typer.Exit(code)
-
-
-def read_settings(config: Path | None, **flags: object) -> Settings:
-    """Settings from file, environment and flags, with logging as they say.
-
-    Ends the program with all faults when they cannot be used.
-    """
-    try:
-        settings = settings_of.load(flags, file=config)
-    except SettingsError as error:
-        raise fail("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from error
-    configure_logging(settings.log_format, settings.log_level)
-    return settings
 
 
 @app.command()
@@ -421,154 +387,8 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
     return fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.", code=code)
 
 
-@app.command()
-def explain(
-    key: Annotated[str, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")],
-    workflow: Annotated[str | None, typer.Option(help="Only instances of this workflow.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="The situation at this RFC 3339 instant, as is known now.")
-    ] = None,
-    known_at: Annotated[
-        str | None, typer.Option("--known-at", help="What was known at this instant, by what had arrived then.")
-    ] = None,
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Say how an instance stands and why: deadline, journey, keys, events; now or at any time."""
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
-    if format not in ("text", "json"):
-        raise fail(f"--format: must be text or json, not {format!r}")
-    import msgspec
-
-    from collector.query.instances import BadQuery
-    from collector.query.moments import Unanswerable, Unsettled
-    from milepost.explaining import explain as run
-    from milepost.stored_data import NoStoredData
-
-    try:
-        explained = run(settings, key, workflow=workflow, as_of=as_of, known_at=known_at)
-    except BadQuery as error:
-        raise fail("\n".join(error.faults)) from error
-    except NoStoredData as error:
-        raise fail(str(error)) from error
-    except (Unanswerable, Unsettled) as error:
-        raise fail(f"That cannot be told: {error}.") from error
-    said = msgspec.json.encode(explained.document()).decode() if format == "json" else explained.text()
-    typer.echo(said)
-    if not explained.found:
-        raise typer.Exit(1)
-
-
-@app.command()
-def waive(
-    key: Annotated[str, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")],
-    reason: Annotated[str, typer.Option(help="Why it needs no attention; everybody who looks at it reads this.")],
-    until: Annotated[
-        str | None, typer.Option(help="When it comes back by itself: 3d from now, or 2026-11-21T09:00:00Z.")
-    ] = None,
-    by: Annotated[str | None, typer.Option(help="Who says so; without it the user of this machine.")] = None,
-    workflow: Annotated[str | None, typer.Option(help="Only an instance of this workflow.")] = None,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the waiver back before its end.")] = False,
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Say that an instance needs no attention until then: nobody is told of it, and it stays in every report."""
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
-    from datetime import UTC, datetime
-    from getpass import getuser
-
-    from collector.acts import ActRefused
-    from collector.query.instances import BadQuery
-    from milepost.acting import until_of
-    from milepost.acting import waive as run
-    from milepost.stored_data import NoStoredData
-
-    said = {"by": getuser() if by is None else by, "reason": reason}
-    if until is not None:
-        said["until"] = until_of(until, datetime.now(UTC))
-    try:
-        lines = run(settings, key, workflow=workflow, said=said, withdraws=withdraw)
-    except (ActRefused, BadQuery) as error:
-        raise fail("\n".join(error.faults)) from error
-    except NoStoredData as error:
-        raise fail(str(error)) from error
-    typer.echo("\n".join(lines))
-
-
-@app.command(name="reject-join")
-def reject_join(
-    key: Annotated[str, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")],
-    source: Annotated[str, typer.Option(help="The source of the event that joined what does not belong together.")],
-    event: Annotated[str, typer.Option(help="Its id; `milepost explain` tells both.")],
-    reason: Annotated[str, typer.Option(help="Why; everybody who looks for the event reads this.")],
-    by: Annotated[str | None, typer.Option(help="Who says so; without it the user of this machine.")] = None,
-    workflow: Annotated[str | None, typer.Option(help="Only an instance of this workflow.")] = None,
-    accept: Annotated[bool, typer.Option("--accept", help="Let the event count again.")] = False,
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Take apart what an event joined wrongly: it counts in no instance any more, and both halves are derived anew."""
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
-    from getpass import getuser
-
-    from collector.acts import ActRefused
-    from collector.query.instances import BadQuery
-    from milepost.acting import speak_of_join
-    from milepost.stored_data import NoStoredData
-
-    said = {"source": source, "event": event, "by": getuser() if by is None else by, "reason": reason}
-    try:
-        lines = speak_of_join(settings, key, workflow=workflow, said=said, accepts=accept)
-    except (ActRefused, BadQuery) as error:
-        raise fail("\n".join(error.faults)) from error
-    except NoStoredData as error:
-        raise fail(str(error)) from error
-    typer.echo("\n".join(lines))
-
-
-@app.command()
-def move(
-    reason: Annotated[str, typer.Option(help="Why; it stays on record.")],
-    key: Annotated[
-        str | None, typer.Argument(help="A business key such as order=SO-1, its bare value, or an instance's id.")
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All open instances of --workflow.")] = False,
-    workflow: Annotated[str | None, typer.Option(help="Only an instance of this workflow.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who says so; without it the user of this machine.")] = None,
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Let open instances count under the version of their workflow that is in force.
-
-    `milepost check --diff` says before what that changes.
-    """
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
-    from getpass import getuser
-
-    from collector.acts import ActRefused
-    from collector.query.instances import BadQuery
-    from milepost.acting import move as run
-    from milepost.moving import move_all
-    from milepost.stored_data import NoStoredData
-
-    if all_ == (key is not None) or (all_ and workflow is None):
-        raise fail("Name one instance by its key, or all open ones with --all --workflow W.", code=2)
-    said = {"by": getuser() if by is None else by, "reason": reason}
-    try:
-        if key is not None:
-            lines = run(settings, key, workflow=workflow, said=said)
-        else:
-            lines = list(move_all(settings, workflow or "", said).lines())
-    except (ActRefused, BadQuery) as error:
-        raise fail("\n".join(error.faults)) from error
-    except NoStoredData as error:
-        raise fail(str(error)) from error
-    typer.echo("\n".join(lines))
+# They stand last in the help.
+app.add_typer(instance_commands)
 
 
 def main() -> None:
