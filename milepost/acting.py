@@ -13,11 +13,11 @@ from collector.log import append
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.store.database import connect, migrate
+from milepost.applying import apply_log
 from milepost.explaining import MOST_LISTED, Explained, find
 from milepost.plain_text import shown
 from milepost.settings import Settings
 from milepost.stored_data import open_stored_data
-from milepost.upkeep import apply_log
 from slo_rules.durations import parse_duration
 from slo_rules.instants import rfc3339, to_micros
 

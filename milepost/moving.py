@@ -16,9 +16,9 @@ from collector.copyformat import act_row
 from collector.log import append
 from collector.store.database import Connection, connect, migrate
 from collector.unjoined import load_unjoined
+from milepost.applying import apply_log
 from milepost.settings import Settings
 from milepost.stored_data import open_stored_data
-from milepost.upkeep import apply_log
 from slo_rules.acts import Move, move_document, read_move
 from slo_rules.reading import suggestion
 

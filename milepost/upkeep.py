@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from collector.catalogue import Catalogue, load_catalogue, register
 from collector.ingest.files import CsvMapping, open_source
 from collector.ingest.importing import fingerprint, import_records, read_records
-from collector.projector import Projector
 from collector.rebuild import fingerprints, forget, keep_objectives
-from collector.store.database import BY_INDEX, Connection, connect
+from collector.store.database import Connection, connect
+from milepost.applying import CONSOLE, apply_log, bar
 from milepost.server import Milepost
 from milepost.settings import Settings
-
-_SWEPT = "SELECT count(*) FROM projection WHERE swept_to > (SELECT coalesce(max(received_at), '-infinity') FROM event)"
-"""Whether deadlines have been judged with everything applied, not only events."""
-_console = Console(stderr=True)
 
 
 @contextmanager
@@ -41,19 +33,6 @@ def open_catalogue(settings: Settings) -> Iterator[tuple[str, Connection, Catalo
         milepost.close()
 
 
-@contextmanager
-def _bar(label: str, unit: str) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("  {task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[count]:>10,} " + unit),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=_console) as bar:
-        yield bar, bar.add_task(label, count=0)
-
-
 def import_file(
     settings: Settings, file: Path, workflow: str, source: str | None, mapping_file: Path | None
 ) -> list[str]:
@@ -67,14 +46,14 @@ def import_file(
         before = _instances(conn, workflow)
         named = source or opened.default_source
         records = read_records(opened, named, mapping)
-        with _bar(f"Reading {file.name}", "records") as (bar, task):
+        with bar(f"Reading {file.name}", "records") as (shown, task):
 
             def progress(consumed: int, done: int) -> None:
-                bar.update(task, total=max(opened.total_bytes, 1), completed=consumed, count=done)
+                shown.update(task, total=max(opened.total_bytes, 1), completed=consumed, count=done)
 
             print_of_file = fingerprint(file, named, spelled)
             report = import_records(conn, records, print_of_file, named, opened.consumed, progress)
-            bar.update(task, total=1, completed=1)
+            shown.update(task, total=1, completed=1)
         apply_log(url, conn, catalogue)
         after = _instances(conn, workflow)
     lines = [f"{report.appended:,} events appended from {file.name} as {named}."]
@@ -100,42 +79,11 @@ def rebuild(settings: Settings, *, current_definitions: bool) -> bool:
         keep_objectives(conn, catalogue)
         after = fingerprints(conn)
     for table in before:
-        _console.print(f"  {table:<18} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
+        CONSOLE.print(f"  {table:<18} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
     return before == after
-
-
-def apply_log(url: str, conn: Connection, catalogue: Catalogue, label: str = "Applying") -> None:
-    """Apply the whole log: with a projector of our own, or by waiting for the one that runs."""
-    with _bar(label, "events") as (bar, task), connect(url, "projector", options=BY_INDEX) as projecting:
-        head = _one(conn, "SELECT coalesce(max(seq), 0) FROM event")
-        start = _one(conn, "SELECT coalesce((SELECT seq FROM projection), 0)")
-
-        def show() -> int:
-            at = _one(conn, "SELECT coalesce((SELECT seq FROM projection), 0)")
-            bar.update(task, total=max(1, head - start), completed=at - start, count=at - start)
-            return at
-
-        projector = Projector(catalogue)
-        if projector.acquire(projecting):
-            while not projector.cycle(projecting).caught_up:
-                show()
-        else:
-            _wait_until(lambda: show() >= head and _one(conn, _SWEPT) > 0)
-        bar.update(task, total=1, completed=1)
-
-
-def _wait_until(done: Callable[[], bool]) -> None:
-    while not done():
-        time.sleep(0.2)
 
 
 def _instances(conn: Connection, workflow: str) -> int:
     with conn.transaction():
         row = conn.execute("SELECT count(*) FROM instance WHERE workflow = %s", (workflow,)).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _one(conn: Connection, query: str) -> int:
-    with conn.transaction():
-        row = conn.execute(query).fetchone()
     return int(row[0]) if row else 0
