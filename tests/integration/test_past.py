@@ -286,6 +286,7 @@ def test_what_others_wrote_cannot_steer_the_terminal(database_url: str, conn: Co
     assert told.stdout.startswith("SO-1\\x1b[2J\\nSO-2 · orders")
 
 
+@pytest.mark.slow
 def test_several_are_listed_and_nothing_found_is_said(url: str) -> None:
     several = run(url, "account=A")
     assert (several.returncode, several.stdout.splitlines()[0]) == (

@@ -347,6 +347,7 @@ def run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 async def test_rejecting_at_a_terminal(collector: Collector) -> None:
     await joined(collector)
     collector.projector._forget()

@@ -311,6 +311,7 @@ def run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_waiving_at_a_terminal(collector: Collector) -> None:
     await orders(collector, 1, 2)
     collector.projector._forget()

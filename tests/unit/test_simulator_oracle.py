@@ -182,6 +182,7 @@ def judged_by_the_engine(packs: Definitions, at: datetime) -> dict[str, set[tupl
     return verdicts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [0, 5])
 def test_the_engine_agrees_with_the_oracle(packs: Definitions, minutes: int) -> None:
     at = ANCHOR + timedelta(minutes=minutes)

@@ -46,6 +46,7 @@ def test_plan_is_in_the_order_of_event_time_and_inside_its_window(week: list[Act
     assert times[-1] < micros(ANCHOR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [ANCHOR - timedelta(hours=58), ANCHOR, ANCHOR + timedelta(minutes=4)])
 def test_a_plan_taken_up_elsewhere_is_the_same_plan(cut: datetime) -> None:
     first, last = cut - timedelta(hours=1), cut + timedelta(hours=1)
@@ -55,6 +56,7 @@ def test_a_plan_taken_up_elsewhere_is_the_same_plan(cut: datetime) -> None:
     assert [action.deliver_at for action in whole] == sorted(action.deliver_at for action in whole)
 
 
+@pytest.mark.slow
 def test_no_express_business_starts_in_a_pause() -> None:
     pause = (ANCHOR + timedelta(hours=1), ANCHOR + timedelta(hours=9))
     window = (ANCHOR + timedelta(hours=2), ANCHOR + timedelta(hours=4))
