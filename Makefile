@@ -33,7 +33,7 @@ test: $(VENV)/.dev chromium ## Run every test (ARGS="-k name")
 	allowed $$browser && allowed $$others
 
 check: $(VENV)/.dev lint ## Lint, and run the fast tests: what to do before every commit
-	@$(PYTEST) $(PARALLEL) -m "not slow and not acceptance and not browser" tests/unit tests/integration $(ARGS)
+	@$(PYTEST) $(PARALLEL) --hypothesis-profile few -m "not slow and not acceptance and not browser" tests/unit tests/integration $(ARGS)
 
 bench: $(VENV)/.dev ## Measure the speed of this machine and of Milepost on it
 	@$(PY) -m benchmarks $(ARGS)

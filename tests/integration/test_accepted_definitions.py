@@ -25,6 +25,7 @@ from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 from tests.definition_events import events_of
 from tests.definition_texts import BASES, FULL, PACKS, accepted
+from tests.examples import examples
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START
 
@@ -102,7 +103,9 @@ def stand(url: str, conn: Connection, definitions: Definitions, history: list[Ev
 
 @given(accepted([*PACKS, *BASES]), st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_what_is_accepted_is_projected_as_it_is_rehearsed(
     database_url: str, conn: Connection, found: tuple[str, Definitions], draw: st.DataObject, as_of: int
@@ -112,7 +115,9 @@ def test_what_is_accepted_is_projected_as_it_is_rehearsed(
 
 @given(st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_what_everything_is_said_in_is_projected_as_it_is_rehearsed(
     database_url: str, conn: Connection, draw: st.DataObject, as_of: int

@@ -26,6 +26,7 @@ from slo_rules.event import Event
 from slo_rules.judgement import VerdictKind
 from slo_rules.workflow import Definitions
 from tests.acceptance.process import COMMAND, environment
+from tests.examples import examples
 from tests.projecting import enroll, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, arrivals, make_event
 
@@ -245,7 +246,9 @@ def honest(history: list[Event]) -> list[Event]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(arrivals().map(honest), EDITS)
 def test_what_is_foretold_is_what_deriving_everything_anew_makes(

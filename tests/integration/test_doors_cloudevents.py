@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from collector import log
 from collector.ingest import cloudevents, doors
 from collector.log import append
+from tests.examples import examples
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import BATCH, STRUCTURED, Collector, cloud_event, collector  # noqa: F401
 
@@ -424,7 +425,7 @@ _names = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(_names, _data, max_size=4).map(lambda changes: cloud_event() | changes), max_size=6))
 async def test_whatever_a_door_takes_the_database_takes(collector: Collector, events: list[dict[str, Any]]) -> None:
     rows, refused = cloudevents.decode([json.dumps(one).encode() for one in events], 0)
@@ -441,7 +442,7 @@ async def test_whatever_a_door_takes_the_database_takes(collector: Collector, ev
     assert after == (before[0] + len(events),)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=80)
     | st.lists(st.dictionaries(_names, _data, max_size=3), max_size=3).map(lambda some: json.dumps(some).encode()),

@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from collector import log
 from collector.ingest import doors
+from tests.examples import examples
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
@@ -269,7 +270,7 @@ _said = st.lists(
 _nanos = st.integers(0, 2**64 - 1)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_text, _text, _said, _nanos, _nanos, st.integers(-5, 9), st.booleans())
 async def test_whatever_a_door_takes_the_database_and_the_projection_take(
     collector: Collector,
@@ -305,7 +306,7 @@ _logs = ExportLogsServiceRequest.FromString(
 ).SerializeToString()
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.builds(lambda whole, at, junk, cut: whole[:at] + junk + whole[at + cut :], st.sampled_from([_whole, _logs]), st.integers(0, 200), st.binary(max_size=5), st.integers(0, 9)),
     st.sampled_from(["/v1/traces", "/v1/logs"]),

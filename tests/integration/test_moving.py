@@ -27,6 +27,7 @@ from slo_rules.instants import rfc3339, to_micros
 from slo_rules.matching import Matcher
 from slo_rules.workflow import Definitions
 from tests import strategies
+from tests.examples import examples
 from tests.integration.fix_doors import DEFINITIONS as DOORS
 from tests.integration.fix_doors import Collector, cloud_event, running
 from tests.integration.test_projection_laws import buckets
@@ -261,7 +262,7 @@ WORLD = strategies.definitions()
 OTHERWISE = load({"orders.yaml": strategies.DEFINITIONS.replace("{warn: 3h, breach: 4h}", "{warn: 1h, breach: 20h}")})
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events(14, honest=True).map(of_one_time), st.data())
 def test_who_is_moved_is_as_if_it_had_started_under_the_version(
     conn: Connection, history: list[Event], draw: st.DataObject

@@ -30,6 +30,7 @@ from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
 from slo_rules.workflow import Definitions
+from tests.examples import examples
 from tests.projecting import enroll, project, projecting, receive, wipe
 from tests.strategies import START, definitions, events, expecting, make_event
 
@@ -38,7 +39,9 @@ pytestmark = pytest.mark.slow
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 SLOW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 Question = tuple[str, int | None, int | None]
 """An id, as of, known at."""

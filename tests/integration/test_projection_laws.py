@@ -22,6 +22,7 @@ from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from tests.counting import something, stored_buckets
+from tests.examples import examples
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
 from tests.strategies import acts, definitions, events
 
@@ -30,7 +31,9 @@ pytestmark = pytest.mark.slow
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 SLOW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

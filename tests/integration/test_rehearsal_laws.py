@@ -17,6 +17,7 @@ from slo_rules.event import Event
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
+from tests.examples import examples
 from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START, arrivals, definitions, expecting, make_event
 
@@ -32,7 +33,9 @@ def conn(database_url: str) -> Iterator[Connection]:
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(80),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(expecting(), arrivals(), st.lists(st.integers(0, 100).map(lambda n: START + n * 30 * MINUTE), max_size=4))
 def test_a_rehearsal_stands_where_the_projector_stands(
@@ -69,7 +72,9 @@ def derived(conn: Connection) -> dict[str, str]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(expecting(), arrivals(), st.integers(1, 7), st.sets(st.integers(0, 11)))
 # Overdue while only one type of its source was silent, which comes later, for another one.

@@ -24,6 +24,7 @@ from slo_rules.event import Event, event_key
 from slo_rules.matching import Matcher
 from slo_rules.progress import Progress
 from tests import strategies
+from tests.examples import examples
 from tests.integration.test_projection_laws import components
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
 from tests.strategies import START, events, make_event, of_one_time
@@ -337,7 +338,7 @@ class TestRejectedJoins:
                     assert page["total"] == len(titles)
         await reader.close()
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(events(14, honest=True).map(of_one_time), st.data())
     def test_what_is_rejected_is_as_if_it_had_never_come(
         self, conn: Connection, history: list[Event], draw: st.DataObject

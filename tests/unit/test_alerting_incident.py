@@ -24,6 +24,7 @@ from alerting.incident import (
     should_notify,
 )
 from slo_rules.durations import MINUTE, SECOND
+from tests.examples import examples
 
 NOW = 1_700_000_000 * SECOND
 STUCK = Cause("order-to-cash", "stuck", "order_accepted", "sap")
@@ -166,4 +167,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLife.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

@@ -14,6 +14,7 @@ from slo_rules.documents import load_documents
 from slo_rules.faults import Fault
 from slo_rules.public_holidays import HolidayRules, subdivisions
 from slo_rules.reading import Reader
+from tests.examples import examples
 
 GOOD = """\
 apiVersion: milepost/v1
@@ -352,7 +353,7 @@ VALUES = st.recursive(
 FIELDS = st.sampled_from(["zone", "hours", "holidays", "closed", "special"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.dictionaries(FIELDS, VALUES, max_size=5))
 def test_whatever_a_file_holds_becomes_rules_or_faults(spec: dict[str, object]) -> None:
     (document,), faults = load_documents("metadata: {name: x}\nspec: {}", "calendar.yaml")

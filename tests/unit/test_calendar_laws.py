@@ -16,6 +16,7 @@ from slo_rules.calendars import Calendar, CalendarRules, ClosedDate, Hours, Spec
 from slo_rules.deadline_rules import DeadlineRule, Period
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.public_holidays import HolidayRules
+from tests.examples import examples
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Open = list[tuple[int, int]]
@@ -119,7 +120,7 @@ def runs(numbers: set[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(windows(), st.data())
 def test_every_minute_is_open_or_closed_as_the_wall_clock_says(
     found: tuple[Window, CalendarRules], data: st.DataObject
@@ -157,7 +158,7 @@ INSTANTS = st.integers(MIDDLE, MIDDLE + 500 * DAY) | st.integers(0, 500 * 24).ma
 DURATIONS = st.integers(0, 60 * DAY) | st.integers(0, 100).map(lambda n: n * HOUR)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CALENDAR, INSTANTS, INSTANTS, INSTANTS)
 def test_between_is_additive_and_turns_its_sign(calendar: Calendar, a: int, b: int, c: int) -> None:
     assert calendar.between(a, b) + calendar.between(b, c) == calendar.between(a, c)
@@ -165,7 +166,7 @@ def test_between_is_additive_and_turns_its_sign(calendar: Calendar, a: int, b: i
     assert 0 <= calendar.between(min(a, b), max(a, b)) <= abs(a - b)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CALENDAR, INSTANTS, DURATIONS, DURATIONS)
 def test_add_finds_the_earliest_instant_and_adds_up(calendar: Calendar, at: int, one: int, other: int) -> None:
     found = calendar.add(at, one)
@@ -179,7 +180,7 @@ def test_add_finds_the_earliest_instant_and_adds_up(calendar: Calendar, at: int,
     assert calendar.add(found, other) == calendar.add(at, one + other)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CALENDAR, INSTANTS, INSTANTS, DURATIONS)
 def test_add_is_monotone_and_undoes_between(calendar: Calendar, a: int, b: int, micros: int) -> None:
     a, b = min(a, b), max(a, b)
@@ -189,7 +190,7 @@ def test_add_is_monotone_and_undoes_between(calendar: Calendar, a: int, b: int, 
     assert back is not None and back <= b and calendar.between(back, b) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CALENDAR, INSTANTS, INSTANTS, st.integers(1, 60))
 def test_the_steps_of_an_explanation_lie_side_by_side_and_add_up(calendar: Calendar, a: int, b: int, most: int) -> None:
     steps = calendar.explain(a, b, most)
@@ -208,7 +209,7 @@ def test_the_steps_of_an_explanation_lie_side_by_side_and_add_up(calendar: Calen
             assert step.counted == 0 == calendar.between(step.start, step.end)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     CALENDAR,
     INSTANTS,

@@ -11,6 +11,7 @@ from slo_rules.definitions import fingerprint, load
 from slo_rules.faults import DefinitionError
 from slo_rules.workflow import Definitions
 from tests.definition_texts import FULL, changed, spelled, values_of
+from tests.examples import examples
 from tests.strategies import DEFINITIONS
 
 BEFORE = load({"a.yaml": FULL})
@@ -167,7 +168,7 @@ def test_filters_that_were_not_there_ask_for_something_new() -> None:
 
 
 @given(changed())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_definitions_that_make_another_version_differ_in_words(values: list[Any]) -> None:
     try:
         new = load({"a.yaml": spelled(values)})

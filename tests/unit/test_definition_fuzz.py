@@ -29,6 +29,7 @@ from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 from tests.definition_events import events_of
 from tests.definition_texts import BASES, FULL, PACKS, accepted, changed, spelled, values_of
+from tests.examples import examples
 from tests.strategies import START
 
 TYPES = (
@@ -109,7 +110,7 @@ def run(definitions: Definitions, events: list[Event]) -> None:
 
 
 @given(changed(), EVENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_definition_is_refused_with_faults_or_runs(values: list[Any], events: list[Event]) -> None:
     definitions = loaded(spelled(values))
     if definitions is not None:
@@ -132,7 +133,7 @@ def rehearse(definitions: Definitions, events: list[Event]) -> None:
 
 
 @given(changed(bases=[*PACKS, *BASES]))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_changed_pack_is_refused_with_faults_or_linted(values: list[Any]) -> None:
     text = spelled(values)
     definitions = loaded(text)
@@ -141,7 +142,7 @@ def test_a_changed_pack_is_refused_with_faults_or_linted(values: list[Any]) -> N
 
 
 @given(accepted([*PACKS, *BASES]), st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_accepted_runs_on_the_events_it_asks_for(found: tuple[str, Definitions], draw: st.DataObject) -> None:
     text, definitions = found
     lint({"a.yaml": text}, definitions)
@@ -154,7 +155,7 @@ def pack_tests() -> list[DefinitionTest]:
 
 
 @given(accepted(PACKS), st.data())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_changed_pack_that_is_accepted_runs_its_tests_events(
     pack_tests: list[DefinitionTest], found: tuple[str, Definitions], draw: st.DataObject
 ) -> None:
@@ -166,7 +167,7 @@ def test_a_changed_pack_that_is_accepted_runs_its_tests_events(
 
 
 @given(EVENTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_what_everything_is_said_in_runs(events: list[Event]) -> None:
     run(load({"a.yaml": FULL}), events)
 

@@ -23,6 +23,7 @@ from slo_rules.durations import parse_duration
 from slo_rules.faults import DefinitionError
 from slo_rules.reading import Reader
 from tests.definition_texts import FULL, TOP, changed, of_documentation, of_tests, packs, spelled, values_of
+from tests.examples import examples
 from tests.json_schema import valid
 
 SCHEMA = definition_schema()
@@ -49,7 +50,7 @@ def test_there_are_examples() -> None:
 
 
 @given(changed())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_what_the_schema_refuses_the_loader_refuses(values: list[Any]) -> None:
     read = values_of(spelled(values))
     if refused(read):
@@ -138,7 +139,7 @@ PARTS = st.sampled_from(
         st.sampled_from(SPELLINGS), st.lists(PARTS, max_size=9).map("".join), st.lists(PARTS, max_size=9).map(" ".join)
     )
 )
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_the_patterns_of_deadlines_take_what_is_one(text: str) -> None:
     rule, duration = reads(parse_deadline_rule, text), reads(parse_duration, text)
     if duration:

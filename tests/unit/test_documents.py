@@ -25,6 +25,7 @@ from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import join
 from slo_rules.workflow import Definitions
+from tests.examples import examples
 from tests.strategies import DEFINITIONS, START, make_event
 
 HEAD = """\
@@ -369,7 +370,7 @@ def test_the_whole_core_works_with_the_model_as_it_is() -> None:
     assert use(load({"orders.yaml": yaml.dump_all(copy.deepcopy(MODEL))})) == 8 * 3
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.data(), st.sampled_from([1, 1, 1, 2, 3]))
 def test_a_mutated_file_loads_and_works_or_names_its_faults(draw: st.DataObject, times: int) -> None:
     model = copy.deepcopy(MODEL)
@@ -384,7 +385,7 @@ def test_a_mutated_file_loads_and_works_or_names_its_faults(draw: st.DataObject,
         assert all(fault.line >= 1 and fault.message for fault in found)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"#%,? \n\t\0\ufeff0.1~=<"), max_size=40) | st.text(max_size=30))
 def test_any_text_is_read_or_named(text: str) -> None:
     found = attempt(text)

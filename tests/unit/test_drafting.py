@@ -19,6 +19,7 @@ from slo_rules.naming import LONGEST_NAME, key_rules, new_name
 from slo_rules.path_survey import Survey
 from slo_rules.reading import NAME
 from slo_rules.workflow import KeyRule, Milestone, Workflow
+from tests.examples import examples
 from tests.strategies import START, events, make_event
 
 ODD = st.one_of(
@@ -73,7 +74,7 @@ def odd_events(draw: st.DrawFn) -> list[Event]:
 
 
 @given(odd_events())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_odd_texts_make_no_invalid_draft(seen: list[Event]) -> None:
     try:
         text = draft_text(seen, key_rules(["data.id"]))

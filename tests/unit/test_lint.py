@@ -18,6 +18,7 @@ from slo_rules.filter_logic import SPAN_VALUES, canonical, contradiction
 from slo_rules.filters import All, Any_, Compare, Filter, Not, holds
 from slo_rules.lint import lint
 from tests.definition_texts import changed, packs, spelled, values_of
+from tests.examples import examples
 
 HEAD = """\
 apiVersion: milepost/v1
@@ -161,7 +162,7 @@ DOCUMENTS = st.one_of(
 
 
 @given(FILTERS, DOCUMENTS)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_what_holds_for_an_event_is_no_contradiction(condition: Filter, document: dict[str, Any]) -> None:
     if holds(condition, document):
         assert contradiction(condition) is None
@@ -400,7 +401,7 @@ def test_an_expected_type_that_no_filter_takes_is_a_warning_and_one_that_nobody_
 
 
 @given(changed())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_whatever_loads_can_be_linted(values: list[Any]) -> None:
     text = spelled(values)
     try:

@@ -15,6 +15,7 @@ from collector.ingest import otlp
 from collector.ingest.otlp import Decoded, Malformed, decode_logs, decode_traces, parse_logs, parse_traces
 from slo_rules.definitions import load
 from slo_rules.matching import Matcher
+from tests.examples import examples
 
 DATA = Path(__file__).parent.parent / "data"
 NOW = 1_790_000_000_000_000
@@ -212,7 +213,7 @@ _attributes = st.lists(st.fixed_dictionaries({"key": st.text(max_size=5), "value
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(_changes, _attributes, st.booleans())
 @example({"startTimeUnixNano": 10**400}, {}, True)
 def test_any_json_is_taken_or_malformed(changes: dict[str, Any], said: dict[str, Any], as_span: bool) -> None:
@@ -240,7 +241,7 @@ _torn = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_torn | st.binary(max_size=60), st.booleans())
 def test_any_bytes_are_taken_or_malformed(body: bytes, as_json: bool) -> None:
     for parse, decode in (
