@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from collector.store.database import Connection, connect, migrate
+from collector.store.database import Connection, migrate
+from tests.projecting import projecting
 
 TIMESCALE_BIN = os.environ.get("MILEPOST_TEST_PG_BIN")
 _MEMORY = Path("/dev/shm")
@@ -116,8 +117,8 @@ def database_url(postgres: Server) -> Iterator[str]:
 
 @pytest.fixture
 def conn(database_url: str) -> Iterator[Connection]:
-    """A connection to it."""
-    with connect(database_url, "test") as connection:
+    """A connection to it like the projector's own."""
+    with projecting(database_url) as connection:
         yield connection
 
 

@@ -13,7 +13,7 @@ from collector.copyformat import act_row, event_row
 from collector.log import append
 from collector.projector import Helpers, Projector
 from collector.reading_ahead import ReadingProcess
-from collector.rebuild import keep_objectives
+from collector.rebuild import fingerprints, keep_objectives
 from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect, ensure_partitions
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.event import Event
@@ -90,6 +90,18 @@ def project(conn: Connection, catalogue: Catalogue, *, batch: int = 5000) -> Pro
     return projector
 
 
+def live(conn: Connection, catalogue: Catalogue, history: Iterable[Event], end: int) -> None:
+    """Project as it happens until `end`: between two arrivals time passes, and each is applied when it comes."""
+    projector = Projector(catalogue)
+    assert projector.acquire(conn)
+    projector.apply_batch(conn)
+    for event in history:
+        projector.sweep(conn, event.received_at - 1)
+        receive(conn, [event])
+        projector.apply_batch(conn)
+    projector.sweep(conn, end)
+
+
 def enroll(conn: Connection, definitions: Definitions) -> Catalogue:
     """The catalogue with these definitions in force."""
     catalogue = register(conn, definitions)
@@ -137,6 +149,14 @@ def standing_in_rehearsal(rehearsal: Rehearsal, definitions: Definitions) -> Sta
             assert place not in standing
             standing[place] = (held.progress, *words, one.since, one.due_at, one.deadline_at)
     return standing
+
+
+def derived(conn: Connection) -> dict[str, str]:
+    """Fingerprints of what a rebuild has to make again.
+
+    Without the counts of duplicates, which may differ where different things are said under one id (ADR 4).
+    """
+    return {table: digest for table, digest in fingerprints(conn).items() if table != "source_state"}
 
 
 def wipe(conn: Connection) -> None:

@@ -140,6 +140,22 @@ async def running(url: str, definitions: str = DEFINITIONS) -> AsyncIterator[Col
         writer.close()
 
 
+@contextlib.asynccontextmanager
+async def answering(url: str, catalogue: Catalogue) -> AsyncIterator[httpx.AsyncClient]:
+    """The API over what was projected into this database; it takes no events and no acts."""
+    reader = Reader(url, most_connections=2)
+    await reader.open()
+
+    async def ready() -> list[str]:
+        return []
+
+    doors = Doors(LogWriter(url), lambda: catalogue.matcher)
+    api = build_api(Query(reader, catalogue), None, doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://milepost") as client:
+        yield client
+    await reader.close()
+
+
 @pytest.fixture
 async def collector(database_url: str) -> AsyncIterator[Collector]:
     """A collector with an empty log."""

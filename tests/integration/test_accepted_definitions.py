@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
 from collector.projector import Projector
 from collector.query import Query
 from collector.query.reader import Reader
-from collector.rebuild import fingerprints, forget
+from collector.rebuild import forget
 from collector.store.database import Connection
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR
@@ -25,36 +24,13 @@ from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 from tests.definition_events import events_of
 from tests.definition_texts import BASES, FULL, PACKS, accepted
-from tests.examples import examples
-from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
+from tests.examples import on_one_database
+from tests.projecting import derived, enroll, live, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START
 
 pytestmark = pytest.mark.slow
 
 END = START + 5000 * HOUR
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
-
-
-def lived(conn: Connection, catalogue: Catalogue, history: list[Event]) -> None:
-    """Project as it happens."""
-    projector = Projector(catalogue)
-    assert projector.acquire(conn)
-    projector.apply_batch(conn)
-    for event in history:
-        projector.sweep(conn, event.received_at - 1)
-        receive(conn, [event])
-        projector.apply_batch(conn)
-    projector.sweep(conn, END)
-
-
-def derived(conn: Connection) -> dict[str, str]:
-    """Without the counts of duplicates, which may differ where different things are said under one id (ADR 4)."""
-    return {table: digest for table, digest in fingerprints(conn).items() if table != "source_state"}
 
 
 def asked(url: str, catalogue: Catalogue, as_of: int) -> list[dict[str, Any]]:
@@ -83,7 +59,7 @@ def asked(url: str, catalogue: Catalogue, as_of: int) -> list[dict[str, Any]]:
 def stand(url: str, conn: Connection, definitions: Definitions, history: list[Event], as_of: int) -> None:
     wipe(conn)
     catalogue = enroll(conn, definitions)
-    lived(conn, catalogue, history)
+    live(conn, catalogue, history, END)
     letters = conn.execute("SELECT reason, detail FROM dead_letter WHERE reason <> 'no_usable_key'").fetchall()
     conn.commit()
     assert letters == []
@@ -102,11 +78,7 @@ def stand(url: str, conn: Connection, definitions: Definitions, history: list[Ev
 
 
 @given(accepted([*PACKS, *BASES]), st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
-@settings(
-    max_examples=examples(20),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_one_database(20)
 def test_what_is_accepted_is_projected_as_it_is_rehearsed(
     database_url: str, conn: Connection, found: tuple[str, Definitions], draw: st.DataObject, as_of: int
 ) -> None:
@@ -114,11 +86,7 @@ def test_what_is_accepted_is_projected_as_it_is_rehearsed(
 
 
 @given(st.data(), st.integers(0, 300).map(lambda n: START + n * HOUR + 7))
-@settings(
-    max_examples=examples(10),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_one_database(10)
 def test_what_everything_is_said_in_is_projected_as_it_is_rehearsed(
     database_url: str, conn: Connection, draw: st.DataObject, as_of: int
 ) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import comparison
@@ -26,18 +25,12 @@ from slo_rules.event import Event
 from slo_rules.judgement import VerdictKind
 from slo_rules.workflow import Definitions
 from tests.acceptance.process import COMMAND, environment
-from tests.examples import examples
-from tests.projecting import enroll, projecting, receive, stored, wipe
+from tests.examples import on_one_database
+from tests.projecting import enroll, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, arrivals, make_event
 
 NOW = START + 3 * HOUR
 END = START + 60 * HOUR
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
 
 
 def edited(*edits: tuple[str, str]) -> str:
@@ -245,11 +238,7 @@ def honest(history: list[Event]) -> list[Event]:
     return list({event.key: event for event in reversed(history)}.values())[::-1]
 
 
-@settings(
-    max_examples=examples(60),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_one_database(60)
 @given(arrivals().map(honest), EDITS)
 def test_what_is_foretold_is_what_deriving_everything_anew_makes(
     database_url: str, conn: Connection, history: list[Event], edits: list[tuple[str, str]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,17 +18,11 @@ from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.expectation import Expectation
 from slo_rules.instants import rfc3339, to_datetime
-from tests.projecting import enroll, project, projecting, receive, stored
+from tests.projecting import enroll, project, receive, stored
 from tests.strategies import START, definitions, make_event
 
 # It begins on a Monday at 16:13:20 in Berlin.
 NIGHTLY = "{expect: [{every: 1h, calendar: office}, {type: file, by: every business day 06:00, calendar: office}]}"
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
 
 
 def sent(*events: tuple[str, int, str]) -> list[Event]:

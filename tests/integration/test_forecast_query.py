@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from collector.api import build_api
-from collector.ingest.doors import Doors
-from collector.log import LogWriter
-from collector.query import Query
 from collector.query import forecast as module
 from collector.query.forecast import forecast
 from collector.query.reader import Reader
@@ -20,16 +16,11 @@ from collector.store.database import Connection
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.instants import rfc3339, to_datetime
-from tests.projecting import enroll, project, projecting, receive
+from tests.integration.fix_doors import answering
+from tests.projecting import enroll, project, receive
 from tests.strategies import START, definitions, make_event
 
 NOW = 32 * HOUR
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
 
 
 def history() -> list[Event]:
@@ -129,18 +120,9 @@ def test_over_http(database_url: str, conn: Connection, asked: dict[str, str], s
     receive(conn, history()[:20])
     project(conn, catalogue)
 
-    async def ready() -> list[str]:
-        return []
-
     async def answer() -> httpx.Response:
-        reader = Reader(database_url, most_connections=2)
-        await reader.open()
-        doors = Doors(LogWriter(database_url), lambda: catalogue.matcher)
-        api = build_api(Query(reader, catalogue), None, doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://milepost") as client:
-            found = await client.get("/api/v1/forecast", params=asked)
-        await reader.close()
-        return found
+        async with answering(database_url, catalogue) as client:
+            return await client.get("/api/v1/forecast", params=asked)
 
     found = asyncio.run(answer())
     assert found.status_code == status, found.text

@@ -54,12 +54,6 @@ spec: {workflow: orders, latency: {from: won, to: shipped, within: 1h}, target: 
 SLOWER = TEXT.replace("{exact: {type: shipped}}, within: 4h", "{exact: {type: shipped}}, within: 400d")
 
 
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
-
-
 def event(number: int, type_: str, at: int = 0, **data: Any) -> Event:
     return make_event(type_, at, number, "crm", {"tax_code": "V1", **data})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client import REGISTRY
@@ -17,15 +16,8 @@ from slo_rules.buckets import BUCKET
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR
 from slo_rules.instants import to_datetime, to_micros
-from tests.projecting import enroll, log_events, project, projecting, wipe
+from tests.projecting import enroll, log_events, project
 from tests.strategies import DEFINITIONS, START, make_event
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        wipe(connection)
-        yield connection
 
 
 def now_of(conn: Connection) -> int:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import reduce
 from typing import Any
 
 import httpx
 import pytest
 
-from collector.api import build_api
-from collector.ingest.doors import Doors
-from collector.log import LogWriter
-from collector.query import Query
-from collector.query.reader import Reader
 from collector.store.database import Connection
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import contributions, promise_name
@@ -26,7 +21,8 @@ from slo_rules.observation import fold
 from slo_rules.progress import join
 from tests.acceptance.process import COMMAND, environment
 from tests.counting import plain, stored_buckets
-from tests.projecting import enroll, project, projecting, receive
+from tests.integration.fix_doors import answering
+from tests.projecting import enroll, project, receive
 from tests.strategies import START, make_event
 
 DEFINITIONS = load({"orders.yaml": """
@@ -66,27 +62,12 @@ HISTORY = [
 
 
 @pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
-
-
-@pytest.fixture
 async def http(database_url: str, conn: Connection) -> AsyncIterator[httpx.AsyncClient]:
     catalogue = enroll(conn, DEFINITIONS)
     receive(conn, HISTORY)
     project(conn, catalogue)
-    reader = Reader(database_url, most_connections=2)
-    await reader.open()
-
-    async def ready() -> list[str]:
-        return []
-
-    doors = Doors(LogWriter(database_url), lambda: catalogue.matcher)
-    api = build_api(Query(reader, catalogue), None, doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://milepost") as client:
+    async with answering(database_url, catalogue) as client:
         yield client
-    await reader.close()
 
 
 async def asked(http: httpx.AsyncClient, key: str) -> dict[str, Any]:

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from collector.api import build_api
-from collector.ingest.doors import Doors
-from collector.log import LogWriter
-from collector.query import Query, heard, past, past_lists
-from collector.query.reader import Reader
+from collector.query import heard, past, past_lists
 from collector.store.database import Connection
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.instants import rfc3339
 from tests.acceptance.process import COMMAND, environment
-from tests.projecting import enroll, project, projecting, receive
+from tests.integration.fix_doors import answering
+from tests.projecting import enroll, project, receive
 from tests.strategies import START, definitions, make_event
 
 DAY = 24 * HOUR
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
 
 
 def event(type_: str, occurred: int, received: int, number: int, source: str = "crm", **said: Any) -> Event:
@@ -62,17 +53,8 @@ async def http(database_url: str, conn: Connection) -> AsyncIterator[httpx.Async
     catalogue = enroll(conn, definitions())
     receive(conn, HISTORY)
     project(conn, catalogue)
-    reader = Reader(database_url, most_connections=2)
-    await reader.open()
-
-    async def ready() -> list[str]:
-        return []
-
-    doors = Doors(LogWriter(database_url), lambda: catalogue.matcher)
-    api = build_api(Query(reader, catalogue), None, doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://milepost") as client:
+    async with answering(database_url, catalogue) as client:
         yield client
-    await reader.close()
 
 
 async def instance(http: httpx.AsyncClient, key: str, **asked: str) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
-from collector.projector import Projector
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.store.database import Connection
@@ -30,19 +29,15 @@ from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
 from slo_rules.workflow import Definitions
-from tests.examples import examples
-from tests.projecting import enroll, project, projecting, receive, wipe
+from tests.examples import on_one_database
+from tests.projecting import enroll, live, project, projecting, receive, wipe
 from tests.strategies import START, definitions, events, expecting, make_event
 
 pytestmark = pytest.mark.slow
 
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
-SLOW = settings(
-    max_examples=examples(40),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = on_one_database(40)
 Question = tuple[str, int | None, int | None]
 """An id, as of, known at."""
 
@@ -114,18 +109,6 @@ def ids(conn: Connection) -> list[str]:
     rows = conn.execute("SELECT id FROM instance UNION SELECT merged_id FROM instance_merge ORDER BY 1").fetchall()
     conn.commit()
     return [str(row[0]) for row in rows]
-
-
-def live(conn: Connection, catalogue: Catalogue, history: list[Event], end: int) -> None:
-    """Project as it happens: between two arrivals time passes, and each is applied when it comes."""
-    projector = Projector(catalogue)
-    assert projector.acquire(conn)
-    projector.apply_batch(conn)
-    for event in history:
-        projector.sweep(conn, event.received_at - 1)
-        receive(conn, [event])
-        projector.apply_batch(conn)
-    projector.sweep(conn, end)
 
 
 def said(answer: dict[str, Any] | None) -> dict[str, Any] | None:

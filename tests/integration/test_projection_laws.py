@@ -7,7 +7,7 @@ from functools import reduce
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
@@ -22,7 +22,7 @@ from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from tests.counting import something, stored_buckets
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
 from tests.strategies import acts, definitions, events
 
@@ -30,11 +30,7 @@ pytestmark = pytest.mark.slow
 
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
-SLOW = settings(
-    max_examples=examples(40),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = on_one_database(40)
 
 
 @pytest.fixture

@@ -26,12 +26,6 @@ from tests.projecting import enroll, helping, log_events, log_row, project, proj
 from tests.strategies import DEFINITIONS, START, definitions, make_event
 
 
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
-
-
 def now_of(conn: Connection) -> int:
     row = conn.execute("SELECT clock_timestamp()").fetchone()
     conn.commit()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.catalogue import load_catalogue
 from collector.projector import Projector
-from collector.rebuild import fingerprints, forget
+from collector.rebuild import forget
 from collector.store.database import Connection
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.matching import Matcher
 from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
-from tests.examples import examples
-from tests.projecting import enroll, projecting, receive, standing_in_rehearsal, standing_in_store, wipe
+from tests.examples import on_one_database
+from tests.projecting import derived, enroll, receive, standing_in_rehearsal, standing_in_store, wipe
 from tests.strategies import START, arrivals, definitions, expecting, make_event
 
 pytestmark = pytest.mark.slow
@@ -26,17 +24,7 @@ pytestmark = pytest.mark.slow
 DEFINITIONS = definitions()
 
 
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
-
-
-@settings(
-    max_examples=examples(80),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_one_database(80)
 @given(expecting(), arrivals(), st.lists(st.integers(0, 100).map(lambda n: START + n * 30 * MINUTE), max_size=4))
 def test_a_rehearsal_stands_where_the_projector_stands(
     conn: Connection, known: Definitions, history: list[Event], asked: list[int]
@@ -66,16 +54,7 @@ def test_a_rehearsal_stands_where_the_projector_stands(
     assert letters == (len(rehearsal.of_nothing),)
 
 
-def derived(conn: Connection) -> dict[str, str]:
-    """Without the counts of duplicates, which may differ where different things are said under one id (ADR 4)."""
-    return {table: digest for table, digest in fingerprints(conn).items() if table != "source_state"}
-
-
-@settings(
-    max_examples=examples(60),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_one_database(60)
 @given(expecting(), arrivals(), st.integers(1, 7), st.sets(st.integers(0, 11)))
 # Overdue while only one type of its source was silent, which comes later, for another one.
 @example(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -26,7 +25,7 @@ from slo_rules.progress import Progress
 from tests import strategies
 from tests.examples import examples
 from tests.integration.test_projection_laws import components
-from tests.projecting import enroll, log_events, project, projecting, stored, wipe
+from tests.projecting import enroll, log_events, project, stored, wipe
 from tests.strategies import START, events, make_event, of_one_time
 
 DEFINITIONS = """
@@ -70,12 +69,6 @@ spec:
 
 
 WORLD = strategies.definitions()
-
-
-@pytest.fixture
-def conn(database_url: str) -> Iterator[Connection]:
-    with projecting(database_url) as connection:
-        yield connection
 
 
 def event(number: int, type_: str, at: int = 0, **said: Any) -> Event:
