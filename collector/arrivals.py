@@ -10,7 +10,7 @@ from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.durations import DAY
-from slo_rules.hearing import Ahead, expected, falls_behind, heard, resumes
+from slo_rules.hearing import Ahead, expected, falls_behind, heard, resumes, watermarks_of
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import CATCHING_UP_LAG, Watermark
 
@@ -154,23 +154,21 @@ def watermarks(conn: Connection, catalogue: Catalogue, seq: int) -> tuple[dict[s
     Of types that were not expected before, the log says what had come: those are the rows, for `add_to_type`.
     """
     row = conn.execute(Q["log_began"]).fetchone() if seq > 0 else None
-    marks = {} if row is None or row[0] is None else expected(catalogue.sources.values(), row[0])
-    for source, received_at, occurred_at in conn.execute(Q["sources"]).fetchall():
-        marks[source] = heard(marks.get(source), None, received_at, occurred_at)
-    if not catalogue.expected_types or seq <= 0:
-        return marks, []
-    known = {(source, type_): times for source, type_, *times in conn.execute(Q["source_types"]).fetchall()}
-    missing = sorted(catalogue.expected_types - known.keys())
-    looked_up: list[Row] = []
-    if missing:
+    began_at = None if row is None else row[0]
+    last = conn.execute(Q["sources"]).fetchall()
+    of_types, looked_up = [], []
+    if catalogue.expected_types and seq > 0:
+        of_types = conn.execute(Q["source_types"]).fetchall()
+        missing = sorted(catalogue.expected_types - {(source, type_) for source, type_, *_ in of_types})
         asked = _named(missing) | {"seq": seq, "after": seq - MOST_LOOKED_BACK}
-        for source, type_, *times in conn.execute(Q["look_for_types"], asked).fetchall():
-            known[source, type_] = times
-            received_at, occurred_at = map(to_datetime, times)
-            looked_up.append(
-                {"source": source, "type": type_, "last_received_at": received_at, "last_occurred_at": occurred_at}
-            )
-    for (source, type_), (received_at, occurred_at) in known.items():
-        if (source, type_) in catalogue.expected_types:
-            heard(marks[source].types[type_], None, received_at, occurred_at)
-    return marks, looked_up
+        looked_up = conn.execute(Q["look_for_types"], asked).fetchall() if missing else []
+    marks = watermarks_of(catalogue.sources.values(), began_at, last, of_types + looked_up)
+    return marks, [
+        {
+            "source": source,
+            "type": type_,
+            "last_received_at": to_datetime(received_at),
+            "last_occurred_at": to_datetime(occurred_at),
+        }
+        for source, type_, received_at, occurred_at in looked_up
+    ]

@@ -44,6 +44,25 @@ def heard(mark: Watermark | None, type_: str | None, received_at: int, occurred_
     return mark
 
 
+def watermarks_of(
+    sources: Iterable[Source],
+    began_at: int | None,
+    last: Iterable[tuple[str, int, int]],
+    last_of_types: Iterable[tuple[str, str, int, int]],
+) -> dict[str, Watermark]:
+    """The watermarks of the sources by what is kept of each: its last arrival and the newest event time (micros).
+
+    The same of types, which counts where a type is expected by itself. `began_at` is None while the log is empty.
+    """
+    marks = {} if began_at is None else expected(sources, began_at)
+    for name, received_at, occurred_at in last:
+        marks[name] = heard(marks.get(name), None, received_at, occurred_at)
+    for name, type_, received_at, occurred_at in last_of_types:
+        if name in marks and type_ in marks[name].types:
+            heard(marks[name].types[type_], None, received_at, occurred_at)
+    return marks
+
+
 def resumes(mark: Watermark | None, type_: str | None, received_at: int, occurred_at: int) -> bool:
     """Whether an arrival changes what can be said of its source: first heard, heard after silence, caught up.
 

@@ -14,7 +14,7 @@ from collector.query.moments import Unanswerable
 from collector.query.reader import Reader, Row
 from collector.query.sources import arrival, log_began
 from slo_rules.durations import MINUTE
-from slo_rules.hearing import expected, heard
+from slo_rules.hearing import watermarks_of
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks
 from slo_rules.rounding import clock
@@ -44,19 +44,14 @@ class Heard:
         began_at = await log_began(self._reader)
         if began_at is None or began_at > self._at:
             return {}
-        marks = expected((self._sources[name] for name in wanted if name in self._sources), began_at)
+        sources = [self._sources[name] for name in wanted if name in self._sources]
         known = {row["source"]: row for row in await self._reader.all("sources")}
-        for source in wanted:
-            if (found := await self._heard(known.get(source), source, None)) is not None:
-                marks[source] = heard(marks.get(source), None, *found)
-        asked = [(source, type_) for source in marks for type_ in wanted[source] if type_ in marks[source].types]
-        if asked:
-            of_types = {(row["source"], row["type"]): row for row in await self._reader.all("source_types")}
-            for source, type_ in asked:
-                found = await self._heard(of_types.get((source, type_)), source, type_)
-                if found is not None:
-                    heard(marks[source].types[type_], None, *found)
-        return marks
+        last = [(name, *found) for name in wanted if (found := await self._heard(known.get(name), name, None))]
+        asked = [(source.name, type_) for source in sources for type_ in wanted[source.name] if type_ in source.types]
+        rows = await self._reader.all("source_types") if asked else ()
+        of_types = {(row["source"], row["type"]): row for row in rows}
+        last_of_types = [(*one, *found) for one in asked if (found := await self._heard(of_types.get(one), *one))]
+        return watermarks_of(sources, began_at, last, last_of_types)
 
     async def _heard(self, known: Row | None, source: str, type_: str | None) -> tuple[int, int] | None:
         """The last arrival and the newest event time as they were; `known` is what they are now."""

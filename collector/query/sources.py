@@ -9,7 +9,7 @@ from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.expectation import Expectation
-from slo_rules.hearing import expected, heard
+from slo_rules.hearing import watermarks_of
 from slo_rules.instants import to_micros
 from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
 from slo_rules.rounding import roughly
@@ -103,14 +103,13 @@ async def load_marks(reader: Reader, catalogue: Catalogue) -> Marks:
 
 async def _marks(reader: Reader, catalogue: Catalogue, rows: list[Row]) -> dict[str, Watermark]:
     began_at = await log_began(reader)
-    marks = {} if began_at is None else expected(catalogue.sources.values(), began_at)
-    for row in rows:
-        marks[row["source"]] = heard(marks.get(row["source"]), None, *arrival(row))
-    for row in await reader.all("source_types") if catalogue.expected_types else ():
-        mark = marks.get(row["source"])
-        if mark is not None and row["type"] in mark.types:
-            heard(mark.types[row["type"]], None, *arrival(row))
-    return marks
+    of_types = await reader.all("source_types") if catalogue.expected_types else ()
+    return watermarks_of(
+        catalogue.sources.values(),
+        began_at,
+        ((row["source"], *arrival(row)) for row in rows),
+        ((row["source"], row["type"], *arrival(row)) for row in of_types),
+    )
 
 
 async def log_began(reader: Reader) -> int | None:

@@ -16,7 +16,7 @@ from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, parse_duration
 from slo_rules.expectation import DEFAULT_OPENS, Expectation
 from slo_rules.faults import DefinitionError
-from slo_rules.hearing import heard, resumes, unheard
+from slo_rules.hearing import expected, heard, resumes, unheard, watermarks_of
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.public_holidays import HolidayRules
 from slo_rules.workflow import Source
@@ -243,3 +243,30 @@ def test_a_type_is_heard_with_its_source_and_not_by_other_types() -> None:
     heard(mark, None, DAY + 2 * MINUTE, DAY + 2 * MINUTE)
     assert not resumes(mark, "file", DAY + 3 * MINUTE - 1, DAY)
     assert resumes(mark, "file", DAY + 3 * MINUTE, DAY)
+
+
+ARRIVALS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(0, 100), st.integers(0, 100)), max_size=8
+)
+
+
+@given(ARRIVALS)
+def test_the_last_arrivals_give_the_watermarks_that_hearing_all_of_them_gives(
+    arrivals: list[tuple[str, str, int, int]],
+) -> None:
+    """Of source `a` something is expected and so of its type `x`; of `b` only of its type `y`; of `c` nothing."""
+    hourly = Expectation(HOUR)
+    sources = [Source("a", expects=hourly, types={"x": hourly}), Source("b", types={"y": hourly})]
+    known = expected(sources, 7)
+    last: dict[str, tuple[int, int]] = {}
+    last_of_types: dict[tuple[str, str], tuple[int, int]] = {}
+    for source, type_, received_at, occurred_at in arrivals:
+        known[source] = heard(known.get(source), type_, received_at, occurred_at)
+        seen = received_at, min(received_at, occurred_at)
+        last[source] = tuple(map(max, last.get(source, seen), seen))  # type: ignore[assignment]
+        place = source, type_
+        last_of_types[place] = tuple(map(max, last_of_types.get(place, seen), seen))  # type: ignore[assignment]
+    rows = [(source, *times) for source, times in last.items()]
+    rows_of_types = [(*place, *times) for place, times in last_of_types.items()]
+    assert watermarks_of(sources, 7, rows, rows_of_types) == known
+    assert watermarks_of([], None, [], rows_of_types) == {}
