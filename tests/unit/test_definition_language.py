@@ -1,4 +1,4 @@
-"""The faults of deadlines, shapes, pauses and comparisons, each named at its place; `test_definitions.py` has the rest."""
+"""The faults of deadlines, shapes, pauses and comparisons, each named at its place; `test_definition_faults.py` has the rest."""
 
 from __future__ import annotations
 

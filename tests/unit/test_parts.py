@@ -2,156 +2,41 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from slo_rules import parts as module
 from slo_rules.arithmetic import arithmetic
 from slo_rules.contribution import contributions, promise_name
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR
-from slo_rules.event import Event
-from slo_rules.explain import Step, StepState, explain, journey
+from slo_rules.explain import StepState, explain
 from slo_rules.faults import DefinitionError
-from slo_rules.judgement import Reason, VerdictKind, judge, waits
+from slo_rules.judgement import Reason, VerdictKind, judge
 from slo_rules.lint import lint
-from slo_rules.matching import Matcher
-from slo_rules.objective import Objective
-from slo_rules.observation import fold
-from slo_rules.progress import Progress, join, measured_name
+from slo_rules.progress import measured_name
 from slo_rules.standing import standing
-from slo_rules.workflow import Workflow
 from tests.counting import plain
-from tests.strategies import START, make_event
+from tests.strategies import START
+from tests.unit.fix_parts import (
+    AGAIN,
+    ENDS,
+    ORDER,
+    ORDERED,
+    TWO,
+    TWO_SHIPPED,
+    Told,
+    awaited,
+    objectives,
+    states,
+    step,
+    told,
+    verdict,
+    words,
+)
 
 K, S = VerdictKind, StepState
-HEAD = """
-apiVersion: milepost/v1
-kind: Workflow
-metadata: {name: orders, domain: orders, owner: operations}
-spec:
-  entity: order
-  keys:
-    order: data.order
-    shipment:
-      path: data.shipment
-      aliases: [{on: {exact: {type: relabelled}}, old: data.shipment, new: data.new}]
-    invoice: data.invoice
-  attributes: {parcels: data.parcels}
-  observes: [{exact: {type: named}}, {exact: {type: relabelled}}]
-"""
-OBJECTIVES = """
----
-apiVersion: milepost/v1
-kind: Objective
-metadata: {name: quick}
-spec: {workflow: orders, latency: {from: shipped, to: delivered, within: 20h}, target: 0.9, missing_data: bad}
----
-apiVersion: milepost/v1
-kind: Objective
-metadata: {name: fresh}
-spec: {workflow: orders, freshness: {from: shipped, to: delivered, within: 20h}, target: 0.9, missing_data: bad}
-"""
-
-
-def workflow(milestones: str) -> Workflow:
-    return load({"a.yaml": HEAD + milestones}).workflows["orders"]
-
-
-DELIVERY = HEAD + """
-  milestones:
-    - {name: ordered, on: {exact: {type: ordered}}}
-    - {name: shipped, each: shipment, count: parcels, on: {exact: {type: shipped}}, within: 10h,
-       require: [{path: data.weight, exists: true}]}
-    - {name: delivered, each: shipment, on: {exact: {source: dhl, type: delivered}}, within: {warn: 20h, breach: 24h},
-       require: [{path: data.weight, equals: {of: shipped}}]}
-    - {name: billed, after: shipped, on: {exact: {type: billed}}, within: 5h}
-    - {name: closed, after: [delivered, billed], on: {exact: {type: closed}}, within: 1h}
-  fails_on: [{exact: {type: damaged}}]
-  pauses_on: [{exact: {type: held}}]
-""" + OBJECTIVES  # fmt: skip
-LOADED = load({"a.yaml": DELIVERY})
-ORDER = LOADED.workflows["orders"]
-ENDS = workflow("""
-  completion: all
-  milestones:
-    - {name: ordered, on: {exact: {type: ordered}}}
-    - {name: delivered, after: ordered, each: shipment, choice: end, completes: true,
-       on: {exact: {type: delivered}}, within: 9h}
-    - {name: called_off, after: ordered, each: shipment, choice: end, on: {exact: {type: called_off}}}
-    - {name: thanked, after: delivered, each: shipment, optional: true, on: {exact: {type: thanked}}}
-    - {name: billed, after: delivered, completes: true, on: {exact: {type: billed}}, within: 3h}
-""")
-AGAIN = workflow("""
-  milestones:
-    - {name: ordered, on: {exact: {type: ordered}}}
-    - {name: shipped, each: shipment, on: {exact: {type: shipped}}, within: 10h}
-    - {name: closed, on: {exact: {type: closed}}, within: 1h}
-  restarts_on: [{exact: {type: returned}}]
-""")
-TWO = workflow("""
-  milestones:
-    - {name: ordered, on: {exact: {type: ordered}}}
-    - {name: shipped, each: shipment, on: {exact: {type: shipped}}, within: 10h}
-    - {name: billed, each: invoice, on: {exact: {type: billed}}, within: 5h}
-    - {name: paid, each: invoice, on: {exact: {type: paid}}, within: 100h}
-    - {name: archived, each: shipment, on: {exact: {type: archived}}, within: 1h}
-""")
-ALL = (ORDER, ENDS, AGAIN, TWO)
-
-Told = tuple[Any, ...]
-"""A type, hours after START, the shipment, and what else is said."""
-
-
-def event_of(number: int, type_: str, hours: float, shipment: str | None = None, **said: Any) -> Event:
-    data = {"order": "1", "weight": 5} | ({"shipment": shipment} if shipment else {}) | said
-    return make_event(type_, int(hours * HOUR), number, "dhl" if type_ == "delivered" else "crm", data)
-
-
-def told(flow: Workflow, *story: Told, **said: Any) -> Progress:
-    parts = []
-    for number, one in enumerate(story):
-        more = one[3] if len(one) > 3 else {}
-        ((_matcher, match),) = Matcher([flow]).matches(event_of(number, *one[:3], **said | more))
-        parts.append(fold(None, match))
-    return reduce(join, parts)
-
-
-def awaited(flow: Workflow, *story: Told, **said: Any) -> dict[str, float | None]:
-    """The deadlines of what is awaited, by milestone and part, in hours after START."""
-    return {
-        f"{wait.milestone.name} {wait.part or '?'}" if wait.milestone.each else wait.milestone.name: None
-        if wait.deadline_at is None
-        else (wait.deadline_at - START) / HOUR
-        for wait in waits(standing(told(flow, *story, **said), flow), flow)
-    }
-
-
-def verdict(flow: Workflow, now: float, *story: Told, **said: Any) -> tuple[str, str | None, float]:
-    found = judge(told(flow, *story, **said), flow, {}, START + int(now * HOUR))
-    return found.kind, found.waiting_for, (found.since - START) / HOUR
-
-
-def words(flow: Workflow, now: float, *story: Told, **said: Any) -> str:
-    progress, at = told(flow, *story, **said), START + int(now * HOUR)
-    return explain(progress, flow, judge(progress, flow, {}, at), {}, at)
-
-
-def step(flow: Workflow, name: str, now: float, *story: Told, **said: Any) -> Step:
-    steps = journey(told(flow, *story, **said), flow, START + int(now * HOUR))
-    return next(one for one in steps if one.milestone.name == name)
-
-
-def states(found: Step) -> dict[str, StepState]:
-    return {part.value: part.state for part in found.parts}
-
-
-ORDERED: Told = ("ordered", 0)
-TWO_SHIPPED: list[Told] = [ORDERED, ("shipped", 1, "A"), ("shipped", 6, "B")]
 
 
 class TestWaiting:
@@ -334,10 +219,6 @@ class TestWords:
         assert explain(progress, ORDER, found, {}, START) == "Known, but not started: waiting for Ordered."
 
 
-def objectives() -> tuple[Objective, ...]:
-    return tuple(LOADED.objectives.values())
-
-
 def counted(*story: Told, **said: Any) -> dict[str, dict[float, tuple[int, int, int]]]:
     found: dict[str, dict[float, tuple[int, int, int]]] = {}
     for (name, bucket), counts in plain(contributions(told(ORDER, *story, **said), ORDER, objectives())).items():
@@ -358,133 +239,6 @@ class TestCounting:
     def test_what_is_not_there_yet_of_any_part_is_stale(self) -> None:
         story: list[Told] = [*TWO_SHIPPED, ("delivered", 9, "A"), ("delivered", 30, "B")]
         assert counted(*story)["fresh"] == {21: (1, 0, 0), 26: (0, 1, 1), 30: (0, 0, -1)}
-
-
-HISTORY = st.lists(
-    st.builds(
-        event_of,
-        st.integers(0, 7),
-        st.sampled_from(
-            ["ordered", "shipped", "delivered", "billed", "closed", "named", "relabelled", "damaged", "held",
-             "called_off", "thanked", "returned", "paid", "archived"]
-        ),
-        st.integers(0, 30),
-        st.sampled_from([None, "A", "B", "C", "D", "N/A"]),
-        parcels=st.sampled_from([None, 1, 2, 3]),
-        weight=st.sampled_from([None, 5, 6]),
-        new=st.sampled_from(["A", "B", "C"]),
-        invoice=st.sampled_from(["I", "J", ""]),
-    ),
-    max_size=14,
-)  # fmt: skip
-
-
-def joined(flow: Workflow, history: list[Event]) -> Progress | None:
-    found = [fold(None, match) for event in history for _, match in Matcher([flow]).matches(event)]
-    return reduce(join, found) if found else None
-
-
-@given(st.sampled_from(ALL), HISTORY, st.data(), st.integers(0, 60))
-def test_neither_order_nor_repetition_nor_grouping_matters(
-    flow: Workflow, history: list[Event], draw: st.DataObject, hours: int
-) -> None:
-    whole = joined(flow, history)
-    again = draw.draw(st.permutations(history + history[: len(history) // 2]))
-    cut = draw.draw(st.integers(0, len(again)))
-    made = [part for part in (joined(flow, again[:cut]), joined(flow, again[cut:])) if part is not None]
-    assert (reduce(join, made) if made else None) == whole
-    folded: Progress | None = None
-    for event in again:
-        for _, match in Matcher([flow]).matches(event):
-            folded = fold(folded, match)
-    assert folded == whole
-    if whole is None:
-        return
-    now = START + hours * HOUR
-    found = judge(whole, flow, {}, now)
-    assert explain(whole, flow, found, {}, now).endswith(".")
-    arithmetic(whole, flow, found, now)
-    steps = journey(whole, flow, now)
-    assert [one.milestone for one in steps] == list(flow.milestones)
-    assert found.next_check_at is None or found.next_check_at > now
-    end = found.next_check_at or START + 1000 * HOUR
-    for later in (now, (now + end) // 2, end - 1):
-        assert later < now or judge(whole, flow, {}, later).kind is found.kind
-    view = standing(whole, flow)
-    assert standing(view, flow) == view
-    for one in steps:
-        assert (one.milestone.name in view.milestones) is (one.state in (S.REACHED, S.REACHED_LATE))
-        assert one.occurred <= one.needed or not one.milestone.each
-    assert all(min(counts[:2]) >= 0 for counts in contributions(whole, flow, objectives()).values())
-
-
-# By hand: what comes after what, and what only comes after it.
-BELOW = {
-    "ordered": {"shipped", "delivered", "billed", "closed"},
-    "shipped": {"delivered", "billed", "closed"},
-    "delivered": {"closed"},
-    "billed": {"closed"},
-    "closed": set[str](),
-}
-AFTER = {"shipped": ["ordered"], "delivered": ["shipped"], "billed": ["shipped"], "closed": ["delivered", "billed"]}
-WITHIN = {"shipped": 10, "delivered": 24, "billed": 5, "closed": 1}
-EACH = ("shipped", "delivered")
-STORY = st.lists(
-    st.tuples(
-        st.sampled_from(["ordered", "shipped", "shipped", "delivered", "delivered", "billed", "closed", "named"]),
-        st.integers(0, 20),
-        st.sampled_from([None, "A", "B", "C"]),
-    ),
-    min_size=1,
-    max_size=10,
-)
-
-
-def by_hand(story: list[tuple[str, int, str | None]], expected: int) -> dict[tuple[str, str | None], int | None]:
-    """What is awaited of which part, and when it is due, by going through all events for every question."""
-    known = {part for _, _, part in story if part}
-
-    def times(name: str, part: str | None) -> list[int]:
-        return [
-            at for type_, at, of in story if type_ == name and (name not in EACH or (part is not None and of == part))
-        ]
-
-    def first(name: str, part: str | None) -> int | None:
-        """Of a part, or (part None) of an instance that has no parts."""
-        own = times(name, part)
-        return min(own) if own else min((at for low in BELOW[name] for at in times(low, part)), default=None)
-
-    def of_all(name: str) -> int | None:
-        if name not in EACH:
-            own = times(name, None)
-            below = [at for low in BELOW[name] if (at := of_all(low)) is not None]
-            return min(own) if own else min(below, default=None)
-        each = [first(name, part) for part in known]
-        if len(known) < expected or None in each or not any(times(name, part) for part in known):
-            return min((at for low in BELOW[name] if (at := of_all(low)) is not None), default=None)
-        return max(at for at in each if at is not None)
-
-    found: dict[tuple[str, str | None], int | None] = {}
-    askers: list[str | None] = [*known, *([None] if len(known) < expected else [])]
-    for name, befores in AFTER.items():
-        for part in askers if name in EACH else [None]:
-            reached = first(name, part) if name in EACH else of_all(name)
-            starts = [first(one, part) if name in EACH else of_all(one) for one in befores]
-            if reached is None and None not in starts:
-                found[name, part] = max(at for at in starts if at is not None) + WITHIN[name]
-    return found
-
-
-@given(STORY, st.integers(1, 4))
-def test_what_is_awaited_of_whom_is_what_counting_by_hand_says(
-    story: list[tuple[str, int, str | None]], expected: int
-) -> None:
-    progress = told(ORDER, *story, parcels=expected)
-    found = {
-        (wait.milestone.name, wait.part): None if wait.deadline_at is None else (wait.deadline_at - START) // HOUR
-        for wait in waits(standing(progress, ORDER), ORDER)
-    }
-    assert found == by_hand(story, expected)
 
 
 FAULTS: list[tuple[str, str, str]] = [
