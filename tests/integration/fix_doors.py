@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from collector.query import Query
 from collector.query.reader import Reader
 from collector.store.database import BY_INDEX, Connection, connect
 from slo_rules.definitions import load
+from slo_rules.workflow import Definitions
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -109,11 +111,16 @@ class Collector:
         return answer.json()
 
 
+@cache
+def _loaded(definitions: str) -> Definitions:
+    return load({"definitions.yaml": definitions})
+
+
 @contextlib.asynccontextmanager
 async def running(url: str, definitions: str = DEFINITIONS) -> AsyncIterator[Collector]:
     """A collector on this database."""
     with connect(url, "test") as conn, connect(url, "projector", options=BY_INDEX) as projecting:
-        catalogue = register(conn, load({"definitions.yaml": definitions}))
+        catalogue = register(conn, _loaded(definitions))
         writer = LogWriter(url)
         writer.start()
         reader = Reader(url, most_connections=3)
