@@ -495,3 +495,16 @@ def test_times_of_dirty_logs_are_kept(conn: Connection) -> None:
     project(conn, catalogue)
     row = conn.execute("SELECT started_at FROM instance").fetchone()
     assert row == (to_datetime(-700_000_000 * SECOND),)
+
+
+def test_several_that_are_joined_at_once_may_each_have_an_event_of_one_id(conn: Connection) -> None:
+    """A sender that says different things under one id; found by a law."""
+    catalogue = enroll(conn, load({"orders.yaml": DEFINITIONS}))
+    log_events(conn, [make_event("won", number, 0, "crm", {"order": str(number)}) for number in (1, 2)])
+    log_events(conn, [make_event("won", 0, 7, "crm", {"opportunity": "1"})])
+    project(conn, catalogue)
+    joining = [make_event("linked", 9, number, "crm", {"order": str(number), "opportunity": "1"}) for number in (1, 2)]
+    log_events(conn, joining)
+    project(conn, catalogue)
+    (row,) = stored(conn)
+    assert set(row["progress"].keys) == {"opportunity=1", "order=1", "order=2"}

@@ -240,12 +240,12 @@ USING (
 WHERE k.ctid = doubled.ctid AND doubled.number > 1
 
 -- name: merge_events
--- purpose: Their events …
+-- purpose: Their events, of several with one id the first …
 INSERT INTO instance_event (instance_id, event_key, seq, received_at, milestone, trace_id)
-SELECT m.stays, e.event_key, e.seq, e.received_at, e.milestone, e.trace_id
+SELECT DISTINCT ON (m.stays, e.event_key) m.stays, e.event_key, e.seq, e.received_at, e.milestone, e.trace_id
 FROM unnest(%(merged)s::uuid[], %(stays)s::uuid[]) AS m (merged, stays)
 JOIN instance_event e ON e.instance_id = m.merged
-ORDER BY e.seq
+ORDER BY m.stays, e.event_key, e.seq
 ON CONFLICT (instance_id, event_key) DO UPDATE
 SET seq = excluded.seq, received_at = excluded.received_at, milestone = excluded.milestone, trace_id = excluded.trace_id
 WHERE excluded.seq < instance_event.seq
