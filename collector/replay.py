@@ -80,19 +80,45 @@ def replay(catalogue: Catalogue, workflow: str, history: Iterable[Logged], unjoi
         if isinstance(found, Part):
             part.matcher, part.progress, part.said = found.matcher, found.progress, found.said
 
-    return _replay(workflow, history, choose, move)
+    replaying = _Replay(workflow, choose, move)
+    for logged in history:
+        replaying.add(logged)
+    return list(replaying.parts.values())
 
 
 def replay_under(alone: Matcher, workflow: str, history: Iterable[Logged], unjoined: Unjoined) -> list[Part]:
     """The instances that these events make under one version of their workflow, which is all that `alone` knows."""
+    under = ReplayUnder(alone, workflow, unjoined)
+    for logged in history:
+        under.add(logged)
+    return under.parts
 
-    def choose(_: dict[Key, Part], logged: Logged) -> Chosen | None:
-        for matcher, match in alone.matches(logged.event):
-            fitting = unjoined.fit(workflow, match)
+
+class ReplayUnder:
+    """The instances that events make under one version of their workflow, which is all that `alone` knows.
+
+    Of the events themselves nothing is kept: their parts have no `history`.
+    """
+
+    def __init__(self, alone: Matcher, workflow: str, unjoined: Unjoined) -> None:
+        self._alone = alone
+        self._unjoined = unjoined
+        self._replay = _Replay(workflow, self._choose, None)
+
+    def add(self, logged: Logged) -> bool:
+        """Add an event, of all the next in the order of the log; whether it says anything of an instance."""
+        return self._replay.add(logged)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The instances so far."""
+        return list(self._replay.parts.values())
+
+    def _choose(self, _: dict[Key, Part], logged: Logged) -> Chosen | None:
+        for matcher, match in self._alone.matches(logged.event):
+            fitting = self._unjoined.fit(matcher.workflow.name, match)
             return (matcher, fitting) if fitting is not None and fitting.joining else None
         return None
-
-    return _replay(workflow, history, choose, None)
 
 
 def moved(
@@ -115,18 +141,26 @@ def moved(
     return parts[0]
 
 
-def _replay(
-    workflow: str,
-    history: Iterable[Logged],
-    choose: Callable[[dict[Key, Part], Logged], Chosen | None],
-    move: Callable[[Part, int, Move], None] | None,
-) -> list[Part]:
-    parts: dict[bytes, Part] = {}
-    by_key: dict[Key, Part] = {}
-    for logged in history:
-        chosen = choose(by_key, logged)
+class _Replay:
+    """Events told apart by their keys; with `move` they are kept with their instances, which may be derived anew."""
+
+    def __init__(
+        self,
+        workflow: str,
+        choose: Callable[[dict[Key, Part], Logged], Chosen | None],
+        move: Callable[[Part, int, Move], None] | None,
+    ) -> None:
+        self.parts: dict[bytes, Part] = {}
+        self._workflow = workflow
+        self._by_key: dict[Key, Part] = {}
+        self._choose = choose
+        self._move = move
+
+    def add(self, logged: Logged) -> bool:
+        by_key, parts, move = self._by_key, self.parts, self._move
+        chosen = self._choose(by_key, logged)
         if chosen is None:
-            continue
+            return False
         matcher, match = chosen
         met = list(dict.fromkeys(by_key[key] for key in match.joining if key in by_key))
         if met:
@@ -138,17 +172,18 @@ def _replay(
                 by_key.update(dict.fromkeys(other.keys, part))
             part.progress = fold(part.progress, match)
         elif match.acts:
-            continue
+            return False
         else:
-            id_ = instance_id(logged.event.received_at, workflow, match.joining[0])
+            id_ = instance_id(logged.event.received_at, self._workflow, match.joining[0])
             part = parts[id_] = Part(id_, matcher, fold(None, match), [], {id_})
         part.said.append((logged.seq, match))
-        part.history.append(logged)
+        if move is not None:
+            part.history.append(logged)
         part.keys.update(match.joining)
         by_key.update(dict.fromkeys(match.joining, part))
         if match.move is not None and move is not None:
             move(part, logged.seq, match.move)
-    return list(parts.values())
+        return True
 
 
 def _seq(logged: Logged) -> int:
