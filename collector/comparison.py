@@ -176,7 +176,7 @@ def questions(
     turned = {
         name
         for name in catalogue.sources.keys() | definitions.sources.keys()
-        if _expected_of(catalogue, name) != _expected_of(definitions, name)
+        if expected_of(catalogue, name) != expected_of(definitions, name)
     }
     for name, of_workflow in sorted(counts.items()):
         after = definitions.workflows.get(name)
@@ -193,7 +193,8 @@ def questions(
             yield Question(name, kept, None, examples)
 
 
-def _expected_of(of: Catalogue | Definitions, source: str) -> tuple[Expectation | None, dict[str, Expectation]]:
+def expected_of(of: Catalogue | Definitions, source: str) -> tuple[Expectation | None, dict[str, Expectation]]:
+    """What is expected of all that a source sends, and of its types."""
     known = of.sources.get(source)
     return (known.expects, known.types) if known else (None, {})
 

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from collections.abc import Callable
 
 from collector.catalogue import Catalogue
 from collector.projector import Projector
 from collector.store.database import BY_INDEX, Connection, connect
+from milepost.progress_bar import progress_bar
 
 _SWEPT = "SELECT count(*) FROM projection WHERE swept_to > (SELECT coalesce(max(received_at), '-infinity') FROM event)"
 """Whether deadlines have been judged with everything applied, not only events."""
-CONSOLE = Console(stderr=True)
-
-
-@contextmanager
-def bar(label: str, unit: str) -> Iterator[tuple[Progress, TaskID]]:
-    """A bar on standard error that shows how far something is; its task has a `count` of these units."""
-    columns = (
-        TextColumn("  {task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[count]:>10,} " + unit),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=CONSOLE) as shown:
-        yield shown, shown.add_task(label, count=0)
 
 
 def apply_log(url: str, conn: Connection, catalogue: Catalogue, label: str = "Applying") -> None:
     """Apply the whole log: with a projector of our own, or by waiting for the one that runs."""
-    with bar(label, "events") as (shown, task), connect(url, "projector", options=BY_INDEX) as projecting:
+    with progress_bar(label, "events") as (bar, task), connect(url, "projector", options=BY_INDEX) as projecting:
         head = _one(conn, "SELECT coalesce(max(seq), 0) FROM event")
         start = _one(conn, "SELECT coalesce((SELECT seq FROM projection), 0)")
 
         def show() -> int:
             at = _one(conn, "SELECT coalesce((SELECT seq FROM projection), 0)")
-            shown.update(task, total=max(1, head - start), completed=at - start, count=at - start)
+            bar.update(task, total=max(1, head - start), completed=at - start, count=at - start)
             return at
 
         projector = Projector(catalogue)
@@ -49,7 +31,7 @@ def apply_log(url: str, conn: Connection, catalogue: Catalogue, label: str = "Ap
                 show()
         else:
             _wait_until(lambda: show() >= head and _one(conn, _SWEPT) > 0)
-        shown.update(task, total=1, completed=1)
+        bar.update(task, total=1, completed=1)
 
 
 def _wait_until(done: Callable[[], bool]) -> None:

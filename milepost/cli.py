@@ -312,6 +312,44 @@ def _compare(settings: Settings, definitions: Definitions, workflow: str | None,
 
 
 @app.command()
+def backtest(
+    paths: Annotated[list[Path], typer.Argument(help="Folders or files of definitions; 'packs' are the shipped ones.")],
+    since: Annotated[str, typer.Option(help="From then on: 30d, 2026-11-21 or 2026-11-21T09:00:00Z.")] = "30d",
+    workflow: Annotated[str | None, typer.Option(help="Only this workflow.")] = None,
+    limit: Annotated[int, typer.Option(help="The most instances to tell of each difference.", min=0)] = 3,
+    form: Annotated[DiffForm, typer.Option("--format", help="How to print it.")] = DiffForm.TEXT,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Run definition files over the stored history, and say what would have been otherwise. It only reads.
+
+    Which verdicts would have come when, what would have been stuck and for how long, what each objective would have
+    come to, and which alerts would have fired. Ends with 2 if anything would have been otherwise.
+    """
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from collector.backtest import TooMuchHistory
+    from milepost.backtest_views import printed
+    from milepost.backtesting import NothingToBacktest
+    from milepost.backtesting import backtest as run
+    from milepost.definition_files import read_definitions
+    from milepost.progress_bar import progress_told
+    from milepost.stored_data import NoStoredData
+
+    try:
+        definitions = read_definitions(paths)
+        with progress_told() as told:
+            backtested = run(settings, definitions, since, workflow, limit, told)
+    except DefinitionError as error:
+        raise _faulty(error, code=1) from error
+    except (NothingToBacktest, TooMuchHistory, NoStoredData) as error:
+        raise fail(str(error)) from error
+    typer.echo(printed(backtested, form))
+    if backtested.differs:
+        raise typer.Exit(2)
+
+
+@app.command()
 def schema(
     kind: Annotated[str | None, typer.Option(help="Of this kind only, such as Workflow.")] = None,
 ) -> None:

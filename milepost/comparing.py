@@ -115,7 +115,7 @@ def _compare(
     for question in questions(catalogue, definitions, counts, examples):
         comparing.add(question, compared[question.workflow])
     workflows = [_workflow(name, catalogue, definitions, compared[name]) for name in asked]
-    return workflows, [] if workflow is not None else list(_others(catalogue, definitions))
+    return workflows, [] if workflow is not None else list(other_definitions(catalogue, definitions))
 
 
 def _workflow(name: str, catalogue: Catalogue, definitions: Definitions, instances: Comparison) -> ComparedWorkflow:
@@ -129,7 +129,8 @@ def _workflow(name: str, catalogue: Catalogue, definitions: Definitions, instanc
     return ComparedWorkflow(name, state, version, found, newly_asked(before, after), instances)
 
 
-def _others(catalogue: Catalogue, definitions: Definitions) -> Iterator[ComparedDefinition]:
+def other_definitions(catalogue: Catalogue, definitions: Definitions) -> Iterator[ComparedDefinition]:
+    """The objectives, calendars and sources in force beside those of the files."""
     objectives = {one.name: one for of_workflow in catalogue.objectives.values() for one in of_workflow}
     yield from _of_kind("Objective", objectives, definitions.objectives)
     yield from _of_kind(

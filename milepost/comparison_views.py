@@ -52,13 +52,13 @@ def as_text(compared: Compared) -> str:
         lines += [*_workflow(workflow), ""]
     for definition in compared.others:
         if definition.state is not State.UNCHANGED:
-            lines += [*_definition(definition), ""]
+            lines += [*definition_lines(definition), ""]
     count = len(compared.workflows) - len(told)
     if count:
-        lines.append(f"{_several(count, 'workflow')} unchanged.")
+        lines.append(f"{several(count, 'workflow')} unchanged.")
     lines.append("Routes are not kept in the database and not compared.")
     looked_at = sum(one.instances.compared for one in compared.workflows)
-    lines.append(f"Compared {_several(looked_at, 'open instance')} in {compared.seconds:.1f}s. {_verdict(compared)}")
+    lines.append(f"Compared {several(looked_at, 'open instance')} in {compared.seconds:.1f}s. {_verdict(compared)}")
     return "\n".join(shown(line, LONGEST_LINE) for line in lines)
 
 
@@ -70,7 +70,7 @@ def as_json(compared: Compared) -> dict[str, Any]:
         "changes_instances": compared.changes_instances,
         "workflows": [_workflow_json(one) for one in compared.workflows],
         "others": [
-            {"kind": one.kind, "name": one.name, "state": one.state, "differences": _differences_json(one.differences)}
+            {"kind": one.kind, "name": one.name, "state": one.state, "differences": differences_json(one.differences)}
             for one in compared.others
         ],
         "not_compared": ["Route"],
@@ -90,7 +90,7 @@ def _workflow(one: ComparedWorkflow) -> Iterator[str]:
         case State.NEW:
             yield f"Workflow {one.name}: new."
         case State.GONE:
-            yield f"Workflow {one.name}: gone. Nothing new starts; {_several(total, 'open instance')} go on as before."
+            yield f"Workflow {one.name}: gone. Nothing new starts; {several(total, 'open instance')} go on as before."
         case State.CHANGED:
             yield f"Workflow {one.name}: changed; version {one.version} is in force."
             yield from (f"  {difference}" for difference in one.differences)
@@ -106,10 +106,10 @@ def _instances(one: ComparedWorkflow, total: int) -> Iterator[str]:
         yield "No instance is open."
         return
     if not instances.compared:
-        yield f"{_several(total, 'open instance')}, all under the version in the files."
+        yield f"{several(total, 'open instance')}, all under the version in the files."
         return
     versions = ", ".join(f"{count:,} under version {version}" for version, count in instances.open.items())
-    yield f"{_several(total, 'open instance')} ({versions}); each keeps its version until it is moved."
+    yield f"{several(total, 'open instance')} ({versions}); each keeps its version until it is moved."
     if one.newly_asked:
         asked = ", ".join(one.newly_asked)
         yield f"What was sent so far of the events that {asked} newly asks for was not heard, and does not count here."
@@ -153,7 +153,8 @@ def _example(example: Example, way: Transition) -> Iterator[str]:
         yield from (f"            {line}" for line in example.arithmetic)
 
 
-def _definition(one: ComparedDefinition) -> Iterator[str]:
+def definition_lines(one: ComparedDefinition) -> Iterator[str]:
+    """What is said otherwise of a definition, and from when on that counts."""
     yield f"{one.kind} {one.name}: {one.state}."
     yield from (f"  {difference}" for difference in one.differences)
     if one.kind == "Objective" and any(difference.path not in _UNCOUNTED for difference in one.differences):
@@ -162,7 +163,8 @@ def _definition(one: ComparedDefinition) -> Iterator[str]:
         yield "  That counts for all open instances as soon as these definitions are served."
 
 
-def _several(count: int, what: str) -> str:
+def several(count: int, what: str) -> str:
+    """`1 instance`, `2,000 instances`."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
@@ -172,7 +174,7 @@ def _workflow_json(one: ComparedWorkflow) -> dict[str, Any]:
         "name": one.name,
         "state": one.state,
         "version": one.version,
-        "differences": _differences_json(one.differences),
+        "differences": differences_json(one.differences),
         "newly_asked": one.newly_asked,
         "open": {str(version): count for version, count in instances.open.items()},
         "compared": instances.compared,
@@ -202,7 +204,8 @@ def _workflow_json(one: ComparedWorkflow) -> dict[str, Any]:
     }
 
 
-def _differences_json(differences: list[Difference]) -> list[dict[str, Any]]:
+def differences_json(differences: list[Difference]) -> list[dict[str, Any]]:
+    """Each with its path, and in words."""
     return [
         {"path": one.path, "kind": one.kind, "before": one.before, "after": one.after, "words": str(one)}
         for one in differences

@@ -11,7 +11,8 @@ from collector.ingest.files import CsvMapping, open_source
 from collector.ingest.importing import fingerprint, import_records, read_records
 from collector.rebuild import fingerprints, forget, keep_objectives
 from collector.store.database import Connection, connect
-from milepost.applying import CONSOLE, apply_log, bar
+from milepost.applying import apply_log
+from milepost.progress_bar import console, progress_bar
 from milepost.server import Milepost
 from milepost.settings import Settings
 
@@ -46,14 +47,14 @@ def import_file(
         before = _instances(conn, workflow)
         named = source or opened.default_source
         records = read_records(opened, named, mapping)
-        with bar(f"Reading {file.name}", "records") as (shown, task):
+        with progress_bar(f"Reading {file.name}", "records") as (bar, task):
 
             def progress(consumed: int, done: int) -> None:
-                shown.update(task, total=max(opened.total_bytes, 1), completed=consumed, count=done)
+                bar.update(task, total=max(opened.total_bytes, 1), completed=consumed, count=done)
 
             print_of_file = fingerprint(file, named, spelled)
             report = import_records(conn, records, print_of_file, named, opened.consumed, progress)
-            shown.update(task, total=1, completed=1)
+            bar.update(task, total=1, completed=1)
         apply_log(url, conn, catalogue)
         after = _instances(conn, workflow)
     lines = [f"{report.appended:,} events appended from {file.name} as {named}."]
@@ -79,7 +80,7 @@ def rebuild(settings: Settings, *, current_definitions: bool) -> bool:
         keep_objectives(conn, catalogue)
         after = fingerprints(conn)
     for table in before:
-        CONSOLE.print(f"  {table:<18} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
+        console.print(f"  {table:<18} {'equal' if before[table] == after[table] else 'different'}", highlight=False)
     return before == after
 
 

@@ -95,13 +95,10 @@ class BurnRates:
         open_: dict[str, tuple[int, Burning]] = {}
         found: list[BurnAlert] = []
         for at in self._turning_points(since, until):
-            firing = {}
-            for one in self.burning(at):
-                firing.setdefault(one.tier.severity, one)
-            for severity in [severity for severity in open_ if severity not in firing]:
-                found.append(_alert(*open_.pop(severity), at))
-            for severity, one in firing.items():
-                open_.setdefault(severity, (at, one))
+            # Of the tiers of one severity the first in their order speaks.
+            firing = {one.tier.severity: one for one in reversed(self.burning(at))}
+            found += [_alert(*open_.pop(severity), at) for severity in [*open_] if severity not in firing]
+            open_ = {severity: (at, one) for severity, one in firing.items()} | open_
         found += [_alert(begun, one, None) for begun, one in open_.values()]
         return sorted(found, key=lambda alert: (alert.since, alert.severity))
 

@@ -1,4 +1,4 @@
-"""What an objective comes to in a time, by the buckets that instances add to: its budget, and the alerts on it. Pure."""
+"""What an objective comes to in a time, by the buckets that instances add to: its budget, and its alerts. Pure."""
 
 from __future__ import annotations
 

@@ -160,7 +160,9 @@ def test_the_alerts_are_those_of_asking_at_every_end_of_a_bucket(
     for number in range(first, first + steps):
         at = START + number * BUCKET
         if since <= at <= until:
-            firing = {alert.severity for alert in found if alert.since <= at and (alert.until is None or at < alert.until)}
+            firing = {
+                alert.severity for alert in found if alert.since <= at and (alert.until is None or at < alert.until)
+            }
             assert firing == set(naive(one, counts, at))
     assert all(since <= alert.since <= until for alert in found)
     spans = [(alert.severity, alert.since) for alert in found]
