@@ -117,10 +117,13 @@ class ObjectiveBacktest:
 
     @property
     def differs(self) -> bool:
-        """Whether it would have come to something else, or to the same against another target."""
-        if self.before is None or self.after is None:
-            return True
-        return self.before[1] != self.after[1]
+        """Whether it would have come to something else, or to the same against another target.
+
+        Of one that is new or gone, whether there was anything to judge.
+        """
+        if self.before is not None and self.after is not None:
+            return self.before[1] != self.after[1]
+        return any(side is not None and side[1].met is not None for side in (self.before, self.after))
 
 
 @dataclass(slots=True)
@@ -313,12 +316,15 @@ class Backtesting:
     def _outcomes(
         self, before: _Version | None, after: _Version, counts_before: _Counts, counts_after: _Counts
     ) -> list[ObjectiveBacktest]:
-        old = {} if before is None else self._came_to(before, counts_before)
-        new = self._came_to(after, counts_after)
+        name = promise_name(after.workflow.name)
+        # Both begin with the first deadline of either: slices of which only one says anything are no difference.
+        begun = [at for counts in (counts_before, counts_after) if (at := counts.begins(name)) is not None]
+        begins = min(begun) if begun else None
+        old = {} if before is None else self._came_to(before, counts_before, begins)
+        new = self._came_to(after, counts_after, begins)
         return [ObjectiveBacktest(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())]
 
-    def _came_to(self, version: _Version, counts: _Counts) -> dict[str, tuple[Objective, Outcome]]:
-        begins = counts.begins(promise_name(version.workflow.name))
+    def _came_to(self, version: _Version, counts: _Counts, begins: int | None) -> dict[str, tuple[Objective, Outcome]]:
         return {
             one.name: (one, outcome(one, counts.of(one.name), begins, self._since, self._until))
             for one in version.objectives

@@ -58,7 +58,7 @@ def as_text(backtested: Backtested) -> str:
     for workflow in told:
         lines += [*_workflow(workflow, backtested), ""]
     for definition in backtested.others:
-        if definition.state is not State.UNCHANGED and definition.kind != "Objective":
+        if definition.state is not State.UNCHANGED:
             lines += [*definition_lines(definition), ""]
     count = len(backtested.workflows) - len(told)
     if count:
@@ -114,7 +114,7 @@ def _workflow(one: BacktestedWorkflow, backtested: Backtested) -> Iterator[str]:
         total = found.same + sum(group.count for group in found.groups.values())
         yield f"  {found.same:,} of {several(total, 'instance')} would have gone the same way."
     for way, group in _groups(found):
-        stuck = f"stuck for {roughly(group.stuck_before)} → {roughly(group.stuck_after)} together"
+        stuck = f"stuck for {roughly(group.stuck_before)} → {roughly(group.stuck_after)} in all"
         yield f"    {_WAYS[way]}: {group.count:,}" + (f"; {stuck}" if group.stuck_before or group.stuck_after else "")
         for item in group.items:
             yield from _item(item, backtested.until)
@@ -135,7 +135,7 @@ def _sides(found: WorkflowBacktest) -> list[str]:
         ["deadlines missed", *(f"{side.bad:,}" for side in sides)],
         *([f"came to be {_word(kind)}", *(f"{side.verdicts[kind]:,}" for side in sides)] for kind in kinds),
         ["instances stuck", *(f"{side.stuck:,}" for side in sides)],
-        ["stuck together", *(roughly(side.stuck_for) for side in sides)],
+        ["stuck in all", *(roughly(side.stuck_for) for side in sides)],
     ]
     return table(["", *_heads(sides)], rows, right=range(1, len(sides) + 1))
 
@@ -175,10 +175,13 @@ def _course(turns: list[Turn], until: int) -> str:
 
 def _objective(one: ObjectiveBacktest, until: int) -> Iterator[str]:
     sides = [side for side in (one.before, one.after) if side is not None]
-    state = "" if one.before and one.after else ", which is new" if one.after else ", which is gone"
-    yield f"  Objective {one.name}{state}: " + (
-        "would have come to something else." if one.differs else "would have come to the same."
-    )
+    if one.before is not None and one.after is not None and not one.differs:
+        found = one.after[1]
+        judged = f"{_percent(found.budget.ratio)} good" if found.met is not None else "nothing to judge"
+        yield f"  Objective {one.name}: would have come to the same, {judged}; {_alerts_counted(found)}."
+        return
+    state = "gone" if one.after is None else "new" if one.before is None else "would have come to something else"
+    yield f"  Objective {one.name}: {state}."
     unit = "slices" if sides[-1][0].kind == "freshness" else "items"
     rows = [
         ["target", *(_percent(objective.target) for objective, _ in sides)],
@@ -191,9 +194,6 @@ def _objective(one: ObjectiveBacktest, until: int) -> Iterator[str]:
     ]
     heads = ["in force"] * bool(one.before) + ["by the files"] * bool(one.after)
     yield from (f"  {line}" for line in table(["", *heads], rows, right=range(1, len(sides) + 1)))
-    if one.before and one.after and one.before[1].alerts == one.after[1].alerts:
-        yield from _alerts("in force and by the files", one.after[1].alerts, until)
-        return
     for head, side in (("in force", one.before), ("by the files", one.after)):
         if side is not None:
             yield from _alerts(head, side[1].alerts, until)
@@ -201,6 +201,12 @@ def _objective(one: ObjectiveBacktest, until: int) -> Iterator[str]:
 
 def _alert_count(found: Outcome, severity: str) -> str:
     return f"{sum(alert.severity == severity for alert in found.alerts):,}"
+
+
+def _alerts_counted(found: Outcome) -> str:
+    return ", ".join(
+        several(sum(alert.severity == severity for alert in found.alerts), severity) for severity in ("page", "ticket")
+    )
 
 
 def _alerts(head: str, alerts: list[BurnAlert], until: int) -> Iterator[str]:
@@ -258,7 +264,7 @@ def _side_json(side: Side | None) -> dict[str, Any] | None:
         return None
     return {
         "instances": side.instances,
-        "verdicts": {kind: side.verdicts[kind] for kind in VerdictKind if side.verdicts[kind]},
+        "verdicts": {kind.value: side.verdicts[kind] for kind in VerdictKind if side.verdicts[kind]},
         "stuck": side.stuck,
         "stuck_seconds": _seconds(side.stuck_for),
         "deadlines": {"good": side.good, "bad": side.bad},
