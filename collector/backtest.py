@@ -10,15 +10,13 @@ The events of one workflow are in memory at a time, without their documents.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from uuid import UUID
 
-import msgspec
 import structlog
 
+from collector.backtested import Group, Item, ObjectiveBacktest, Run, Side, Way, WorkflowBacktest, stuck_time
 from collector.catalogue import Catalogue
 from collector.changes import title_of
 from collector.comparison import expected_of
@@ -27,7 +25,8 @@ from collector.replay import Logged, Part, ReplayUnder
 from collector.store.database import Connection
 from collector.unjoined import load_unjoined
 from slo_rules.contribution import BUCKET, contributions, promise_name
-from slo_rules.course import Turn, course, spans, within
+from slo_rules.course import course, spans, within
+from slo_rules.definition_differences import reads_alike
 from slo_rules.definitions import fingerprint
 from slo_rules.judgement import FINAL, VerdictKind
 from slo_rules.matching import Matcher
@@ -44,104 +43,6 @@ _TOLD_EVERY = 5_000
 
 class TooMuchHistory(Exception):
     """More events say something to a workflow than are held in memory."""
-
-
-class Way(StrEnum):
-    """How the course of an instance would have been another; the first that applies."""
-
-    NEWLY_STUCK = "newly_stuck"
-    NO_LONGER_STUCK = "no_longer_stuck"
-    STUCK_LONGER = "stuck_longer"
-    STUCK_SHORTER = "stuck_shorter"
-    STUCK_AT_OTHER_TIMES = "stuck_at_other_times"
-    OTHER_VERDICTS = "other_verdicts"
-    NOT_FOUND = "not_found"
-    FOUND = "found"
-    FALLS_APART = "falls_apart"
-    JOINED = "joined"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One instance under one version: the turns of its verdict in the time that is asked about.
-
-    The verdict that held when that began comes first, as if it had come then.
-    """
-
-    id: UUID
-    title: str
-    turns: list[Turn]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """The same events under both versions; nearly always they are one instance under each."""
-
-    before: list[Run]
-    after: list[Run]
-
-
-@dataclass(slots=True)
-class Group:
-    """The instances that would have gone another way, the first of them, and how long they were stuck (micros)."""
-
-    count: int = 0
-    stuck_before: int = 0
-    stuck_after: int = 0
-    items: list[Item] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Side:
-    """What one version says of the time that is asked about.
-
-    `instances` were under way in it, `verdicts` is how often each verdict came, and `stuck` instances were so for
-    `stuck_for` micros together. `good` and `bad` are all deadlines of the workflow that fell due.
-    """
-
-    instances: int = 0
-    verdicts: Counter[VerdictKind] = field(default_factory=Counter)
-    stuck: int = 0
-    stuck_for: int = 0
-    good: int = 0
-    bad: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectiveBacktest:
-    """An objective in force and in the files; None where there is none."""
-
-    name: str
-    before: tuple[Objective, Outcome] | None
-    after: tuple[Objective, Outcome] | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether it would have come to something else, or to the same against another target.
-
-        Of one that is new or gone, whether there was anything to judge.
-        """
-        if self.before is not None and self.after is not None:
-            return self.before[1] != self.after[1]
-        return any(side is not None and side[1].met is not None for side in (self.before, self.after))
-
-
-@dataclass(slots=True)
-class WorkflowBacktest:
-    """One workflow: `events` said something to either version; `same` instances would have gone the same way."""
-
-    name: str
-    events: int = 0
-    before: Side | None = None
-    after: Side | None = None
-    same: int = 0
-    groups: dict[Way, Group] = field(default_factory=dict)
-    objectives: list[ObjectiveBacktest] = field(default_factory=list)
-
-    @property
-    def differs(self) -> bool:
-        """Whether anything would have been otherwise."""
-        return bool(self.groups) or any(one.differs for one in self.objectives)
 
 
 Told = Callable[[str, int, int], None]
@@ -242,7 +143,7 @@ class Backtesting:
     ) -> tuple[list[Part], list[Part]]:
         name = found.name
         replays = [ReplayUnder(after.heard_by, name, self._unjoined)]
-        if before is not None and not _reads_alike(before.workflow, after.workflow):
+        if before is not None and not reads_alike(before.workflow, after.workflow):
             replays.append(ReplayUnder(before.heard_by, name, self._unjoined))
         heard_by = [one.heard_by for one in (before, after) if one is not None]
         held = 0
@@ -362,11 +263,6 @@ class _Counts:
         return sum(good for good, _, _ in inside), sum(bad for _, bad, _ in inside)
 
 
-def stuck_time(run: Run, until: int) -> int:
-    """How long (micros) an instance was stuck in the time that is asked about, which ends at `until`."""
-    return sum(end - begin for begin, end in spans(run.turns, VerdictKind.STUCK, until))
-
-
 def _add(replay: ReplayUnder, logged: Logged) -> bool:
     """An event that cannot be matched is a dead letter, and must not stop those behind it."""
     try:
@@ -419,44 +315,3 @@ def _by_name(objectives: Sequence[Objective]) -> dict[str, Objective]:
 
 def _judges_alike(before: _Version, after: _Version) -> bool:
     return before.silences is after.silences and fingerprint(before.workflow) == fingerprint(after.workflow)
-
-
-def _reads_alike(before: Workflow, after: Workflow) -> bool:
-    """Whether every event says the same to both, so that only what is promised differs."""
-    return _heard(before) == _heard(after)
-
-
-def _heard(workflow: Workflow) -> Workflow:
-    """Without what matters only when it is judged; a field that is not named here counts as heard."""
-    milestones = tuple(
-        msgspec.structs.replace(
-            one,
-            title="",
-            after=(),
-            after_any=False,
-            deadline=None,
-            source=None,
-            owner="",
-            starts=False,
-            completes=False,
-            optional=False,
-            choice="",
-            any_order=False,
-        )
-        for one in workflow.milestones
-    )
-    return msgspec.structs.replace(
-        workflow,
-        domain="",
-        owner="",
-        entity="",
-        title="",
-        description="",
-        version=0,
-        milestones=milestones,
-        title_keys=(),
-        completes_with_all=False,
-        calendars={},
-        skews={},
-        orphan_after=None,
-    )

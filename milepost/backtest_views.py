@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from collector.backtest import Group, Item, ObjectiveBacktest, Run, Side, Way, WorkflowBacktest, stuck_time
+from collector.backtested import Group, Item, ObjectiveBacktest, Run, Side, Way, WorkflowBacktest, stuck_time
 from milepost.backtesting import Backtested, BacktestedWorkflow
 from milepost.comparing import State
 from milepost.comparison_views import LONGEST_LINE, definition_lines, differences_json, several

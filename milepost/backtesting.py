@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import msgspec
 import psycopg
 
-from collector.backtest import Backtesting, Told, WorkflowBacktest, is_asked
+from collector.backtest import Backtesting, Told, is_asked
+from collector.backtested import WorkflowBacktest
 from collector.catalogue import Catalogue, load_catalogue
 from collector.comparison import hold_still
 from collector.history import Extent, extent

@@ -297,3 +297,44 @@ def newly_asked(before: Workflow, after: Workflow) -> list[str]:
         known.update(getattr(before, field))
     found = [f"milestones.{milestone.name}" for milestone in after.milestones if milestone.condition not in known]
     return found + [field for field in _ASKING if not known.issuperset(getattr(after, field))]
+
+
+def reads_alike(before: Workflow, after: Workflow) -> bool:
+    """Whether every event says the same to both and is of the same instance, so that only what is promised differs."""
+    return _heard(before) == _heard(after)
+
+
+def _heard(workflow: Workflow) -> Workflow:
+    """Without what matters only when it is judged; a field that is not named here counts as heard."""
+    milestones = tuple(
+        msgspec.structs.replace(
+            one,
+            title="",
+            after=(),
+            after_any=False,
+            deadline=None,
+            source=None,
+            owner="",
+            starts=False,
+            completes=False,
+            optional=False,
+            choice="",
+            any_order=False,
+        )
+        for one in workflow.milestones
+    )
+    return msgspec.structs.replace(
+        workflow,
+        domain="",
+        owner="",
+        entity="",
+        title="",
+        description="",
+        version=0,
+        milestones=milestones,
+        title_keys=(),
+        completes_with_all=False,
+        calendars={},
+        skews={},
+        orphan_after=None,
+    )

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector import backtest
-from collector.backtest import Backtesting, Run, TooMuchHistory, Way, WorkflowBacktest, is_asked
+from collector.backtest import Backtesting, TooMuchHistory, is_asked
+from collector.backtested import Item, Run, Way, WorkflowBacktest
 from collector.catalogue import Catalogue, load_catalogue
 from collector.comparison import hold_still
 from collector.history import extent
@@ -239,7 +240,7 @@ class TestTold:
         assert not is_asked("nothing", load_catalogue(conn), load({"a.yaml": edited(edit)}))
 
 
-def _items(found: WorkflowBacktest) -> list[backtest.Item]:
+def _items(found: WorkflowBacktest) -> list[Item]:
     return [item for group in found.groups.values() for item in group.items]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
-from slo_rules.definition_differences import differences, newly_asked, workflow_differences
+from slo_rules.definition_differences import differences, newly_asked, reads_alike, workflow_differences
 from slo_rules.definitions import fingerprint, load
 from slo_rules.faults import DefinitionError
 from slo_rules.workflow import Definitions
@@ -181,3 +182,20 @@ def test_definitions_that_make_another_version_differ_in_words(values: list[Any]
             same_name = workflow.name == old.name
             assert (found == []) == (fingerprint(old) == fingerprint(workflow)) or not same_name
             assert all(str(one) and one.path for one in found)
+
+
+@pytest.mark.parametrize(
+    ("edit", "alike"),
+    [
+        (("breach: 2 business days 16:00", "breach: 3 business days 16:00"), True),
+        (("owner: erp\n", "owner: sap-team\n"), True),
+        (("completion: all", "completion: any"), True),
+        (("joins: false, ", ""), False),
+        (("currency: data.currency", "currency: [data.currency, data.cur]"), False),
+        (("equals: 7", "equals: 8"), False),
+    ],
+)
+def test_versions_read_alike_that_only_promise_something_else(edit: tuple[str, str], alike: bool) -> None:
+    before, other = BEFORE.workflows["orders"], after(edit).workflows["orders"]
+    assert reads_alike(before, other) is alike
+    assert reads_alike(before, before)
