@@ -84,6 +84,14 @@ class TestWorkbook:
         # A twelfth of the long time in which it is still bad, of the tier that fires last: here that of six hours.
         assert page.until - (START + A_MONTH + 30 * MINUTE) <= 30 * MINUTE
 
+    def test_a_burst_that_only_the_hour_is_worried_about_pages_for_five_minutes(self) -> None:
+        """It spends 3 % of the budget at once: more than 2 % in an hour, and less than 5 % in six."""
+        counts = [(START + number * HOUR, 1000, 0) for number in range(31 * 24) if number != 30 * 24]
+        counts.append((START + A_MONTH, 0, round(0.03 * 0.01 * 1000 * 30 * 24)))
+        (page,) = BurnRates(objective(0.99), counts).alerts(START + A_MONTH, START + 31 * DAY)
+        assert (page.since, page.until) == (START + A_MONTH + BUCKET, START + A_MONTH + 2 * BUCKET)
+        assert page.rate == pytest.approx(21.6, rel=0.01)
+
     def test_ten_requests_an_hour_do_not_page_for_one_that_fails(self) -> None:
         """It is an hourly error rate of 10 %, and 13.9 % of the budget of a month."""
         quiet = [(START + number * HOUR, 10, 0) for number in range(30 * 24)]

@@ -81,6 +81,16 @@ def test_what_waits_for_a_silent_source_is_blind_until_that_is_heard() -> None:
     assert told(found)[2:] == [(4 * HOUR, VerdictKind.BLIND), (7 * HOUR, VerdictKind.STUCK)]
 
 
+def test_a_silence_may_be_short() -> None:
+    noises = [event("noise", at, "sap") for at in (105 * MINUTE, 4 * HOUR, 241 * MINUTE)]
+    found = turns(event("won", -MINUTE, "crm"), *noises[::2], until=START + 5 * HOUR)
+    assert told(found)[2:] == [(239 * MINUTE, VerdictKind.BLIND), (241 * MINUTE, VerdictKind.STUCK)]
+    found = turns(event("won", -MINUTE, "crm"), *noises, until=START + 5 * HOUR)
+    assert told(found)[2:] == [(239 * MINUTE, VerdictKind.BLIND), (4 * HOUR, VerdictKind.STUCK)]
+    found = turns(event("won", 0, "crm"), *noises, until=START + 5 * HOUR)
+    assert told(found)[2:] == [(4 * HOUR, VerdictKind.STUCK)]
+
+
 def test_what_people_say_is_no_beginning() -> None:
     assert turns(event("noise", 0, "crm")) == []
     assert course([], KNOWN.workflows["orders"], silences(KNOWN, []), END) == []
