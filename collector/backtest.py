@@ -24,15 +24,18 @@ from collector.history import Extent, log_events, silences
 from collector.replay import Logged, Part, ReplayUnder
 from collector.store.database import Connection
 from collector.unjoined import load_unjoined
-from slo_rules.contribution import BUCKET, contributions, promise_name
+from slo_rules.attainment import Attainment, attainment
+from slo_rules.buckets import BUCKET
+from slo_rules.contribution import ITEMS, Contributions, Counts, add, contributions, promise_name
 from slo_rules.course import course, spans, within
 from slo_rules.definition_differences import reads_alike
 from slo_rules.definitions import fingerprint
 from slo_rules.judgement import FINAL, VerdictKind
 from slo_rules.matching import Matcher
-from slo_rules.outcome import Outcome, outcome
+from slo_rules.objective import ALL, Objective
+from slo_rules.reckoning import missing
 from slo_rules.silences import Silences
-from slo_rules.workflow import Definitions, Objective, Workflow
+from slo_rules.workflow import Definitions, Workflow
 
 log = structlog.get_logger("milepost.backtest")
 
@@ -120,7 +123,7 @@ class Backtesting:
             done += len(news)
             if done % _TOLD_EVERY < len(news):
                 self._told(f"Judging {name}", done, total)
-        found.objectives = self._outcomes(before, after, counts_before, counts_after)
+        found.objectives = self._attained(before, after, counts_before, counts_after)
         for side, counts in ((found.before, counts_before), (found.after, counts_after)):
             if side is not None:
                 side.good, side.bad = counts.within(promise_name(name), self._since, self._until)
@@ -214,53 +217,44 @@ class Backtesting:
             return Way.STUCK_LONGER if longer > 0 else Way.STUCK_SHORTER
         return Way.STUCK_AT_OTHER_TIMES
 
-    def _outcomes(
+    def _attained(
         self, before: _Version | None, after: _Version, counts_before: _Counts, counts_after: _Counts
     ) -> list[ObjectiveBacktest]:
-        name = promise_name(after.workflow.name)
-        # Both begin with the first deadline of either: slices of which only one says anything are no difference.
-        begun = [at for counts in (counts_before, counts_after) if (at := counts.begins(name)) is not None]
-        begins = min(begun) if begun else None
-        old = {} if before is None else self._came_to(before, counts_before, begins)
-        new = self._came_to(after, counts_after, begins)
+        old = {} if before is None else self._came_to(before, counts_before)
+        new = self._came_to(after, counts_after)
         return [ObjectiveBacktest(name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())]
 
-    def _came_to(self, version: _Version, counts: _Counts, begins: int | None) -> dict[str, tuple[Objective, Outcome]]:
-        return {
-            one.name: (one, outcome(one, counts.of(one.name), begins, self._since, self._until))
-            for one in version.objectives
-        }
+    def _came_to(self, version: _Version, counts: _Counts) -> dict[str, tuple[Objective, Attainment]]:
+        found = {}
+        marks = version.silences.marks(self._until)
+        for one in version.objectives:
+            gap = missing(one, version.workflow, marks, self._until)
+            of_objective = counts.of(one.name)
+            since = None if gap is None else gap.since
+            found[one.name] = (one, attainment(one, of_objective, self._since, self._until, since))
+        return found
 
 
 class _Counts:
     """What instances add to the buckets of their objectives."""
 
     def __init__(self) -> None:
-        self._buckets: dict[str, dict[int, tuple[int, int, int]]] = {}
+        self._total: Contributions = {}
 
     def add(self, parts: list[Part], version: _Version) -> None:
         for part in parts:
-            found = contributions(part.progress, version.workflow, version.objectives)
-            for (name, bucket), (good, bad, step) in found.items():
-                of_objective = self._buckets.setdefault(name, {})
-                a, b, c = of_objective.get(bucket, (0, 0, 0))
-                of_objective[bucket] = (a + good, b + bad, c + step)
+            add(self._total, contributions(part.progress, version.workflow, version.objectives), 1)
 
-    def of(self, objective: str) -> dict[int, tuple[int, int, int]]:
-        return self._buckets.get(objective, {})
-
-    def begins(self, objective: str) -> int | None:
-        """The first bucket in which anything is counted."""
-        return min((bucket for bucket, counts in self.of(objective).items() if counts != (0, 0, 0)), default=None)
+    def of(self, objective: str) -> dict[int, Counts]:
+        """Of items, all together, by bucket."""
+        place = objective, ALL, ITEMS
+        return {bucket: counts for (*of, bucket), counts in self._total.items() if tuple(of) == place}
 
     def within(self, objective: str, since: int, until: int) -> tuple[int, int]:
         """Good and bad of the whole buckets of a time."""
-        inside = [
-            counts
-            for bucket, counts in self.of(objective).items()
-            if since - since % BUCKET <= bucket < until - until % BUCKET
-        ]
-        return sum(good for good, _, _ in inside), sum(bad for _, bad, _ in inside)
+        first, last = since - since % BUCKET, until - until % BUCKET
+        inside = [counts for bucket, counts in self.of(objective).items() if first <= bucket < last]
+        return int(sum(counts[0] for counts in inside)), int(sum(counts[1] for counts in inside))
 
 
 def _add(replay: ReplayUnder, logged: Logged) -> bool:

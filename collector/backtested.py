@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from slo_rules.attainment import Attainment
 from slo_rules.course import Turn, spans
 from slo_rules.judgement import VerdictKind
-from slo_rules.outcome import Outcome
-from slo_rules.workflow import Objective
+from slo_rules.objective import Objective
 
 
 class Way(StrEnum):
@@ -79,8 +79,8 @@ class ObjectiveBacktest:
     """An objective in force and in the files; None where there is none."""
 
     name: str
-    before: tuple[Objective, Outcome] | None
-    after: tuple[Objective, Outcome] | None
+    before: tuple[Objective, Attainment] | None
+    after: tuple[Objective, Attainment] | None
 
     @property
     def differs(self) -> bool:

@@ -13,14 +13,14 @@ from milepost.backtesting import Backtested, BacktestedWorkflow
 from milepost.comparing import State
 from milepost.comparison_views import LONGEST_LINE, definition_lines, differences_json, several
 from milepost.plain_text import shown, table
+from slo_rules.attainment import Attainment
 from slo_rules.burn_alerts import BurnAlert
 from slo_rules.course import Turn
 from slo_rules.durations import format_duration
 from slo_rules.instants import rfc3339
 from slo_rules.judgement import VerdictKind
-from slo_rules.outcome import Outcome
+from slo_rules.objective import Objective
 from slo_rules.rounding import clock, roughly
-from slo_rules.workflow import Objective
 
 MOST_TURNS = 12
 """Of one instance that are told in words."""
@@ -182,11 +182,12 @@ def _objective(one: ObjectiveBacktest, until: int) -> Iterator[str]:
         return
     state = "gone" if one.after is None else "new" if one.before is None else "would have come to something else"
     yield f"  Objective {one.name}: {state}."
-    unit = "slices" if sides[-1][0].kind == "freshness" else "items"
+    unit = "slices" if sides[-1][0].in_slices else "items"
     rows = [
         ["target", *(_percent(objective.target) for objective, _ in sides)],
         [f"good {unit}", *(f"{found.budget.good:,}" for _, found in sides)],
         [f"bad {unit}", *(f"{found.budget.bad:,}" for _, found in sides)],
+        *_neutral(sides),
         ["good of all", *(_percent(found.budget.ratio) for _, found in sides)],
         ["budget left", *(_percent(found.budget.left) for _, found in sides)],
         ["pages", *(_alert_count(found, "page") for _, found in sides)],
@@ -199,11 +200,19 @@ def _objective(one: ObjectiveBacktest, until: int) -> Iterator[str]:
             yield from _alerts(head, side[1].alerts, until)
 
 
-def _alert_count(found: Outcome, severity: str) -> str:
+def _neutral(sides: Sequence[tuple[Objective, Attainment]]) -> Iterator[list[str]]:
+    """What does not count, as far as there is any."""
+    for word in ("waived", "cancelled", "excluded"):
+        counts = [getattr(found.reckoned, word) for _, found in sides]
+        if any(counts):
+            yield [word, *(f"{count:,}" for count in counts)]
+
+
+def _alert_count(found: Attainment, severity: str) -> str:
     return f"{sum(alert.severity == severity for alert in found.alerts):,}"
 
 
-def _alerts_counted(found: Outcome) -> str:
+def _alerts_counted(found: Attainment) -> str:
     return ", ".join(
         several(sum(alert.severity == severity for alert in found.alerts), severity) for severity in ("page", "ticket")
     )
@@ -283,14 +292,13 @@ def _run_json(run: Run, until: int) -> dict[str, Any]:
     }
 
 
-def _outcome_json(side: tuple[Objective, Outcome] | None) -> dict[str, Any] | None:
+def _outcome_json(side: tuple[Objective, Attainment] | None) -> dict[str, Any] | None:
     if side is None:
         return None
     objective, found = side
     return {
         "target": objective.target,
-        "good": found.budget.good,
-        "bad": found.budget.bad,
+        **{name: int(count) for name, count in found.reckoned._asdict().items()},
         "ratio": found.budget.ratio,
         "budget_allowed": found.budget.allowed,
         "budget_left_ratio": found.budget.left,

@@ -1,38 +1,29 @@
-"""When the error budget of an objective is spent so fast that somebody is told: counts by bucket in, alerts out. Pure.
+"""When the error budget of an objective burned so fast that somebody would have been told: counts in, alerts out. Pure.
 
-A burn rate is what was bad in a time against what the budget of the whole window allows for in that time (Google SRE
-Workbook, chapter 5). The budget is that of the window as it was at that instant, or as it will be if it goes on like
-the last day, whichever is larger: neither a quiet night nor a young objective makes one bad item look like a disaster.
-A tier alerts while the burn rate is above its factor over both its times, and at least FEWEST_BAD items were bad in
-the long one. The rules for Prometheus (milepost/prometheus_rules.py) ask for the same.
-
-The sums are kept as whole numbers and compared without a division, so that an objective at exactly the factor never
-alerts by rounding.
+At the end of every five minutes the same is asked as at present (`slo_rules.burn_rates.burning`), of what counted by
+then. As nothing changes while nothing begins or ceases to count, only those ends are looked at.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from decimal import Decimal
 from itertools import accumulate
 
 import msgspec
 
-from slo_rules.burn_rates import FEWEST_BAD, Tier, is_reachable, length_of, lookbacks, tiers_within
-from slo_rules.contribution import BUCKET
-from slo_rules.durations import DAY
-from slo_rules.workflow import Objective
+from slo_rules.buckets import BUCKET
+from slo_rules.burn_rates import FEWEST_BAD, Burning, Tier, burning, lookbacks, tiers_within
+from slo_rules.objective import Objective
 
-_PARTS = 1_000_000
-"""Factors of tiers are rounded to this part of one."""
+Counted = tuple[int, int, int, int]
+"""From when to when (micros, multiples of BUCKET), with what was good and bad in it: a bucket, or a slice."""
 
 
 class BurnAlert(msgspec.Struct, frozen=True):
     """An alert of one severity from `since` until `until` (micros; None where it still fires at the end).
 
-    `tier` is the one that fired first; `bad` items were bad in its long time when it began, which was a burn rate of
-    `rate`.
+    `tier` is the one that fired first; `bad` were bad in its long time when it began, which was a burn rate of `rate`.
     """
 
     severity: str
@@ -43,49 +34,30 @@ class BurnAlert(msgspec.Struct, frozen=True):
     rate: float
 
 
-class Burning(msgspec.Struct, frozen=True):
-    """A tier that fires at an instant: how many items were bad in its long time, and the burn rate that makes."""
-
-    tier: Tier
-    bad: int
-    rate: float
-
-
 class BurnRates:
     """The burn rates of one objective at any instant.
 
-    `counts` are `(bucket, good, bad)`: the starts of buckets (micros, multiples of BUCKET) with the items in each, in
-    any order, each bucket once. At an instant those count that have ended by then. To be right about an instant they
-    must reach back from it by the length of the objective's window, or to where the objective began.
+    `counted` are apart, in any order. At an instant those count that have ended by then. To be right about an instant
+    they must reach back from it by the length of the objective's window, or to where the objective began.
     """
 
-    def __init__(self, objective: Objective, counts: Iterable[tuple[int, int, int]]) -> None:
-        self._tiers = [tier for tier in tiers_within(objective.window) if is_reachable(tier, objective)]
-        self._length = length_of(objective.window)
+    def __init__(self, objective: Objective, counted: Iterable[Counted]) -> None:
+        self._objective = objective
         self._back = lookbacks(objective.window)
-        self._allowed = (1 - Decimal(str(objective.target))).as_integer_ratio()
-        self._factors = {tier: round(tier.factor(objective.window) * _PARTS) for tier in self._tiers}
-        known = sorted(one for one in counts if one[1] or one[2])
-        self._buckets = [bucket for bucket, _, _ in known]
-        self._bad = list(accumulate((bad for _, _, bad in known), initial=0))
-        self._total = list(accumulate((good + bad for _, good, bad in known), initial=0))
+        self._longest = max((tier.long for tier in tiers_within(objective.window)), default=0)
+        known = sorted(one for one in counted if one[2] or one[3])
+        self._since = [since for since, _, _, _ in known]
+        self._until = [until for _, until, _, _ in known]
+        self._good = list(accumulate((good for _, _, good, _ in known), initial=0))
+        self._bad = list(accumulate((bad for _, _, _, bad in known), initial=0))
 
     def burning(self, at: int) -> list[Burning]:
-        """The tiers that fire at an instant (micros), in the order of TIERS; of the last whole bucket before it."""
-        end = self._place(at - BUCKET + 1)
-        found: list[Burning] = []
-        expected: int | None = None
-        for tier in self._tiers:
-            bad = self._bad_since(at - tier.long, end)
-            if bad < FEWEST_BAD:
-                continue
-            if expected is None:
-                expected = self._expected(at, end)
-            if self._exceeds(tier, bad, tier.long, expected) and self._exceeds(
-                tier, self._bad_since(at - tier.short, end), tier.short, expected
-            ):
-                found.append(Burning(tier, bad, self._rate(bad, tier.long, expected)))
-        return found
+        """The tiers that fire at an instant (micros), in the order of TIERS."""
+        at -= at % BUCKET
+        end = bisect_right(self._until, at)
+        if self._between(at - self._longest, end)[1] < FEWEST_BAD:
+            return []
+        return burning(self._objective, {back: self._between(at - back, end) for back in self._back})
 
     def alerts(self, since: int, until: int) -> list[BurnAlert]:
         """What would have fired at the ends of buckets from `since` to `until` (micros), both included, by its begin.
@@ -108,49 +80,17 @@ class BurnRates:
         if first > until:
             return []
         points = {first}
-        # A bucket counts from its end on, for each of the times that are looked back over.
-        for step in (BUCKET, *(BUCKET + back for back in self._back)):
-            ends = self._buckets[self._place(first - step) : self._place(until - step + 1)]
-            points.update(bucket + step for bucket in ends)
+        # It counts from its end on, and no more one bucket after it begins too early.
+        for instants, step in ((self._until, 0), *((self._since, back + BUCKET) for back in self._back)):
+            inside = instants[bisect_left(instants, first - step) : bisect_right(instants, until - step)]
+            points.update(instant + step for instant in inside)
         return sorted(points)
 
-    def _place(self, bucket: int) -> int:
-        return bisect_left(self._buckets, bucket)
-
-    def _bad_since(self, since: int, end: int) -> int:
-        return self._bad[end] - self._bad[min(end, self._place(since))]
-
-    def _total_since(self, since: int, end: int) -> int:
-        return self._total[end] - self._total[min(end, self._place(since))]
-
-    def _expected(self, at: int, end: int) -> int:
-        """The items of a window, times DAY."""
-        of_window = self._total_since(at - self._length, end) * DAY
-        return max(of_window, self._total_since(at - DAY, end) * self._length) if self._length > DAY else of_window
-
-    def _exceeds(self, tier: Tier, bad: int, time: int, expected: int) -> bool:
-        numerator, denominator = self._allowed
-        return bad * self._length * DAY * denominator * _PARTS > self._factors[tier] * time * numerator * expected
-
-    def _rate(self, bad: int, time: int, expected: int) -> float:
-        numerator, denominator = self._allowed
-        return bad * self._length * DAY * denominator / (time * numerator * expected)
+    def _between(self, since: int, end: int) -> tuple[int, int]:
+        """Good and bad of what begins from an instant on, up to a place."""
+        place = min(end, bisect_left(self._since, since))
+        return self._good[end] - self._good[place], self._bad[end] - self._bad[place]
 
 
-def _alert(since: int, burning: Burning, until: int | None) -> BurnAlert:
-    return BurnAlert(burning.tier.severity, since, until, burning.tier, burning.bad, burning.rate)
-
-
-def counts_of_slices(steps: Iterable[tuple[int, int]], since: int, until: int) -> list[tuple[int, int, int]]:
-    """The whole slices from `since` to `until` (micros) of a freshness objective as counts: each is one item.
-
-    `steps` are `(bucket, step)` in order: where the number of stale changes rises and falls.
-    """
-    found: list[tuple[int, int, int]] = []
-    stale, bucket = 0, since + -since % BUCKET
-    for place, step in [*steps, (until - until % BUCKET, 0)]:
-        while bucket < min(place, until - BUCKET + 1):
-            found.append((bucket, int(stale <= 0), int(stale > 0)))
-            bucket += BUCKET
-        stale += step
-    return found
+def _alert(since: int, burning_: Burning, until: int | None) -> BurnAlert:
+    return BurnAlert(burning_.tier.severity, since, until, burning_.tier, burning_.bad, burning_.rate)

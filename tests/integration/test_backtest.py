@@ -29,6 +29,7 @@ from slo_rules.instants import rfc3339, to_datetime
 from slo_rules.judgement import VerdictKind
 from slo_rules.workflow import Definitions
 from tests.acceptance.process import COMMAND, environment
+from tests.counting import plain, stored_buckets
 from tests.integration.test_comparison import edited
 from tests.projecting import enroll, log_events, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, events, make_act, make_event
@@ -308,13 +309,12 @@ def now(url: str, definitions: Definitions) -> list[str]:
 
 def ended(conn: Connection) -> tuple[list[str], dict[str, tuple[int, int]]]:
     """How the stored instances stand, and good and bad of each objective so far."""
-    rows = conn.execute(
-        "SELECT objective, sum(good)::int, sum(bad)::int FROM sli_bucket WHERE bucket >= %s AND bucket < %s "
-        "GROUP BY objective HAVING sum(good + bad) > 0",
-        (to_datetime(BEGIN), to_datetime(END)),
-    ).fetchall()
-    conn.commit()
-    return sorted(row["verdict"] for row in stored(conn)), {name: (good, bad) for name, good, bad in rows}
+    counts: dict[str, tuple[int, int]] = {}
+    for (name, at), (good, bad, _) in plain(stored_buckets(conn)).items():
+        if BEGIN <= at < END and not name.endswith("fresh"):
+            a, b = counts.get(name, (0, 0))
+            counts[name] = (a + good, b + bad)
+    return sorted(row["verdict"] for row in stored(conn)), {name: both for name, both in counts.items() if any(both)}
 
 
 def came_to(found: WorkflowBacktest, side: str) -> dict[str, tuple[int, int]]:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slo_rules.buckets import BUCKET
 from slo_rules.burn_alerts import BurnAlert, BurnRates
 from slo_rules.burn_rates import FEWEST_BAD, TIERS, is_reachable, length_of, tiers_within
-from slo_rules.contribution import BUCKET
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.objective import Objective
 from slo_rules.windows import CalendarWindow, Period, Window
-from slo_rules.workflow import Objective
 
 START = 1_790_000_100_000_000 - 1_790_000_100_000_000 % DAY
 A_MONTH = 30 * DAY
@@ -21,6 +21,11 @@ A_MONTH = 30 * DAY
 
 def objective(target: float = 0.99, window: Window = A_MONTH) -> Objective:
     return Objective("paid", "Paid", "", "orders", "latency", "received", "paid", HOUR, target, window)
+
+
+def rates(one: Objective, counts: list[tuple[int, int, int]]) -> BurnRates:
+    """Of buckets: when each begins, with what is good and bad in it."""
+    return BurnRates(one, [(at, at + BUCKET, good, bad) for at, good, bad in counts])
 
 
 def outage(share: float, lasting: int, items: int = 1000) -> list[tuple[int, int, int]]:
@@ -34,7 +39,7 @@ def outage(share: float, lasting: int, items: int = 1000) -> list[tuple[int, int
 
 
 def alerts(target: float, share: float, lasting: int = DAY, severity: str = "page") -> list[BurnAlert]:
-    found = BurnRates(objective(target), outage(share, lasting)).alerts(START + A_MONTH, START + 31 * DAY)
+    found = rates(objective(target), outage(share, lasting)).alerts(START + A_MONTH, START + 31 * DAY)
     return [one for one in found if one.severity == severity]
 
 
@@ -74,7 +79,7 @@ class TestWorkbook:
 
     def test_exactly_the_factor_is_not_above_it(self) -> None:
         counts = [(START + number * BUCKET, 856, 144) for number in range(31 * DAY // BUCKET)]
-        burning = BurnRates(objective(0.99), counts).burning(START + 31 * DAY)
+        burning = rates(objective(0.99), counts).burning(START + 31 * DAY)
         assert [one.tier for one in burning] == list(TIERS[1:])
         assert burning[0].rate == pytest.approx(14.4)
 
@@ -88,7 +93,7 @@ class TestWorkbook:
         """It spends 3 % of the budget at once: more than 2 % in an hour, and less than 5 % in six."""
         counts = [(START + number * HOUR, 1000, 0) for number in range(31 * 24) if number != 30 * 24]
         counts.append((START + A_MONTH, 0, round(0.03 * 0.01 * 1000 * 30 * 24)))
-        (page,) = BurnRates(objective(0.99), counts).alerts(START + A_MONTH, START + 31 * DAY)
+        (page,) = rates(objective(0.99), counts).alerts(START + A_MONTH, START + 31 * DAY)
         assert (page.since, page.until) == (START + A_MONTH + BUCKET, START + A_MONTH + 2 * BUCKET)
         assert page.rate == pytest.approx(21.6, rel=0.01)
 
@@ -97,20 +102,20 @@ class TestWorkbook:
         quiet = [(START + number * HOUR, 10, 0) for number in range(30 * 24)]
         once = [*quiet, (START + 30 * DAY, 9, 1)]
         twice = [*quiet, (START + 30 * DAY, 8, 2)]
-        assert BurnRates(objective(0.999), once).alerts(START, START + 31 * DAY) == []
-        (page, ticket) = BurnRates(objective(0.999), twice).alerts(START, START + 31 * DAY)
+        assert rates(objective(0.999), once).alerts(START, START + 31 * DAY) == []
+        (page, ticket) = rates(objective(0.999), twice).alerts(START, START + 31 * DAY)
         assert (page.severity, page.bad, ticket.severity) == ("page", 2, "ticket")
         assert page.rate == pytest.approx(200, rel=0.01)
 
 
 def test_nothing_is_no_alert() -> None:
-    assert BurnRates(objective(), []).alerts(START, START + DAY) == []
-    assert BurnRates(objective(), [(START, 0, 9)]).alerts(START + DAY, START) == []
+    assert rates(objective(), []).alerts(START, START + DAY) == []
+    assert rates(objective(), [(START, 0, 9)]).alerts(START + DAY, START) == []
 
 
 def test_an_alert_that_fires_at_both_ends_has_no_end() -> None:
     counts = [(START + number * BUCKET, 0, 10) for number in range(DAY // BUCKET)]
-    found = BurnRates(objective(), counts).alerts(START + HOUR, START + 2 * HOUR)
+    found = rates(objective(), counts).alerts(START + HOUR, START + 2 * HOUR)
     assert [(one.severity, one.since, one.until) for one in found] == [
         ("page", START + HOUR, None),
         ("ticket", START + HOUR, None),
@@ -118,9 +123,9 @@ def test_an_alert_that_fires_at_both_ends_has_no_end() -> None:
 
 
 def test_a_bucket_counts_when_it_is_over() -> None:
-    rates = BurnRates(objective(), [(START, 0, 10)])
-    assert rates.burning(START + BUCKET - 1) == []
-    assert rates.burning(START + BUCKET)
+    these = rates(objective(), [(START, 0, 10)])
+    assert these.burning(START + BUCKET - 1) == []
+    assert these.burning(START + BUCKET)
 
 
 def naive(one: Objective, counts: list[tuple[int, int, int]], at: int) -> list[str]:
@@ -164,7 +169,7 @@ def test_the_alerts_are_those_of_asking_at_every_end_of_a_bucket(
     one = objective(target, window)
     since = START + first * BUCKET - 7
     until = since + steps * BUCKET
-    found = BurnRates(one, counts).alerts(since, until)
+    found = rates(one, counts).alerts(since, until)
     for number in range(first, first + steps):
         at = START + number * BUCKET
         if since <= at <= until:
@@ -175,3 +180,10 @@ def test_the_alerts_are_those_of_asking_at_every_end_of_a_bucket(
     assert all(since <= alert.since <= until for alert in found)
     spans = [(alert.severity, alert.since) for alert in found]
     assert len(set(spans)) == len(spans)
+
+
+def test_slices_that_are_longer_than_buckets_count_whole() -> None:
+    hours = [(START + number * HOUR, START + (number + 1) * HOUR, 0, 1) for number in range(6)]
+    found = BurnRates(objective(0.9, 3 * DAY), hours).alerts(START, START + DAY)
+    assert [(one.severity, one.since) for one in found] == [("ticket", START + 2 * HOUR)]
+    assert BurnRates(objective(0.9, 3 * DAY), hours).burning(START + 2 * HOUR - 1) == []
