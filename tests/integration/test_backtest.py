@@ -152,7 +152,7 @@ class TestTold:
         assert [one.name for one in found.objectives if one.differs] == ["accepted-in-time"]
 
     def test_an_objective_with_another_target_and_one_that_is_new(self, database_url: str) -> None:
-        text = edited(("target: 0.9}", "target: 0.4}"), ("name: accepted-fresh", "name: fresh"))
+        text = edited(("target: 0.9,", "target: 0.4,"), ("name: accepted-fresh", "name: fresh"))
         found = {one.name: one for one in ran(database_url, load({"a.yaml": text})).objectives}
         one = found["accepted-in-time"]
         assert one.differs
@@ -229,7 +229,7 @@ class TestTold:
         [
             (("owner: operations", "owner: operations"), False),
             (STRICTER, True),
-            (("target: 0.9}", "target: 0.8}"), True),
+            (("target: 0.9,", "target: 0.8,"), True),
             (("silent_after: 2h", "silent_after: 3h"), True),
             (("skew: 20m, silent_after", "skew: 30m, silent_after"), True),
         ],

@@ -301,7 +301,7 @@ class TestCommand:
         (folder / "a.yaml").write_text(
             edited(
                 ("{warn: 3h, breach: 4h}", "{breach: 3000d}"),
-                ("target: 0.9}", "target: 0.8}"),
+                ("target: 0.9,", "target: 0.8,"),
                 ("name: accepted-fresh", "name: fresh"),
                 ('["09:00-17:00"]', '["09:00-18:00"]'),
                 (
