@@ -311,7 +311,7 @@ def ended(conn: Connection) -> tuple[list[str], dict[str, tuple[int, int]]]:
     """How the stored instances stand, and good and bad of each objective so far."""
     counts: dict[str, tuple[int, int]] = {}
     for (name, at), (good, bad, _) in plain(stored_buckets(conn)).items():
-        if BEGIN <= at < END and not name.endswith("fresh"):
+        if BEGIN <= at < END and not name.endswith("fresh") and name != "enough-accepted":
             a, b = counts.get(name, (0, 0))
             counts[name] = (a + good, b + bad)
     return sorted(row["verdict"] for row in stored(conn)), {name: both for name, both in counts.items() if any(both)}
@@ -321,7 +321,7 @@ def came_to(found: WorkflowBacktest, side: str) -> dict[str, tuple[int, int]]:
     one = getattr(found, side)
     counts = {"workflow:orders": (one.good, one.bad)}
     for objective in found.objectives:
-        if (of_side := getattr(objective, side)) and of_side[0].kind != "freshness":
+        if (of_side := getattr(objective, side)) and not of_side[0].in_slices:
             counts[objective.name] = (of_side[1].budget.good, of_side[1].budget.bad)
     return {name: good_and_bad for name, good_and_bad in counts.items() if any(good_and_bad)}
 
