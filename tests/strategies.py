@@ -90,13 +90,8 @@ spec: {workflow: orders, freshness: {from: delivered, to: signed, within: 1h}, t
 apiVersion: milepost/v1
 kind: Objective
 metadata: {name: paid-by-region}
-spec:
-  workflow: orders
-  latency: {from: won, to: paid, within: 3h, calendar: office}
-  target: 0.9
-  missing_data: bad
-  group_by: [region]
-  by_value: true
+spec: {workflow: orders, latency: {from: won, to: paid, within: 3h, calendar: office}, target: 0.9, missing_data: bad,
+  group_by: [region], by_value: true}
 ---
 apiVersion: milepost/v1
 kind: Objective

@@ -27,10 +27,10 @@ from slo_rules.instants import rfc3339, to_micros
 from slo_rules.matching import Matcher
 from slo_rules.workflow import Definitions
 from tests import strategies
+from tests.counting import stored_buckets
 from tests.examples import examples
 from tests.integration.fix_doors import DEFINITIONS as DOORS
 from tests.integration.fix_doors import Collector, cloud_event, running
-from tests.integration.test_projection_laws import buckets
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
 from tests.strategies import START, events, make_event, of_one_time
 
@@ -135,10 +135,10 @@ def test_what_it_counted_before_is_taken_back(conn: Connection) -> None:
     )
     log_events(conn, [moved_to(2, f"order={n}", n) for n in (1, 2, 3)])
     project(conn, catalogue)
-    moved = buckets(conn)
+    moved = stored_buckets(conn)
     forget(conn, current_definitions=True)
     project(conn, load_catalogue(conn))
-    assert buckets(conn) == moved
+    assert stored_buckets(conn) == moved
     assert {version for version, *_ in standing(conn).values()} == {2}
     assert letters(conn) == ["The instance is not moved: it counts under version 2 already"] * 3
 
@@ -283,10 +283,10 @@ def test_who_is_moved_is_as_if_it_had_started_under_the_version(
     assert {t: d for t, d in again.items() if t != "source_state"} == {
         t: d for t, d in derived.items() if t != "source_state"
     }
-    counted = buckets(conn)
+    counted = stored_buckets(conn)
     forget(conn, current_definitions=True)
     project(conn, load_catalogue(conn))
-    assert buckets(conn) == counted
+    assert stored_buckets(conn) == counted
 
 
 class TestAtATerminal:
