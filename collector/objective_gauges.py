@@ -12,6 +12,7 @@ from collector import metrics
 from collector.catalogue import Catalogue
 from collector.query.objectives import all_objectives, whole_buckets
 from collector.query.reckoning import reckon_on
+from collector.query.sources import marks_on
 from collector.store.database import Connection
 from slo_rules.budget import budget
 from slo_rules.burn_rates import lookbacks
@@ -19,18 +20,22 @@ from slo_rules.contribution import ITEMS
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_micros
 from slo_rules.objective import Objective
-from slo_rules.reckoning import Asked
+from slo_rules.reckoning import Asked, missing
 from slo_rules.windows import began, spell_window
 
 
 def measure_objectives(conn: Connection, now: datetime, catalogue: Catalogue) -> None:
     """Refresh the gauges of all objectives."""
-    until = whole_buckets(to_micros(now))
+    at = to_micros(now)
+    until = whole_buckets(at)
     objectives = all_objectives(catalogue)
-    asked = [
-        (one, window, Asked(one, since, until)) for one in objectives for window, since in _begun(one, until).items()
-    ]
     with conn.transaction():
+        marks = marks_on(conn, catalogue)
+        asked = []
+        for one in objectives:
+            gap = missing(one, catalogue.current.get(one.workflow), marks, at)
+            for window, since in _begun(one, until).items():
+                asked.append((one, window, Asked(one, since, until, missing_since=gap.since if gap else None)))
         answers = reckon_on(conn, [question for _, _, question in asked])
     for (one, window, _), answer in zip(asked, answers, strict=True):
         good, bad = int(answer[ITEMS].good), int(answer[ITEMS].bad)

@@ -30,7 +30,6 @@ from collector.log import LogWriter
 from collector.objective_gauges import measure_objectives
 from collector.projection_process import ProjectionProcess, settle_garbage_collection
 from collector.query import Query
-from collector.query.objectives import all_objectives
 from collector.query.periods import keep_periods
 from collector.query.reader import Reader
 from collector.rebuild import keep_objectives
@@ -179,7 +178,7 @@ class Milepost:
 
         def close(conn: Connection, now: datetime) -> None:
             if duties.is_current(conn, now):
-                keep_periods(conn, to_micros(now), all_objectives(catalogue))
+                keep_periods(conn, to_micros(now), catalogue)
 
         add("incidents", 2, look_after_incidents)
         add("outbox", 1, send)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
-from collector.query.objectives import UNITS, counted, group_asked, named, number, whole_buckets
+from collector.query.objectives import UNITS, all_objectives, counted, group_asked, named, number, whole_buckets
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.reckoning import Answer, reckon, reckon_on
-from collector.query.sources import load_marks
+from collector.query.sources import load_marks, marks_on
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.budget import budget
@@ -59,7 +60,8 @@ async def periods_of(
     answers = await reckon(reader, [Asked(objective, a, min(b, until), of_group, since) for a, b in spans])
     place = {"objective": name, "grp": of_group, "period": window.period, "zone": window.zone}
     kept = {to_micros(row["since"]): row for row in await reader.all("kept_periods", place)}
-    targets = _Targets(objective, await reader.all("objective_versions", {"objective": name}))
+    versions = await reader.all("objective_versions", {"objective": name})
+    targets = _Targets(objective, [(row["since"], row["target"]) for row in versions])
     return {
         "name": name,
         "target": objective.target,
@@ -68,7 +70,7 @@ async def periods_of(
         "unit": UNITS[objective.kind],
         "group_by": list(objective.group_by),
         "items": [
-            _item(begins, ends, answer, targets.at(min(ends, until)), kept.get(begins), over=ends <= until)
+            _item(begins, ends, answer, targets.at(ends if ends <= until else now + 1), kept.get(begins), over=ends <= until)
             for (begins, ends), answer in zip(spans, answers, strict=True)
         ],
     }
@@ -106,10 +108,10 @@ def _closed(kept: Row) -> Row:
 class _Targets:
     """What was promised when: a target applies from when it was first said; the first one to what was before."""
 
-    def __init__(self, objective: Objective, versions: Sequence[Row]) -> None:
+    def __init__(self, objective: Objective, versions: Sequence[tuple[datetime, float]]) -> None:
         self._now = objective.target
-        self._since = [to_micros(row["since"]) for row in versions]
-        self._targets = [float(row["target"]) for row in versions]
+        self._since = [to_micros(since) for since, _ in versions]
+        self._targets = [target for _, target in versions]
 
     def at(self, instant: int) -> float:
         """The target in force just before an instant."""
@@ -137,36 +139,41 @@ def kept_window(objective: Objective) -> CalendarWindow:
     return objective.window if isinstance(objective.window, CalendarWindow) else CalendarWindow(Period.MONTH)
 
 
-def keep_periods(conn: Connection, now: int, objectives: Sequence[Objective]) -> int:
+def keep_periods(conn: Connection, now: int, catalogue: Catalogue) -> int:
     """Keep what the periods came to that are over and not kept yet; how many rows that were.
 
-    What a period without anything to judge comes to is not kept: what was received later may still fill it.
+    What a period without anything to judge comes to is not kept, and none while a part of it is not known: what is
+    received later may still fill it.
     """
     until = whole_buckets(now)
     asked: list[Asked] = []
     rows: list[dict[str, Any]] = []
     with conn.transaction():
-        for objective in objectives:
+        marks = marks_on(conn, catalogue)
+        for objective in all_objectives(catalogue):
             window = kept_window(objective)
+            gap = missing(objective, catalogue.current.get(objective.workflow), marks, now)
+            versions = conn.execute(Q["objective_versions"], {"objective": objective.name}).fetchall()
+            targets = _Targets(objective, versions)
             place = {"period": window.period, "zone": window.zone}
             kept = {
                 (group, to_micros(since))
                 for group, since in conn.execute(Q["kept_places"], place | {"objective": objective.name}).fetchall()
             }
             for since, ends in last_periods(window, until, MOST_CLOSED):
-                if ends > until:
+                if ends > until or (gap is not None and gap.since < ends):
                     continue
                 for group in (ALL, *_groups(conn, objective, since, ends)):
                     if (group, since) not in kept:
                         asked.append(Asked(objective, since, ends, group))
-                        rows.append(place | {"since": to_datetime(since), "until": to_datetime(ends)})
+                        times = {"since": to_datetime(since), "until": to_datetime(ends)}
+                        rows.append(place | times | {"target": targets.at(ends)})
         found = [
             {
                 **row,
                 "objective": one.objective.name,
                 "grp": one.group,
                 "unit": unit,
-                "target": one.objective.target,
                 "good": of.good,
                 "bad": of.bad,
                 "closed_at": to_datetime(now),

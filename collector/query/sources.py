@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
+from collector.store.database import Connection
+from collector.store.sql import load
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.expectation import Expectation
@@ -14,6 +16,8 @@ from slo_rules.instants import to_micros
 from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
 from slo_rules.rounding import roughly
 from slo_rules.workflow import DEFAULT_SKEW
+
+_IN_MICROS = load("projection")
 
 
 async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
@@ -99,6 +103,17 @@ def _state(mark: Watermark | None, now: int) -> str:
 async def load_marks(reader: Reader, catalogue: Catalogue) -> Marks:
     """The watermarks as the judgement wants them."""
     return await _marks(reader, catalogue, await reader.all("sources"))
+
+
+def marks_on(conn: Connection, catalogue: Catalogue) -> Marks:
+    """The same, in the caller's transaction."""
+    began = conn.execute(_IN_MICROS["log_began"]).fetchone()
+    return watermarks_of(
+        catalogue.sources.values(),
+        None if began is None else began[0],
+        conn.execute(_IN_MICROS["sources"]).fetchall(),
+        conn.execute(_IN_MICROS["source_types"]).fetchall(),
+    )
 
 
 async def _marks(reader: Reader, catalogue: Catalogue, rows: list[Row]) -> dict[str, Watermark]:
