@@ -7,7 +7,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from benchmarks import deadlines, events, report, spans
+from benchmarks import deadlines, events, objectives, report, spans
 from benchmarks.load import load_generator
 from benchmarks.server import postgres
 
@@ -22,17 +22,22 @@ class Size:
     instances: int
     deadline_seconds: int
     asked: int
+    items_a_day: int
 
 
-FULL = Size(events=240_000, rounds=3, span_requests=120, instances=100_000, deadline_seconds=20, asked=100)
-QUICK = Size(events=12_000, rounds=1, span_requests=12, instances=8_000, deadline_seconds=3, asked=10)
+FULL = Size(
+    events=240_000, rounds=3, span_requests=120, instances=100_000, deadline_seconds=20, asked=100, items_a_day=300
+)
+QUICK = Size(events=12_000, rounds=1, span_requests=12, instances=8_000, deadline_seconds=3, asked=10, items_a_day=20)
 
 
 def main() -> None:
     """Measure, print, and on request write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run, not how fast is it")
-    parser.add_argument("--only", default="a,b,c,d", help="a COPY of events, b events, c spans, d deadlines")
+    parser.add_argument(
+        "--only", default="a,b,c,d,e", help="a COPY of events, b events, c spans, d deadlines, e objectives"
+    )
     parser.add_argument("--shuffled", type=float, default=0.05, help="share of orders whose events come in any order")
     parser.add_argument("--write", action="store_true", help="write the figures to benchmarks/results/<date>.json")
     asked = parser.parse_args()
@@ -51,6 +56,8 @@ def main() -> None:
             figures += spans.measure(server, load, size.span_requests, size.rounds)
         if "d" in only:
             figures += deadlines.measure(server, load, size.instances, size.deadline_seconds, size.asked)
+        if "e" in only:
+            figures += objectives.measure(server, size.events // 2, size.rounds, size.items_a_day)
     on["load_average_after"] = report.load_average()
     report.show(figures, on)
     if asked.write:

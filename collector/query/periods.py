@@ -70,7 +70,7 @@ async def periods_of(
         "unit": UNITS[objective.kind],
         "group_by": list(objective.group_by),
         "items": [
-            _item(begins, ends, answer, targets.at(ends if ends <= until else now + 1), kept.get(begins), over=ends <= until)
+            _item(begins, ends, answer, targets.at(min(ends, now + 1)), kept.get(begins), over=ends <= until)
             for (begins, ends), answer in zip(spans, answers, strict=True)
         ],
     }

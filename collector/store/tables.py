@@ -237,6 +237,9 @@ sli_bucket = Table(
     Column("stale_step", BigInteger, nullable=False),
     PrimaryKeyConstraint("objective", "grp", "minutes", "bucket", "unit"),
     CheckConstraint("good >= 0 AND bad >= 0 AND waived >= 0 AND cancelled >= 0", name="counts_not_negative"),
+    Index(
+        "ix_sli_bucket_steps", "objective", "grp", "bucket", postgresql_where=text("minutes = 5 AND stale_step <> 0")
+    ),
 )
 
 source_state = Table(

@@ -29,14 +29,15 @@ GROUP BY objective, hour
 -- purpose: What was counted in runs of buckets of one width each, by the number of the question and unit.
 SELECT q.number, b.unit, sum(b.good) AS good, sum(b.bad) AS bad, sum(b.waived) AS waived,
        sum(b.cancelled) AS cancelled, sum(b.step)::bigint AS step
-FROM unnest(%(numbers)s::int[], %(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[],
-            %(since)s::timestamptz[], %(until)s::timestamptz[]) AS q (number, objective, grp, minutes, since, until)
+FROM unnest(%(numbers)s::int[], %(places)s::int[], %(minutes)s::smallint[], %(since)s::bigint[], %(until)s::bigint[])
+     AS q (number, place, minutes, since, until)
+JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
 CROSS JOIN LATERAL (
     SELECT s.unit, sum(s.good) AS good, sum(s.bad) AS bad, sum(s.waived) AS waived, sum(s.cancelled) AS cancelled,
            sum(s.stale_step) AS step
     FROM sli_bucket s
-    WHERE s.objective = q.objective AND s.grp = q.grp AND s.minutes = q.minutes
-      AND s.bucket >= q.since AND s.bucket < q.until
+    WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = q.minutes
+      AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
     GROUP BY s.unit
 ) b
 GROUP BY q.number, b.unit
@@ -53,16 +54,31 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) b
 
--- name: rows_of_buckets
--- purpose: The buckets of one width between two instants, of objectives in all or in a group, in order.
-SELECT q.number, b.bucket, b.good, b.stale_step
-FROM unnest(%(numbers)s::int[], %(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[],
-            %(since)s::timestamptz[], %(until)s::timestamptz[]) AS q (number, objective, grp, minutes, since, until)
+-- name: steps
+-- purpose: Where the number of stale changes of objectives rises and falls between two instants, in order.
+SELECT q.number, extract(epoch FROM b.bucket)::bigint AS at, b.value
+FROM unnest(%(numbers)s::int[], %(places)s::int[], %(since)s::bigint[], %(until)s::bigint[])
+     AS q (number, place, since, until)
+JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
 CROSS JOIN LATERAL (
-    SELECT s.bucket, s.good, s.stale_step
+    SELECT s.bucket, s.stale_step AS value
     FROM sli_bucket s
-    WHERE s.objective = q.objective AND s.grp = q.grp AND s.minutes = q.minutes
-      AND s.bucket >= q.since AND s.bucket < q.until AND s.unit = ''
+    WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = 5 AND s.stale_step <> 0
+      AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
+) b
+ORDER BY q.number, b.bucket
+
+-- name: volumes
+-- purpose: How many items each bucket of one width has between two instants, of objectives, in order.
+SELECT q.number, extract(epoch FROM b.bucket)::bigint AS at, b.value
+FROM unnest(%(numbers)s::int[], %(places)s::int[], %(minutes)s::smallint[], %(since)s::bigint[], %(until)s::bigint[])
+     AS q (number, place, minutes, since, until)
+JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
+CROSS JOIN LATERAL (
+    SELECT s.bucket, s.good::bigint AS value
+    FROM sli_bucket s
+    WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = q.minutes AND s.unit = '' AND s.good <> 0
+      AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
 ) b
 ORDER BY q.number, b.bucket
 

@@ -44,6 +44,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("objective", "grp", "minutes", "bucket", "unit"),
         sa.CheckConstraint("good >= 0 AND bad >= 0 AND waived >= 0 AND cancelled >= 0", name="counts_not_negative"),
     )
+    op.create_index(
+        "ix_sli_bucket_steps",
+        "sli_bucket",
+        ["objective", "grp", "bucket"],
+        postgresql_where=sa.text("minutes = 5 AND stale_step <> 0"),
+    )
     op.create_table(
         "objective_version",
         sa.Column("objective", sa.Text, nullable=False),
