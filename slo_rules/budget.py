@@ -67,6 +67,8 @@ class Staleness:
 
     def slices(self, since: int, until: int) -> tuple[int, int]:
         """How many whole slices between two instants were fresh, and how many stale."""
+        # What begins before the one or ends after the other is no whole slice of this time.
+        since, until = -(-since // BUCKET) * BUCKET, until // BUCKET * BUCKET
         if since >= until:
             return 0, 0
         stale = self.before(until) - self.before(since)

@@ -7,6 +7,7 @@ from functools import reduce
 import pytest
 
 from slo_rules.buckets import BUCKET
+from slo_rules.budget import Staleness
 from slo_rules.contribution import Contributions, add, contributions, promise_name
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
@@ -187,3 +188,11 @@ def test_a_late_correction_subtracts_itself() -> None:
         ("latency", MIDNIGHT + HOUR): (1, -1, 0),
         ("freshness", MIDNIGHT + HOUR): FALL,
     }
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "stale"),
+    [(5, 20, 3), (6, 20, 2), (5, 19, 2), (6, 9, 0), (6, 14, 0), (6, 15, 1), (10, 10, 0), (20, 5, 0)],
+)
+def test_only_whole_slices_are_counted(since: int, until: int, stale: int) -> None:
+    assert Staleness([(0, 1)]).slices(since * MINUTE, until * MINUTE) == (0, stale)
