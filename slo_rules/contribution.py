@@ -76,8 +76,8 @@ def contributions(
             _add(found, name, group, ITEMS, at, counts)
             if no_longer is not None:
                 _add(found, name, group, ITEMS, no_longer, _NO_LONGER)
-        if objective.by_value and (worth := _worth(attributes)) is not None:
-            amount, currency = worth
+        if objective.by_value and (value := worth(attributes)) is not None:
+            amount, currency = value
             for one in {ALL, group}:
                 _add(found, name, one, currency, at, _times(counts, amount))
     return found
@@ -148,7 +148,8 @@ _Affected = tuple[tuple[Objective, ...], tuple[Milestone, ...]]
 _MOST_KEPT = 4096
 
 
-def _worth(attributes: Mapping[str, Scalar]) -> tuple[Decimal, str] | None:
+def worth(attributes: Mapping[str, Scalar]) -> tuple[Decimal, str] | None:
+    """What an instance with these attributes is counted with in money, and the currency; None: with nothing."""
     amount = Decimal(str(attributes.get(AMOUNT, "0")))
     return (amount, str(attributes.get(CURRENCY, NO_CURRENCY))) if amount > 0 else None
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.event import Event
 from slo_rules.hearing import expected, falls_behind, heard, resumes
 from slo_rules.identity import Key
 from slo_rules.judgement import Verdict, Watermark, is_overdue, judge
 from slo_rules.matching import Matcher
+from slo_rules.objective import Objective
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress, join
+from slo_rules.tallying import Tally
 from slo_rules.workflow import Source, Workflow
 
 
@@ -69,6 +72,14 @@ class Rehearsal:
     def carrying(self, workflow: str, key: Key) -> list[RehearsedInstance]:
         """The instances that carry a key; of a joining key there is one at most."""
         return [held for held in self.instances(workflow) if key in held.progress.keys]
+
+    def tally(self, objectives: Collection[Objective]) -> Tally:
+        """What the instances add to these objectives."""
+        total: Contributions = {}
+        for held in self._held.values():
+            of_workflow = [one for one in objectives if one.workflow == held.workflow.name]
+            add(total, contributions(held.progress, held.workflow, of_workflow), 1)
+        return Tally(total)
 
     def _receive(self, event: Event) -> None:
         # What is due at the very instant of an arrival is judged after it; only a source that resumes is heard then.
