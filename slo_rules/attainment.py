@@ -11,19 +11,11 @@ from slo_rules.buckets import BUCKET
 from slo_rules.budget import Budget, Staleness, budget
 from slo_rules.burn_alerts import BurnAlert, BurnRates, Counted
 from slo_rules.burn_rates import length_of
-from slo_rules.contribution import Counts
+from slo_rules.contribution import ITEMS, Counts
 from slo_rules.exclusions import Span, excluded
-from slo_rules.objective import Objective
-from slo_rules.reckoning import (
-    NONE,
-    Asked,
-    Reckoned,
-    reckon_freshness,
-    reckon_items,
-    reckon_volume,
-    spans_of,
-    whole_slices,
-)
+from slo_rules.objective import ALL, Objective
+from slo_rules.reckoning import Asked, Reckoned, reckon_volume, whole_slices
+from slo_rules.tallying import Tally
 
 
 class Attainment(msgspec.Struct, frozen=True):
@@ -52,28 +44,12 @@ def attainment(
     asked = Asked(objective, since, until, missing_since=missing_since)
     begins = next(iter(counts), until)
     steps = [(at, found[4]) for at, found in counts.items() if found[4]]
-    if objective.kind == "freshness":
-        reckoned = reckon_freshness(asked, Staleness(steps), begins)
-    elif objective.volume is not None:
-        reckoned = reckon_volume(asked, [(at, int(found[0])) for at, found in counts.items()], begins)
-    else:
-        reckoned = reckon_items(asked, [_within(counts, spans) for spans in spans_of(asked)])
+    reckoned = Tally({(objective.name, ALL, ITEMS, at): found for at, found in counts.items()}).reckon(asked)[ITEMS]
     found = budget(reckoned.good, reckoned.bad, objective.target)
     back = since - length_of(objective.window)
     gone = excluded(objective.exclude, back, until)
     counted = (one for one in _counted(objective, counts, steps, max(begins, back), until) if not _meets(gone, one))
     return Attainment(reckoned, found, BurnRates(objective, counted).alerts(since, until))
-
-
-def _within(counts: Mapping[int, Counts], spans: list[Span]) -> tuple[int, int, int, int]:
-    """The counts of the whole buckets in these spans."""
-    total = NONE
-    for since, until in spans:
-        for at, found in counts.items():
-            if since <= at and at + BUCKET <= until:
-                total = (total[0] + found[0], total[1] + found[1], total[2] + found[2], total[3] + found[3])
-    good, bad, waived, cancelled = map(int, total)
-    return good, bad, waived, cancelled
 
 
 def _counted(
