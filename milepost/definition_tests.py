@@ -11,6 +11,7 @@ import msgspec
 
 from milepost.definition_files import find_tests, read_definitions, read_texts
 from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
+from milepost.objective_expectations import ObjectiveExpectation, compare_objective, read_objective_expectation
 from slo_rules.acts import ACT_SOURCE, REHEARSED, RESERVED, BadAct, read_act
 from slo_rules.definitions import API_VERSION
 from slo_rules.documents import load_documents
@@ -40,7 +41,7 @@ class DefinitionTest(msgspec.Struct, frozen=True):
     line: int
     start: int
     events: tuple[Event, ...]
-    expectations: tuple[Expectation, ...]
+    expectations: tuple[Expectation | ObjectiveExpectation, ...]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -85,7 +86,10 @@ def _run(test: DefinitionTest, matcher: Matcher, definitions: Definitions) -> Ou
     failures = []
     for expectation in sorted(test.expectations, key=lambda one: one.at):
         rehearsal.proceed(expectation.at)
-        failure = compare(expectation, rehearsal, definitions.workflows[expectation.workflow], test.start)
+        if isinstance(expectation, ObjectiveExpectation):
+            failure = compare_objective(expectation, rehearsal, definitions, test.start)
+        else:
+            failure = compare(expectation, rehearsal, definitions.workflows[expectation.workflow], test.start)
         if failure is not None:
             failures.append(failure)
     notes = _notes(rehearsal, refused, test.start) if failures else []
@@ -157,14 +161,21 @@ def _read_test(top: Reader, definitions: Definitions | None) -> DefinitionTest |
     found = _Events(start or 0)
     if events is not None:
         events.each(found.read, longest=MAX_ENTRIES)
-    expectations: list[Expectation | None] = []
+    expectations: list[Expectation | ObjectiveExpectation | None] = []
     if expect is not None:
-        expectations = expect.each(lambda e: read_expectation(e, start or 0, definitions), longest=MAX_ENTRIES)
+        expectations = expect.each(lambda entry: _expectation(entry, start or 0, definitions), longest=MAX_ENTRIES)
         if expect.value == []:
             expect.fault("must expect at least one thing")
     line = top.document.line(("metadata", "name"))
     kept = tuple(one for one in expectations if one is not None)
     return DefinitionTest(name, top.document.file, line, start or 0, tuple(found.events), kept) if name else None
+
+
+def _expectation(
+    entry: Reader, start: int, definitions: Definitions | None
+) -> Expectation | ObjectiveExpectation | None:
+    of_objective = isinstance(entry.value, dict) and "objective" in entry.value
+    return (read_objective_expectation if of_objective else read_expectation)(entry, start, definitions)
 
 
 def _start(reader: Reader) -> int | None:

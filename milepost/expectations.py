@@ -27,6 +27,8 @@ SHOWN = 5
 """How many of something are listed; a test of thousands of events need not print them all."""
 _ZERO = re.compile(r"0|(?:0{1,6}[wdhms])+")
 _YEARS = range(1000, 9000)
+_MOST_DIGITS = 30
+"""Before and after the point: few letters could ask for a number that fills the memory when it is shown."""
 
 Value = Scalar | Decimal | tuple[str, ...] | None
 
@@ -112,11 +114,12 @@ def _moment(reader: Reader, text: str) -> int | None:
 
 def spell_instant(at: int, start: int) -> str:
     """The offset from `start`, where it is of whole seconds, and the instant itself."""
-    offset = _offset(at, start)
+    offset = spell_offset(at, start)
     return offset if offset == rfc3339(at) else f"{offset} ({clock(at)})"
 
 
-def _offset(at: int, start: int) -> str:
+def spell_offset(at: int, start: int) -> str:
+    """The offset of an instant from `start`; the instant itself where that is not of whole seconds."""
     return rfc3339(at) if (at - start) % SECOND else format_duration(at - start)
 
 
@@ -180,12 +183,13 @@ def _wanted(reader: Reader, field: str, start: int, workflow: Workflow | None) -
 
 def _word(words: type[StrEnum]) -> Callable[..., list[Wanted]]:
     def read(reader: Reader, field: str, _start: int, _workflow: Workflow | None) -> list[Wanted]:
-        return [Wanted(field, None, _known(reader, reader.text(), [word.value for word in words], field))]
+        return [Wanted(field, None, known_word(reader, reader.text(), [word.value for word in words], field))]
 
     return read
 
 
-def _known(reader: Reader, word: str, known: Iterable[str], what: str) -> str:
+def known_word(reader: Reader, word: str, known: Iterable[str], what: str) -> str:
+    """The word; that it is none of those known is a fault."""
     known = list(known)
     if word and word not in known:
         reader.fault(f"there is no {what} {word!r}{suggestion(word, known)}")
@@ -202,14 +206,14 @@ def _instant(reader: Reader, field: str, start: int, _workflow: Workflow | None)
 
 def _milestone(reader: Reader, field: str, _start: int, workflow: Workflow | None) -> list[Wanted]:
     name = reader.text()
-    return [Wanted(field, None, _known(reader, name, workflow.by_name if workflow else [name], "milestone"))]
+    return [Wanted(field, None, known_word(reader, name, workflow.by_name if workflow else [name], "milestone"))]
 
 
 def _milestones(reader: Reader, field: str, start: int, workflow: Workflow | None) -> list[Wanted]:
     wanted = []
     for name in _members(reader):
         member = reader.at(name)
-        _known(member, name, workflow.by_name if workflow else [name], "milestone")
+        known_word(member, name, workflow.by_name if workflow else [name], "milestone")
         at = None if member.value is None else read_instant(member, start)
         wanted.append(Wanted(field, name, at))
     return wanted
@@ -221,7 +225,7 @@ def _parts(reader: Reader, field: str, start: int, workflow: Workflow | None) ->
     for name in _members(reader):
         milestone = reader.at(name)
         of_parts = [one.name for one in workflow.milestones if one.each] if workflow else [name]
-        _known(milestone, name, of_parts, "milestone of each part")
+        known_word(milestone, name, of_parts, "milestone of each part")
         for value in _members(milestone):
             member = milestone.at(value)
             at = None if member.value is None else read_instant(member, start)
@@ -233,7 +237,7 @@ def _attributes(reader: Reader, field: str, _start: int, workflow: Workflow | No
     wanted = []
     for name in _members(reader):
         member = reader.at(name)
-        _known(member, name, workflow.attributes if workflow else [name], "attribute")
+        known_word(member, name, workflow.attributes if workflow else [name], "attribute")
         if isinstance(member.value, (dict, list)):
             member.fault("must be text, a number, true, false or null")
         else:
@@ -262,16 +266,20 @@ def _worth(reader: Reader, field: str, _start: int, _workflow: Workflow | None) 
         elif name == "currency":
             wanted.append(Wanted(field, name, member.text().upper()))
         else:
-            wanted.append(Wanted(field, name, _amount(member)))
+            wanted.append(Wanted(field, name, read_amount(member)))
     return wanted
 
 
-def _amount(reader: Reader) -> Decimal | None:
+def read_amount(reader: Reader) -> Decimal | None:
+    """A number, exactly as it is written."""
+    text = reader.text()
+    if not text:
+        return None
     try:
-        amount = Decimal(reader.text())
+        amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite():
+    if not amount.is_finite() or max(abs(amount.adjusted()), -int(amount.as_tuple().exponent)) > _MOST_DIGITS:
         reader.fault("must be a number such as 99.50")
         return None
     return amount
@@ -388,7 +396,7 @@ def _shown(wanted: Wanted, value: Value, start: int) -> str:
 def _explanation(held: RehearsedInstance, rehearsal: Rehearsal, now: int, start: int) -> list[str]:
     counts = standing(held.progress, held.workflow)
     reached = sorted(counts.milestones.items(), key=lambda item: item[1].at)
-    steps = [f"{name} at {_offset(mark.at, start)}" for name, mark in reached]
+    steps = [f"{name} at {spell_offset(mark.at, start)}" for name, mark in reached]
     return [
         explain(held.progress, held.workflow, held.verdict, rehearsal.marks, now),
         f"Reached: {', '.join(steps) or 'nothing'}.",

@@ -413,3 +413,6 @@ def test_the_example_of_the_documentation_passes_and_fails_as_it_says(tmp_path: 
     assert in_words(outcomes(tmp_path)) == "1 test, all passed."
     (tmp_path / "orders.test.yaml").write_text(test.replace("at: 4h30m", "at: 30m"))
     assert in_words(outcomes(tmp_path)).replace(f"{tmp_path}/", "") == shown.strip()
+    (shown,) = blocks(PAGE, "text objective").values()
+    (tmp_path / "orders.test.yaml").write_text(test.replace("{region: EMEA}, bad: 1", "{region: EMEA}, bad: 0"))
+    assert in_words(outcomes(tmp_path)).replace(f"{tmp_path}/", "") == shown.strip()
