@@ -96,12 +96,14 @@ def with_references(
     calendar = rule.optional("calendar")
     if calendar is None:
         return objective
-    if calendar.value not in calendars:
-        calendar.fault(f"there is no calendar {calendar.value!r}{suggestion(str(calendar.value), calendars)}")
+    calendar_name = calendar.text()
+    if calendar_name not in calendars:
+        if calendar_name:
+            calendar.fault(f"there is no calendar {calendar_name!r}{suggestion(calendar_name, calendars)}")
         return objective
-    rules = calendars[str(calendar.value)]
+    rules = calendars[calendar_name]
     if rules is not None and not any(rules.week):
-        calendar.fault(f"the calendar {calendar.value!r} has no weekly hours: nothing on it would ever be due")
+        calendar.fault(f"the calendar {calendar_name!r} has no weekly hours: nothing on it would ever be due")
     return msgspec.structs.replace(objective, calendar=rules)
 
 

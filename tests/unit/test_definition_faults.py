@@ -291,6 +291,16 @@ FAULTS: list[tuple[str, str, list[Place]]] = [
         ],
     ),
     (
+        "to: accepted, within: 4h}",
+        "to: accepted, within: 4h, calendar: [office]}",
+        [(37, "spec.latency.calendar", "must be text, not a list")],
+    ),
+    (
+        "to: accepted, within: 4h}",
+        "to: accepted, within: 4h, calendar: office}",
+        [(37, "spec.latency.calendar", "there is no calendar 'office'")],
+    ),
+    (
         "  latency: {from: received, to: accepted, within: 4h}\n",
         "",
         [(35, "spec", "say exactly one of 'latency', 'freshness', 'success' or 'volume'")],
