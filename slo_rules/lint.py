@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from slo_rules.burn_rates import is_reachable, tiers_within
 from slo_rules.deadlines import AROUND_THE_CLOCK
 from slo_rules.documents import Document, load_documents
 from slo_rules.durations import format_duration
@@ -20,6 +21,7 @@ from slo_rules.noting import Noting
 from slo_rules.objective import Objective
 from slo_rules.openslo import is_openslo, lint_openslo
 from slo_rules.reading import suggestion
+from slo_rules.windows import spell_window
 from slo_rules.workflow import Definitions, KeyRule, Milestone, Workflow
 
 _LISTS = ("observes", "fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on")
@@ -151,6 +153,13 @@ def _match(route: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _lint_objective(objective: Objective, definitions: Definitions, noting: Noting) -> None:
+    if not any(is_reachable(tier, objective) for tier in tiers_within(objective.window)):
+        noting.hint(
+            ("spec", "target"),
+            f"of {objective.target:g} allows so much in {spell_window(objective.window)} that no burn-rate alert can "
+            "ever fire",
+            "look at the budget that is left instead, or make the window longer or the target higher",
+        )
     if objective.kind != "latency":
         return
     workflow = definitions.workflows[objective.workflow]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from collector.catalogue import Catalogue
@@ -170,23 +171,17 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str, group: 
     gap = present.missing(objective, catalogue.current.get(objective.workflow))
     days = _days(since, present.until)
     asked = [Asked(objective, a, b, of_group, gap.since if gap else None) for a, b in days]
-    series = [found[ITEMS] for found in await reckon(reader, asked)]
+    answers = [found[ITEMS] for found in await reckon(reader, asked)]
+    # What lies before anything was counted is no history.
+    series = list(dropwhile(lambda day: not any(day[1]), zip(days, answers, strict=True)))
     allowed = row["budget_allowed"]
-    left, used = [], 0.0
-    for (begin, _), found in zip(days, series, strict=True):
+    left, used, told = [], 0.0, []
+    for (begin, _), found in series:
+        day = rfc3339(begin - begin % DAY)
         used += float(found.bad)
-        left.append({"t": rfc3339(begin), "left_ratio": None if not allowed else (allowed - used) / allowed})
-    told = [
-        {
-            "t": rfc3339(begin),
-            "good": number(found.good),
-            "bad": number(found.bad),
-            "excluded": number(found.excluded),
-            "waived": number(found.waived),
-            "cancelled": number(found.cancelled),
-        }
-        for (begin, _), found in zip(days, series, strict=True)
-    ]
+        left.append({"t": day, "left_ratio": None if not allowed else (allowed - used) / allowed})
+        counts = ("good", "bad", "waived", "cancelled", "excluded", "missing")
+        told.append({"t": day, **{name: number(getattr(found, name)) for name in counts}})
     return row | {
         "group": dict(zip(objective.group_by, values_of(of_group), strict=True)) if of_group else None,
         "series": told,

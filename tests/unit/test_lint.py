@@ -354,6 +354,25 @@ def test_an_objective_that_promises_something_else_is_a_hint() -> None:
     assert found(text + objective("freshness: {from: a, to: b, within: 2h}")) == []
 
 
+@pytest.mark.parametrize(
+    ("target", "window", "hinted"),
+    [
+        (0.9, "30d", False),
+        (0.5, "7d", False),
+        (0.5, "12h", True),
+        (0.99, "12h", False),
+        (0.99, "1h", True),
+    ],
+)
+def test_a_target_that_no_alert_can_tell_of_is_a_hint(target: float, window: str, hinted: bool) -> None:
+    text = with_milestones("a", "b") + objective("latency: {from: a, to: b, within: 2h}")
+    text = text.replace("target: 0.9,", f"target: {target}, window: {window},")
+    findings = lint({"a.yaml": text}, load({"a.yaml": text}))
+    assert [one.path for one in findings] == (["spec.target"] if hinted else [])
+    if hinted:
+        assert findings[0].message == f"of {target:g} allows so much in {window} that no burn-rate alert can ever fire"
+
+
 def test_a_pause_that_only_a_milestone_ends_is_a_hint() -> None:
     text = with_milestones("a", more="  pauses_on: [{exact: {type: x}}]\n")
     (finding,) = lint({"a.yaml": text}, load({"a.yaml": text}))
