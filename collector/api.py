@@ -44,6 +44,7 @@ KnownAt = Annotated[
         json_schema_extra=_INSTANT,
     ),
 ]
+Instant = Annotated[str | None, Parameter(description="an RFC 3339 instant", json_schema_extra=_INSTANT)]
 Group = Annotated[
     list[str] | None,
     Parameter(description="the values of a group, one for each attribute it is told apart by; empty: nothing is said"),
@@ -287,6 +288,28 @@ def _reads(api: FastAPI, query: Query) -> None:
         Beside what a period comes to now stands what it came to when it was over, and whether that was restated.
         """
         found = await query.periods(name, period=period, zone=zone, limit=limit, group=group or ())
+        return _found(found, "objective")
+
+    @api.get("/api/v1/objectives/{name}/contributors", tags=["query"])
+    async def contributors(
+        name: str,
+        since: Instant = None,
+        until: Instant = None,
+        outcome: Annotated[str, Parameter(description="bad, waived, cancelled or good")] = "bad",
+        group: Group = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Row:
+        """What an objective counted from `since` on and before `until`, in the order in which it was due.
+
+        Without them the present window of the objective; both are widened to whole five minutes. Items are instances
+        with what was due, when it came and by how much that was late; freshness lists the changes that were stale,
+        volume the slices. What fell into an exclusion, or fell due while nothing was known, is listed with that and
+        counts in no `total`. `workflow:NAME` names all the deadlines of a workflow.
+        """
+        found = await query.contributors(
+            name, since=since, until=until, outcome=outcome, group=group or (), cursor=cursor, limit=limit
+        )
         return _found(found, "objective")
 
     @api.get("/api/v1/forecast", tags=["query"])

@@ -43,7 +43,8 @@ class Outcome(StrEnum):
 class Item(msgspec.Struct, frozen=True, gc=False):
     """What an objective counts, or where that is None the workflow's promise: at `at` (micros), so many times.
 
-    `arrival` is when what was due came, if it has; None for what ended, too.
+    `arrival` is when what was due came, if it has; None for what ended, too. `milestone` is what was promised by the
+    workflow, empty for an objective; `part` the part of the instance that it is about, None for the whole.
     """
 
     objective: Objective | None
@@ -51,11 +52,13 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     arrival: int | None
     outcome: Outcome
     stands_for: int = 1
+    milestone: str = ""
+    part: str | None = None
 
 
 _GOOD, _BAD, _WAIVED, _CANCELLED = Outcome.GOOD, Outcome.BAD, Outcome.WAIVED, Outcome.CANCELLED
-_Span = tuple[int, int | None]
-"""When something is due, and when it came (micros), if it has."""
+_Span = tuple[int, int | None, str | None]
+"""When something is due, when it came (micros), if it has, and of which part."""
 
 
 def items(
@@ -75,12 +78,12 @@ def items(
     if waiver is not None and waiver.withdraws:
         waiver = None
     promised = workflow.promised_once if promised is None else promised
-    found += _promised(promised, progress, workflow, waiver, 1, cancelled=cancelled)
+    found += _promised(promised, progress, workflow, waiver, cancelled=cancelled)
     seen = views(progress, workflow) if workflow.each else []
     for view in seen:
         own = workflow.each[view.namespace]
         due = [one for one in own if one.deadline is not None and one.name not in view.given_up]
-        found += _promised(due, view.progress, workflow, waiver, view.stands_for, cancelled=cancelled)
+        found += _promised(due, view.progress, workflow, waiver, view.stands_for, view.value, cancelled=cancelled)
     reached = progress.milestones
     for objective in objectives:
         if objective.kind == "success":
@@ -100,9 +103,9 @@ def items(
         else:
             span = _span(objective, progress, workflow)
             spans = [] if span is None else [span]
-        for at, arrival in spans:
+        for at, arrival, part in spans:
             outcome = _CANCELLED if cancelled else _outcome(at, arrival, waiver)
-            found.append(Item(objective, at, arrival, outcome))
+            found.append(Item(objective, at, arrival, outcome, 1, "", part))
     return found
 
 
@@ -120,7 +123,8 @@ def _promised(
     progress: Progress,
     workflow: Workflow,
     waiver: Waiver | None,
-    stands_for: int,
+    stands_for: int = 1,
+    part: str | None = None,
     *,
     cancelled: bool,
 ) -> Iterator[Item]:
@@ -140,7 +144,8 @@ def _promised(
         if due is None:
             continue
         arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
-        yield Item(None, due, arrival, _CANCELLED if cancelled else _outcome(due, arrival, waiver), stands_for)
+        outcome = _CANCELLED if cancelled else _outcome(due, arrival, waiver)
+        yield Item(None, due, arrival, outcome, stands_for, milestone.name, part)
 
 
 def _ended(objective: Objective, progress: Progress, workflow: Workflow, waiver: Waiver | None) -> Item | None:
@@ -161,7 +166,7 @@ def _ended(objective: Objective, progress: Progress, workflow: Workflow, waiver:
     return None
 
 
-def _span(objective: Objective, progress: Progress, workflow: Workflow) -> _Span | None:
+def _span(objective: Objective, progress: Progress, workflow: Workflow, part: str | None = None) -> _Span | None:
     """None where its clock has not started, or stands."""
     start = progress.milestones.get(objective.start)
     if start is None:
@@ -170,7 +175,7 @@ def _span(objective: Objective, progress: Progress, workflow: Workflow) -> _Span
         due: int | None = start.at + objective.within
     else:
         due, _ = reach(objective.within, start.at, pauses(progress), objective.open_hours)
-    return None if due is None else (due, passed_at(progress, workflow, objective.end))
+    return None if due is None else (due, passed_at(progress, workflow, objective.end), part)
 
 
 def _parts_between(objective: Objective, workflow: Workflow) -> str:
@@ -184,11 +189,12 @@ def _spans_of_parts(objective: Objective, seen: Iterable[View], workflow: Workfl
     spans = [
         span
         for view in seen
-        if objective.end not in view.given_up and (span := _span(objective, view.progress, workflow)) is not None
+        if objective.end not in view.given_up
+        and (span := _span(objective, view.progress, workflow, view.value)) is not None
     ]
     if objective.kind != "latency" or not spans:
         return spans
-    late = [(due, arrival) for due, arrival in spans if arrival is None or arrival > due]
+    late = [span for span in spans if span[1] is None or span[1] > span[0]]
     return [min(late, key=_due) if late else max(spans, key=_due)]
 
 

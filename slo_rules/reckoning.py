@@ -129,8 +129,22 @@ def reckon_freshness(asked: Asked, staleness: Staleness, begins: int) -> Reckone
     return reckon_items(asked, [of(spans.counted), of(spans.excluded), of(spans.missing)])
 
 
-def reckon_volume(asked: Asked, reached: Sequence[tuple[int, int]], begins: int) -> Reckoned:
-    """The answer for slices with enough items and not too many: the whole ones from the first item on.
+class Slice(NamedTuple):
+    """A slice of an objective of volume: from when to when (micros), how many items it had, and what it is.
+
+    `excluded` and `missing` say that it does not count for that reason, or not as what it is.
+    """
+
+    since: int
+    until: int
+    items: int
+    bad: bool
+    excluded: bool
+    missing: bool
+
+
+def slices_of_volume(asked: Asked, reached: Sequence[tuple[int, int]], begins: int) -> Iterator[Slice]:
+    """The whole slices from the first item on, in order.
 
     `reached` are `(bucket, items)` in order. A slice of which a part was excluded is, and one with a part of which
     nothing is known is not known.
@@ -142,20 +156,20 @@ def reckon_volume(asked: Asked, reached: Sequence[tuple[int, int]], begins: int)
     for _, items in reached:
         sums.append(sums[-1] + items)
     spans = spans_of(asked)
-    found: dict[str, list[int]] = {"counted": [0, 0], "excluded": [0, 0], "missing": [0, 0]}
     for since, until in whole_slices(volume.per, max(asked.since, begins), asked.until):
         items = sums[bisect_left(times, until)] - sums[bisect_left(times, since)]
         enough = volume.at_least is None or items >= volume.at_least
         bad = not enough or (volume.at_most is not None and items > volume.at_most)
-        kind = (
-            "excluded"
-            if _meets(spans.excluded, since, until)
-            else "missing"
-            if _meets(spans.missing, since, until)
-            else "counted"
-        )
-        found[kind][bad] += 1
-    return reckon_items(asked, [(good, bad, 0, 0) for good, bad in found.values()])
+        excluded_ = _meets(spans.excluded, since, until)
+        yield Slice(since, until, items, bad, excluded_, not excluded_ and _meets(spans.missing, since, until))
+
+
+def reckon_volume(asked: Asked, reached: Sequence[tuple[int, int]], begins: int) -> Reckoned:
+    """The answer for slices with enough items and not too many, of which `slices_of_volume` tells."""
+    found = [[0, 0], [0, 0], [0, 0]]
+    for one in slices_of_volume(asked, reached, begins):
+        found[1 if one.excluded else 2 if one.missing else 0][one.bad] += 1
+    return reckon_items(asked, [(good, bad, 0, 0) for good, bad in found])
 
 
 def _meets(spans: Iterable[Span], since: int, until: int) -> bool:

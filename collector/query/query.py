@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from collector.catalogue import Catalogue
+from collector.query.contributors import contributors
 from collector.query.details import instance_details
 from collector.query.differences import compare
 from collector.query.forecast import forecast
@@ -58,6 +59,7 @@ class Query:
         self._reader = reader
         self._catalogue = catalogue
         self._comparing = asyncio.Lock()
+        self._listing = asyncio.Lock()
 
     async def overview(self) -> Row:
         """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
@@ -195,6 +197,31 @@ class Query:
     async def objective(self, name: str, group: Sequence[str] = ()) -> Row | None:
         """One objective, in all or in a group, with its days and groups; None when there is none. Raises BadQuery."""
         return await one_objective(self._reader, self._catalogue, name, group)
+
+    async def contributors(
+        self,
+        name: str,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: str = "bad",
+        group: Sequence[str] = (),
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Row | None:
+        """A page of what an objective counted in a span of time; None when there is none. Raises BadQuery."""
+        async with self._listing:
+            return await contributors(
+                self._reader,
+                self._catalogue,
+                name,
+                since=since,
+                until=until,
+                outcome=outcome,
+                group=group,
+                cursor=cursor,
+                limit=limit,
+            )
 
     async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:
         """What is likely to come of each stage of a workflow; None when there is none. Raises BadQuery."""
