@@ -9,6 +9,7 @@ from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Length, Pause
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
+from slo_rules.items import Item
 from slo_rules.judgement import Verdict, Wait, is_orphaned, start_of_orphan, waits
 from slo_rules.parts import view_of
 from slo_rules.progress import Progress
@@ -53,6 +54,36 @@ def arithmetic(progress: Progress, workflow: Workflow, verdict: Verdict, now: in
     around = "" if calendar is not None else ", around the clock"
     lines.append(f"Breach {_after(terms.breach, calendar)}{around}: {_both(wait.deadline_at, calendar)}.")
     return [*lines, _now(wait.deadline_at, calendar, now)]
+
+
+def arithmetic_of_item(item: Item, progress: Progress, workflow: Workflow, now: int) -> list[str]:
+    """The steps behind when an item of an objective was due, and by how much it missed or met that.
+
+    None where nothing was due: an objective about how instances end has no clock.
+    """
+    objective = item.objective
+    if objective is None or objective.start not in workflow.by_name or objective.end not in workflow.by_name:
+        return []
+    progress = standing(progress, workflow)
+    start, end = workflow.by_name[objective.start], workflow.by_name[objective.end]
+    seen = progress if item.part is None else view_of(progress, workflow, end.each, item.part)
+    mark = None if seen is None else seen.milestones.get(objective.start)
+    if seen is None or mark is None:
+        return []
+    calendar = objective.open_hours
+    wait = Wait(end, mark.at, None, item.at, part=item.part)
+    of_part = _of_part(wait)
+    lines = [f"{start.title}{of_part} was reached at {clock(mark.at)}: the time for {end.title}{of_part} begins."]
+    lines += _stood(pauses(seen), wait, calendar, now)
+    lines += _stretches(calendar, wait) if calendar is not None else []
+    around = "" if calendar is not None else ", around the clock"
+    lines.append(f"Due {_after(objective.within, calendar)}{around}: {_both(item.at, calendar)}.")
+    if item.arrival is None:
+        return [*lines, f"{end.title}{of_part} has not come. {_now(item.at, calendar, now)}"]
+    came = f"{end.title}{of_part} came at {_both(item.arrival, calendar)}"
+    if objective.end not in seen.milestones:
+        came = f"{end.title}{of_part} was passed at {_both(item.arrival, calendar)}, as what came after it shows"
+    return [*lines, f"{came}: {_apart(item.at, calendar, item.arrival)}."]
 
 
 def _orphaned(start: Wait, now: int) -> list[str]:
@@ -156,9 +187,14 @@ def _stretch(step: Stretch, calendar: Calendar) -> str:
 
 
 def _now(deadline_at: int, calendar: Calendar | None, now: int) -> str:
-    side = "past" if now >= deadline_at else "before"
-    apart = format_duration(rounded(abs(now - deadline_at)))
+    return f"Now it is {clock(now)}: {_apart(deadline_at, calendar, now)}."
+
+
+def _apart(deadline_at: int, calendar: Calendar | None, at: int) -> str:
+    """`2h past it, 1h of them open`: where an instant lies from a deadline."""
+    side = "past" if at >= deadline_at else "before"
+    apart = format_duration(rounded(abs(at - deadline_at)))
     if calendar is None:
-        return f"Now it is {clock(now)}: {apart} {side} it."
-    open_ = format_duration(rounded(abs(calendar.between(deadline_at, now))))
-    return f"Now it is {clock(now)}: {apart} {side} it, {open_} of them open."
+        return f"{apart} {side} it"
+    open_ = format_duration(rounded(abs(calendar.between(deadline_at, at))))
+    return f"{apart} {side} it, {open_} of them open"

@@ -19,8 +19,9 @@ from collector.query.instances import definition_of, stored_progress
 from collector.query.objectives import number
 from collector.query.reader import Reader, Row, money, rfc3339
 from collector.store.tables import OPEN_VERDICTS, instance
+from slo_rules.arithmetic import arithmetic_of_item
 from slo_rules.calendars import Calendar
-from slo_rules.contribution import Contributions, add, contributions
+from slo_rules.contribution import Contributions, add, contributions, worth
 from slo_rules.contributors import (
     Counted,
     Counting,
@@ -39,7 +40,7 @@ from slo_rules.items import Item, Outcome
 from slo_rules.objective import Objective, values_of
 from slo_rules.progress import Progress, Scalar
 from slo_rules.reckoning import Asked, Reckoned
-from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
+from slo_rules.workflow import Workflow
 
 _COLUMNS = (instance.c.id, instance.c.workflow, instance.c.workflow_version, instance.c.progress)
 _NAMES = tuple(column.name for column in _COLUMNS)
@@ -106,8 +107,8 @@ async def find(
                     break
                 if counted.as_ is wanted:
                     found.total += item.stands_for
-                    amount, currency = _worth(attributes)
-                    if amount is not None:
+                    if (money_of := worth(attributes)) is not None:
+                        amount, currency = money_of
                         found.values[currency] = found.values.get(currency, Decimal()) + amount
                 else:
                     found.left_out += item.stands_for
@@ -204,18 +205,12 @@ def _spelled(workflow: Workflow, namespace: str, value: str) -> list[str]:
     return list(spellings((rule for rule in workflow.keys if rule.namespace == namespace), value))
 
 
-def _worth(attributes: Mapping[str, Scalar]) -> tuple[Decimal | None, str]:
-    amount = attributes.get(AMOUNT)
-    return None if amount is None else Decimal(str(amount)), str(attributes.get(CURRENCY) or "")
-
-
 def _told(
     row: Row, progress: Progress, workflow: Workflow, asked: Asked, item: Item, counted: Counted, now: int
 ) -> Row:
     objective, attributes = asked.objective, progress.attributes
     milestone = workflow.by_name.get(item.milestone or objective.end)
     late, open_ = _lateness(progress, workflow, objective, item, now)
-    amount, currency = _worth(attributes)
     waiver = progress.waiver if item.outcome is Outcome.WAIVED else None
     group = zip(objective.group_by, values_of(objective.group_of(attributes)), strict=True)
     return {
@@ -235,10 +230,11 @@ def _told(
         "outcome": item.outcome,
         "counts_as": counted.as_,
         "left_out": counted.left_out,
+        "arithmetic": arithmetic_of_item(item, progress, workflow, now),
         "exclusions": reasons(objective, _time_of(item, asked), counted.left_out),
         "stands_for": item.stands_for,
         "group": dict(group) if objective.group_by else None,
-        "value": money(currency, amount),
+        "value": money(row["value_currency"], row["value_amount"]),
         "waiver": None
         if waiver is None
         else {

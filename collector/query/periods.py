@@ -61,7 +61,7 @@ async def periods_of(
     place = {"objective": name, "grp": of_group, "period": window.period, "zone": window.zone}
     kept = {to_micros(row["since"]): row for row in await reader.all("kept_periods", place)}
     versions = await reader.all("objective_versions", {"objective": name})
-    targets = _Targets(objective, [(row["since"], row["target"]) for row in versions])
+    targets = Targets(objective, [(row["since"], row["target"]) for row in versions])
     return {
         "name": name,
         "target": objective.target,
@@ -88,12 +88,13 @@ def _item(begins: int, ends: int, answer: Answer, target: float, kept: Row | Non
         **of,
         "met": None if of["ratio"] is None else of["bad"] <= of["budget_allowed"],
         "values": [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit],
-        "closed": None if kept is None else _closed(kept),
+        "closed": None if kept is None else closed_period(kept),
         "restated": restated,
     }
 
 
-def _closed(kept: Row) -> Row:
+def closed_period(kept: Row) -> Row:
+    """What a period came to when it was over, as it was kept."""
     of = budget(kept["good"], kept["bad"], kept["target"])
     return {
         "at": rfc3339(kept["closed_at"]),
@@ -105,7 +106,7 @@ def _closed(kept: Row) -> Row:
     }
 
 
-class _Targets:
+class Targets:
     """What was promised when: a target applies from when it was first said; the first one to what was before."""
 
     def __init__(self, objective: Objective, versions: Sequence[tuple[datetime, float]]) -> None:
@@ -154,7 +155,7 @@ def keep_periods(conn: Connection, now: int, catalogue: Catalogue) -> int:
             window = kept_window(objective)
             gap = missing(objective, catalogue.current.get(objective.workflow), marks, now)
             versions = conn.execute(Q["objective_versions"], {"objective": objective.name}).fetchall()
-            targets = _Targets(objective, versions)
+            targets = Targets(objective, versions)
             place = {"period": window.period, "zone": window.zone}
             kept = {
                 (group, to_micros(since))

@@ -1,0 +1,163 @@
+"""What objectives came to in a span of time, with what was promised then: the numbers of a report.
+
+For all instances they are read from the buckets. For those of one customer, or with any other attribute or key, the
+instances are read and counted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from collector.catalogue import Catalogue
+from collector.query.contributors import slices, told_of_slice, wanted_slices
+from collector.query.counted_items import Found, Where, find, reckon_where
+from collector.query.objectives import MOST_GROUPS, UNITS, counted, describe
+from collector.query.periods import Targets, closed_period, kept_window
+from collector.query.reader import Reader, Row, rfc3339
+from collector.query.reckoning import Answer, reckon
+from slo_rules.contribution import ITEMS, Contributions
+from slo_rules.contributors import Counted, reckon_contributions
+from slo_rules.durations import DAY
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.items import Outcome
+from slo_rules.judgement import Marks
+from slo_rules.objective import ALL, Group, Objective, values_of
+from slo_rules.reckoning import Asked, Slice, missing
+from slo_rules.windows import CalendarWindow
+
+
+@dataclass(slots=True)
+class Result:
+    """What one objective came to: the numbers, and where the items behind the bad and the waived ones are.
+
+    Of volume there are slices instead of items. Beside the entries and the slices it holds nothing that grows.
+    """
+
+    asked: Asked
+    row: Row
+    bad: Found = field(default_factory=Found)
+    waived: Found = field(default_factory=Found)
+    slices: list[Row] = field(default_factory=list)
+
+
+async def result_of(
+    reader: Reader, catalogue: Catalogue, marks: Marks, objective: Objective, span: tuple[int, int], where: Where
+) -> Result:
+    """What an objective came to in a span of whole five minutes (micros), by the instances that are asked for."""
+    now = to_micros(await reader.now())
+    since, until = span
+    workflow = catalogue.current.get(objective.workflow)
+    gap = missing(objective, workflow, marks, now)
+    asked = Asked(objective, since, until, ALL, gap.since if gap else None)
+    total, answers = await _answers(reader, catalogue, asked, where)
+    target = Targets(objective, await reader.all("objective_versions", {"objective": objective.name})).at(until)
+    # What was kept is of all instances.
+    window = None if where else _window_of(objective, since, until)
+    groups = [_group(objective, group, answer, target) for group, answer in answers.items() if group]
+    row = {
+        "name": objective.name,
+        "title": objective.title,
+        "owner": objective.owner or (workflow.owner if workflow else ""),
+        "workflow": objective.workflow,
+        "workflow_title": workflow.title if workflow else objective.workflow,
+        "kind": objective.kind,
+        "unit": UNITS[objective.kind],
+        "description": describe(objective, workflow),
+        "since": rfc3339(since),
+        "until": rfc3339(until),
+        "missing_data": objective.missing_data.value,
+        "missing_source": gap.source if gap and gap.since < until else None,
+        "missing_since": rfc3339(gap.since) if gap and gap.since < until else None,
+        **_came_to(answers[ALL], target),
+        "targets": [
+            {"name": name, "target": share, **_came_to(answers[ALL], share)}
+            for name, share in sorted(objective.targets.items(), key=lambda pair: (-pair[1], pair[0]))
+        ],
+        "group_by": list(objective.group_by),
+        "groups": [group for group in groups if group["total"] or group["waived"] or group["cancelled"]],
+        "exclusions": [
+            {"since": rfc3339(max(begin, since)), "until": rfc3339(min(end, until)), "reason": one.reason}
+            for begin, end, one in sorted(
+                ((begin, end, one) for one in objective.exclude for begin, end in one.within(since, until)),
+                key=lambda found: found[:2],
+            )
+        ],
+        **await _kept(reader, objective, window, since, answers[ALL]),
+    }
+    result = Result(asked, row)
+    if objective.volume is not None:
+        result.slices = [
+            told_of_slice(objective, one, as_) for one, as_ in await _slices(reader, asked, total if where else None)
+        ]
+    else:
+        result.bad = await find(reader, catalogue, asked, Outcome.BAD, where=where)
+        if objective.kind != "freshness":
+            result.waived = await find(reader, catalogue, asked, Outcome.WAIVED, where=where)
+    return result
+
+
+async def _answers(
+    reader: Reader, catalogue: Catalogue, asked: Asked, where: Where
+) -> tuple[Contributions, dict[Group, Answer]]:
+    objective = asked.objective
+    if where:
+        total, _ = await reckon_where(reader, catalogue, asked, where)
+        groups = sorted({group for _, group, _, _ in total if group})
+        return total, {group: reckon_contributions(asked._replace(group=group), total) for group in (ALL, *groups)}
+    groups = []
+    if objective.group_by:
+        days = {"since": to_datetime(asked.since - asked.since % DAY), "until": to_datetime(asked.until)}
+        rows = await reader.all("groups_of_objective", {"objective": objective.name, "most": MOST_GROUPS} | days)
+        groups = [row["grp"] for row in rows]
+    questions = [asked._replace(group=group) for group in (ALL, *groups)]
+    answers = await reckon(reader, questions)
+    return {}, {one.group: answer for one, answer in zip(questions, answers, strict=True)}
+
+
+def _came_to(answer: Answer, target: float) -> Row:
+    of = counted(answer[ITEMS], target)
+    return {
+        **of,
+        "target": target,
+        "met": None if of["ratio"] is None else of["bad"] <= of["budget_allowed"],
+        "values": [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit],
+    }
+
+
+def _group(objective: Objective, group: Group, answer: Answer, target: float) -> Row:
+    values = dict(zip(objective.group_by, values_of(group), strict=True))
+    return {"group": values, **_came_to(answer, target)}
+
+
+def _window_of(objective: Objective, since: int, until: int) -> CalendarWindow | None:
+    """The periods of which this span is one that is kept when it is over."""
+    window = kept_window(objective)
+    return window if window.around(since) == (since, until) else None
+
+
+async def _kept(
+    reader: Reader, objective: Objective, window: CalendarWindow | None, since: int, answer: Answer
+) -> Mapping[str, object]:
+    """What the period came to when it was over, and whether it has come to something else since."""
+    if window is None:
+        return {"closed": None, "restated": False}
+    place = {"objective": objective.name, "grp": ALL, "period": window.period, "zone": window.zone}
+    rows = {to_micros(row["since"]): row for row in await reader.all("kept_periods", place)}
+    kept = rows.get(since)
+    if kept is None:
+        return {"closed": None, "restated": False}
+    restated = (kept["good"], kept["bad"]) != (answer[ITEMS].good, answer[ITEMS].bad)
+    return {"closed": closed_period(kept), "restated": restated}
+
+
+async def _slices(reader: Reader, asked: Asked, total: Contributions | None) -> Sequence[tuple[Slice, Counted]]:
+    """The bad slices of volume: of all instances, or of those that contribute this."""
+    if total is None:
+        return await slices(reader, asked, Outcome.BAD)
+    reached = sorted(
+        (at, int(counts[0]))
+        for (_, group, unit, at), counts in total.items()
+        if group == asked.group and unit == ITEMS and any(counts)
+    )
+    return wanted_slices(asked, reached, reached[0][0], Outcome.BAD) if reached else []

@@ -1,0 +1,186 @@
+"""What is listed of an objective, out of a real database, against what its buckets say of the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.catalogue import Catalogue
+from collector.query.contributors import slices
+from collector.query.counted_items import find, reckon_where, told_of
+from collector.query.reader import Reader
+from collector.query.reckoning import reckon
+from collector.store.database import Connection
+from slo_rules.buckets import BUCKET
+from slo_rules.contribution import ITEMS
+from slo_rules.contributors import promise_of
+from slo_rules.definitions import load
+from slo_rules.durations import MINUTE
+from slo_rules.event import Event
+from slo_rules.items import Outcome
+from slo_rules.objective import ALL, Objective
+from slo_rules.reckoning import Asked, Reckoned
+from tests import strategies
+from tests.projecting import enroll, log_events, project, projecting, wipe
+from tests.strategies import START, events
+
+pytestmark = pytest.mark.slow
+
+MORE = """
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: paid-in-time}
+spec:
+  workflow: orders
+  latency: {from: won, to: paid, within: 3h, calendar: office}
+  target: 0.9
+  missing_data: exclude
+  group_by: [region]
+  by_value: true
+  exclude: [{from: "2026-09-21T14:00:00Z", for: 3h, reason: Maintenance}]
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: shipped-before}
+spec: {workflow: orders, latency: {from: accepted, to: shipped, within: 15m}, target: 0.9, missing_data: good}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: called-off}
+spec: {workflow: orders, success: {}, target: 0.9, missing_data: bad, group_by: [region]}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: enough-won}
+spec:
+  workflow: orders
+  volume: {milestone: won, per: 15m, at_least: 1, at_most: 1}
+  target: 0.9
+  missing_data: bad
+  exclude: [{from: "2026-09-21T14:00:00Z", for: 3h, reason: Maintenance}]
+"""
+# The second workflow can be asked with every condition: no parts, no pauses, and completion settles it.
+PLAIN = """
+---
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: plain, domain: orders, owner: operations}
+spec:
+  entity: order
+  keys: {order: data.order}
+  attributes: {region: data.region}
+  milestones:
+    - {name: won, on: {exact: {type: won}}, starts: true}
+    - {name: accepted, on: {exact: {type: accepted}}, within: 4h}
+    - {name: paid, on: {exact: {type: paid}}, within: 4h, completes: true}
+    - {name: shipped, after: won, optional: true, on: {exact: {type: shipped}}}
+  cancels_on: [{exact: {type: cancelled}}]
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: plainly-accepted}
+spec: {workflow: plain, latency: {from: won, to: accepted, within: 4h}, target: 0.9, missing_data: bad}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: plainly-shipped}
+spec: {workflow: plain, latency: {from: won, to: shipped, within: 1h}, target: 0.9, missing_data: bad}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: plainly-fresh}
+spec: {workflow: plain, freshness: {from: won, to: paid, within: 45m}, target: 0.9, missing_data: bad}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: plainly-ended}
+spec: {workflow: plain, success: {cancelled: bad}, target: 0.9, missing_data: bad}
+"""
+DEFINITIONS = load({"orders.yaml": strategies.DEFINITIONS + MORE + PLAIN})
+OBJECTIVES = (*DEFINITIONS.objectives.values(), *map(promise_of, DEFINITIONS.workflows.values()))
+FIRST = START - START % BUCKET
+REGIONS = ("EMEA", "APAC", "7", None)
+marks = st.integers(-6, 90).map(lambda n: FIRST + n * 15 * MINUTE)
+
+
+@pytest.fixture
+def conn(database_url: str) -> Iterator[Connection]:
+    with projecting(database_url) as connection:
+        yield connection
+
+
+@dataclass
+class Listed:
+    """How many of an objective were listed as what, and what those are worth that count."""
+
+    counts: dict[Outcome, int]
+    values: dict[Outcome, dict[str, Decimal]]
+
+
+async def listed(reader: Reader, catalogue: Catalogue, asked: Asked) -> Listed:
+    if asked.objective.volume is not None:
+        counts = {}
+        for outcome in (Outcome.GOOD, Outcome.BAD):
+            counts[outcome] = sum(one.as_ is outcome for _, one in await slices(reader, asked, outcome))
+        return Listed(counts, {})
+    found = {outcome: await find(reader, catalogue, asked, outcome) for outcome in Outcome}
+    for one in found.values():
+        told = await told_of(reader, catalogue, asked, one.entries, FIRST)
+        assert [row["due_at"] for row in told] == sorted(row["due_at"] for row in told)
+        assert sum(row["stands_for"] for row in told if row["counts_as"] is None or row["left_out"]) <= one.left_out
+        assert len(told) == len(one.entries)
+    return Listed({outcome: one.total for outcome, one in found.items()}, {o: one.values for o, one in found.items()})
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(events(25, waived=True), st.lists(st.tuples(marks, marks), min_size=1, max_size=2), st.sampled_from(REGIONS))
+def test_a_complete_list_has_as_many_as_the_objective_counts(
+    database_url: str, conn: Connection, history: list[Event], spans: list[tuple[int, int]], region: str | None
+) -> None:
+    wipe(conn)
+    catalogue = enroll(conn, DEFINITIONS)
+    log_events(conn, history)
+    project(conn, catalogue)
+
+    async def compare() -> None:
+        reader = Reader(database_url, most_connections=1)
+        await reader.open()
+        try:
+            for objective in OBJECTIVES:
+                groups = [ALL, objective.group_of({"region": region})] if objective.group_by else [ALL]
+                for asked in (Asked(objective, min(s), max(s), group) for s in spans for group in groups):
+                    await _compare(reader, catalogue, asked)
+        finally:
+            await reader.close()
+
+    asyncio.run(compare())
+
+
+async def _compare(reader: Reader, catalogue: Catalogue, asked: Asked) -> None:
+    objective: Objective = asked.objective
+    (answer,) = await reckon(reader, [asked])
+    found = await listed(reader, catalogue, asked) if objective.kind != "freshness" else None
+    reckoned: Reckoned = answer[ITEMS]
+    if found is not None:
+        numbers = {outcome: getattr(reckoned, outcome.value) for outcome in found.counts}
+        assert found.counts == numbers, objective.name
+    else:
+        some = await find(reader, catalogue, asked, Outcome.BAD)
+        assert (some.total > 0) == (reckoned.bad > 0), objective.name
+    if objective.by_value and found is not None:
+        for unit, of in answer.items():
+            if unit:
+                worth = {outcome: found.values[outcome].get(unit, 0) for outcome in Outcome}
+                assert worth == {outcome: getattr(of, outcome.value) for outcome in Outcome}
+    if objective.kind != "promise" and not asked.group:
+        _, again = await reckon_where(reader, catalogue, asked, ())
+        assert again[ITEMS] == reckoned, objective.name
