@@ -37,11 +37,11 @@ class ReportQuestion:
 
     @property
     def period(self) -> str:
-        """`October 2026`, or from when to when."""
+        """`October 2026`, `October 2026 so far`, or from when to when."""
         zone = ZoneInfo(self.zone)
         begins, ends = (to_datetime(at).astimezone(zone) for at in (self.since, self.until))
         if self.month is not None:
-            return f"{begins:%B %Y}" + ("" if self.over else f", so far: until {ends:%Y-%m-%d %H:%M}")
+            return f"{begins:%B %Y}" + ("" if self.over else " so far")
         return f"{begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M}"
 
     @property

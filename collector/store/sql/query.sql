@@ -493,3 +493,17 @@ WHERE i.id IN (
   AND (%(domain)s::text IS NULL OR i.domain = %(domain)s)
 ORDER BY i.id
 LIMIT %(limit)s
+
+-- name: bodies_of_objectives
+-- purpose: Every version of these objectives as it was said, in order.
+SELECT objective, since, body
+FROM objective_version
+WHERE objective = ANY(%(names)s)
+ORDER BY objective, since
+
+-- name: bodies_of_workflows
+-- purpose: Every version of these workflows as it was loaded, in order.
+SELECT workflow, version, fingerprint, body, since_seq, until_seq, loaded_at
+FROM definition
+WHERE workflow = ANY(%(names)s)
+ORDER BY workflow, version
