@@ -129,12 +129,10 @@ class _Page:
     def numbers(self, result: Result) -> Markup:
         """Everything that an objective came to."""
         one = result.row
+        promise = one["description"][:1].upper() + one["description"][1:]
         parts: list[Content] = [
             element("h2", one["title"], id=_anchor(one["name"])),
-            element(
-                "p",
-                f"{one['description'][:1].upper()}{one['description'][1:]}, for {wording.target(one['target'])} of {_counted_in(one)}.",
-            ),
+            element("p", f"{promise}, for {wording.target(one['target'])} of {_counted_in(one)}."),
             _table(("", *_FIGURES), [("All", *self._figures(one)), *self._by_targets(one)], "summary"),
             self._closed(one),
         ]

@@ -3,7 +3,7 @@
 STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { margin: 0; background: #fff; color: #1f2328; font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto,
+body { margin: 0; background: #fff; color: #1f2328; font: .94rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto,
   "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 1.25rem; overflow-wrap: anywhere; }
@@ -40,10 +40,11 @@ footer { color: #57606a; font-size: .87rem; }
 footer h2 { font-size: 1rem; color: #1f2328; border-top-width: 1px; }
 @page { margin: 16mm 14mm; }
 @media print {
-  body { font-size: 10pt; }
+  html { font-size: 8.5pt; }
   main { max-width: none; padding: 0; }
-  h2, h3, h4 { break-after: avoid; }
-  article, tr, dl { break-inside: avoid; }
+  h2, h3, h4, .about { break-after: avoid; }
+  tr, dl, li { break-inside: avoid; }
+  article { padding: .5rem .7rem .1rem; margin: .6rem 0; }
   thead { display: table-header-group; }
 }
 @media (max-width: 40rem) { main { padding: 1.25rem 1rem; } table { display: block; overflow-x: auto; } }
