@@ -28,7 +28,7 @@ MOST_EVENTS = 10_000
 _DOS_BEGAN = (1980, 1, 1, 0, 0, 0)
 _READABLE_BY_ALL = 0o644 << 16
 _UNIX = 3
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]|^\.+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]|\.{2,}|^\.")
 _decode = msgspec.json.Decoder().decode
 
 

@@ -244,7 +244,7 @@ class _Page:
         """What somebody took out of the count, and why."""
         rows = [
             (
-                [element("strong", item["title"]), element("br"), element("code", item["id"])],
+                [element("strong", item["title"]), " ", element("code", item["id"])],
                 self.at(item["due_at"]),
                 item["waiver"]["by"] if item["waiver"] else wording.DASH,
                 item["waiver"]["reason"] if item["waiver"] else wording.DASH,
