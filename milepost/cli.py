@@ -12,6 +12,7 @@ import typer
 
 from milepost.instance_commands import instance_commands
 from milepost.options import Config, DatabaseUrl, DataDir, DefinitionPaths, Since, fail, read_settings
+from milepost.report_command import report_commands
 from milepost.settings import Settings
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
@@ -35,18 +36,11 @@ class GraphForm(StrEnum):
     DOT = "dot"
 
 
-class CoverageForm(StrEnum):
-    """How a report on coverage is printed."""
+class ReportForm(StrEnum):
+    """How a report is printed."""
 
     TABLE = "table"
     JSON = "json"
-
-
-class ReportForm(StrEnum):
-    """What a report is written as."""
-
-    HTML = "html"
-    CSV = "csv"
 
 
 class DiffForm(StrEnum):
@@ -202,7 +196,7 @@ def discover(
 def coverage(
     since: Since = None,
     limit: Annotated[int, typer.Option(help="The most events and instances to look at, the newest.", min=1)] = 100_000,
-    form: Annotated[CoverageForm, typer.Option("--format", help="How to print the report.")] = CoverageForm.TABLE,
+    form: Annotated[ReportForm, typer.Option("--format", help="How to print the report.")] = ReportForm.TABLE,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     definitions: DefinitionPaths = None,
@@ -432,53 +426,7 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
     return fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.", code=code)
 
 
-@app.command()
-def report(
-    month: Annotated[str | None, typer.Option(help="Of this month, such as 2026-10; without a time, the last.")] = None,
-    since: Annotated[str | None, typer.Option(help="From then on: 2026-10-01 or 2026-10-01T09:00:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before then; without it, until now.")] = None,
-    objective: Annotated[list[str] | None, typer.Option(help="Only this objective; may be repeated.")] = None,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(help="Only instances with this attribute or key, such as account=A-17; may be repeated."),
-    ] = None,
-    zone: Annotated[str, typer.Option(help="On whose wall months begin and times are told.")] = "UTC",
-    form: Annotated[ReportForm, typer.Option("--format", help="A page, or tables.")] = ReportForm.HTML,
-    output: Annotated[
-        Path | None, typer.Option(help="A file or folder for the page, a folder for tables; default: here.")
-    ] = None,
-    evidence: Annotated[
-        Path | None, typer.Option(help="Write page, tables and the story of every breach to this zip file.")
-    ] = None,
-    limit: Annotated[int, typer.Option(help="The most breaches of an objective on the page.", min=0)] = 100,
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> None:
-    """Write what was promised, kept and missed in a month, with the evidence: for auditors and customers.
-
-    An evidence pack holds the events of instances as they were received, with all that is in them.
-    """
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
-    from collector.query.instances import BadQuery
-    from milepost.report_files import Asked
-    from milepost.report_files import report as run
-    from milepost.reporting import NothingToReport
-    from milepost.stored_data import NoStoredData
-
-    tables = form is ReportForm.CSV
-    asked = Asked(month, since, until, zone, objective or (), group or (), tables, output, evidence, limit)
-    try:
-        lines = run(settings, asked)
-    except BadQuery as error:
-        raise fail("\n".join(error.faults)) from error
-    except (NothingToReport, NoStoredData) as error:
-        raise fail(str(error)) from error
-    except OSError as error:
-        raise fail(f"{error.filename or output or evidence} cannot be written: {error.strerror or error}") from error
-    typer.echo("\n".join(lines))
-
-
+app.add_typer(report_commands)
 # They stand last in the help.
 app.add_typer(instance_commands)
 

@@ -75,7 +75,7 @@ class _Placed:
         return [kind for begin, end, kind in self._spans if begin < until and end > since]
 
 
-class Counting:
+class ItemCounting:
     """How the items of an objective count in the span of time of a question."""
 
     def __init__(self, asked: Asked) -> None:

@@ -17,7 +17,7 @@ from slo_rules.buckets import BUCKET
 from slo_rules.contribution import promise_name
 from slo_rules.contributors import (
     Counted,
-    Counting,
+    ItemCounting,
     LeftOut,
     promise_of,
 )
@@ -148,7 +148,7 @@ def wanted_slices(
     asked: Asked, reached: Sequence[tuple[int, int]], begins: int, wanted: Outcome
 ) -> list[tuple[Slice, Counted]]:
     """Those of these slices that are `wanted` or count as that."""
-    counting = Counting(asked)
+    counting = ItemCounting(asked)
     found = []
     for one in slices_of_volume(asked, reached, begins):
         outcome = Outcome.BAD if one.bad else Outcome.GOOD

@@ -24,7 +24,7 @@ from slo_rules.calendars import Calendar
 from slo_rules.contribution import Contributions, add, contributions, worth
 from slo_rules.contributors import (
     Counted,
-    Counting,
+    ItemCounting,
     LeftOut,
     items_of,
     reckon_contributions,
@@ -89,7 +89,7 @@ async def find(
     most: int | None = None,
 ) -> Found:
     """The items that are `wanted`, or count as that. Of volume there are none."""
-    found, counting, objective = Found(most), Counting(asked), asked.objective
+    found, counting, objective = Found(most), ItemCounting(asked), asked.objective
 
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
         for row in rows:
@@ -124,7 +124,7 @@ async def find(
 
 async def told_of(reader: Reader, catalogue: Catalogue, asked: Asked, entries: Sequence[Entry], now: int) -> list[Row]:
     """What there is to say of items, in their order; without those that are no more."""
-    counting = Counting(asked)
+    counting = ItemCounting(asked)
     ids = {UUID(bytes=entry[8:24]) for entry in entries}
     rows = {row["id"].bytes: row for row in await reader.select(sa.select(instance).where(instance.c.id.in_(ids)))}
     found = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from collector.catalogue import Catalogue
 from collector.query.contributors import slices, told_of_slice, wanted_slices
 from collector.query.counted_items import Found, Where, find, reckon_where
-from collector.query.objectives import MOST_GROUPS, UNITS, counted, describe
+from collector.query.objectives import MOST_GROUPS, UNITS, counted, describe, whole_buckets
 from collector.query.periods import Targets, closed_period, kept_window
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.reckoning import Answer, reckon
@@ -51,7 +51,9 @@ async def result_of(
     gap = missing(objective, workflow, marks, now)
     asked = Asked(objective, since, until, ALL, gap.since if gap else None)
     total, answers = await _answers(reader, catalogue, asked, where)
-    target = Targets(objective, await reader.all("objective_versions", {"objective": objective.name})).at(until)
+    versions = await reader.all("objective_versions", {"objective": objective.name})
+    targets = Targets(objective, [(row["since"], row["target"]) for row in versions])
+    target = targets.at(until if until < whole_buckets(now) else now + 1)
     # What was kept is of all instances.
     window = None if where else _window_of(objective, since, until)
     groups = [_group(objective, group, answer, target) for group, answer in answers.items() if group]

@@ -79,10 +79,11 @@ def accepted(name: str, ago: int) -> dict[str, Any]:
 @pytest.fixture
 async def filled(database_url: str) -> AsyncIterator[Collector]:
     async with running(database_url, DEFINITIONS + MORE) as made:
+        # Two in the hour 38 hours ago, one in any other.
         events = [
             received("O-1", 40, "EMEA", "A-17"), accepted("O-1", 38),
-            received("O-2", 40, "EMEA", "A-17"), accepted("O-2", 30),
-            received("O-3", 39, FORMULA, "A-18"),
+            received("O-2", 39, "EMEA", "A-17"), accepted("O-2", 29),
+            received("O-3", 38, FORMULA, "A-18"),
             received(SCRIPT, 38, "APAC", "../../../etc/passwd"),
             received("O-5", 20, "EMEA", "A-17"),
         ]  # fmt: skip
@@ -257,14 +258,14 @@ async def test_a_time_without_anything_is_an_empty_report(filled: Collector, tmp
 
 
 async def test_a_closed_period_stands_beside_what_it_came_to_since(filled: Collector, tmp_path: Path) -> None:
-    month = (NOW.replace(day=1) - timedelta(days=1)).replace(day=1, hour=0, minute=0)
+    month = (NOW - timedelta(days=70)).replace(day=1, hour=0, minute=0)
     filled.conn.execute(
         "INSERT INTO objective_period VALUES ('by-region', '', '', 'month', 'UTC', %s, %s, 0.9, 7, 3, %s)",
         (month, (month + timedelta(days=32)).replace(day=1), NOW),
     )
     filled.conn.commit()
     page = tmp_path / "r.html"
-    await make(filled, since=None, objectives=["by-region"], output=page)
+    await make(filled, since=None, month=f"{month:%Y-%m}", objectives=["by-region"], output=page)
     text = Outline(page.read_text("utf-8")).text
     assert f"What was promised and kept, {month:%B %Y}" in text
     assert "it came to 70.00 % (7 in time, 3 missed) by a target of 90 %: missed." in text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import ITEMS, Contributions, add, contributions
-from slo_rules.contributors import Counting, LeftOut, items_of, promise_of, reckon_contributions, stale
+from slo_rules.contributors import ItemCounting, LeftOut, items_of, promise_of, reckon_contributions, stale
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.exclusions import Exclusion
 from slo_rules.items import Item, Outcome
@@ -67,7 +67,7 @@ def test_what_is_listed_is_what_is_counted(
     for progress in found:
         add(total, contributions(progress, WORKFLOW, () if promise else (objective,)), 1)
     reckoned = reckon_contributions(asked, total)[ITEMS]
-    counting = Counting(asked)
+    counting = ItemCounting(asked)
     listed = [
         (item, counted)
         for progress in found
@@ -107,7 +107,7 @@ def test_what_fell_due_while_nothing_was_known_counts_as_the_objective_says(
     policy: MissingData, as_: Outcome | None, left_out: LeftOut | None
 ) -> None:
     objective = msgspec.structs.replace(OBJECTIVES[0], missing_data=policy)
-    counting = Counting(Asked(objective, FIRST, FIRST + HOUR, ALL, FIRST + 30 * MINUTE))
+    counting = ItemCounting(Asked(objective, FIRST, FIRST + HOUR, ALL, FIRST + 30 * MINUTE))
     counted = counting.of(Item(objective, FIRST + 45 * MINUTE, None, Outcome.BAD))
     assert counted is not None
     assert (counted.as_, counted.left_out) == (as_, left_out)
@@ -118,7 +118,7 @@ def test_what_fell_due_while_nothing_was_known_counts_as_the_objective_says(
 
 def test_what_is_due_at_the_end_is_of_the_time_after() -> None:
     objective = OBJECTIVES[0]
-    counting = Counting(Asked(objective, FIRST, FIRST + HOUR))
+    counting = ItemCounting(Asked(objective, FIRST, FIRST + HOUR))
     assert counting.of(Item(objective, FIRST, None, Outcome.BAD)) is not None
     assert counting.of(Item(objective, FIRST + HOUR - 1, None, Outcome.BAD)) is not None
     assert counting.of(Item(objective, FIRST + HOUR, None, Outcome.BAD)) is None
