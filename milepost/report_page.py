@@ -331,16 +331,22 @@ def _counted_in(one: Row) -> str:
 
 
 def _neutral(one: Row, page: _Page) -> Iterable[Content]:
-    unit = one["unit"]
+    def so_many(name: str) -> str:
+        return wording.plural(one[name], one["unit"].removesuffix("s"))
+
     if one["waived"]:
-        yield f"{wording.count(one['waived'])} {unit} were late and had been waived by somebody: see below."
+        yield f"Waived by somebody while late: {so_many('waived')}, listed below."
     if one["cancelled"]:
-        yield f"{wording.count(one['cancelled'])} {unit} were called off before they completed."
+        yield f"Called off before completing: {so_many('cancelled')}."
     if one["excluded"]:
-        yield f"{wording.count(one['excluded'])} {unit} fell into excluded times."
+        yield f"In excluded times: {so_many('excluded')}."
     if one["missing_source"]:
-        said = f" {one['missing_source']} has sent nothing; what falls due meanwhile {_MEANS[one['missing_data']]}"
-        yield ["Since ", page.at(one["missing_since"]), f"{said}: {wording.count(one['missing'])} {unit}."]
+        meant = f"what falls due meanwhile {_MEANS[one['missing_data']]}"
+        yield [
+            "Since ",
+            page.at(one["missing_since"]),
+            f" {one['missing_source']} has sent nothing; {meant}: {so_many('missing')}.",
+        ]
 
 
 def _group(group: Mapping[str, str | None]) -> str:

@@ -42,12 +42,17 @@ class ReportQuestion:
         begins, ends = (to_datetime(at).astimezone(zone) for at in (self.since, self.until))
         if self.month is not None:
             return f"{begins:%B %Y}" + ("" if self.over else " so far")
-        return f"{begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M}"
+        return f"{_day(begins)} to {_day(ends)}"
 
     @property
     def whose(self) -> str:
         """`account A-17 and region EMEA`; empty: everybody's."""
         return " and ".join(f"{name} {value}" for name, value in self.where)
+
+
+def _day(at: datetime) -> str:
+    """`1 Oct 2026`, with the time of day where it is not midnight."""
+    return f"{at.day} {at:%b %Y}" + ("" if (at.hour, at.minute) == (0, 0) else f" {at:%H:%M}")
 
 
 def question_of(

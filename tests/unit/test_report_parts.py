@@ -44,6 +44,8 @@ def test_a_span_is_widened_to_whole_five_minutes() -> None:
     assert times(asked(since="2026-11-20T09:01:00Z", until="2026-11-20T09:11:00+00:00"))[:3] == (
         "2026-11-20T09:00:00Z", "2026-11-20T09:15:00Z", True,
     )  # fmt: skip
+    assert asked(since="2026-07-01", until="2026-10-01").period == "1 Jul 2026 to 1 Oct 2026"
+    assert asked(since="2026-11-20").period == "20 Nov 2026 to 21 Nov 2026 12:00"
     assert times(asked(since="2026-11-20", zone="Asia/Tokyo"))[:2] == ("2026-11-19T15:00:00Z", "2026-11-21T12:00:00Z")
 
 
