@@ -21,8 +21,8 @@ from slo_rules.contributors import (
     LeftOut,
     promise_of,
 )
-from slo_rules.durations import MINUTE
-from slo_rules.instants import to_datetime, to_micros
+from slo_rules.durations import MINUTE, SECOND
+from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.objective import ALL, Objective, values_of
 from slo_rules.reckoning import Asked, Slice, missing, slices_of_volume
@@ -138,9 +138,9 @@ async def slices(reader: Reader, asked: Asked, wanted: Outcome) -> list[tuple[Sl
     if first is None:
         return []
     begins = to_micros(first["bucket"])
-    times = {"since": [to_datetime(max(asked.since, begins))], "until": [to_datetime(asked.until)]}
-    rows = await reader.all("rows_of_buckets", place | times | {"minutes": [BUCKET // MINUTE]})
-    reached = [(to_micros(row["bucket"]), int(row["good"])) for row in rows]
+    times = {"since": [max(asked.since, begins) // SECOND], "until": [asked.until // SECOND]}
+    rows = await reader.all("volumes", place | times | {"places": [1], "minutes": [BUCKET // MINUTE]})
+    reached = [(row["at"] * SECOND, row["value"]) for row in rows]
     return wanted_slices(asked, reached, begins, wanted)
 
 
