@@ -7,19 +7,17 @@ where they are due. Volume has no items but slices.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from enum import StrEnum
 from typing import NamedTuple
 
 from slo_rules.buckets import BUCKET
-from slo_rules.budget import Staleness
-from slo_rules.contribution import ITEMS, Contributions, promise_name
-from slo_rules.contribution import Counts as Bucket
+from slo_rules.contribution import promise_name
 from slo_rules.exclusions import Span
 from slo_rules.items import Item, Outcome, items
 from slo_rules.objective import MissingData, Objective
 from slo_rules.progress import Progress
-from slo_rules.reckoning import NONE, Asked, Counts, Reckoned, answer, reckon_freshness, reckon_volume, spans_of
+from slo_rules.reckoning import Asked, spans_of
 from slo_rules.windows import DEFAULT_WINDOW
 from slo_rules.workflow import Workflow
 
@@ -131,36 +129,3 @@ def settled_by_completion(objective: Objective, workflow: Workflow) -> bool:
     return bool(completing) and all(
         enough(one == end or one in workflow.descendants[end] for one in completing) for end in ends
     )
-
-
-def reckon_contributions(asked: Asked, found: Contributions) -> dict[str, Reckoned]:
-    """The answer to a question by what a few instances contribute, by unit; as it is reckoned from all buckets."""
-    objective, group = asked.objective, asked.group
-    rows = {
-        (unit, at): counts
-        for (name, of_group, unit, at), counts in found.items()
-        if name == objective.name and of_group == group
-    }
-    if not objective.in_slices:
-        return answer(asked, _by_unit(asked, rows))
-    buckets = sorted((at, counts) for (unit, at), counts in rows.items() if unit == ITEMS)
-    if not buckets:
-        return {ITEMS: Reckoned(0, 0)}
-    begins = buckets[0][0]
-    if objective.volume is not None:
-        reached = [(at, int(counts[0])) for at, counts in buckets if counts[0]]
-        return {ITEMS: reckon_volume(asked, reached, begins)}
-    staleness = Staleness((at, counts[4]) for at, counts in buckets if counts[4])
-    return {ITEMS: reckon_freshness(asked, staleness, begins)}
-
-
-def _by_unit(asked: Asked, rows: Mapping[tuple[str, int], Bucket]) -> dict[str, list[Counts]]:
-    placed = _Placed(asked)
-    by_unit: dict[str, list[Counts]] = {}
-    for (unit, at), (good, bad, waived, cancelled, _) in rows.items():
-        kind = placed.of(at)
-        if kind is not None:
-            sums = by_unit.setdefault(unit, [NONE, NONE, NONE])
-            a = sums[kind]
-            sums[kind] = (a[0] + good, a[1] + bad, a[2] + waived, a[3] + cancelled)
-    return by_unit

@@ -27,7 +27,6 @@ from slo_rules.contributors import (
     ItemCounting,
     LeftOut,
     items_of,
-    reckon_contributions,
     settled_by_completion,
     stale,
 )
@@ -39,7 +38,7 @@ from slo_rules.instants import to_datetime
 from slo_rules.items import Item, Outcome
 from slo_rules.objective import Objective, values_of
 from slo_rules.progress import Progress, Scalar
-from slo_rules.reckoning import Asked, Reckoned
+from slo_rules.reckoning import Asked
 from slo_rules.workflow import Workflow
 
 _COLUMNS = (instance.c.id, instance.c.workflow, instance.c.workflow_version, instance.c.progress)
@@ -140,10 +139,8 @@ async def told_of(reader: Reader, catalogue: Catalogue, asked: Asked, entries: S
     return found
 
 
-async def reckon_where(
-    reader: Reader, catalogue: Catalogue, asked: Asked, where: Where
-) -> tuple[Contributions, dict[str, Reckoned]]:
-    """What the instances that have these attributes or keys came to, by unit, and all that they contribute."""
+async def contributed_where(reader: Reader, catalogue: Catalogue, asked: Asked, where: Where) -> Contributions:
+    """All that the instances that have these attributes or keys contribute to an objective, by which it is reckoned."""
     total: Contributions = {}
 
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
@@ -154,7 +151,7 @@ async def reckon_where(
 
     conditions = _conditions(asked, _versions(catalogue, asked.objective.workflow), None)
     await reader.feed(sa.select(*_COLUMNS).where(*conditions), take)
-    return total, reckon_contributions(asked, total)
+    return total
 
 
 def _read(row: tuple[Any, ...], catalogue: Catalogue) -> tuple[bytes, Progress, Workflow]:

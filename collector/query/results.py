@@ -11,19 +11,20 @@ from dataclasses import dataclass, field
 
 from collector.catalogue import Catalogue
 from collector.query.contributors import slices, told_of_slice, wanted_slices
-from collector.query.counted_items import Found, Where, find, reckon_where
+from collector.query.counted_items import Found, Where, contributed_where, find
 from collector.query.objectives import MOST_GROUPS, UNITS, counted, describe, whole_buckets
 from collector.query.periods import Targets, closed_period, kept_window
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.reckoning import Answer, reckon
 from slo_rules.contribution import ITEMS, Contributions
-from slo_rules.contributors import Counted, reckon_contributions
+from slo_rules.contributors import Counted
 from slo_rules.durations import DAY
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.items import Outcome
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
 from slo_rules.reckoning import Asked, Slice, missing
+from slo_rules.tallying import Tally
 from slo_rules.windows import CalendarWindow
 
 
@@ -104,9 +105,10 @@ async def _answers(
 ) -> tuple[Contributions, dict[Group, Answer]]:
     objective = asked.objective
     if where:
-        total, _ = await reckon_where(reader, catalogue, asked, where)
+        total = await contributed_where(reader, catalogue, asked, where)
+        tally = Tally(total)
         groups = sorted({group for _, group, _, _ in total if group})
-        return total, {group: reckon_contributions(asked._replace(group=group), total) for group in (ALL, *groups)}
+        return total, {group: tally.reckon(asked._replace(group=group)) for group in (ALL, *groups)}
     groups = []
     if objective.group_by:
         days = {"since": to_datetime(asked.since - asked.since % DAY), "until": to_datetime(asked.until)}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
 from collector.query.contributors import slices
-from collector.query.counted_items import find, reckon_where, told_of
+from collector.query.counted_items import contributed_where, find, told_of
 from collector.query.reader import Reader
 from collector.query.reckoning import reckon
 from collector.store.database import Connection
@@ -27,6 +27,7 @@ from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.objective import ALL, Objective
 from slo_rules.reckoning import Asked, Reckoned
+from slo_rules.tallying import Tally
 from tests import strategies
 from tests.projecting import enroll, log_events, project, projecting, wipe
 from tests.strategies import START, events
@@ -213,5 +214,5 @@ async def _compare(reader: Reader, catalogue: Catalogue, asked: Asked) -> None:
                 worth = {outcome: found.values[outcome].get(unit, 0) for outcome in Outcome}
                 assert worth == {outcome: getattr(of, outcome.value) for outcome in Outcome}
     if objective.kind != "promise" and not asked.group:
-        _, again = await reckon_where(reader, catalogue, asked, ())
-        assert again[ITEMS] == reckoned, objective.name
+        again = Tally(await contributed_where(reader, catalogue, asked, ()))
+        assert again.reckon(asked)[ITEMS] == reckoned, objective.name

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import ITEMS, Contributions, add, contributions
-from slo_rules.contributors import ItemCounting, LeftOut, items_of, promise_of, reckon_contributions, stale
+from slo_rules.contributors import ItemCounting, LeftOut, items_of, promise_of, stale
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.exclusions import Exclusion
 from slo_rules.items import Item, Outcome
@@ -20,6 +20,7 @@ from slo_rules.objective import ALL, MissingData, Objective
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, join
 from slo_rules.reckoning import Asked, spans_of
+from slo_rules.tallying import Tally
 from tests.strategies import START, definitions, events
 
 DEFINITIONS = definitions()
@@ -66,7 +67,7 @@ def test_what_is_listed_is_what_is_counted(
     total: Contributions = {}
     for progress in found:
         add(total, contributions(progress, WORKFLOW, () if promise else (objective,)), 1)
-    reckoned = reckon_contributions(asked, total)[ITEMS]
+    reckoned = Tally(total).reckon(asked)[ITEMS]
     counting = ItemCounting(asked)
     listed = [
         (item, counted)
