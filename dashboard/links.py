@@ -35,6 +35,13 @@ class Links:
         page = f"{self.prefix}objectives" + (f"/{quote(name, safe='')}" if name else "")
         return page + (f"?{urlencode({'group': json.dumps(list(group))})}" if group else "")
 
+    def counted(self, name: str, *, group: Sequence[str | None] = (), **asked: str | None) -> str:
+        """What an objective counted: by outcome, from `since` to `until`, in a group, from a cursor on."""
+        said = {key: value for key, value in asked.items() if value}
+        said |= {"group": json.dumps(list(group))} if group else {}
+        page = f"{self.objectives(name)}/counted"
+        return page + (f"?{urlencode(said)}" if said else "")
+
     def incidents(self, incident_id: str | None = None) -> str:
         return f"{self.prefix}incidents" + (f"/{quote(incident_id, safe='')}" if incident_id else "")
 

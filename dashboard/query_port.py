@@ -45,6 +45,18 @@ class DashboardQuery(Protocol):
 
     async def periods(self, name: str, /, *, limit: int = 12, group: Sequence[str] = ()) -> Row | None: ...
 
+    async def contributors(
+        self,
+        name: str,
+        /,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: str = "bad",
+        group: Sequence[str] = (),
+        cursor: str | None = None,
+    ) -> Row | None: ...
+
     async def incidents(self, status: str | None = None) -> Row: ...
 
     async def incident(self, incident_id: str, /) -> Row | None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from slo_rules.budget import Number
+from slo_rules.budget import Number, budget
 from slo_rules.durations import DAY, HOUR
 from slo_rules.windows import Window, began, ends
 
@@ -30,15 +30,14 @@ def pace(window: Window, at: int, target: float, good: Number, bad: Number, bad_
     A period is spent as on average so far. From a rolling window what is old falls out as new comes in. None while
     there is nothing to judge.
     """
-    total, wrong = float(good + bad), float(bad)
+    allowed, wrong = budget(good, bad, target).allowed, float(bad)
     since, until = began(window, at), ends(window, at)
-    if total <= 0 or at <= since:
+    if good + bad <= 0 or at <= since:
         return None
     if until is not None:
-        allowed = (1 - target) * total * (until - since) / (at - since)
+        allowed *= (until - since) / (at - since)
         gone_at = None if wrong <= 0 else since + int((at - since) * allowed / wrong)
         return Pace(allowed, gone_at if gone_at is not None and gone_at < until else None)
-    allowed = (1 - target) * total
     growth = float(bad_lately) / recent(window, at) - wrong / (at - since)
     if wrong > allowed:
         return Pace(allowed, at)

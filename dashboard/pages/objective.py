@@ -67,7 +67,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "objective-title": data["title"] or wording.humanise(data["name"]),
             "objective-groups": view.groups_table(data, links),
             "objective-values": view.money_table(data),
-            "objective-periods": view.periods_table(data["periods"]),
+            "objective-periods": view.periods_table(data["periods"], links, list((data["group"] or {}).values())),
             "objective-exclusions": view.exclusions_list(data),
         }
         return regions, [figures.budget_left(data["budget_series"]), figures.good_and_bad(data["series"])]

@@ -43,7 +43,7 @@ def objective_head(o: Row, links: Links, now: datetime) -> Any:
                     *((_title(one), _further(one)) for one in o["targets"]),
                     ("Now", wording.percent(o["ratio"], 2)),
                     ("Good", wording.count(o["good"])),
-                    ("Bad", wording.count(o["bad"])),
+                    ("Bad", c.number(o["bad"], _opened(o, links), "What was bad")),
                     ("Total", wording.count(o["total"])),
                     (
                         "Bad, still unfinished",
@@ -53,7 +53,7 @@ def objective_head(o: Row, links: Links, now: datetime) -> Any:
                             "Open misses",
                         ),
                     ),
-                    *((label, wording.count(o[name])) for name, label in _NEUTRAL if o[name]),
+                    *((label, _neutral(o, name, links)) for name, label in _NEUTRAL if o[name]),
                     ("Window", _window(o)),
                     (
                         "Workflow",
@@ -72,6 +72,17 @@ _NEUTRAL = (
     ("excluded", "Excluded"),
     ("missing", "Due while nothing was known"),
 )
+
+
+def _opened(o: Row, links: Links, outcome: str = "bad") -> str:
+    values = list((o.get("group") or {}).values())
+    return links.counted(o["name"], outcome=outcome, group=values)
+
+
+def _neutral(o: Row, name: str, links: Links) -> Any:
+    if name not in ("waived", "cancelled") or o["unit"] == "slices":
+        return wording.count(o[name])
+    return c.number(o[name], _opened(o, links, name), name)
 
 
 def _group_line(o: Row, links: Links) -> list[Any]:
@@ -127,7 +138,7 @@ def _group_row(o: Row, one: Row, links: Links) -> Sequence[Any]:
     return [
         *names,
         wording.count(one["good"]),
-        wording.count(one["bad"]),
+        c.number(one["bad"], links.counted(o["name"], group=values), "What was bad"),
         wording.percent(one["ratio"], 2),
         wording.budget_words(one | {"unit": o["unit"]}),
         _left(one, o["title"]),
@@ -156,7 +167,7 @@ def exclusions_list(o: Row) -> Any:
     return c.card(html.Ul(lines, className="plain-list"), "Nothing counted")
 
 
-def periods_table(periods: Row) -> Any:
+def periods_table(periods: Row, links: Links, group: Sequence[str] = ()) -> Any:
     """What was counted in each period, latest first; those before anything was counted are left out."""
     items = periods["items"]
     while len(items) > 1 and not items[-1]["total"]:
@@ -165,7 +176,7 @@ def periods_table(periods: Row) -> Any:
         [
             wording.period_name(periods["period"], periods["zone"], one["since"]),
             wording.count(one["good"]),
-            wording.count(one["bad"]),
+            c.number(one["bad"], _of_period(periods, one, links, group), "What was bad"),
             wording.percent(one["ratio"], 2),
             wording.budget_words(one | {"unit": periods["unit"]}),
             _kept(one),
@@ -174,6 +185,10 @@ def periods_table(periods: Row) -> Any:
         for one in items
     ]
     return c.table(PERIOD_HEADS, rows, "What each period came to", "periods")
+
+
+def _of_period(periods: Row, one: Row, links: Links, group: Sequence[str]) -> str:
+    return links.counted(periods["name"], since=one["since"], until=one["until"] if one["over"] else None, group=group)
 
 
 def _kept(one: Row) -> Any:

@@ -51,9 +51,7 @@ def _row(o: Row, trend: Sequence[Row], links: Links) -> list[Any]:
             className="budget-line",
         ),
         dcc.Link(
-            f"{wording.count(o['bad'])} / {wording.count(o['total'])}",
-            href=links.objectives(o["name"]),
-            className="num",
+            f"{wording.count(o['bad'])} / {wording.count(o['total'])}", href=links.counted(o["name"]), className="num"
         ),
         c.number(
             o["pending_bad"], links.worklist(workflow=o["workflow"], verdict=NEEDS_A_PERSON), "Bad and still unfinished"

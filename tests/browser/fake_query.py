@@ -277,6 +277,33 @@ class FakeQuery:
         listed = {} if group else {"groups": groups, "groups_total": len(groups)}
         return {**row, **told, **listed, "series": series, "budget_series": budget}
 
+    async def contributors(
+        self, name: str, *, since: str | None = None, until: str | None = None, outcome: str = "bad",
+        group: Sequence[str] = (), cursor: str | None = None,
+    ) -> dict[str, Any] | None:  # fmt: skip
+        row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
+        if row is None:
+            return None
+        if outcome not in ("bad", "waived", "cancelled", "good"):
+            raise ValueError("outcome: must be bad or waived or cancelled or good")
+        mine = [r for r in self.rows if r["workflow"] == row["workflow"] and r["verdict"] == "stuck"]
+        items = [
+            {"id": r["id"], "workflow": r["workflow"], "title": r["title"], "verdict": r["verdict"],
+             "milestone_title": r["waiting_for_title"], "part": "", "due_at": r["deadline_at"], "arrived_at": None,
+             "late_seconds": 86_400 + 61 * n, "late_open_seconds": 30_000 if n % 2 else None, "outcome": outcome,
+             "counts_as": None if n == 1 else outcome, "left_out": "excluded" if n == 1 else None,
+             "exclusions": ["SAP is maintained"] if n == 1 else [], "arithmetic": ["Due after 48h."], "value": r["value"],
+             "waiver": {"by": "jo", "reason": "known"} if outcome == "waived" else None}
+            for n, r in enumerate(mine)
+        ]  # fmt: skip
+        start = int(cursor or 0)
+        more = str(start + 5) if len(items) > start + 5 else None
+        return {"name": name, "title": row["title"], "workflow": row["workflow"], "kind": row["kind"],
+                "since": since or row["window"]["since"], "until": until or z(self.now), "outcome": outcome,
+                "group": dict(zip(row["group_by"], group, strict=True)) if group else None, "listed": "items",
+                "items": items[start : start + 5], "next_cursor": more, "total": len(items) - 1, "left_out": 1,
+                "values": [{"currency": "EUR", "amount": 210_400.0}]}  # fmt: skip
+
     async def incidents(self, status: str | None = None) -> dict[str, Any]:
         self._up()
         groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}

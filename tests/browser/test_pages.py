@@ -16,6 +16,7 @@ PAGES = {
     "instance": ("instances/{stuck}", "#instance-timeline .annotation-text"),
     "objectives": ("objectives", ".objectives .budget"),
     "objective": ("objectives/orders-shipped-in-time", "#objective-days .trace.bars"),
+    "counted": ("objectives/orders-shipped-in-time/counted", ".counted .badge"),
     "incidents": ("incidents", ".incidents .badge"),
     "incident": ("incidents/{incident}", ".facts .badge"),
     "sources": ("sources", ".sources .badge"),
@@ -112,3 +113,23 @@ def test_a_group_of_an_objective_opens(opened: Open) -> None:
 def test_an_address_of_no_group_is_told(opened: Open) -> None:
     page = opened('objectives/orders-shipped-in-time?group=["EMEA"]').page
     expect(page.get_by_text("No such objective")).to_be_visible()
+
+
+def test_a_number_of_an_objective_opens_to_its_list(served: Served, opened: Open) -> None:
+    page = opened("objectives/orders-shipped-in-time").page
+    page.get_by_role("link", name="What was bad").first.click()
+    rows = page.get_by_role("table", name="In the order in which they were due").locator("tbody tr")
+    expect(rows).to_have_count(5)
+    expect(page.get_by_text("Not: SAP is maintained")).to_be_visible()
+    page.get_by_role("link", name="The next").click()
+    expect(page.get_by_role("link", name="From the first on")).to_be_visible()
+    page.get_by_role("link", name="Waived").click()
+    expect(rows.first).to_contain_text("Waived by jo: known")
+    title = rows.first.locator("a").inner_text()
+    rows.first.locator("a").click()
+    expect(page.locator("h1")).to_have_text(title)
+
+
+def test_a_list_that_cannot_be_is_told(opened: Open) -> None:
+    page = opened("objectives/orders-shipped-in-time/counted?outcome=lost").page
+    expect(page.get_by_text("outcome: must be bad or waived")).to_be_visible()

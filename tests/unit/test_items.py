@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -246,6 +248,21 @@ class TestGroupsAndMoney:
     def test_what_is_waived_is_worth_as_much(self) -> None:
         found = added("accepted", ("won", 0, {"amount": 7, "currency": "EUR"}), waived(3, 9))
         assert found["accepted", ALL, "EUR", MONDAY + 2 * HOUR] == (0, 0, 7, 0, 0)
+
+
+def test_completeness_is_the_share_of_comparisons_that_were_equal() -> None:
+    """By the definition in the documents."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "definitions.md").read_text("utf-8")
+    (example,) = re.findall(r"### Completeness\n.*?```yaml definition\n(.*?)```", text, re.DOTALL)
+    definitions = load({"completeness.yaml": example})
+    (workflow,), (one,) = definitions.workflows.values(), definitions.objectives.values()
+    outcomes = []
+    for equal in (True, False):
+        data = {"comparison": f"2026-09-21/{equal}", "account_id": "A-17", "equal": equal, "region": "EMEA"}
+        event = Event("reconciliation", "record.compared", MONDAY, MONDAY, event_key("r", str(equal)), {"data": data})
+        ((_, match),) = Matcher([workflow]).matches(event)
+        outcomes += [item.outcome for item in items(fold(None, match), workflow, [one])]
+    assert outcomes == [Outcome.GOOD, Outcome.BAD]
 
 
 class TestVolume:
