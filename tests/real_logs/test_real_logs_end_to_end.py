@@ -14,9 +14,15 @@ import pytest
 
 from collector.catalogue import load_catalogue
 from collector.query import Query
+from collector.query.objectives import named
 from collector.query.reader import Reader
+from collector.query.reckoning import reckon
 from collector.store.database import connect
-from tests.real_logs.oracle import contradictions
+from slo_rules.contribution import ITEMS
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.reckoning import Asked
+from slo_rules.windows import CalendarWindow, Period, last_periods
+from tests.real_logs.oracle import contradictions, traces
 from tests.real_logs.test_real_logs import HERE, RealLog, each_log, oracle
 
 
@@ -40,6 +46,19 @@ def run_import(url: str, log: RealLog, definition: Path) -> str:
     return done.stdout
 
 
+def month_by_month(log: RealLog) -> dict[tuple[int, int], tuple[int, int]]:
+    """Good and bad by the month (UTC) of the deadline, counted from the log without Milepost."""
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for _, steps in traces(log.path()):
+        started = min(at for at, activity in steps if activity == log.start)
+        ended = [at for at, activity in steps if activity == log.complete]
+        due = (started + timedelta(hours=log.within_hours)).astimezone(UTC)
+        in_time = bool(ended) and min(ended) <= due
+        good, bad = found.get((due.year, due.month), (0, 0))
+        found[due.year, due.month] = (good + in_time, bad + (not in_time))
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @each_log
@@ -57,14 +76,11 @@ async def test_what_the_api_says_equals_what_the_oracle_computes(database_url: s
     try:
         query = Query(reader, catalogue)
         instances = await everything(query, log.workflow)
-        buckets = await reader.one(
-            "items",
-            {
-                "objectives": [log.objective],
-                "since": [datetime(1900, 1, 1, tzinfo=UTC)],
-                "until": datetime(2900, 1, 1, tzinfo=UTC),
-            },
-        )
+        objective = named(catalogue, log.objective)
+        assert objective is not None
+        months = list(last_periods(CalendarWindow(Period.MONTH), to_micros(datetime(2021, 1, 1, tzinfo=UTC)), 400))
+        spans = [(to_micros(datetime(1900, 1, 1, tzinfo=UTC)), to_micros(datetime(2900, 1, 1, tzinfo=UTC))), *months]
+        whole, *of_months = await reckon(reader, [Asked(objective, since, until) for since, until in spans])
     finally:
         await reader.close()
     workflow = catalogue.current[log.workflow]
@@ -84,9 +100,14 @@ async def test_what_the_api_says_equals_what_the_oracle_computes(database_url: s
     assert len(instances) == figures["cases"] == log.cases
     assert len(durations) == figures["completed"] == log.completed
     assert statistics.median(durations) == figures["median_seconds"] == log.median_seconds
-    assert buckets is not None
-    assert buckets["bad"] == figures["late"] + (figures["cases"] - figures["completed"])
-    assert buckets["good"] == figures["completed"] - figures["late"]
+    assert whole[ITEMS].bad == figures["late"] + (figures["cases"] - figures["completed"])
+    assert whole[ITEMS].good == figures["completed"] - figures["late"]
+    by_month = month_by_month(log)
+    for (since, _), answer in zip(months, of_months, strict=True):
+        month = to_datetime(since)
+        found = (answer[ITEMS].good, answer[ITEMS].bad)
+        assert found == by_month.pop((month.year, month.month), (0, 0)), month
+    assert sum(map(sum, by_month.values())) < log.cases / 100, "nearly all months were compared"
     print(json.dumps(figures))
 
 
