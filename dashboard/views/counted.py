@@ -38,7 +38,7 @@ def _lead(found: Row) -> str:
         said.append("only " + ", ".join(f"{wording.humanise(k)} {v or 'not said'}" for k, v in found["group"].items()))
     text = ", ".join(said) + "."
     if found["left_out"]:
-        text += f" {wording.plural(found['left_out'], 'more of them does', 'more of them do')} not count, and says why."
+        text += f" {wording.plural(found['left_out'], 'more does', 'more do')} not count, and says why."
     return text
 
 

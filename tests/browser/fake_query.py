@@ -286,7 +286,7 @@ class FakeQuery:
             return None
         if outcome not in ("bad", "waived", "cancelled", "good"):
             raise ValueError("outcome: must be bad or waived or cancelled or good")
-        mine = [r for r in self.rows if r["workflow"] == row["workflow"] and r["verdict"] == "stuck"]
+        mine = [r for r in self.rows if r["workflow"] == row["workflow"]]
         items = [
             {"id": r["id"], "workflow": r["workflow"], "title": r["title"], "verdict": r["verdict"],
              "milestone_title": r["waiting_for_title"], "part": "", "due_at": r["deadline_at"], "arrived_at": None,

@@ -117,7 +117,7 @@ def test_an_address_of_no_group_is_told(opened: Open) -> None:
 
 def test_a_number_of_an_objective_opens_to_its_list(served: Served, opened: Open) -> None:
     page = opened("objectives/orders-shipped-in-time").page
-    page.get_by_role("link", name="What was bad").first.click()
+    page.get_by_title("What was bad").first.click()
     rows = page.get_by_role("table", name="In the order in which they were due").locator("tbody tr")
     expect(rows).to_have_count(5)
     expect(page.get_by_text("Not: SAP is maintained")).to_be_visible()

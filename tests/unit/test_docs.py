@@ -50,8 +50,8 @@ def links(page: Path) -> list[str]:
 
 def test_every_definition_of_the_reference_loads_without_fault() -> None:
     found = load(blocks(DEFINITIONS, "yaml definition"))
-    assert set(found.workflows) == {"order-to-cash"}
-    assert {objective.kind for objective in found.objectives.values()} == {"latency", "freshness"}
+    assert set(found.workflows) == {"order-to-cash", "account-reconciliation"}
+    assert {objective.kind for objective in found.objectives.values()} == {"latency", "freshness", "success"}
     assert found.sources
     assert found.routes
 
