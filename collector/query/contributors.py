@@ -139,8 +139,8 @@ async def slices(reader: Reader, asked: Asked, wanted: Outcome) -> list[tuple[Sl
         return []
     begins = to_micros(first["bucket"])
     times = {"since": [max(asked.since, begins) // SECOND], "until": [asked.until // SECOND]}
-    rows = await reader.all("volumes", place | times | {"places": [1], "minutes": [BUCKET // MINUTE]})
-    reached = [(row["at"] * SECOND, row["value"]) for row in rows]
+    row = await reader.one("volumes", place | times | {"places": [1], "minutes": [BUCKET // MINUTE]})
+    reached = [] if row is None else [(at * SECOND, items) for at, items in zip(row["at"], row["value"], strict=True)]
     return wanted_slices(asked, reached, begins, wanted)
 
 

@@ -133,7 +133,7 @@ def _slices(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Statem
     for statement, runs in (("steps", within), ("volumes", volumes)):
         rows = (yield statement, runs.parameters()) if runs else []
         for row in rows:
-            series[row["number"]].append((row["at"] * SECOND, row["value"]))
+            series[row["number"]] += zip((at * SECOND for at in row["at"]), row["value"], strict=True)
     staleness = {
         number: Staleness(steps) for number, steps in series.items() if places[number].objective.volume is None
     }

@@ -56,7 +56,8 @@ CROSS JOIN LATERAL (
 
 -- name: steps
 -- purpose: Where the number of stale changes of objectives rises and falls between two instants, in order.
-SELECT q.number, extract(epoch FROM b.bucket)::bigint AS at, b.value
+SELECT q.number, array_agg(extract(epoch FROM b.bucket)::bigint ORDER BY b.bucket) AS at,
+       array_agg(b.value ORDER BY b.bucket) AS value
 FROM unnest(%(numbers)s::int[], %(places)s::int[], %(since)s::bigint[], %(until)s::bigint[])
      AS q (number, place, since, until)
 JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
@@ -66,11 +67,12 @@ CROSS JOIN LATERAL (
     WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = 5 AND s.stale_step <> 0
       AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
 ) b
-ORDER BY q.number, b.bucket
+GROUP BY q.number
 
 -- name: volumes
 -- purpose: How many items each bucket of one width has between two instants, of objectives, in order.
-SELECT q.number, extract(epoch FROM b.bucket)::bigint AS at, b.value
+SELECT q.number, array_agg(extract(epoch FROM b.bucket)::bigint ORDER BY b.bucket) AS at,
+       array_agg(b.value ORDER BY b.bucket) AS value
 FROM unnest(%(numbers)s::int[], %(places)s::int[], %(minutes)s::smallint[], %(since)s::bigint[], %(until)s::bigint[])
      AS q (number, place, minutes, since, until)
 JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
@@ -80,7 +82,7 @@ CROSS JOIN LATERAL (
     WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = q.minutes AND s.unit = '' AND s.good <> 0
       AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
 ) b
-ORDER BY q.number, b.bucket
+GROUP BY q.number
 
 -- name: groups_of_objective
 -- purpose: The groups in which anything was counted since an instant.
