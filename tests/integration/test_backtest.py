@@ -326,6 +326,7 @@ def came_to(found: WorkflowBacktest, side: str) -> dict[str, tuple[int, int]]:
     return {name: good_and_bad for name, good_and_bad in counts.items() if any(good_and_bad)}
 
 
+@pytest.mark.slow
 class TestCommand:
     """`milepost backtest` as it is run."""
 

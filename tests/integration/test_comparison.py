@@ -274,6 +274,7 @@ def test_what_is_foretold_is_what_deriving_everything_anew_makes(
     assert sum(found.open.values()) == len(before)
 
 
+@pytest.mark.slow
 class TestCommand:
     """`milepost check --diff` as it is run."""
 

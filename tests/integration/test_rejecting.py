@@ -388,6 +388,7 @@ async def test_rejecting_at_a_terminal(collector: Collector) -> None:
     assert "; it counts again since " in explained.stdout
 
 
+@pytest.mark.slow
 def test_where_nothing_is_stored_that_is_said(tmp_path: Path) -> None:
     said = ("--source", "sap", "--event", "1", "--reason", "x", "--data-dir", str(tmp_path))
     for more in ((), ("--accept",)):

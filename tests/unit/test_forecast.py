@@ -57,6 +57,7 @@ def test_a_mistake_in_the_estimate_does_not_even_out() -> None:
     assert a.high - a.low < 50 < 100 < b.high - b.low
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seen", "open_"), [(100, 10), (100, 300), (2000, 40), (2000, 1000)])
 def test_the_range_holds_what_comes_about_four_times_out_of_five(seen: int, open_: int) -> None:
     """Learned anew each time from so many, of which the truth is known."""

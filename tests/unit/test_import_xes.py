@@ -247,6 +247,7 @@ class Endless:
         return b"".join(itertools.islice(self._parts, 100))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
     def peak(events: int) -> int:
         tracemalloc.start()
