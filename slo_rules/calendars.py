@@ -34,6 +34,8 @@ FIRST_YEAR = 1900
 LAST_YEAR = 2199
 MOST_STEPS = 40
 
+_MOST_MOMENTS = 10_000
+"""Moments of rules that are remembered, by the date they were asked for."""
 _EDGES = tuple(to_micros(datetime(year, 1, 1, tzinfo=UTC)) for year in range(FIRST_YEAR, LAST_YEAR + 2))
 _YEARS = LAST_YEAR - FIRST_YEAR + 1
 _KEPT_YEARS = 32
@@ -148,6 +150,7 @@ class Calendar:
         self._week_starts = _week_starts(rules)
         self._holidays: dict[int, dict[date, str]] = {}
         self._years: dict[int, _Year] = {}
+        self._moments: dict[tuple[DeadlineRule, date], tuple[int | None, date]] = {}
         self._totals: dict[int, int] = {}
         self._lock = threading.Lock()
 
@@ -252,14 +255,25 @@ class Calendar:
         """The first moment of the periods from that of `start` on that does not lie before `at`."""
         day: date | None = start
         while day is not None:
-            first, last = period_of(rule.period, day, self._week_starts)
-            due = self._last_business_day(first, last)
-            if due is not None and rule.business_days:
-                due = self._shifted(due, rule.business_days)
-            if due is not None and (moment := self._moment(due, rule.time)) >= at:
+            moment, last = self._in_period(rule, day)
+            if moment is not None and moment >= at:
                 return moment
             day = self._shifted(last, 1)
         return None
+
+    def _in_period(self, rule: DeadlineRule, day: date) -> tuple[int | None, date]:
+        """The moment of a rule in the period that a date lies in, if it has one, and the last date of that."""
+        found = self._moments.get((rule, day))
+        if found is not None:
+            return found
+        first, last = period_of(rule.period, day, self._week_starts)
+        due = self._last_business_day(first, last)
+        if due is not None and rule.business_days:
+            due = self._shifted(due, rule.business_days)
+        if len(self._moments) >= _MOST_MOMENTS:
+            self._moments.clear()
+        found = self._moments[rule, day] = (None if due is None else self._moment(due, rule.time), last)
+        return found
 
     def _shifted(self, day: date, days: int) -> date | None:
         """The business day so many after a date, or before it."""
