@@ -12,8 +12,9 @@ from collector.query.counted_items import Where
 from collector.query.instances import BadQuery
 from slo_rules.buckets import BUCKET
 from slo_rules.instants import to_datetime, to_micros
+from slo_rules.periods import Period
 from slo_rules.wall_time import opening, zones
-from slo_rules.windows import CalendarWindow, Period
+from slo_rules.windows import CalendarWindow
 
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _FIRST_YEAR = 1970

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.objective import Objective
-from slo_rules.windows import Period, Window
+from slo_rules.periods import Period
+from slo_rules.windows import Window
 
 FEWEST_BAD = 2
 """One bad item alone is never a trend, however small the budget."""

@@ -24,9 +24,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from slo_rules.deadline_rules import DeadlineRule, Period, period_of
+from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.durations import DAY
 from slo_rules.instants import to_micros
+from slo_rules.periods import Period, period_of
 from slo_rules.public_holidays import HolidayRules, in_year
 from slo_rules.wall_time import MINUTES_A_DAY, closing, local_date, opening
 

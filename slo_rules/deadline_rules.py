@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
-from enum import StrEnum
 
 import msgspec
 
+from slo_rules.periods import Period
 from slo_rules.wall_time import parse_time_of_day, spell_time_of_day
 
 MOST_BUSINESS_DAYS = 250
@@ -45,19 +44,10 @@ _EVERY_DAY = re.compile(r"(?:every )?business day" + _TIME)
 _SPACES = re.compile(r"[\s_]+")
 
 
-class Period(StrEnum):
-    """What a deadline is at the end of; DAY is the day of the start itself."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
-    YEAR = "year"
-
-
 class DeadlineRule(msgspec.Struct, frozen=True):
     """A named deadline: so many business days after the day of the start, or from the last business day of a period.
 
+    The period DAY is the day of the start itself.
     `time` is in minutes after local midnight of the day found; None is the close of business on that day.
     """
 
@@ -124,24 +114,3 @@ def parse_recurring_rule(text: str) -> DeadlineRule:
 
 def _plain(text: str) -> str:
     return _SPACES.sub(" ", re.sub("[−–]", "-", text)).strip().lower()
-
-
-def period_of(period: Period, day: date, week_starts: int) -> tuple[date, date]:
-    """The first and the last date of the period that a date lies in. `week_starts` is 0 for Monday."""
-    match period:
-        case Period.DAY:
-            return day, day
-        case Period.WEEK:
-            first = day - timedelta(days=(day.weekday() - week_starts) % 7)
-            return first, first + timedelta(days=6)
-        case Period.MONTH:
-            return _months(day.year, day.month, 1)
-        case Period.QUARTER:
-            return _months(day.year, (day.month - 1) // 3 * 3 + 1, 3)
-        case Period.YEAR:
-            return _months(day.year, 1, 12)
-
-
-def _months(year: int, month: int, count: int) -> tuple[date, date]:
-    beyond = month - 1 + count
-    return date(year, month, 1), date(year + beyond // 12, beyond % 12 + 1, 1) - timedelta(days=1)

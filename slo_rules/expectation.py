@@ -13,9 +13,10 @@ from functools import cached_property
 import msgspec
 
 from slo_rules.calendars import Calendar, CalendarRules, prepared
-from slo_rules.deadline_rules import DeadlineRule, Period
+from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Length
 from slo_rules.durations import HOUR, format_duration
+from slo_rules.periods import Period
 from slo_rules.wall_time import spell_time_of_day
 
 DEFAULT_OPENS = 12 * HOUR

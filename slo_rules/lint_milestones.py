@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from slo_rules.deadline_rules import DeadlineRule, Period
+from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import AROUND_THE_CLOCK, Deadline, Length
 from slo_rules.documents import Path
 from slo_rules.durations import format_duration
 from slo_rules.filter_logic import canonical, contradiction
 from slo_rules.noting import Noting
+from slo_rules.periods import Period
 from slo_rules.workflow import Milestone, Workflow
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from slo_rules.deadline_rules import DeadlineRule, Period
+from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.documents import Document, Path
 from slo_rules.durations import DAY, format_duration
 from slo_rules.expectation import Expectation
 from slo_rules.matching import WorkflowMatcher
 from slo_rules.noting import Noting
+from slo_rules.periods import Period
 from slo_rules.reading import suggestion
 from slo_rules.workflow import Definitions, Source
 

@@ -16,9 +16,10 @@ from slo_rules.exclusions import Exclusion, check_rule
 from slo_rules.filter_definitions import text_of
 from slo_rules.instants import EPOCH, to_micros
 from slo_rules.objective import MissingData, Objective, Volume
+from slo_rules.periods import Period
 from slo_rules.reading import Reader, suggestion
 from slo_rules.wall_time import opening
-from slo_rules.windows import DEFAULT_WINDOW, CalendarWindow, Period, Window
+from slo_rules.windows import DEFAULT_WINDOW, CalendarWindow, Window
 from slo_rules.workflow import Workflow
 
 SUCCESS, VOLUME = "success", "volume"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from slo_rules.objective import MissingData
 from slo_rules.objective_definitions import CANCELLED_AS, MOST_GROUPED_BY, OBJECTIVE_KINDS
+from slo_rules.periods import Period
 from slo_rules.schema_words import Schema, choice_of, described, fields, flag, list_of, mapping_of, ref, text
-from slo_rules.windows import Period
 
 
 def objective_spec() -> Schema:

@@ -9,9 +9,10 @@ from slo_rules.calendar_definitions import read_zone
 from slo_rules.durations import DAY, HOUR, MINUTE, parse_duration
 from slo_rules.instants import to_micros
 from slo_rules.openslo_forms import read_shorthand
+from slo_rules.periods import Period
 from slo_rules.reading import Reader
 from slo_rules.wall_time import zones
-from slo_rules.windows import CalendarWindow, Period, Window
+from slo_rules.windows import CalendarWindow, Window
 
 _PERIODS = {"1d": Period.DAY, "1w": Period.WEEK, "1M": Period.MONTH, "1Q": Period.QUARTER, "1Y": Period.YEAR}
 _CLOCK = "%Y-%m-%d %H:%M:%S"

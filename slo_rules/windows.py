@@ -6,29 +6,16 @@ an hour more.
 
 from __future__ import annotations
 
-from datetime import MAXYEAR, date, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from slo_rules.durations import DAY, format_duration
+from slo_rules.periods import Period, period_of
 from slo_rules.wall_time import local_date, opening
 
 DEFAULT_WINDOW = 30 * DAY
-
-
-class Period(StrEnum):
-    """What a calendar is divided into; weeks begin on Monday (ISO 8601)."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
-    YEAR = "year"
-
-
-_MONTHS = {Period.MONTH: 1, Period.QUARTER: 3, Period.YEAR: 12}
 
 
 class CalendarWindow(msgspec.Struct, frozen=True):
@@ -43,29 +30,13 @@ class CalendarWindow(msgspec.Struct, frozen=True):
         OverflowError at the ends of the years 1 to 9999.
         """
         zone = ZoneInfo(self.zone)
-        first = self._first(local_date(zone, at))
+        first, last = period_of(self.period, local_date(zone, at))
         begins = opening(zone, first, 0)
         if at < begins:
             # Midnight came twice, and the first one is still the day before.
-            first = self._first(first - timedelta(days=1))
+            first, last = period_of(self.period, first - timedelta(days=1))
             begins = opening(zone, first, 0)
-        return begins, opening(zone, self._next(first), 0)
-
-    def _first(self, day: date) -> date:
-        if self.period is Period.DAY:
-            return day
-        if self.period is Period.WEEK:
-            return day - timedelta(days=day.weekday())
-        months = _MONTHS[self.period]
-        return day.replace(month=(day.month - 1) // months * months + 1, day=1)
-
-    def _next(self, first: date) -> date:
-        if self.period in (Period.DAY, Period.WEEK):
-            return first + timedelta(days=7 if self.period is Period.WEEK else 1)
-        year, month = divmod(first.year * 12 + first.month - 1 + _MONTHS[self.period], 12)
-        if year > MAXYEAR:
-            raise OverflowError("date value out of range")
-        return first.replace(year=year, month=month + 1)
+        return begins, opening(zone, last + timedelta(days=1), 0)
 
 
 Window = int | CalendarWindow

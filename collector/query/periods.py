@@ -23,9 +23,10 @@ from slo_rules.budget import budget
 from slo_rules.contribution import ITEMS
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.objective import ALL, Group, Objective
+from slo_rules.periods import Period
 from slo_rules.reckoning import Asked, missing
 from slo_rules.wall_time import zones
-from slo_rules.windows import CalendarWindow, Period, last_periods
+from slo_rules.windows import CalendarWindow, last_periods
 
 Q = load("query")
 MOST_PERIODS = 120

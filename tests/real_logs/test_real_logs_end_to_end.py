@@ -20,8 +20,9 @@ from collector.query.reckoning import reckon
 from collector.store.database import connect
 from slo_rules.contribution import ITEMS
 from slo_rules.instants import to_datetime, to_micros
+from slo_rules.periods import Period
 from slo_rules.reckoning import Asked
-from slo_rules.windows import CalendarWindow, Period, last_periods
+from slo_rules.windows import CalendarWindow, last_periods
 from tests.real_logs.oracle import contradictions, traces
 from tests.real_logs.test_real_logs import HERE, RealLog, each_log, oracle
 

@@ -13,7 +13,8 @@ from slo_rules.burn_alerts import BurnAlert, BurnRates
 from slo_rules.burn_rates import FEWEST_BAD, TIERS, is_reachable, length_of, tiers_within
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.objective import Objective
-from slo_rules.windows import CalendarWindow, Period, Window
+from slo_rules.periods import Period
+from slo_rules.windows import CalendarWindow, Window
 
 START = 1_790_000_100_000_000 - 1_790_000_100_000_000 % DAY
 A_MONTH = 30 * DAY

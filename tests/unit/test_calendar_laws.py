@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slo_rules.calendars import Calendar, CalendarRules, ClosedDate, Hours, SpecialDate, Why
-from slo_rules.deadline_rules import DeadlineRule, Period
+from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.durations import DAY, HOUR, MINUTE
+from slo_rules.periods import Period
 from slo_rules.public_holidays import HolidayRules
 from tests.examples import examples
 

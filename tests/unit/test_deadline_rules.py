@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slo_rules.deadline_rules import SPELLINGS, DeadlineRule, Period, parse_deadline_rule, period_of
+from slo_rules.deadline_rules import SPELLINGS, DeadlineRule, parse_deadline_rule
+from slo_rules.periods import Period, period_of
 
 DAY, WEEK, MONTH, QUARTER, YEAR = Period
 

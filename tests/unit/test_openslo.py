@@ -20,7 +20,8 @@ from slo_rules.faults import DefinitionError, Severity
 from slo_rules.lint import lint
 from slo_rules.objective import Objective
 from slo_rules.openslo_export import NotExpressible, export_openslo
-from slo_rules.windows import CalendarWindow, Period
+from slo_rules.periods import Period
+from slo_rules.windows import CalendarWindow
 from slo_rules.workflow import Definitions
 from tests.definition_texts import changed, spelled, values_of
 from tests.examples import examples

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from slo_rules.durations import DAY, HOUR
 from slo_rules.pace import Pace, pace, recent
-from slo_rules.windows import CalendarWindow, Period
+from slo_rules.periods import Period
+from slo_rules.windows import CalendarWindow
 
 MONTH = CalendarWindow(Period.MONTH)
 SEPTEMBER = 1_788_220_800_000_000  # 2026-09-01 00:00 UTC

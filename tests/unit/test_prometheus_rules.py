@@ -15,7 +15,8 @@ from milepost.prometheus_rules import prometheus_rules
 from slo_rules.burn_rates import TIERS, is_reachable, lookbacks
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.objective import Objective
-from slo_rules.windows import CalendarWindow, Period, Window
+from slo_rules.periods import Period
+from slo_rules.windows import CalendarWindow, Window
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
 

@@ -15,6 +15,7 @@ from slo_rules.exclusions import Exclusion
 from slo_rules.expectation import Expectation
 from slo_rules.judgement import Watermark
 from slo_rules.objective import MissingData, Objective, Volume
+from slo_rules.periods import Period
 from slo_rules.reckoning import (
     Asked,
     Reckoned,
@@ -25,7 +26,7 @@ from slo_rules.reckoning import (
     spans_of,
     whole_slices,
 )
-from slo_rules.windows import CalendarWindow, Period
+from slo_rules.windows import CalendarWindow
 from tests.strategies import definitions
 
 MONDAY = 1_789_948_800_000_000  # 2026-09-21 00:00 UTC

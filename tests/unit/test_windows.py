@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from slo_rules.durations import DAY, HOUR, SECOND
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.windows import CalendarWindow, Period, began, ends, last_periods, spell_window
+from slo_rules.periods import Period
+from slo_rules.windows import CalendarWindow, began, ends, last_periods, spell_window
 
 # Clocks change at midnight in Cairo, Beirut, Asunción and Havana; Apia left out a whole day.
 ZONES = (
