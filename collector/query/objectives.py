@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
 from collector.query.reader import Reader, Row, rfc3339
-from collector.query.reckoning import Answer, reckon
+from collector.query.reckoning import Answer, groups_of, reckon
 from collector.query.sources import load_marks
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import budget
@@ -27,7 +27,6 @@ from slo_rules.windows import Window, began
 from slo_rules.windows import ends as ends_at
 from slo_rules.workflow import Workflow
 
-MOST_GROUPS = 1_000
 SHOWN_GROUPS = 100
 _FAR_AHEAD = 3650 * DAY
 UNITS = {"latency": "items", "freshness": "slices", "success": "items", "volume": "slices"}
@@ -210,13 +209,7 @@ async def _groups(
     """The groups, those with the least left first."""
     if not objective.group_by:
         return {"groups": [], "groups_total": 0}
-    asked = {
-        "objective": objective.name,
-        "since": to_datetime(since - since % DAY),
-        "until": to_datetime(present.until),
-        "most": MOST_GROUPS,
-    }
-    found = [row["grp"] for row in await reader.all("groups_of_objective", asked)]
+    found = await groups_of(reader, objective, since, present.until)
     gap = present.missing(objective, catalogue.current.get(objective.workflow))
     answers = await reckon(
         reader, [Asked(objective, since, present.until, group, gap.since if gap else None) for group in found]

@@ -15,14 +15,14 @@ from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
 from collector.query.objectives import UNITS, all_objectives, counted, group_asked, named, number, whole_buckets
 from collector.query.reader import Reader, Row, rfc3339
-from collector.query.reckoning import Answer, reckon, reckon_on
+from collector.query.reckoning import Answer, groups_on, reckon, reckon_on
 from collector.query.sources import load_marks, marks_on
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.budget import budget
 from slo_rules.contribution import ITEMS
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.objective import ALL, Group, Objective
+from slo_rules.objective import ALL, Objective
 from slo_rules.periods import Period
 from slo_rules.reckoning import Asked, missing
 from slo_rules.wall_time import zones
@@ -165,7 +165,7 @@ def keep_periods(conn: Connection, now: int, catalogue: Catalogue) -> int:
             for since, ends in last_periods(window, until, MOST_CLOSED):
                 if ends > until or (gap is not None and gap.since < ends):
                     continue
-                for group in (ALL, *_groups(conn, objective, since, ends)):
+                for group in (ALL, *groups_on(conn, objective, since, ends)):
                     if (group, since) not in kept:
                         asked.append(Asked(objective, since, ends, group))
                         times = {"since": to_datetime(since), "until": to_datetime(ends)}
@@ -188,10 +188,3 @@ def keep_periods(conn: Connection, now: int, catalogue: Catalogue) -> int:
             with conn.cursor() as cursor:
                 cursor.executemany(Q["keep_period"], found)
     return len(found)
-
-
-def _groups(conn: Connection, objective: Objective, since: int, until: int) -> list[Group]:
-    if not objective.group_by:
-        return []
-    asked = {"objective": objective.name, "since": to_datetime(since), "until": to_datetime(until), "most": 1_000}
-    return [row[0] for row in conn.execute(Q["groups_of_objective"], asked).fetchall()]

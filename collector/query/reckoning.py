@@ -17,10 +17,10 @@ from collector.store.sql import load
 from slo_rules.buckets import BUCKET, cover
 from slo_rules.budget import Staleness
 from slo_rules.contribution import ITEMS
-from slo_rules.durations import HOUR, MINUTE, SECOND
+from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.exclusions import Span
-from slo_rules.instants import to_micros
-from slo_rules.objective import Objective
+from slo_rules.instants import to_datetime, to_micros
+from slo_rules.objective import Group, Objective
 from slo_rules.reckoning import (
     NONE,
     Asked,
@@ -37,6 +37,7 @@ Answer = dict[str, Reckoned]
 """By unit: the number of items, or of slices, under ITEMS, and money by currency."""
 _Statement = tuple[str, dict[str, Any]]
 _Asking = Generator[_Statement, list[Row], list[Answer]]
+MOST_GROUPS = 1_000
 _ALWAYS = to_micros(datetime(1, 1, 1, tzinfo=UTC))
 
 
@@ -64,6 +65,26 @@ def reckon_on(conn: Connection, asked: Sequence[Asked]) -> list[Answer]:
     except StopIteration as found:
         answers: list[Answer] = found.value
         return answers
+
+
+async def groups_of(reader: Reader, objective: Objective, since: int, until: int) -> list[Group]:
+    """The groups in which anything may have been counted in a time (micros), in order, at most MOST_GROUPS of them."""
+    if not objective.group_by:
+        return []
+    return [row["grp"] for row in await reader.all("groups_of_objective", _in_days(objective, since, until))]
+
+
+def groups_on(conn: Connection, objective: Objective, since: int, until: int) -> list[Group]:
+    """The same, in the caller's transaction."""
+    if not objective.group_by:
+        return []
+    return [group for (group,) in conn.execute(Q["groups_of_objective"], _in_days(objective, since, until)).fetchall()]
+
+
+def _in_days(objective: Objective, since: int, until: int) -> dict[str, Any]:
+    """Groups are looked for in the buckets of days, of which the first may begin before the time."""
+    days = {"since": to_datetime(since - since % DAY), "until": to_datetime(until)}
+    return {"objective": objective.name, "most": MOST_GROUPS, **days}
 
 
 def _ask(asked: Sequence[Asked]) -> _Asking:

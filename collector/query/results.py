@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from collector.catalogue import Catalogue
 from collector.query.contributors import slices, told_of_slice, wanted_slices
 from collector.query.counted_items import Found, Where, contributed_where, find
-from collector.query.objectives import MOST_GROUPS, UNITS, counted, describe, whole_buckets
+from collector.query.objectives import UNITS, counted, describe, whole_buckets
 from collector.query.periods import Targets, closed_period, kept_window
 from collector.query.reader import Reader, Row, rfc3339
-from collector.query.reckoning import Answer, reckon
+from collector.query.reckoning import Answer, groups_of, reckon
 from slo_rules.contribution import ITEMS, Contributions
 from slo_rules.contributors import Counted
-from slo_rules.durations import DAY
-from slo_rules.instants import to_datetime, to_micros
+from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
@@ -109,11 +108,7 @@ async def _answers(
         tally = Tally(total)
         groups = sorted({group for _, group, _, _ in total if group})
         return total, {group: tally.reckon(asked._replace(group=group)) for group in (ALL, *groups)}
-    groups = []
-    if objective.group_by:
-        days = {"since": to_datetime(asked.since - asked.since % DAY), "until": to_datetime(asked.until)}
-        rows = await reader.all("groups_of_objective", {"objective": objective.name, "most": MOST_GROUPS} | days)
-        groups = [row["grp"] for row in rows]
+    groups = await groups_of(reader, objective, asked.since, asked.until)
     questions = [asked._replace(group=group) for group in (ALL, *groups)]
     answers = await reckon(reader, questions)
     return {}, {one.group: answer for one, answer in zip(questions, answers, strict=True)}

@@ -236,3 +236,15 @@ spec:
         # Of the whole hours since the first item the first is not one of them: it had begun before.
         assert (found["unit"], found["good"], found["bad"]) == ("slices", 1, 4)
         assert found["description"] == "Order received: at least 1 and at most 2 per 1h"
+
+
+async def test_groups_are_kept_of_periods_that_begin_within_a_day_of_utc(database_url: str) -> None:
+    """Tokyo's days begin at 15:00: what is due in the nine hours after that is counted in the day of UTC before."""
+    window = "{period: day, zone: Asia/Tokyo}"
+    async with running(database_url, told_as("group_by: [region]", window=window)) as collector:
+        due = (datetime.now(UTC) - timedelta(days=3)).replace(hour=16, minute=0, second=0, microsecond=0)
+        created = rfc3339(due - timedelta(hours=4))
+        await collector.events(cloud_event("c1", time=created, data={"order_id": "O-1", "region": "EMEA"}))
+        collector.project()
+        keep_periods(collector.conn, to_micros(datetime.now(UTC)), collector.catalogue)
+        assert collector.rows("SELECT grp, bad::int FROM objective_period ORDER BY grp") == [("", 1), ('["EMEA"]', 1)]
