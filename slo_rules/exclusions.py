@@ -124,6 +124,11 @@ def without(span: Span, gone: Iterable[Span]) -> list[Span]:
     return left
 
 
+def with_reasons(exclusions: Iterable[Exclusion], since: int, until: int) -> list[tuple[Span, str]]:
+    """The times of these exclusions that overlap a span, whole and in order, each with its reason."""
+    return sorted((span, one.reason) for one in exclusions for span in one.within(since, until))
+
+
 def excluded(exclusions: Iterable[Exclusion], since: int, until: int) -> list[Span]:
     """The times of all these exclusions that overlap a span, cut to it."""
     found = [span for one in exclusions for span in one.within(since, until)]

@@ -76,6 +76,11 @@ class Objective(msgspec.Struct, frozen=True, dict=True):
         """Whether it counts slices of time, and not items."""
         return self.kind in ("freshness", "volume")
 
+    @property
+    def unit(self) -> str:
+        """What it counts: `items` or `slices`."""
+        return "slices" if self.in_slices else "items"
+
     @cached_property
     def plain(self) -> bool:
         """Whether it only counts items, all together."""

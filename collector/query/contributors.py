@@ -12,6 +12,7 @@ from collector.query.instances import MAX_LIMIT, BadQuery
 from collector.query.moments import instant_of
 from collector.query.objectives import group_asked, named, whole_buckets
 from collector.query.reader import Reader, Row, amounts, rfc3339
+from collector.query.reckoning import volume_of
 from collector.query.sources import load_marks
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import promise_name
@@ -21,7 +22,6 @@ from slo_rules.contributors import (
     LeftOut,
     promise_of,
 )
-from slo_rules.durations import MINUTE, SECOND
 from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.objective import ALL, Objective, values_of
@@ -133,14 +133,10 @@ async def _page_of_slices(
 
 async def slices(reader: Reader, asked: Asked, wanted: Outcome) -> list[tuple[Slice, Counted]]:
     """The slices of an objective of volume that are `wanted` or count as that, in order."""
-    place = {"numbers": [0], "objectives": [asked.objective.name], "groups": [asked.group]}
-    first = await reader.one("begins", place)
-    if first is None:
+    found = await volume_of(reader, asked)
+    if found is None:
         return []
-    begins = to_micros(first["bucket"])
-    times = {"since": [max(asked.since, begins) // SECOND], "until": [asked.until // SECOND]}
-    row = await reader.one("volumes", place | times | {"places": [1], "minutes": [BUCKET // MINUTE]})
-    reached = [] if row is None else [(at * SECOND, items) for at, items in zip(row["at"], row["value"], strict=True)]
+    begins, reached = found
     return wanted_slices(asked, reached, begins, wanted)
 
 

@@ -18,6 +18,7 @@ from slo_rules.budget import budget
 from slo_rules.burn_rates import burning, lookbacks
 from slo_rules.contribution import ITEMS
 from slo_rules.durations import DAY, format_duration
+from slo_rules.exclusions import with_reasons
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
@@ -29,7 +30,6 @@ from slo_rules.workflow import Workflow
 
 SHOWN_GROUPS = 100
 _FAR_AHEAD = 3650 * DAY
-UNITS = {"latency": "items", "freshness": "slices", "success": "items", "volume": "slices"}
 
 
 def all_objectives(catalogue: Catalogue) -> list[Objective]:
@@ -82,14 +82,12 @@ class _Questions:
             **_window(objective.window, until),
             **counted(whole[ITEMS], objective.target),
             "pending_bad": pending,
-            "unit": UNITS[objective.kind],
+            "unit": objective.unit,
             "targets": [
                 {"name": name, "target": target, **_budget(whole[ITEMS], target)}
                 for name, target in sorted(objective.targets.items(), key=lambda pair: (-pair[1], pair[0]))
             ],
-            "values": [
-                {"currency": unit, **counted(one, objective.target)} for unit, one in sorted(whole.items()) if unit
-            ],
+            "values": by_currency(whole, objective.target),
             "group_by": list(objective.group_by),
             "missing_data": objective.missing_data.value,
             "missing_source": self.missing.source if self.missing else None,
@@ -123,39 +121,41 @@ def _pace(found: Pace | None) -> Row | None:
 class _Present(NamedTuple):
     """What an answer is made from: the last whole bucket, and what is known of sources."""
 
+    catalogue: Catalogue
     until: int
     marks: Marks
     now: int
 
-    def missing(self, objective: Objective, workflow: Workflow | None) -> Missing | None:
-        return missing(objective, workflow, self.marks, self.now)
+    def missing(self, objective: Objective) -> Missing | None:
+        return missing(objective, self.catalogue.current.get(objective.workflow), self.marks, self.now)
+
+    def asked(self, objective: Objective, since: int, until: int, group: Group) -> Asked:
+        gap = self.missing(objective)
+        return Asked(objective, since, until, group, gap.since if gap else None)
 
 
 async def _present(reader: Reader, catalogue: Catalogue) -> _Present:
     now = to_micros(await reader.now())
-    return _Present(whole_buckets(now), await load_marks(reader, catalogue), now)
+    return _Present(catalogue, whole_buckets(now), await load_marks(reader, catalogue), now)
 
 
-async def _rows(
-    reader: Reader, catalogue: Catalogue, present: _Present, wanted: Iterable[tuple[Objective, Group]]
-) -> list[Row]:
+async def _rows(reader: Reader, present: _Present, wanted: Iterable[tuple[Objective, Group]]) -> list[Row]:
     questions, asked = [], []
     for objective, group in wanted:
-        gap = present.missing(objective, catalogue.current.get(objective.workflow))
-        questions.append(_Questions(objective, group, present.until, gap))
+        questions.append(_Questions(objective, group, present.until, present.missing(objective)))
         asked += questions[-1].asked
     answers = iter(await reckon(reader, asked))
     rows = []
     for one in questions:
         found = [next(answers) for _ in one.asked]
-        rows.append(one.row(catalogue.current.get(one.objective.workflow), present.until, found))
+        rows.append(one.row(present.catalogue.current.get(one.objective.workflow), present.until, found))
     return rows
 
 
 async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
     """Every objective as it stands, in a few queries however many there are."""
     present = await _present(reader, catalogue)
-    return await _rows(reader, catalogue, present, ((one, ALL) for one in all_objectives(catalogue)))
+    return await _rows(reader, present, ((one, ALL) for one in all_objectives(catalogue)))
 
 
 async def one_objective(reader: Reader, catalogue: Catalogue, name: str, group: Sequence[str]) -> Row | None:
@@ -165,28 +165,27 @@ async def one_objective(reader: Reader, catalogue: Catalogue, name: str, group: 
         return None
     of_group = group_asked(objective, group)
     present = await _present(reader, catalogue)
-    (row,) = await _rows(reader, catalogue, present, [(objective, of_group)])
+    (row,) = await _rows(reader, present, [(objective, of_group)])
     since = began(objective.window, present.until)
-    gap = present.missing(objective, catalogue.current.get(objective.workflow))
     days = _days(since, present.until)
-    asked = [Asked(objective, a, b, of_group, gap.since if gap else None) for a, b in days]
+    asked = [present.asked(objective, a, b, of_group) for a, b in days]
     answers = [found[ITEMS] for found in await reckon(reader, asked)]
     # What lies before anything was counted is no history.
     series = list(dropwhile(lambda day: not any(day[1]), zip(days, answers, strict=True)))
     allowed = row["budget_allowed"]
-    left, used, told = [], 0.0, []
+    left, used, series_told = [], 0.0, []
     for (begin, _), found in series:
         day = rfc3339(begin - begin % DAY)
         used += float(found.bad)
         left.append({"t": day, "left_ratio": None if not allowed else (allowed - used) / allowed})
         counts = ("good", "bad", "waived", "cancelled", "excluded", "missing")
-        told.append({"t": day, **{name: number(getattr(found, name)) for name in counts}})
+        series_told.append({"t": day, **{name: number(getattr(found, name)) for name in counts}})
     return row | {
         "group": dict(zip(objective.group_by, values_of(of_group), strict=True)) if of_group else None,
-        "series": told,
+        "series": series_told,
         "budget_series": left,
         "exclusions": _exclusions(objective, since, present.until),
-        **(await _groups(reader, catalogue, present, objective, since) if not of_group else {}),
+        **(await _groups(reader, present, objective, since) if not of_group else {}),
     }
 
 
@@ -196,31 +195,23 @@ def _days(since: int, until: int) -> list[tuple[int, int]]:
 
 
 def _exclusions(objective: Objective, since: int, until: int) -> list[Row]:
-    found = [(span, one) for one in objective.exclude for span in one.within(since, until)]
     return [
-        {"since": rfc3339(begin), "until": rfc3339(end), "reason": one.reason}
-        for (begin, end), one in sorted(found, key=lambda pair: pair[0])
+        {"since": rfc3339(begin), "until": rfc3339(end), "reason": reason}
+        for (begin, end), reason in with_reasons(objective.exclude, since, until)
     ]
 
 
-async def _groups(
-    reader: Reader, catalogue: Catalogue, present: _Present, objective: Objective, since: int
-) -> dict[str, Any]:
+async def _groups(reader: Reader, present: _Present, objective: Objective, since: int) -> dict[str, Any]:
     """The groups, those with the least left first."""
     if not objective.group_by:
         return {"groups": [], "groups_total": 0}
     found = await groups_of(reader, objective, since, present.until)
-    gap = present.missing(objective, catalogue.current.get(objective.workflow))
-    answers = await reckon(
-        reader, [Asked(objective, since, present.until, group, gap.since if gap else None) for group in found]
-    )
+    answers = await reckon(reader, [present.asked(objective, since, present.until, group) for group in found])
     rows = [
         {
             "group": dict(zip(objective.group_by, values_of(group), strict=True)),
             **counted(of[ITEMS], objective.target),
-            "values": [
-                {"currency": unit, **counted(one, objective.target)} for unit, one in sorted(of.items()) if unit
-            ],
+            "values": by_currency(of, objective.target),
         }
         for group, of in zip(found, answers, strict=True)
     ]
@@ -298,6 +289,18 @@ def counted(found: Reckoned, target: float) -> Row:
         "missing": number(found.missing),
         **_budget(found, target),
     }
+
+
+def by_currency(answer: Answer, target: float) -> list[Row]:
+    """The same of what it is worth, each currency by itself."""
+    return [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit]
+
+
+def came_to(answer: Answer, target: float) -> Row:
+    """What a time that was asked about came to, and whether that met the target; None: there is nothing to judge."""
+    of = counted(answer[ITEMS], target)
+    met = None if of["ratio"] is None else of["bad"] <= of["budget_allowed"]
+    return {"target": target, **of, "met": met, "values": by_currency(answer, target)}
 
 
 def _budget(found: Reckoned, target: float) -> Row:

@@ -13,7 +13,7 @@ from typing import Any
 
 from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
-from collector.query.objectives import UNITS, all_objectives, counted, group_asked, named, number, whole_buckets
+from collector.query.objectives import all_objectives, came_to, group_asked, named, number, whole_buckets
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.reckoning import Answer, groups_on, reckon, reckon_on
 from collector.query.sources import load_marks, marks_on
@@ -68,7 +68,7 @@ async def periods_of(
         "target": objective.target,
         "period": window.period,
         "zone": window.zone,
-        "unit": UNITS[objective.kind],
+        "unit": objective.unit,
         "group_by": list(objective.group_by),
         "items": [
             _item(begins, ends, answer, targets.at(min(ends, now + 1)), kept.get(begins), over=ends <= until)
@@ -78,23 +78,24 @@ async def periods_of(
 
 
 def _item(begins: int, ends: int, answer: Answer, target: float, kept: Row | None, *, over: bool) -> Row:
-    found = answer[ITEMS]
-    of = counted(found, target)
-    restated = kept is not None and (kept["good"], kept["bad"]) != (found.good, found.bad)
     return {
         "since": rfc3339(to_datetime(begins)),
         "until": rfc3339(to_datetime(ends)),
         "over": over,
-        "target": target,
-        **of,
-        "met": None if of["ratio"] is None else of["bad"] <= of["budget_allowed"],
-        "values": [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit],
-        "closed": None if kept is None else closed_period(kept),
-        "restated": restated,
+        **came_to(answer, target),
+        **as_kept(kept, answer),
     }
 
 
-def closed_period(kept: Row) -> Row:
+def as_kept(kept: Row | None, answer: Answer) -> Row:
+    """What a period came to when it was over, if that is kept, and whether it has come to something else since."""
+    if kept is None:
+        return {"closed": None, "restated": False}
+    found = answer[ITEMS]
+    return {"closed": _closed(kept), "restated": (kept["good"], kept["bad"]) != (found.good, found.bad)}
+
+
+def _closed(kept: Row) -> Row:
     """What a period came to when it was over, as it was kept."""
     of = budget(kept["good"], kept["bad"], kept["target"])
     return {

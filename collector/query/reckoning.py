@@ -53,6 +53,24 @@ async def reckon(reader: Reader, asked: Sequence[Asked]) -> list[Answer]:
         return answers
 
 
+async def volume_of(reader: Reader, asked: Asked) -> tuple[int, list[tuple[int, int]]] | None:
+    """When the first item of an objective of volume was (micros), and how many items the buckets of a time hold.
+
+    As `reckon_volume` wants them; None where there was never one.
+    """
+    first = await reader.one("begins", _named([asked]))
+    if first is None:
+        return None
+    begins, runs = to_micros(first["bucket"]), _Runs()
+    runs.add_width(0, asked, _width(asked.objective), max(asked.since, begins), asked.until)
+    row = await reader.one("volumes", runs.parameters())
+    return begins, [] if row is None else _series(row)
+
+
+def _series(row: Row) -> list[tuple[int, int]]:
+    return [(at * SECOND, value) for at, value in zip(row["at"], row["value"], strict=True)]
+
+
 def reckon_on(conn: Connection, asked: Sequence[Asked]) -> list[Answer]:
     """The same, in the caller's transaction."""
     asking = _ask(asked)
@@ -109,15 +127,12 @@ def _items(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Stateme
     for row in rows:
         number, kind = divmod(row["number"], 3)
         unit = row["unit"]
-        # Items are counted whole, whatever the column could hold.
-        of = int if unit == ITEMS else _as_it_is
-        counts = (of(row["good"]), of(row["bad"]), of(row["waived"]), of(row["cancelled"]))
+        counts: Counts = (row["good"], row["bad"], row["waived"], row["cancelled"])
+        if unit == ITEMS:
+            # They are counted whole, whatever the column could hold.
+            counts = (int(counts[0]), int(counts[1]), int(counts[2]), int(counts[3]))
         found[number].setdefault(unit, [NONE, NONE, NONE])[kind] = counts
     return {number: answer(asked[number], by_unit) for number, by_unit in found.items()}
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _slices(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Statement, list[Row], dict[int, Answer]]:
@@ -154,7 +169,7 @@ def _slices(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Statem
     for statement, runs in (("steps", within), ("volumes", volumes)):
         rows = (yield statement, runs.parameters()) if runs else []
         for row in rows:
-            series[row["number"]] += zip((at * SECOND for at in row["at"]), row["value"], strict=True)
+            series[row["number"]] += _series(row)
     staleness = {
         number: Staleness(steps) for number, steps in series.items() if places[number].objective.volume is None
     }

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from collector.catalogue import Catalogue
 from collector.query.contributors import slices, told_of_slice, wanted_slices
 from collector.query.counted_items import Found, Where, contributed_where, find
-from collector.query.objectives import UNITS, counted, describe, whole_buckets
-from collector.query.periods import Targets, closed_period, kept_window
+from collector.query.objectives import came_to, describe, whole_buckets
+from collector.query.periods import Targets, as_kept, kept_window
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.reckoning import Answer, groups_of, reckon
 from slo_rules.contribution import ITEMS, Contributions
 from slo_rules.contributors import Counted
+from slo_rules.exclusions import with_reasons
 from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.judgement import Marks
@@ -64,26 +65,23 @@ async def result_of(
         "workflow": objective.workflow,
         "workflow_title": workflow.title if workflow else objective.workflow,
         "kind": objective.kind,
-        "unit": UNITS[objective.kind],
+        "unit": objective.unit,
         "description": describe(objective, workflow),
         "since": rfc3339(since),
         "until": rfc3339(until),
         "missing_data": objective.missing_data.value,
         "missing_source": gap.source if gap and gap.since < until else None,
         "missing_since": rfc3339(gap.since) if gap and gap.since < until else None,
-        **_came_to(answers[ALL], target),
+        **came_to(answers[ALL], target),
         "targets": [
-            {"name": name, "target": share, **_came_to(answers[ALL], share)}
+            {"name": name, "target": share, **came_to(answers[ALL], share)}
             for name, share in sorted(objective.targets.items(), key=lambda pair: (-pair[1], pair[0]))
         ],
         "group_by": list(objective.group_by),
         "groups": [group for group in groups if group["total"] or group["waived"] or group["cancelled"]],
         "exclusions": [
-            {"since": rfc3339(max(begin, since)), "until": rfc3339(min(end, until)), "reason": one.reason}
-            for begin, end, one in sorted(
-                ((begin, end, one) for one in objective.exclude for begin, end in one.within(since, until)),
-                key=lambda found: found[:2],
-            )
+            {"since": rfc3339(max(begin, since)), "until": rfc3339(min(end, until)), "reason": reason}
+            for (begin, end), reason in with_reasons(objective.exclude, since, until)
         ],
         **await _kept(reader, objective, window, since, answers[ALL]),
     }
@@ -114,19 +112,9 @@ async def _answers(
     return {}, {one.group: answer for one, answer in zip(questions, answers, strict=True)}
 
 
-def _came_to(answer: Answer, target: float) -> Row:
-    of = counted(answer[ITEMS], target)
-    return {
-        **of,
-        "target": target,
-        "met": None if of["ratio"] is None else of["bad"] <= of["budget_allowed"],
-        "values": [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit],
-    }
-
-
 def _group(objective: Objective, group: Group, answer: Answer, target: float) -> Row:
     values = dict(zip(objective.group_by, values_of(group), strict=True))
-    return {"group": values, **_came_to(answer, target)}
+    return {"group": values, **came_to(answer, target)}
 
 
 def _window_of(objective: Objective, since: int, until: int) -> CalendarWindow | None:
@@ -140,14 +128,10 @@ async def _kept(
 ) -> Mapping[str, object]:
     """What the period came to when it was over, and whether it has come to something else since."""
     if window is None:
-        return {"closed": None, "restated": False}
+        return as_kept(None, answer)
     place = {"objective": objective.name, "grp": ALL, "period": window.period, "zone": window.zone}
     rows = {to_micros(row["since"]): row for row in await reader.all("kept_periods", place)}
-    kept = rows.get(since)
-    if kept is None:
-        return {"closed": None, "restated": False}
-    restated = (kept["good"], kept["bad"]) != (answer[ITEMS].good, answer[ITEMS].bad)
-    return {"closed": closed_period(kept), "restated": restated}
+    return as_kept(rows.get(since), answer)
 
 
 async def _slices(reader: Reader, asked: Asked, total: Contributions | None) -> Sequence[tuple[Slice, Counted]]:
