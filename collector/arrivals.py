@@ -9,10 +9,13 @@ from collector.catalogue import Catalogue
 from collector.reading import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
+from slo_rules.contribution import Contributions
 from slo_rules.durations import DAY
 from slo_rules.hearing import Ahead, expected, falls_behind, heard, resumes, watermarks_of
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import CATCHING_UP_LAG, Watermark
+from slo_rules.objective import Objective
+from slo_rules.source_freshness import Listener, is_about
 
 Q = load("projection")
 Row = dict[str, Any]
@@ -41,8 +44,12 @@ class Arrivals:
     def __init__(self, conn: Connection, catalogue: Catalogue, seq: int) -> None:
         self._catalogue = catalogue
         self._tallies: dict[str, Tally] = {}
-        self.marks, looked_up = watermarks(conn, catalogue, seq)
+        self._listeners: dict[str, list[Listener]] = {}
+        self.marks, began_at, looked_up = watermarks(conn, catalogue, seq)
         self._began = seq > 0 and bool(self.marks)
+        if self._began:
+            assert began_at is not None
+            self._listen(began_at)
         wanted = sorted(catalogue.expected_types)
         conn.execute(Q["forget_types"], _named(wanted))
         for row in looked_up:
@@ -52,6 +59,24 @@ class Arrivals:
         """The first event of the log was received at that instant (micros): from then on something is expected."""
         self._began = True
         self.marks = expected(self._catalogue.sources.values(), at)
+        self._listen(at)
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.begin()
+
+    def _listen(self, began_at: int) -> None:
+        """Go on noting what arrives for the objectives on sources; of what has not been heard, from the beginning."""
+        for objective in self._catalogue.listening:
+            last = self._last_of(objective)
+            listener = Listener(objective, began_at if last is None else last)
+            self._listeners.setdefault(objective.source, []).append(listener)
+
+    def _last_of(self, objective: Objective) -> int | None:
+        """The last arrival of what an objective is about, the beginning of the log where something is expected."""
+        mark = self.marks.get(objective.source)
+        if mark is not None and objective.type:
+            mark = mark.types.get(objective.type)
+        return None if mark is None else mark.last_received_at
 
     def note(self, event: Parsed) -> Tally | None:
         """Hear an event and count it, unless its source resumes or falls behind with it: None.
@@ -102,15 +127,30 @@ class Arrivals:
         if not self._began:
             self._begin(event.received_at)
         source = event.source
+        listeners = self._listeners.get(source, ())
+        for listener in listeners:
+            if is_about(listener.objective, source, event.type):
+                before = self._last_of(listener.objective)
+                listener.hear(listener.last if before is None else before, event.received_at)
         mark = heard(self.marks.get(source), event.type, event.received_at, event.occurred_at)
         tally = self._tallies.get(source)
         if tally is None:
             self.marks[source] = mark
             patience = float("inf") if mark.expects is None else mark.expects.patience
+            patience = min([patience, *(one.patience for one in listeners)])
             tally = self._tallies[source] = Tally(mark, patience)
         if event.type is not None:
             tally.types.add(event.type)
         return tally
+
+    def listened(self) -> Contributions:
+        """What the batch adds to the objectives on sources; begins anew."""
+        found: Contributions = {}
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                last = self._last_of(listener.objective)
+                found |= listener.take(listener.last if last is None else last)
+        return found
 
     def take(self) -> tuple[list[Row], list[Row]]:
         """What the batch adds to each source but its duplicates, and to each type; begins new counts."""
@@ -148,8 +188,8 @@ def _named(types: list[tuple[str, str]]) -> dict[str, list[str]]:
     return {"sources": [source for source, _ in types], "types": [type_ for _, type_ in types]}
 
 
-def watermarks(conn: Connection, catalogue: Catalogue, seq: int) -> tuple[dict[str, Watermark], list[Row]]:
-    """The watermarks as of the event `seq`, in the caller's transaction, which may be read-only.
+def watermarks(conn: Connection, catalogue: Catalogue, seq: int) -> tuple[dict[str, Watermark], int | None, list[Row]]:
+    """The watermarks as of the event `seq` and when the log began, in the caller's transaction, maybe read-only.
 
     Of types that were not expected before, the log says what had come: those are the rows, for `add_to_type`.
     """
@@ -163,12 +203,16 @@ def watermarks(conn: Connection, catalogue: Catalogue, seq: int) -> tuple[dict[s
         asked = _named(missing) | {"seq": seq, "after": seq - MOST_LOOKED_BACK}
         looked_up = conn.execute(Q["look_for_types"], asked).fetchall() if missing else []
     marks = watermarks_of(catalogue.sources.values(), began_at, last, of_types + looked_up)
-    return marks, [
-        {
-            "source": source,
-            "type": type_,
-            "last_received_at": to_datetime(received_at),
-            "last_occurred_at": to_datetime(occurred_at),
-        }
-        for source, type_, received_at, occurred_at in looked_up
-    ]
+    return (
+        marks,
+        began_at,
+        [
+            {
+                "source": source,
+                "type": type_,
+                "last_received_at": to_datetime(received_at),
+                "last_occurred_at": to_datetime(occurred_at),
+            }
+            for source, type_, received_at, occurred_at in looked_up
+        ],
+    )

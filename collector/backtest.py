@@ -20,7 +20,7 @@ from collector.backtested import Group, Item, ObjectiveBacktest, Run, Side, Way,
 from collector.catalogue import Catalogue
 from collector.changes import title_of
 from collector.comparison import expected_of
-from collector.history import Extent, log_events, silences
+from collector.history import Extent, log_events, occurrences, silences
 from collector.replay import Logged, Part, ReplayUnder
 from collector.store.database import Connection
 from collector.unjoined import load_unjoined
@@ -35,6 +35,7 @@ from slo_rules.matching import Matcher
 from slo_rules.objective import ALL, Objective
 from slo_rules.reckoning import missing
 from slo_rules.silences import Silences
+from slo_rules.source_freshness import of_source, pauses_of
 from slo_rules.workflow import Definitions, Workflow
 
 log = structlog.get_logger("milepost.backtest")
@@ -229,17 +230,25 @@ class Backtesting:
         marks = version.silences.marks(self._until)
         for one in version.objectives:
             gap = missing(one, version.workflow, marks, self._until)
-            of_objective = counts.of(one.name)
+            of_objective = self._heard(one) if one.source else counts.of(one.name)
             since = None if gap is None else gap.since
             found[one.name] = (one, attainment(one, of_objective, self._since, self._until, since))
         return found
 
+    def _heard(self, objective: Objective) -> dict[int, Counts]:
+        """What the arrivals of a source add, by bucket."""
+        began_at = self._reach.began_at
+        if began_at is None:
+            return {}
+        arrivals = occurrences(self._conn, objective.source, objective.type)
+        return _Counts(of_source(objective, pauses_of(arrivals, began_at), began_at)).of(objective.name)
+
 
 class _Counts:
-    """What instances add to the buckets of their objectives."""
+    """What is added to the buckets of objectives."""
 
-    def __init__(self) -> None:
-        self._total: Contributions = {}
+    def __init__(self, total: Contributions | None = None) -> None:
+        self._total: Contributions = total or {}
 
     def add(self, parts: list[Part], version: _Version) -> None:
         for part in parts:

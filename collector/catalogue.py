@@ -49,8 +49,10 @@ class Catalogue:
         """Workflows of which it counts how their instances ended."""
         self.told_apart = frozenset(one.workflow for one in objectives if not one.plain)
         """Workflows of which what their instances are counted as depends on attributes."""
+        self.listening = [one for one in objectives if one.source]
+        """The objectives that count when a source was heard, and nothing of instances."""
         self._counting = {
-            (name, version): Counting(one.workflow, self.objectives.get(name, ()))
+            (name, version): Counting(one.workflow, [o for o in self.objectives.get(name, ()) if not o.source])
             for (name, version), one in self.versions.items()
         }
         names = [name for name, _ in self.versions]

@@ -66,8 +66,11 @@ class Changes:
         held.touched = self.number
         self.dirty.append(held)
 
-    def prepare(self, catalogue: Catalogue, unjoined: Unjoined) -> Prepared:
-        """Make the rows, and take them for written: the caller forgets everything if they are not."""
+    def prepare(self, catalogue: Catalogue, unjoined: Unjoined, listened: Contributions | None = None) -> Prepared:
+        """Make the rows, and take them for written: the caller forgets everything if they are not.
+
+        `listened` is what the batch adds to buckets that are not about instances.
+        """
         changed = [held for held in dict.fromkeys(self.dirty) if held.merged_into is None]
         fresh = [held for held in changed if held.stored is None]
         stored = [held for held in changed if held.stored is not None]
@@ -85,6 +88,7 @@ class Changes:
             suspect_verdicts=suspect_verdicts,
             buckets=bucket_parameters(
                 _contributed(catalogue, changed, [*(merge.merged for merge in self.merges), *self.gone])
+                | (listened or {})
             ),
             breaches=_breaches(self.verdicts),
         )

@@ -66,6 +66,13 @@ def silences(conn: Connection, sources: Iterable[Source], asked: Collection[str]
     return Silences(known, _occurrences(conn, [one.name for one in known]) if known else (), began_at)
 
 
+def occurrences(conn: Connection, source: str, type_: str) -> Iterator[int]:
+    """When the events of a source occurred, in their order; of one type where that is not empty."""
+    for _, said, at in _occurrences(conn, [source]):
+        if type_ in ("", said):
+            yield at
+
+
 def _occurrences(conn: Connection, sources: list[str]) -> Iterator[tuple[str, str, int]]:
     with conn.cursor("occurrences", binary=True) as cursor:
         cursor.itersize = _FETCHED_AT_ONCE

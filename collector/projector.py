@@ -354,8 +354,9 @@ class Projector:
             self._writing = self._writer.submit(commit, conn, writing)
 
     def _prepare(self, batch: Batch) -> Writing:
-        prepared = batch.changes.prepare(self._catalogue, self._applying.unjoined)
-        return Writing(batch, prepared, *self._applying.arrivals.take())
+        arrivals = self._applying.arrivals
+        prepared = batch.changes.prepare(self._catalogue, self._applying.unjoined, arrivals.listened())
+        return Writing(batch, prepared, *arrivals.take())
 
     def _settle(self) -> None:
         """Wait for the write under way. Raises what went wrong with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
@@ -13,8 +14,10 @@ from collector.changes import Q
 from collector.store.database import Connection
 from collector.store.tables import DERIVED
 from slo_rules.contribution import Contributions, add, contributions
+from slo_rules.instants import to_datetime
 from slo_rules.objective import Objective
 from slo_rules.progress import Progress
+from slo_rules.source_freshness import of_source
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
@@ -64,7 +67,10 @@ def keep_objectives(conn: Connection, catalogue: Catalogue) -> list[str]:
             if known.pop(objective.name, None) == fingerprint:
                 continue
             _drop(conn, objective.name)
-            _count(conn, catalogue, objective)
+            if objective.source:
+                _listen(conn, objective)
+            else:
+                _count(conn, catalogue, objective)
             conn.execute("INSERT INTO objective_state VALUES (%s, %s)", (objective.name, fingerprint))
             counted.append(objective.name)
         for name in known:
@@ -76,6 +82,8 @@ def _fingerprint(objective: Objective) -> str:
     """What the buckets of an objective depend on."""
     said = [objective.workflow, objective.kind, objective.start, objective.end, objective.within]
     said += [objective.cancelled_is_bad, objective.calendar, objective.group_by, objective.by_value]
+    if objective.source:
+        said += [objective.source, objective.type, objective.expects]
     return sha256(msgspec.json.encode(said)).hexdigest()
 
 
@@ -92,7 +100,28 @@ def _count(conn: Connection, catalogue: Catalogue, objective: Objective) -> None
         for version, progress in cursor:
             workflow = catalogue.versions[objective.workflow, version].workflow
             add(total, contributions(_decode_progress(progress), workflow, (objective,)), 1)
-    of_objective = {place: counts for place, counts in total.items() if place[0] == objective.name}
-    parameters = bucket_parameters(of_objective)
+    _write(conn, {place: counts for place, counts in total.items() if place[0] == objective.name})
+
+
+def _listen(conn: Connection, objective: Objective) -> None:
+    """Count what has arrived of a source in the log, as far as that has been applied."""
+    assert objective.expects is not None
+    row = conn.execute(Q["log_began"]).fetchone()
+    position = conn.execute("SELECT seq FROM projection WHERE name = 'instances'").fetchone()
+    if row is None or row[0] is None or position is None or not position[0]:
+        return
+    asked = {
+        "source": objective.source,
+        "type": objective.type or None,
+        "seq": position[0],
+        "patience": timedelta(microseconds=objective.expects.patience),
+        "began_at": to_datetime(row[0]),
+    }
+    pauses = conn.execute(Q["pauses_of_source"], asked).fetchall()
+    _write(conn, of_source(objective, pauses, row[0]))
+
+
+def _write(conn: Connection, total: Contributions) -> None:
+    parameters = bucket_parameters(total)
     if parameters is not None:
         conn.execute(Q["new_buckets"], parameters)

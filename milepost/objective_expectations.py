@@ -214,6 +214,9 @@ def _behind(
     stand: Stand, expectation: ObjectiveExpectation, objective: Objective, rehearsal: Rehearsal, start: int
 ) -> Iterator[str]:
     """The instances behind the numbers, by what they count as."""
+    if objective.source:
+        yield f"It counts when {objective.source} was heard, and no instances."
+        return
     spans = spans_of(stand.asked)
     of_kind: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for held in rehearsal.instances(objective.workflow):

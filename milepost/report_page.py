@@ -192,19 +192,20 @@ class _Page:
         return element("p", said)
 
     def slices(self, result: Result) -> Markup:
-        """The slices in which there was too little or too much."""
+        """The slices in which there was too little or too much, or the silences of a source."""
         rows = [
             (
                 self.at(one["since"]),
                 self.at(one["until"]),
                 _figure(wording.count(one["items"])),
-                _should(one),
+                one["expected"],
                 _left_out(one) or "Missed",
             )
             for one in islice(result.slices, MOST_SLICES)
         ]
         heads = ("From", "Until", "Items", "Should be", "Counts as")
-        parts = [element("h3", f"Slices missed: {wording.count(len(result.slices))}"), _table(heads, rows)]
+        what = "Silences" if result.asked.objective.source else "Slices missed"
+        parts = [element("h3", f"{what}: {wording.count(len(result.slices))}"), _table(heads, rows)]
         if len(result.slices) > MOST_SLICES:
             parts.append(element("p", f"And {len(result.slices) - MOST_SLICES} more, which breaches.csv lists."))
         return markup(parts)
@@ -355,12 +356,6 @@ def _group(group: Mapping[str, str | None]) -> str:
 
 def _names(names: Sequence[str]) -> str:
     return " and ".join(map(wording.humanise, names))
-
-
-def _should(one: Row) -> str:
-    bounds = [f"at least {one['at_least']}"] if one["at_least"] is not None else []
-    bounds += [f"at most {one['at_most']}"] if one["at_most"] is not None else []
-    return " and ".join(bounds)
 
 
 def _late(item: Row) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
@@ -66,11 +66,32 @@ class Staleness:
             return 0
         return self._stale[index] + ((until - self._at[index]) // BUCKET if self._counts[index] > 0 else 0)
 
+    def runs(self, since: int, until: int) -> Iterator[tuple[int, int]]:
+        """From when to when something was stale, of the whole slices between two instants, in order."""
+        since, until = _whole(since, until)
+        place = max(bisect_right(self._at, since) - 1, 0)
+        began: int | None = None
+        for at, count in zip(self._at[place:], self._counts[place:], strict=True):
+            if at >= until:
+                break
+            if count > 0 and began is None:
+                began = max(at, since)
+            elif count <= 0 and began is not None:
+                if at > began:
+                    yield began, at
+                began = None
+        if began is not None and began < until:
+            yield began, until
+
     def slices(self, since: int, until: int) -> tuple[int, int]:
         """How many whole slices between two instants were fresh, and how many stale."""
-        # What begins before the one or ends after the other is no whole slice of this time.
-        since, until = -(-since // BUCKET) * BUCKET, until // BUCKET * BUCKET
+        since, until = _whole(since, until)
         if since >= until:
             return 0, 0
         stale = self.before(until) - self.before(since)
         return (until - since) // BUCKET - stale, stale
+
+
+def _whole(since: int, until: int) -> tuple[int, int]:
+    """What begins before the one or ends after the other is no whole slice of this time."""
+    return -(-since // BUCKET) * BUCKET, until // BUCKET * BUCKET

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.objective import Objective
 from slo_rules.periods import Period
-from slo_rules.windows import Window
+from slo_rules.windows import CalendarWindow, Window
 
 FEWEST_BAD = 2
 """One bad item alone is never a trend, however small the budget."""
@@ -55,8 +55,13 @@ TIERS = (
 
 
 def length_of(window: Window) -> int:
-    """How long a window is (micros); of a period the usual length, for burn rates are asked across its borders."""
-    return window if isinstance(window, int) else _LENGTHS[window.period]
+    """How long a window is by the clock (micros); of a period and of business time the usual length.
+
+    Burn rates are asked across the borders of periods, and of a window that is as long every hour.
+    """
+    if isinstance(window, int):
+        return window
+    return _LENGTHS[window.period] if isinstance(window, CalendarWindow) else window.usual
 
 
 def tiers_within(window: Window) -> list[Tier]:

@@ -187,6 +187,24 @@ class Calendar:
         place = bisect_left(year.sums, missing) - 1
         return year.opens[place] + missing - year.sums[place]
 
+    def back(self, at: int, micros: int) -> int:
+        """The latest instant t <= at with between(t, at) >= micros: `at` itself when there is nothing to take away.
+
+        Where the calendar begins, if it was not open that long.
+        """
+        if micros <= 0:
+            return at
+        index = bisect_right(_EDGES, at) - 1
+        left = self._year(index).counted(at) - micros
+        while left < 0:
+            index -= 1
+            if index < 0:
+                return min(at, _EDGES[0])
+            left += self._total(index)
+        year = self._year(index)
+        place = bisect_right(year.sums, left) - 1
+        return year.opens[place] + left - year.sums[place]
+
     def is_open(self, at: int) -> bool:
         """Whether the instant lies in an open interval."""
         year = self._year(bisect_right(_EDGES, at) - 1)

@@ -34,8 +34,8 @@ _OF: dict[Outcome, Counts] = {
     Outcome.CANCELLED: (0, 0, 0, 1, 0),
 }
 _BAD = Outcome.BAD
-_STALE: Counts = (0, 1, 0, 0, 1)
-_NO_LONGER: Counts = (0, 0, 0, 0, -1)
+STALE: Counts = (0, 1, 0, 0, 1)
+NO_LONGER: Counts = (0, 0, 0, 0, -1)
 
 
 def promise_name(workflow: str) -> str:
@@ -62,11 +62,11 @@ def contributions(
         else:
             name = objective.name
             if objective.kind == "freshness" and item.outcome is _BAD:
-                counts = _STALE
+                counts = STALE
         _add(found, name, ALL, ITEMS, at, counts)
-        no_longer = None if counts is not _STALE or item.arrival is None else item.arrival - 1 + BUCKET
+        no_longer = None if counts is not STALE or item.arrival is None else item.arrival - 1 + BUCKET
         if no_longer is not None:
-            _add(found, name, ALL, ITEMS, no_longer, _NO_LONGER)
+            _add(found, name, ALL, ITEMS, no_longer, NO_LONGER)
         if objective is None or objective.plain:
             continue
         if attributes is None:
@@ -75,7 +75,7 @@ def contributions(
         if group != ALL:
             _add(found, name, group, ITEMS, at, counts)
             if no_longer is not None:
-                _add(found, name, group, ITEMS, no_longer, _NO_LONGER)
+                _add(found, name, group, ITEMS, no_longer, NO_LONGER)
         if objective.by_value and (value := worth(attributes)) is not None:
             amount, currency = value
             for one in {ALL, group}:

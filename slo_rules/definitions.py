@@ -121,7 +121,7 @@ def _check_references(read: dict[str, dict[str, Any]], specs: dict[tuple[str, st
             continue
         workflow = read["Workflow"][objective.workflow]
         if workflow is not None:
-            read["Objective"][name] = with_references(objective, workflow, spec, read["Calendar"])
+            read["Objective"][name] = with_references(objective, workflow, spec, read["Calendar"], read["Source"])
 
 
 def _with_calendars(workflow: Workflow, spec: Reader, calendars: dict[str, CalendarRules | None]) -> Workflow:

@@ -10,8 +10,9 @@ import msgspec
 
 from slo_rules.calendars import Calendar, CalendarRules, prepared
 from slo_rules.exclusions import Exclusion
+from slo_rules.expectation import Expectation
 from slo_rules.filters import spell
-from slo_rules.windows import Window
+from slo_rules.windows import Slicing, Window
 
 Group = str
 """The values that tell a group from others, as JSON: `["EMEA","gold"]`, null where there is none; empty is all."""
@@ -34,7 +35,7 @@ class MissingData(StrEnum):
 class Volume(msgspec.Struct, frozen=True):
     """How many items a slice has: `per` so many micros from midnight UTC on, or per period. None: no bound."""
 
-    per: Window
+    per: Slicing
     at_least: int | None = None
     at_most: int | None = None
 
@@ -47,6 +48,8 @@ class Objective(msgspec.Struct, frozen=True, dict=True):
     than that. `success` counts instances in the window in which they ended: bad are those that failed or are
     inconsistent, with `cancelled_is_bad` also those that were called off; it has neither milestones nor a time.
     `volume` counts slices in which as many reached the milestone `start` as there should.
+
+    Freshness of a `source`, or of its events of one `type`, counts those in which what it `expects` had not arrived.
 
     `group_by` are attributes by whose values it is told apart as well. With `by_value` what the items are worth counts
     beside their number. `targets` are further ones by name.
@@ -70,6 +73,9 @@ class Objective(msgspec.Struct, frozen=True, dict=True):
     by_value: bool = False
     exclude: tuple[Exclusion, ...] = ()
     targets: dict[str, float] = {}
+    source: str = ""
+    type: str = ""
+    expects: Expectation | None = None
 
     @property
     def in_slices(self) -> bool:

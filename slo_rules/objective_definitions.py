@@ -13,34 +13,38 @@ from slo_rules.calendar_definitions import read_zone
 from slo_rules.calendars import CalendarRules
 from slo_rules.durations import DAY, format_duration
 from slo_rules.exclusions import Exclusion, check_rule
+from slo_rules.expectation import Expectation
 from slo_rules.filter_definitions import text_of
 from slo_rules.instants import EPOCH, to_micros
 from slo_rules.objective import MissingData, Objective, Volume
 from slo_rules.periods import Period
 from slo_rules.reading import Reader, suggestion
 from slo_rules.wall_time import opening
-from slo_rules.windows import DEFAULT_WINDOW, CalendarWindow, Window
-from slo_rules.workflow import Workflow
+from slo_rules.windows import DEFAULT_WINDOW, BusinessWindow, CalendarWindow, Slicing, Window
+from slo_rules.workflow import Source, Workflow
 
-SUCCESS, VOLUME = "success", "volume"
-OBJECTIVE_KINDS = ("latency", "freshness", SUCCESS, VOLUME)
+FRESHNESS, SUCCESS, VOLUME = "freshness", "success", "volume"
+OBJECTIVE_KINDS = ("latency", FRESHNESS, SUCCESS, VOLUME)
 CANCELLED_AS = ("neutral", "bad")
 LONGEST_EXCLUSION = 366 * DAY
 MOST_GROUPED_BY = 5
+LONGEST_BUSINESS_WINDOW = 1000 * DAY
+_BUSINESS_WINDOW = ("last", "calendar")
 _RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "latency": (("from", "to", "within", "calendar"), ("from", "to", "within")),
-    "freshness": (("from", "to", "within", "calendar"), ("from", "to", "within")),
+    FRESHNESS: (("from", "to", "within", "calendar"), ("from", "to", "within")),
     SUCCESS: (("cancelled",), ()),
     VOLUME: (("milestone", "per", "at_least", "at_most"), ("milestone", "per")),
 }
+_OF_SOURCE = (("source", "type", "within", "calendar"), ("source",))
 _MORE = ("targets", "window", "group_by", "by_value", "exclude")
 
 
 def read_objective(name: str, metadata: Reader, spec: Reader) -> Objective | None:
     """The objective that a document says, not yet held against its workflow: see `with_references`."""
     metadata.mapping(("name", "owner", "title", "description"), ())
-    required = ("workflow", "target", "missing_data")
-    if not spec.mapping((*required, *OBJECTIVE_KINDS, *_MORE), required):
+    required = ("workflow", "target")
+    if not spec.mapping((*required, "missing_data", *OBJECTIVE_KINDS, *_MORE), required):
         return None
     kinds = [kind for kind in OBJECTIVE_KINDS if spec.optional(kind)]
     if len(kinds) != 1:
@@ -48,8 +52,10 @@ def read_objective(name: str, metadata: Reader, spec: Reader) -> Objective | Non
         return None
     kind = kinds[0]
     rule = spec.at(kind)
-    if not rule.mapping(*_RULES[kind]):
+    source = rule.optional("source") if kind == FRESHNESS else None
+    if not rule.mapping(*(_OF_SOURCE if source else _RULES[kind])):
         return None
+    _check_fields(spec, of_source=source is not None)
     counted = rule.optional("milestone")
     within = rule.optional("within")
     target, window, by_value = spec.optional("target"), spec.optional("window"), spec.optional("by_value")
@@ -71,16 +77,37 @@ def read_objective(name: str, metadata: Reader, spec: Reader) -> Objective | Non
         by_value=by_value.flag() if by_value else False,
         exclude=_exclusions(spec.optional("exclude")),
         targets=_targets(spec.optional("targets")),
+        source=source.text() if source else "",
+        type=text_of(rule, "type", longest=2048) if source else "",
     )
     if objective.in_slices and objective.by_value:
         spec.at("by_value").fault(f"{kind} counts slices of time, which are worth nothing")
     return objective
 
 
+def _check_fields(spec: Reader, *, of_source: bool) -> None:
+    """What is to be said of missing data, and what cannot be said of a source."""
+    if not of_source:
+        if spec.optional("missing_data") is None:
+            spec.fault("the field 'missing_data' is missing")
+        return
+    for field, message in (
+        ("missing_data", "silence is what the freshness of a source counts: it has no missing data"),
+        ("group_by", "a source is not told apart by what it sends"),
+    ):
+        entry = spec.optional(field)
+        if entry is not None:
+            entry.fault(message)
+
+
 def with_references(
-    objective: Objective, workflow: Workflow, spec: Reader, calendars: Mapping[str, CalendarRules | None]
+    objective: Objective,
+    workflow: Workflow,
+    spec: Reader,
+    calendars: Mapping[str, CalendarRules | None],
+    sources: Mapping[str, Source | None],
 ) -> Objective:
-    """The objective with its calendar; what it names and its workflow does not have is a fault."""
+    """The objective with its calendars and what is expected of its source; what is named and not there is a fault."""
     rule = spec.at(objective.kind)
     for field in ("from", "to", "milestone"):
         named = rule.optional(field)
@@ -94,18 +121,60 @@ def with_references(
             spec.fault(message, (*spec.path, "group_by", index))
     if objective.by_value and not workflow.amount:
         spec.at("by_value").fault(f"the workflow {workflow.name!r} does not say what its instances are worth ('value')")
-    calendar = rule.optional("calendar")
-    if calendar is None:
-        return objective
-    calendar_name = calendar.text()
-    if calendar_name not in calendars:
-        if calendar_name:
-            calendar.fault(f"there is no calendar {calendar_name!r}{suggestion(calendar_name, calendars)}")
-        return objective
-    rules = calendars[calendar_name]
+    objective = msgspec.structs.replace(
+        objective,
+        calendar=_calendar(rule.optional("calendar"), calendars),
+        window=_on_calendar(objective.window, spec.optional("window"), calendars),
+    )
+    return _of_source(objective, rule, sources) if objective.source else objective
+
+
+def _calendar(entry: Reader | None, calendars: Mapping[str, CalendarRules | None]) -> CalendarRules | None:
+    """The calendar of this name; None where none is named, and after a fault."""
+    name = entry.text() if entry else ""
+    if not entry or not name:
+        return None
+    if name not in calendars:
+        entry.fault(f"there is no calendar {name!r}{suggestion(name, calendars)}")
+        return None
+    rules = calendars[name]
     if rules is not None and not any(rules.week):
-        calendar.fault(f"the calendar {calendar_name!r} has no weekly hours: nothing on it would ever be due")
-    return msgspec.structs.replace(objective, calendar=rules)
+        entry.fault(f"the calendar {name!r} has no weekly hours: nothing on it would ever be due")
+        return None
+    return rules
+
+
+def _on_calendar(window: Window, entry: Reader | None, calendars: Mapping[str, CalendarRules | None]) -> Window:
+    if entry is None or not isinstance(window, int) or not isinstance(entry.value, dict):
+        return window
+    rules = _calendar(entry.optional("calendar"), calendars)
+    return window if rules is None else BusinessWindow(window, rules)
+
+
+def _of_source(objective: Objective, rule: Reader, sources: Mapping[str, Source | None]) -> Objective:
+    """The objective with what it expects: `within` that time, or by the schedule of the source."""
+    if objective.source not in sources:
+        known = suggestion(objective.source, sources)
+        rule.at("source").fault(f"there is no source {objective.source!r}{known}: it needs a document of kind: Source")
+        return objective
+    source = sources[objective.source]
+    if source is None:
+        return objective
+    if objective.type and objective.type not in source.types:
+        known = suggestion(objective.type, source.types)
+        message = f"the source {source.name!r} expects nothing of the type {objective.type[:80]!r} by itself{known}"
+        rule.at("type").fault(message)
+        return objective
+    expects = source.types[objective.type] if objective.type else source.expects
+    if objective.within:
+        expects = Expectation(objective.within, objective.calendar)
+    elif rule.optional("calendar") is not None:
+        rule.at("calendar").fault("counts the time of 'within'; without that it goes by the schedule of the source")
+    elif expects is None:
+        rule.fault(
+            f"the source {source.name!r} expects nothing ('expect'): say 'within' what time something must arrive"
+        )
+    return msgspec.structs.replace(objective, expects=expects)
 
 
 def _text(rule: Reader, field: str) -> str:
@@ -148,8 +217,18 @@ def _targets(entry: Reader | None) -> dict[str, float]:
 
 
 def _window(entry: Reader) -> Window:
-    """`30d` rolling, or `{period: month, zone: Europe/Berlin}`."""
-    return _period(entry) or DEFAULT_WINDOW if isinstance(entry.value, dict) else entry.duration() or DEFAULT_WINDOW
+    """`30d` rolling, `{period: month, zone: Europe/Berlin}`, or `{last: 40h, calendar: emea-office}`, without that."""
+    if not isinstance(entry.value, dict):
+        return entry.duration() or DEFAULT_WINDOW
+    if "last" not in entry.value:
+        return _period(entry) or DEFAULT_WINDOW
+    if not entry.mapping(_BUSINESS_WINDOW, _BUSINESS_WINDOW):
+        return DEFAULT_WINDOW
+    last = entry.optional("last")
+    length = last.duration() if last else None
+    if last and length is not None and not BUCKET <= length <= LONGEST_BUSINESS_WINDOW:
+        last.fault(f"must be from 5m to {format_duration(LONGEST_BUSINESS_WINDOW)}")
+    return length or DEFAULT_WINDOW
 
 
 def _period(entry: Reader) -> CalendarWindow | None:
@@ -161,7 +240,7 @@ def _period(entry: Reader) -> CalendarWindow | None:
 
 
 def _volume(rule: Reader) -> Volume:
-    per: Window | None = None
+    per: Slicing | None = None
     entry = rule.optional("per")
     if entry is not None and isinstance(entry.value, dict):
         per = _period(entry)

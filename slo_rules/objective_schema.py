@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slo_rules.objective import MissingData
-from slo_rules.objective_definitions import CANCELLED_AS, MOST_GROUPED_BY, OBJECTIVE_KINDS
+from slo_rules.objective_definitions import CANCELLED_AS, FRESHNESS, MOST_GROUPED_BY, OBJECTIVE_KINDS
 from slo_rules.periods import Period
 from slo_rules.schema_words import Schema, choice_of, described, fields, flag, list_of, mapping_of, ref, text
 
@@ -13,15 +13,16 @@ def objective_spec() -> Schema:
     called_off = "What an instance counts as that was called off."
     cancelled = choice_of(called_off, *CANCELLED_AS, default=CANCELLED_AS[0])
     silent = "What falls due while the system that would say so is silent counts as good, as bad, or not at all."
+    required = "Every objective says it but that of the freshness of a source."
     spec = fields(
         {
             "workflow": text("The workflow it is about.", "order-to-cash"),
             "target": _share("The share that must be good, between 0 and 1."),
-            "missing_data": choice_of(silent, *(one.value for one in MissingData)),
         },
         {
+            "missing_data": choice_of(f"{silent} {required}", *(one.value for one in MissingData)),
             "latency": _rule("Counts instances in the window in which their deadline falls."),
-            "freshness": _rule("Counts slices of five minutes in which no change was older than promised."),
+            "freshness": _freshness(),
             "success": fields({}, {"cancelled": cancelled}, description="Counts instances when they have ended."),
             "volume": _volume(),
             "targets": mapping_of(_share("Such a share."), ref("Name"), "Further targets by name.", maxProperties=20),
@@ -37,8 +38,13 @@ def objective_spec() -> Schema:
         title="Objective",
         description="Says exactly one of latency, freshness, success or volume.",
     )
-    there = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in OBJECTIVE_KINDS]
-    return spec | {"oneOf": there}
+    of_source = _is_there("source") | {"description": "What counts is when a source was heard."}
+    chosen = [_is_there("missing_data"), {"required": [FRESHNESS], "properties": {FRESHNESS: of_source}}]
+    return spec | {"oneOf": [_is_there(one) for one in OBJECTIVE_KINDS], "anyOf": chosen}
+
+
+def _is_there(field: str) -> Schema:
+    return {"required": [field], "properties": {field: {"not": {"type": "null"}}}}
 
 
 def _share(description: str) -> Schema:
@@ -54,6 +60,21 @@ def _rule(description: str) -> Schema:
     }
     calendar = described(ref("Name"), "The calendar its time is counted on. By default around the clock.")
     return fields(required, {"calendar": calendar}, description=description)
+
+
+def _freshness() -> Schema:
+    of_changes = _rule("Counts slices of five minutes in which no change was older than promised.")
+    of_source = fields(
+        {"source": text("The source that is to be heard again and again.", "erp")},
+        {
+            "type": text("The type of the events, which the source expects by itself.", longest=2048),
+            "within": described(ref("Duration"), "How long nothing may arrive. By default as the source expects."),
+            "calendar": described(ref("Name"), "The calendar the time of within is counted on."),
+        },
+        description="Counts slices of five minutes in which nothing was overdue from a source.",
+    )
+    said = "Counts slices of five minutes, in which no change was too old or nothing was overdue from a source."
+    return {"description": said, "anyOf": [of_changes, of_source]}
 
 
 def _volume() -> Schema:
@@ -87,8 +108,16 @@ def _exclusion() -> Schema:
 
 
 def _window() -> Schema:
-    said = "How long back it counts, or the present day, week, month, quarter or year."
-    return {"description": said, "anyOf": [ref("Duration"), _period()], "default": "30d"}
+    said = "How long back it counts, by the clock or on a calendar; or the present day, week, month, quarter or year."
+    return {"description": said, "anyOf": [ref("Duration"), _period(), _business()], "default": "30d"}
+
+
+def _business() -> Schema:
+    required = {
+        "last": described(ref("Duration"), "How much of the time of the calendar it counts back."),
+        "calendar": described(ref("Name"), "The calendar that says which time that is."),
+    }
+    return fields(required, {}, description="The last business time.")
 
 
 def _period() -> Schema:

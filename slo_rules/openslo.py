@@ -38,6 +38,7 @@ KINDS = ("SLO", *FORMS)
 SLICE = format_duration(BUCKET)
 """The slices that freshness counts, as OpenSLO writes a duration."""
 _METHODS = {"latency": "Occurrences", "freshness": "Timeslices", "success": "Occurrences"}
+_NO_WORDS = "OpenSLO has no words for it: write a document of kind: Objective"
 _COUNTED = {"latency": "items", "freshness": f"slices of {SLICE}", "success": "items"}
 _SHARES = {"target": 1, "targetPercent": 100}
 _OBJECTIVE = (
@@ -127,7 +128,10 @@ def _slo(name: str, metadata: Reader, spec: Reader, found: _Found) -> Said:
             measured.at(field).fault("stands in the SLO, not in its metric source")
     kind = next((kind for kind in _METHODS if measured.optional(kind)), "")
     if volume := measured.optional("volume"):
-        volume.fault("OpenSLO has no words for it: write a document of kind: Objective")
+        volume.fault(_NO_WORDS)
+    if kind == "freshness" and (of_source := measured.at(kind).optional("source")):
+        of_source.fault(_NO_WORDS)
+        return words
     _check_method(spec, objective, kind)
     if objective is not None:
         _check_threshold(objective, measured, kind, by_value="thresholdMetric" in source.path if source else False)

@@ -36,12 +36,14 @@ def export_openslo(definitions: Definitions) -> str:
             documents.append(_service(workflow))
         for objective in objectives:
             window = spell(objective.window)
-            if objective.volume is not None:
-                reasons.append(f"{objective.name}: OpenSLO has no words for volume")
+            if objective.volume is not None or objective.source:
+                what = "volume" if objective.volume is not None else "the freshness of a source"
+                reasons.append(f"{objective.name}: OpenSLO has no words for {what}")
                 continue
             if window is None:
                 said = spell_window(objective.window)
-                reasons.append(f"{objective.name}: OpenSLO cannot say a window of {said}; whole minutes are the least")
+                least = "; whole minutes are the least" if isinstance(objective.window, int) else ""
+                reasons.append(f"{objective.name}: OpenSLO cannot say a window of {said}{least}")
             else:
                 documents.append(_slo(objective, window))
     if reasons:

@@ -12,7 +12,7 @@ from slo_rules.openslo_forms import read_shorthand
 from slo_rules.periods import Period
 from slo_rules.reading import Reader
 from slo_rules.wall_time import zones
-from slo_rules.windows import CalendarWindow, Window
+from slo_rules.windows import BusinessWindow, CalendarWindow, Window
 
 _PERIODS = {"1d": Period.DAY, "1w": Period.WEEK, "1M": Period.MONTH, "1Q": Period.QUARTER, "1Y": Period.YEAR}
 _CLOCK = "%Y-%m-%d %H:%M:%S"
@@ -90,6 +90,8 @@ def spell(window: Window) -> dict[str, Any] | None:
         duration = next(text for text, period in _PERIODS.items() if period is window.period)
         start = _MONDAY if window.period is Period.WEEK else _NEW_YEAR
         return {"duration": duration, "isRolling": False, "calendar": {"startTime": start, "timeZone": window.zone}}
+    if isinstance(window, BusinessWindow):
+        return None
     for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
         count, rest = divmod(window, size)
         if count and not rest and count <= _MOST:

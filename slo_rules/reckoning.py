@@ -15,7 +15,7 @@ from slo_rules.budget import Number, Staleness
 from slo_rules.exclusions import Span, excluded, without
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, MissingData, Objective
-from slo_rules.windows import CalendarWindow, Window
+from slo_rules.windows import CalendarWindow, Slicing
 from slo_rules.workflow import Workflow
 
 Counts = tuple[Number, Number, Number, Number]
@@ -129,6 +129,25 @@ def reckon_freshness(asked: Asked, staleness: Staleness, begins: int) -> Reckone
     return reckon_items(asked, [of(spans.counted), of(spans.excluded), of(spans.missing)])
 
 
+class Silence(NamedTuple):
+    """Slices, one after another, in which something was awaited of a source (micros), and whether they count."""
+
+    since: int
+    until: int
+    excluded: bool
+
+
+def silences_of(asked: Asked, staleness: Staleness, begins: int) -> list[Silence]:
+    """The stale slices of a source, in order; what was excluded of a silence is one by itself."""
+    spans = spans_of(asked)
+    return sorted(
+        Silence(begin, end, excluded_)
+        for excluded_, of_kind in ((False, spans.counted), (True, spans.excluded))
+        for since, until in of_kind
+        for begin, end in staleness.runs(max(since, begins), until)
+    )
+
+
 class Slice(NamedTuple):
     """A slice of an objective of volume: from when to when (micros), how many items it had, and what it is.
 
@@ -176,7 +195,7 @@ def _meets(spans: Iterable[Span], since: int, until: int) -> bool:
     return any(a < until and b > since for a, b in spans)
 
 
-def whole_slices(per: Window, since: int, until: int) -> Iterator[Span]:
+def whole_slices(per: Slicing, since: int, until: int) -> Iterator[Span]:
     """The slices that lie in a span, in order: `per` micros from midnight UTC on, or periods."""
     if isinstance(per, CalendarWindow):
         at = since

@@ -19,6 +19,7 @@ from slo_rules.matching import Matcher
 from slo_rules.objective import Objective
 from slo_rules.observation import Match, fold
 from slo_rules.progress import Progress, join
+from slo_rules.source_freshness import is_about, of_source, pauses_of
 from slo_rules.tallying import Tally
 from slo_rules.workflow import Source, Workflow
 
@@ -50,8 +51,9 @@ class Rehearsal:
         self._checks: list[tuple[int, int]] = []
         self._created = 0
         self._now: int | None = None
-        began_at = self._coming[0].received_at if self._coming else None
-        self.marks: dict[str, Watermark] = {} if began_at is None else expected(sources, began_at)
+        self._began_at = self._coming[0].received_at if self._coming else None
+        self.marks: dict[str, Watermark] = {} if self._began_at is None else expected(sources, self._began_at)
+        self._received: list[Event] = []
         self.unmatched: list[Event] = []
         self.without_key: list[tuple[Event, str]] = []
         self.of_nothing: list[tuple[Event, str]] = []
@@ -74,14 +76,19 @@ class Rehearsal:
         return [held for held in self.instances(workflow) if key in held.progress.keys]
 
     def tally(self, objectives: Collection[Objective]) -> Tally:
-        """What the instances add to these objectives."""
+        """What the instances, and the arrivals of sources, add to these objectives."""
         total: Contributions = {}
+        for objective in objectives:
+            if objective.source and self._received and self._began_at is not None:
+                heard_at = (one.received_at for one in self._received if is_about(objective, one.source, one.type))
+                total |= of_source(objective, pauses_of(heard_at, self._began_at), self._began_at)
         for held in self._held.values():
             of_workflow = [one for one in objectives if one.workflow == held.workflow.name]
             add(total, contributions(held.progress, held.workflow, of_workflow), 1)
         return Tally(total)
 
     def _receive(self, event: Event) -> None:
+        self._received.append(event)
         # What is due at the very instant of an arrival is judged after it; only a source that resumes is heard then.
         self._check_until(event.received_at - 1)
         mark = self.marks.get(event.source)

@@ -128,6 +128,20 @@ spec:
   missing_data: exclude
 ---
 apiVersion: milepost/v1
+kind: Objective
+metadata: {name: heard}
+spec:
+  workflow: orders
+  freshness: {source: sap, type: check.file}
+  target: 0.9
+  window: {last: 40h, calendar: office}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: often-heard}
+spec: {workflow: orders, freshness: {source: crm, within: 30m, calendar: office}, target: 0.9}
+---
+apiVersion: milepost/v1
 kind: Source
 metadata: {name: sap, owner: erp, title: SAP, description: The ERP.}
 spec:

@@ -97,6 +97,29 @@ spec:
   volume: {milestone: won, per: {period: day, zone: Asia/Kolkata}, at_least: 1, at_most: 2}
   target: 0.9
   missing_data: exclude
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: crm-heard}
+spec:
+  workflow: orders
+  freshness: {source: crm, within: 40m}
+  target: 0.9
+  exclude: [{from: "2026-09-21T20:20", for: 30m, reason: once}]
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: sap-heard-in-office-hours}
+spec:
+  workflow: orders
+  freshness: {source: sap, within: 1h, calendar: office}
+  target: 0.9
+  window: {last: 16h, calendar: office}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: sap-heard}
+spec: {workflow: orders, freshness: {source: sap}, target: 0.9}
 """
 KNOWN = load({"orders.yaml": DEFINITIONS + MORE})
 GROUPS = ['["EMEA"]', '["APAC"]', "[null]", '["7"]', '["true"]']
@@ -166,8 +189,10 @@ Numbers = dict[tuple[str, str], Decimal]
 """How much, by what its time is (counted, excluded or missing) and what it is (good, bad, waived or cancelled)."""
 
 
-def reckon_one_by_one(asked: Asked, world: list[tuple[Progress, Workflow]]) -> dict[str, Reckoned]:
-    """The answer by unit."""
+def reckon_one_by_one(
+    asked: Asked, world: list[tuple[Progress, Workflow]], history: list[Event]
+) -> dict[str, Reckoned]:
+    """The answer by unit; what was received in this order has made the instances what they are."""
     objective = asked.objective
     counted = [
         (item, progress)
@@ -176,7 +201,10 @@ def reckon_one_by_one(asked: Asked, world: list[tuple[Progress, Workflow]]) -> d
         if item.objective is not None and asked.group in ("", objective.group_of(progress.attributes))
     ]
     found: dict[str, Numbers] = {"": defaultdict(Decimal)}
-    if objective.kind == "freshness":
+    if objective.source:
+        heard_at = [event.received_at for event in history if event.source == objective.source]
+        _count_heard_slices(asked, heard_at, history[0].received_at if history else None, found[""])
+    elif objective.kind == "freshness":
         _count_fresh_slices(asked, [item for item, _ in counted], found[""])
     elif objective.kind == "volume":
         _count_full_slices(asked, [item for item, _ in counted], found[""])
@@ -247,6 +275,24 @@ def _count_fresh_slices(asked: Asked, changes: list[Item], found: Numbers) -> No
         if (time := _time(asked, at)) is not None:
             stale = any(due <= at and (arrival is None or arrival > at) for due, arrival in late)
             found[time, "bad" if stale else "good"] += 1
+
+
+def _count_heard_slices(asked: Asked, heard_at: list[int], began_at: int | None, found: Numbers) -> None:
+    if began_at is None:
+        return
+    for at in _slices(asked, began_at):
+        if (time := _time(asked, at)) is not None:
+            found[time, "bad" if overdue(asked.objective, heard_at, began_at, at) else "good"] += 1
+
+
+def overdue(objective: Objective, heard_at: list[int], began_at: int, at: int) -> bool:
+    """Whether anything was overdue from a source in the five minutes from an instant on."""
+    assert objective.expects is not None
+    for place, last in enumerate([began_at, *heard_at]):
+        due, following = objective.expects.due(last), heard_at[place] if place < len(heard_at) else 2**62
+        if due is not None and due < min(following, at + SLICE) and following > at:
+            return True
+    return False
 
 
 def _count_full_slices(asked: Asked, reached: list[Item], found: Numbers) -> None:

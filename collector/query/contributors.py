@@ -10,9 +10,9 @@ from collector.catalogue import Catalogue
 from collector.query.counted_items import ENTRY, Entry, entry_of, find, reasons, told_of
 from collector.query.instances import MAX_LIMIT, BadQuery
 from collector.query.moments import instant_of
-from collector.query.objectives import group_asked, named, whole_buckets
+from collector.query.objectives import expected, group_asked, named, whole_buckets
 from collector.query.reader import Reader, Row, amounts, rfc3339
-from collector.query.reckoning import volume_of
+from collector.query.reckoning import staleness_of, volume_of
 from collector.query.sources import load_marks
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import promise_name
@@ -25,7 +25,7 @@ from slo_rules.contributors import (
 from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.objective import ALL, Objective, values_of
-from slo_rules.reckoning import Asked, Slice, missing, slices_of_volume
+from slo_rules.reckoning import Asked, Silence, Slice, missing, silences_of, slices_of_volume
 from slo_rules.windows import began
 
 
@@ -72,8 +72,8 @@ async def contributors(
     gap = missing(objective, catalogue.current.get(objective.workflow), await load_marks(reader, catalogue), at)
     asked = Asked(objective, begin, end, of_group, gap.since if gap else None)
     wanted = Outcome(outcome)
-    if objective.volume is not None:
-        told, more, total, left_out = await _page_of_slices(reader, asked, wanted, after, limit)
+    if objective.volume is not None or objective.source:
+        told, more, total, left_out = await _page_of_times(reader, asked, wanted, after, limit)
         page: Row = {"items": told, "next_cursor": more, "total": total, "left_out": left_out, "values": []}
     else:
         found = await find(reader, catalogue, asked, wanted, after=after, most=limit + 1)
@@ -108,7 +108,9 @@ def objective_or_promise(catalogue: Catalogue, name: str) -> Objective | None:
 
 
 def listed_by(objective: Objective) -> str:
-    """What is listed of an objective: items, the stale changes of freshness, or the slices of volume."""
+    """What is listed: items, the stale changes of freshness, the silences of a source, or the slices of volume."""
+    if objective.source:
+        return "silences"
     return {"freshness": "changes", "volume": "slices"}.get(objective.kind, "items")
 
 
@@ -121,23 +123,29 @@ def outcomes_of(objective: Objective) -> tuple[str, ...]:
     return tuple(Outcome)
 
 
-async def _page_of_slices(
+async def _page_of_times(
     reader: Reader, asked: Asked, wanted: Outcome, after: Entry | None, limit: int
 ) -> tuple[list[Row], str | None, int, int]:
-    found = [(entry_of(one.since, bytes(16), 0), one, counted) for one, counted in await slices(reader, asked, wanted)]
+    found = [(entry_of(one.since, bytes(16), 0), one, counted) for one, counted in await times(reader, asked, wanted)]
     total = sum(counted.as_ is wanted for _, _, counted in found)
     page = [one for one in found if after is None or one[0] > after]
-    told = [told_of_slice(asked.objective, one, counted) for _, one, counted in page[:limit]]
+    told = [told_of_time(asked.objective, one, counted) for _, one, counted in page[:limit]]
     return told, _cursor(page[limit - 1][0]) if len(page) > limit else None, total, len(found) - total
 
 
-async def slices(reader: Reader, asked: Asked, wanted: Outcome) -> list[tuple[Slice, Counted]]:
-    """The slices of an objective of volume that are `wanted` or count as that, in order."""
-    found = await volume_of(reader, asked)
-    if found is None:
+async def times(reader: Reader, asked: Asked, wanted: Outcome) -> Sequence[tuple[Slice | Silence, Counted]]:
+    """The slices of volume, or the silences of a source, that are `wanted` or count as that, in order."""
+    if not asked.objective.source:
+        of_volume = await volume_of(reader, asked)
+        return [] if of_volume is None else wanted_slices(asked, of_volume[1], of_volume[0], wanted)
+    of_source = await staleness_of(reader, asked)
+    if of_source is None or wanted is not Outcome.BAD:
         return []
-    begins, reached = found
-    return wanted_slices(asked, reached, begins, wanted)
+    begins, staleness = of_source
+    return [
+        (one, Counted(None, LeftOut.EXCLUDED) if one.excluded else Counted(Outcome.BAD))
+        for one in silences_of(asked, staleness, begins)
+    ]
 
 
 def wanted_slices(
@@ -155,17 +163,18 @@ def wanted_slices(
     return found
 
 
-def told_of_slice(objective: Objective, one: Slice, counted: Counted) -> Row:
-    """How many items a slice had, and how many it should have."""
-    volume = objective.volume
-    assert volume is not None
+def told_of_time(objective: Objective, one: Slice | Silence, counted: Counted) -> Row:
+    """How much came in a slice or during a silence, and how much should have; a silence is of many `slices`."""
+    volume, silent = objective.volume, isinstance(one, Silence)
     return {
         "since": rfc3339(one.since),
         "until": rfc3339(one.until),
-        "items": one.items,
-        "at_least": volume.at_least,
-        "at_most": volume.at_most,
-        "outcome": Outcome.BAD if one.bad else Outcome.GOOD,
+        "items": 0 if isinstance(one, Silence) else one.items,
+        "expected": expected(objective),
+        "at_least": volume.at_least if volume else None,
+        "at_most": volume.at_most if volume else None,
+        "slices": (one.until - one.since) // BUCKET if silent else 1,
+        "outcome": Outcome.BAD if isinstance(one, Silence) or one.bad else Outcome.GOOD,
         "counts_as": counted.as_,
         "left_out": counted.left_out,
         "exclusions": reasons(objective, (one.since, one.until), counted.left_out),

@@ -24,7 +24,7 @@ from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
 from slo_rules.pace import Pace, pace, recent
 from slo_rules.reckoning import Asked, Missing, Reckoned, missing
-from slo_rules.windows import Window, began
+from slo_rules.windows import BusinessWindow, CalendarWindow, Window, began
 from slo_rules.windows import ends as ends_at
 from slo_rules.workflow import Workflow
 
@@ -231,6 +231,17 @@ def group_asked(objective: Objective, values: Sequence[str]) -> Group:
     return objective.group_of({name: value for name, value in zip(objective.group_by, values, strict=True) if value})
 
 
+def expected(objective: Objective) -> str:
+    """How much should come to an objective of volume or about a source, in words; empty for any other."""
+    volume, expects = objective.volume, objective.expects
+    if volume is None:
+        return "" if expects is None else expects.words
+    bounds = [f"at least {volume.at_least}"] if volume.at_least is not None else []
+    bounds += [f"at most {volume.at_most}"] if volume.at_most is not None else []
+    per = volume.per.period.value if isinstance(volume.per, CalendarWindow) else format_duration(volume.per)
+    return f"{' and '.join(bounds)} per {per}"
+
+
 def describe(objective: Objective, workflow: Workflow | None) -> str:
     """What is promised, in words."""
     titles = {m.name: m.title for m in workflow.milestones} if workflow else {}
@@ -239,7 +250,10 @@ def describe(objective: Objective, workflow: Workflow | None) -> str:
     if objective.calendar is not None:
         within += f" of {objective.calendar.title or objective.calendar.name}"
     if objective.volume is not None:
-        return f"{start}: {_bounds(objective)}"
+        return f"{start}: {expected(objective)}"
+    if objective.source:
+        what = f"{objective.type} from {objective.source}" if objective.type else f"something from {objective.source}"
+        return f"{what} arrives {expected(objective)}"
     said = {
         "latency": f"{start} → {end} within {within}",
         "freshness": f"the oldest {start} without {end} is younger than {within}",
@@ -249,23 +263,21 @@ def describe(objective: Objective, workflow: Workflow | None) -> str:
     return said[objective.kind]
 
 
-def _bounds(objective: Objective) -> str:
-    volume = objective.volume
-    assert volume is not None
-    per = format_duration(volume.per) if isinstance(volume.per, int) else volume.per.period.value
-    bounds = [f"at least {volume.at_least}"] if volume.at_least is not None else []
-    bounds += [f"at most {volume.at_most}"] if volume.at_most is not None else []
-    return f"{' and '.join(bounds)} per {per}"
-
-
 def _window(window: Window, until: int) -> Row:
-    """How long it is in seconds, the present period whole; since when it counts, and when that period ends."""
+    """How long it is in seconds, the present period whole; since when it counts, and when that period ends.
+
+    Of business time `open_seconds` are how much of it, on which calendar; else both are null.
+    """
     since, ends = began(window, until), ends_at(window, until)
+    period = window if isinstance(window, CalendarWindow) else None
+    business = window if isinstance(window, BusinessWindow) else None
     return {
         "window_seconds": ((until if ends is None else ends) - since) // 1_000_000,
         "window": {
-            "period": None if isinstance(window, int) else window.period,
-            "zone": None if isinstance(window, int) else window.zone,
+            "period": None if period is None else period.period,
+            "zone": None if period is None else period.zone,
+            "calendar": None if business is None else business.calendar.title or business.calendar.name,
+            "open_seconds": None if business is None else business.length // 1_000_000,
             "since": rfc3339(to_datetime(since)),
             "until": None if ends is None else rfc3339(to_datetime(ends)),
         },

@@ -67,6 +67,24 @@ async def volume_of(reader: Reader, asked: Asked) -> tuple[int, list[tuple[int, 
     return begins, [] if row is None else _series(row)
 
 
+async def staleness_of(reader: Reader, asked: Asked) -> tuple[int, Staleness] | None:
+    """When an objective of freshness began to count (micros), and what was stale in a time.
+
+    As `silences_of` wants them; None where nothing was ever counted.
+    """
+    first = await reader.one("begins", _named([asked]))
+    if first is None:
+        return None
+    begins = to_micros(first["bucket"])
+    since = max(asked.since - asked.since % BUCKET, begins)
+    before, within = _Runs(), _Runs()
+    before.add(0, asked, [(_ALWAYS, since)])
+    within.add_width(0, asked, BUCKET, since, asked.until)
+    steps = [(since, row["step"]) for row in await reader.all("counts", before.parameters())]
+    row = await reader.one("steps", within.parameters())
+    return begins, Staleness(steps + ([] if row is None else _series(row)))
+
+
 def _series(row: Row) -> list[tuple[int, int]]:
     return [(at * SECOND, value) for at, value in zip(row["at"], row["value"], strict=True)]
 
@@ -143,7 +161,9 @@ def _slices(asked: Sequence[Asked], numbers: Sequence[int]) -> Generator[_Statem
     for number in numbers:
         one = asked[number]
         place = (one.objective.name, one.group)
-        since[place] = min(one.since, since.get(place, one.since))
+        # What changed in a bucket that had begun before still holds.
+        begun = one.since - one.since % BUCKET
+        since[place] = min(begun, since.get(place, begun))
         until[place] = max(one.until, until.get(place, one.until))
     rows = yield "begins", _named(places)
     begins = {row["number"]: to_micros(row["bucket"]) for row in rows}

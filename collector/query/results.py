@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collector.catalogue import Catalogue
-from collector.query.contributors import slices, told_of_slice, wanted_slices
+from collector.query.contributors import times, told_of_time, wanted_slices
 from collector.query.counted_items import Found, Where, contributed_where, find
 from collector.query.objectives import came_to, describe, whole_buckets
 from collector.query.periods import Targets, as_kept, kept_window
@@ -23,7 +23,7 @@ from slo_rules.instants import to_micros
 from slo_rules.items import Outcome
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
-from slo_rules.reckoning import Asked, Slice, missing
+from slo_rules.reckoning import Asked, Silence, Slice, missing
 from slo_rules.tallying import Tally
 from slo_rules.windows import CalendarWindow
 
@@ -32,7 +32,8 @@ from slo_rules.windows import CalendarWindow
 class Result:
     """What one objective came to: the numbers, and where the items behind the bad and the waived ones are.
 
-    Of volume there are slices instead of items. Beside the entries and the slices it holds nothing that grows.
+    Of volume there are slices instead of items, and of a source silences. Beside the entries and the slices it holds
+    nothing that grows.
     """
 
     asked: Asked
@@ -86,9 +87,9 @@ async def result_of(
         **await _kept(reader, objective, window, since, answers[ALL]),
     }
     result = Result(asked, row)
-    if objective.volume is not None:
+    if objective.volume is not None or objective.source:
         result.slices = [
-            told_of_slice(objective, one, as_) for one, as_ in await _slices(reader, asked, total if where else None)
+            told_of_time(objective, one, as_) for one, as_ in await _slices(reader, asked, total if where else None)
         ]
     else:
         result.bad = await find(reader, catalogue, asked, Outcome.BAD, where=where)
@@ -134,10 +135,12 @@ async def _kept(
     return as_kept(rows.get(since), answer)
 
 
-async def _slices(reader: Reader, asked: Asked, total: Contributions | None) -> Sequence[tuple[Slice, Counted]]:
-    """The bad slices of volume: of all instances, or of those that contribute this."""
+async def _slices(
+    reader: Reader, asked: Asked, total: Contributions | None
+) -> Sequence[tuple[Slice | Silence, Counted]]:
+    """The bad slices of volume, of all instances, or of those that contribute this; the silences of a source."""
     if total is None:
-        return await slices(reader, asked, Outcome.BAD)
+        return await times(reader, asked, Outcome.BAD)
     reached = sorted(
         (at, int(counts[0]))
         for (_, group, unit, at), counts in total.items()

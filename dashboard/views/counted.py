@@ -14,7 +14,7 @@ from dashboard.query_port import Row
 ITEM_HEADS = ("Due", "Instance", "Verdict", "Came", "Late by", "Worth", "Counts")
 SLICE_HEADS = ("From", "To", "Came", "Expected", "Counts")
 OUTCOMES = {"bad": "Bad", "waived": "Waived", "cancelled": "Cancelled", "good": "Good"}
-_LISTED = {"items": "instance", "changes": "stale change", "slices": "slice"}
+_LISTED = {"items": "instance", "changes": "stale change", "slices": "slice", "silences": "silence"}
 
 
 def counted(found: Row, links: Links) -> Any:
@@ -43,7 +43,9 @@ def _lead(found: Row) -> str:
 
 
 def _outcomes(found: Row, links: Links) -> list[Any]:
-    allowed = {"changes": ("bad",), "slices": ("bad", "good")}.get(found["listed"], tuple(OUTCOMES))
+    allowed = {"changes": ("bad",), "silences": ("bad",), "slices": ("bad", "good")}.get(
+        found["listed"], tuple(OUTCOMES)
+    )
     return [
         html.Strong(OUTCOMES[one])
         if one == found["outcome"]
@@ -61,9 +63,9 @@ def _href(found: Row, links: Links, **other: Any) -> str:
 def _list(found: Row, links: Links) -> Any:
     if not found["items"]:
         return c.nothing_here("Nothing there", "The objective counted nothing of that kind in this time.")
-    if found["listed"] == "slices":
+    if found["listed"] in ("slices", "silences"):
         rows = [_slice(one) for one in found["items"]]
-        return c.card(c.table(SLICE_HEADS, rows, "Slices in the order of time", "counted"))
+        return c.card(c.table(SLICE_HEADS, rows, "In the order of time", "counted"))
     rows = [_item(one, links) for one in found["items"]]
     return c.card(c.table(ITEM_HEADS, rows, "In the order in which they were due", "counted"))
 
@@ -97,13 +99,11 @@ def _late(one: Row) -> Any:
 
 
 def _slice(one: Row) -> list[Any]:
-    bounds = [f"at least {one['at_least']}"] if one["at_least"] is not None else []
-    bounds += [f"at most {one['at_most']}"] if one["at_most"] is not None else []
     return [
         c.at_time(one["since"]),
         c.at_time(one["until"]),
         wording.count(one["items"]),
-        " and ".join(bounds),
+        one["expected"],
         _counts(one),
     ]
 
@@ -118,7 +118,8 @@ def _counts(one: Row) -> str:
     waiver = one.get("waiver")
     if waiver:
         return f"Waived by {waiver['by']}: {waiver['reason']}"
-    return OUTCOMES.get(one["counts_as"] or one["outcome"], wording.humanise(one["outcome"]))
+    counts = OUTCOMES.get(one["counts_as"] or one["outcome"], wording.humanise(one["outcome"]))
+    return f"{counts}, {one['slices']} slices" if one.get("slices", 1) > 1 else counts
 
 
 def _pages(found: Row, links: Links) -> Any:

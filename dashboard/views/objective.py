@@ -214,14 +214,21 @@ def _closed(one: Row) -> Any:
 def _window(o: Row) -> str:
     window = o["window"]
     if window["period"] is None:
-        return f"rolling {wording.duration(o['window_seconds'])}"
+        return f"rolling {_length(o)}"
     return f"{window['period']} of {window['zone']}, until {wording.instant(window['until'])}"
+
+
+def _length(o: Row) -> str:
+    window = o["window"]
+    if window["calendar"] is None:
+        return wording.duration(o["window_seconds"])
+    return f"{wording.duration(window['open_seconds'])} of {window['calendar']}"
 
 
 def _lately(o: Row) -> str:
     period = o["window"]["period"]
     if period is None:
-        return f"of the last {wording.duration(o['window_seconds'])}"
+        return f"of the last {_length(o)}"
     return "of today" if period == "day" else f"of this {period}"
 
 

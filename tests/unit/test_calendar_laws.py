@@ -182,6 +182,22 @@ def test_add_finds_the_earliest_instant_and_adds_up(calendar: Calendar, at: int,
 
 
 @settings(max_examples=examples(100), deadline=None)
+@given(CALENDAR, INSTANTS, DURATIONS, DURATIONS)
+def test_back_finds_the_latest_instant_and_adds_up(calendar: Calendar, at: int, one: int, other: int) -> None:
+    found = calendar.back(at, one)
+    assert found <= at
+    if calendar.between(found, at) < one:
+        assert calendar.between(at - 100_000 * DAY, at) < one
+        return
+    assert calendar.between(found, at) == one
+    if one:
+        assert calendar.between(found + 1, at) == one - 1
+    again = calendar.back(found, other)
+    if calendar.between(again, found) == other:
+        assert again == calendar.back(at, one + other)
+
+
+@settings(max_examples=examples(100), deadline=None)
 @given(CALENDAR, INSTANTS, INSTANTS, DURATIONS)
 def test_add_is_monotone_and_undoes_between(calendar: Calendar, a: int, b: int, micros: int) -> None:
     a, b = min(a, b), max(a, b)

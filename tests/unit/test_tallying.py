@@ -25,4 +25,4 @@ def test_the_sums_are_what_is_counted_one_by_one(history: list[Event], asked: li
     tally = rehearsal.tally(KNOWN.objectives.values())
     world = [(held.progress, held.workflow) for held in rehearsal.instances("orders")]
     for question in chain.from_iterable(asked):
-        assert tally.reckon(question) == reckon_one_by_one(question, world)
+        assert tally.reckon(question) == reckon_one_by_one(question, world, history)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slo_rules.burn_rates import length_of, lookbacks
+from slo_rules.calendars import CalendarRules, ClosedDate, Hours, SpecialDate
 from slo_rules.durations import DAY, HOUR, SECOND
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.periods import Period
-from slo_rules.windows import CalendarWindow, began, ends, last_periods, spell_window
+from slo_rules.windows import BusinessWindow, CalendarWindow, began, ends, last_periods, spell_window
 
 # Clocks change at midnight in Cairo, Beirut, Asunción and Havana; Apia left out a whole day.
 ZONES = (
@@ -67,6 +69,30 @@ def test_periods_follow_each_other(window: CalendarWindow, at: int, most: int) -
     assert found[0] == window.around(at)
     for later, earlier in pairwise(found):
         assert earlier[1] == later[0]
+
+
+OFFICE = CalendarRules(
+    "office", "Europe/Berlin", (*((Hours(540, 1020),),) * 5, (), ()), closed=(ClosedDate(date(2026, 11, 19)),)
+)
+
+
+def test_a_window_of_business_time_skips_what_is_closed() -> None:
+    window = BusinessWindow(16 * HOUR, OFFICE)
+    # Friday at noon: three hours of it, eight of Wednesday, five of Tuesday; Thursday was closed.
+    assert began(window, micros("2026-11-20T11:00:00Z")) == micros("2026-11-17T11:00:00Z")
+    # On Sunday and at the opening on Monday it is the same, and what was due at the weekend is in both.
+    for at in ("2026-11-22T03:00:00Z", "2026-11-23T08:00:00Z"):
+        assert began(window, micros(at)) == micros("2026-11-18T08:00:00Z")
+    assert ends(window, micros("2026-11-20T11:00:00Z")) is None
+    assert spell_window(window) == "16h of office"
+    assert window.usual == 16 * HOUR * 7 * 24 // 40
+    assert length_of(window) == window.usual
+    assert lookbacks(window)[-1] == window.usual
+
+
+def test_a_window_that_began_before_its_calendar_begins_with_it() -> None:
+    once = CalendarRules("once", "UTC", ((),) * 7, special=(SpecialDate(date(2012, 1, 1), (Hours(0, 60),)),))
+    assert began(BusinessWindow(2 * HOUR, once), micros("2026-11-20T11:00:00Z")) < micros("1930-01-01T00:00:00Z")
 
 
 def test_months_are_as_long_as_they_are() -> None:

@@ -169,6 +169,22 @@ WHERE seq > %(after)s AND seq <= %(seq)s
   AND (source, type) IN (SELECT * FROM unnest(%(sources)s::text[], %(types)s::text[]))
 GROUP BY source, type
 
+-- name: pauses_of_source
+-- purpose: When a source, or a type of it, was last heard before each long pause, and when after it; and the last arrival. An arrival that the clock was set back for is no later than the one before.
+WITH heard AS (
+    SELECT seq, received_at, coalesce(max(received_at) OVER before, %(began_at)s) AS last_at
+    FROM event
+    WHERE source = %(source)s AND (%(type)s::text IS NULL OR type = %(type)s) AND seq <= %(seq)s
+    WINDOW before AS (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+SELECT (extract(epoch FROM a.last_at) * 1000000)::bigint, (extract(epoch FROM a.received_at) * 1000000)::bigint
+FROM (
+    SELECT seq, last_at, received_at FROM heard WHERE received_at - last_at >= %(patience)s
+    UNION ALL
+    SELECT max(seq), max(received_at), max(received_at) FROM heard HAVING count(*) > 0
+) a
+ORDER BY a.seq, a.last_at
+
 -- name: add_to_type
 -- purpose: What a batch says of a type that is expected by itself.
 INSERT INTO source_type_state (source, type, last_received_at, last_occurred_at)
