@@ -257,6 +257,16 @@ def burning_words(objective: Mapping[str, Any]) -> str:
     return f"Burning: {missed} within {within}, {pace} times as fast as the budget lasts ({one['severity']})"
 
 
+def singly_words(objective: Mapping[str, Any]) -> str:
+    """`The budget is under one: 1 missed, 2 due within 1 h`; empty where it is not, or there is neither."""
+    found = objective.get("singly")
+    if not found or not (found["overdue"] or found["due_soon"]):
+        return ""
+    said = [f"{count(found['overdue'])} missed"] if found["overdue"] else []
+    said += [f"{count(found['due_soon'])} due within {duration(found['soon_seconds'])}"] if found["due_soon"] else []
+    return f"The budget is under one, so each counts: {', '.join(said)}"
+
+
 _MISSING = {
     "good": "what falls due since then counts as good",
     "bad": "what falls due since then counts as bad until it is known",

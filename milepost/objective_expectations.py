@@ -33,14 +33,17 @@ from slo_rules.reading import Reader, suggestion
 from slo_rules.reckoning import Reckoned, Spans, missing, spans_of
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
 from slo_rules.rounding import clock
-from slo_rules.tallying import Stand
+from slo_rules.small_budget import DUE_SOON, OVERDUE, Singly, soon
+from slo_rules.stand import Stand
 from slo_rules.workflow import Definitions
 
 COUNTS = Reckoned._fields
 SHARES = ("ratio", "budget_left")
 KNOWN, ALERTS = "known", "alerts"
-FIELDS = (*COUNTS, *SHARES, KNOWN, ALERTS)
+SINGLY = (OVERDUE, DUE_SOON)
+FIELDS = (*COUNTS, *SHARES, KNOWN, ALERTS, *SINGLY)
 SEVERITIES = tuple(dict.fromkeys(tier.severity for tier in TIERS))
+_NONE = Singly(0, 0, 0)
 _LATER, _EARLIER = "due later", "due before"
 _KINDS = ("bad", "good", "waived", "cancelled", "excluded", "missing", _LATER, _EARLIER)
 _CAME = {"success": "ended", "volume": "reached"}
@@ -83,8 +86,9 @@ def read_objective_expectation(
     present = [field for field in FIELDS if field in entry.value]
     if not present:
         entry.fault(f"expects nothing: say one of {', '.join(FIELDS)}")
-    if unit and ALERTS in present:
-        entry.at(ALERTS).fault("burn rates are those of the number of items: leave out 'currency'")
+    for field in (ALERTS, *SINGLY):
+        if unit and field in present:
+            entry.at(field).fault("is told of the number of items: leave out 'currency'")
     wanted = tuple(Wanted(field, None, _wanted(entry.at(field), field, unit)) for field in present)
     return None if at is None else ObjectiveExpectation(at, entry.document.line(entry.path), name, group, unit, wanted)
 
@@ -139,12 +143,15 @@ def compare_objective(
     stand = rehearsal.tally([objective]).stand(objective, expectation.group, silence, now)
     found = stand.by_unit.get(expectation.unit, Reckoned(0, 0))
     of = budget(found.good, found.bad, objective.target)
+    alone = stand.singly or _NONE
     values: dict[str, Value] = {
         **found._asdict(),
         "ratio": of.ratio,
         "budget_left": of.left,
         KNOWN: silence is None or objective.missing_data is not MissingData.ALERT,
         ALERTS: tuple(sorted({one.tier.severity for one in stand.burning})),
+        OVERDUE: alone.overdue,
+        DUE_SOON: alone.due_soon,
     }
     differences = tuple(
         Difference(wanted.name, _shown(wanted.value), _shown(values[wanted.field]))
@@ -161,6 +168,8 @@ def compare_objective(
             f"Nothing has arrived from {silence.source} since {since}: what falls due from "
             f"{clock(silence.since - silence.since % BUCKET)} on {_SILENCE[objective.missing_data]}."
         )
+    if any(one.name in SINGLY for one in differences):
+        explanation.append(_singly(stand, objective))
     if any(one.name == ALERTS for one in differences):
         explanation += _alerting(stand, objective)
     subject = f"at {spell_instant(now, start)}, {_subject(expectation, objective)}"
@@ -259,6 +268,14 @@ def _item(held: RehearsedInstance, item: Item, objective: Objective, start: int)
         return f"{keys} ({_CAME[objective.kind]} at {at})"
     came = "has not come" if item.arrival is None else f"came at {spell_offset(item.arrival, start)}"
     return f"{keys} (due at {at}, {came})"
+
+
+def _singly(stand: Stand, objective: Objective) -> str:
+    found = stand.singly
+    if found is None:
+        return "Its budget is one or more, or nothing has counted: nothing is told by itself."
+    within = format_duration(soon(objective))
+    return f"Its budget is {found.allowed:.3g}, less than one: each is told by itself, once it is due within {within}."
 
 
 def _alerting(stand: Stand, objective: Objective) -> Iterator[str]:

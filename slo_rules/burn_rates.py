@@ -81,6 +81,16 @@ def lookbacks(window: Window) -> list[int]:
     return [*sorted(times | ({DAY} if length > DAY else set())), length]
 
 
+def expected_in_window(window: Window, counts: Mapping[int, tuple[int, int]]) -> int:
+    """How many a window has had, or will have if it goes on like the last day, whichever is more: so many times DAY.
+
+    `counts` are good and bad over each of the `lookbacks`.
+    """
+    length = length_of(window)
+    expected = sum(counts[length]) * DAY
+    return max(expected, sum(counts[DAY]) * length) if length > DAY else expected
+
+
 class Burning(NamedTuple):
     """A tier that alerts: how much was bad in its long time, and the burn rate that makes."""
 
@@ -101,9 +111,7 @@ def burning(objective: Objective, counts: Mapping[int, tuple[int, int]]) -> list
     Whole numbers are compared without a division, so that exactly the factor never alerts by rounding.
     """
     window, length = objective.window, length_of(objective.window)
-    expected = sum(counts[length]) * DAY
-    if length > DAY:
-        expected = max(expected, sum(counts[DAY]) * length)
+    expected = expected_in_window(window, counts)
     numerator, denominator = (1 - Decimal(str(objective.target))).as_integer_ratio()
     found = []
     for tier in tiers_within(window):

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slo_rules.burn_rates import is_reachable, tiers_within
+from slo_rules.buckets import BUCKET
+from slo_rules.budget import budget
+from slo_rules.burn_rates import is_reachable, length_of, tiers_within
 from slo_rules.deadlines import AROUND_THE_CLOCK
 from slo_rules.documents import Document, load_documents
 from slo_rules.durations import format_duration
@@ -152,6 +154,23 @@ def _match(route: Mapping[str, Any]) -> dict[str, str] | None:
     return match
 
 
+def _lint_slices(objective: Objective, noting: Noting) -> None:
+    """How many slices a window has is known before anything is counted."""
+    if not objective.in_slices:
+        return
+    volume, length = objective.volume, length_of(objective.window)
+    slice_ = BUCKET if volume is None else volume.per if isinstance(volume.per, int) else length_of(volume.per)
+    slices = length // slice_
+    allowed = budget(slices, 0, objective.target).allowed
+    if allowed < 1:
+        noting.hint(
+            ("spec", "target"),
+            f"of {objective.target:g} leaves a budget of {allowed:.2g} of the {slices:,} slices in "
+            f"{spell_window(objective.window)}: one bad slice breaks it",
+            "make the window longer or the target lower, unless just that is meant",
+        )
+
+
 def _lint_objective(objective: Objective, definitions: Definitions, noting: Noting) -> None:
     if not any(is_reachable(tier, objective) for tier in tiers_within(objective.window)):
         noting.hint(
@@ -160,6 +179,7 @@ def _lint_objective(objective: Objective, definitions: Definitions, noting: Noti
             "ever fire",
             "look at the budget that is left instead, or make the window longer or the target higher",
         )
+    _lint_slices(objective, noting)
     if objective.kind != "latency":
         return
     workflow = definitions.workflows[objective.workflow]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import Staleness
-from slo_rules.burn_rates import Burning, burning, lookbacks
 from slo_rules.contribution import ITEMS, NOTHING, Contributions
 from slo_rules.contribution import Counts as Added
 from slo_rules.exclusions import Span
@@ -24,19 +22,7 @@ from slo_rules.reckoning import (
     reckon_volume,
     spans_of,
 )
-from slo_rules.windows import began
-
-
-class Stand(NamedTuple):
-    """How an objective stands: what its window `asked` came to by unit, and the tiers that alert.
-
-    `lately` are good and bad over each of the `lookbacks` (micros).
-    """
-
-    asked: Asked
-    by_unit: dict[str, Reckoned]
-    lately: dict[int, tuple[int, int]]
-    burning: list[Burning]
+from slo_rules.stand import Questions, Stand
 
 
 class Tally:
@@ -59,14 +45,8 @@ class Tally:
 
     def stand(self, objective: Objective, group: Group, silence: Missing | None, now: int) -> Stand:
         """How an objective stands, in all or in a group; only whole buckets count, as on its page."""
-        until = now - now % BUCKET
-        since = silence.since if silence else None
-        asked = Asked(objective, began(objective.window, until), until, group, since)
-        lately = {}
-        for length in lookbacks(objective.window):
-            found = self.reckon(Asked(objective, until - length, until, group, since))[ITEMS]
-            lately[length] = (int(found.good), int(found.bad))
-        return Stand(asked, self.reckon(asked), lately, burning(objective, lately))
+        questions = Questions(objective, group, now, silence)
+        return questions.stand([self.reckon(asked) for asked in questions.asked])
 
 
 def _slices(asked: Asked, buckets: Sequence[tuple[int, Added]]) -> Reckoned:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import dropwhile
 from typing import Any, NamedTuple
@@ -15,21 +15,21 @@ from collector.query.reckoning import Answer, groups_of, reckon
 from collector.query.sources import load_marks
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import budget
-from slo_rules.burn_rates import burning, lookbacks
 from slo_rules.contribution import ITEMS
 from slo_rules.durations import DAY, format_duration
 from slo_rules.exclusions import with_reasons
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
-from slo_rules.pace import Pace, pace, recent
+from slo_rules.pace import Pace
 from slo_rules.reckoning import Asked, Missing, Reckoned, missing
+from slo_rules.small_budget import soon
+from slo_rules.stand import Questions, Stand
 from slo_rules.windows import BusinessWindow, CalendarWindow, Window, began
 from slo_rules.windows import ends as ends_at
 from slo_rules.workflow import Workflow
 
 SHOWN_GROUPS = 100
-_FAR_AHEAD = 3650 * DAY
 
 
 def all_objectives(catalogue: Catalogue) -> list[Objective]:
@@ -47,69 +47,47 @@ def whole_buckets(now: int) -> int:
     return now - now % BUCKET
 
 
-class _Questions:
-    """What is asked to tell how an objective, in all or in a group, stands."""
-
-    def __init__(self, objective: Objective, group: Group, until: int, gap: Missing | None) -> None:
-        self.objective = objective
-        self.missing = gap
-        since = gap.since if gap else None
-
-        def back(begin: int) -> Asked:
-            return Asked(objective, begin, until, group, since)
-
-        self.asked = [back(began(objective.window, until)), back(until - recent(objective.window, until))]
-        self.asked += [back(until - length) for length in lookbacks(objective.window)]
-        if not objective.in_slices:
-            self.asked.append(Asked(objective, until, until + _FAR_AHEAD, group))
-
-    def row(self, workflow: Workflow | None, until: int, found: Sequence[Answer]) -> Row:
-        """What is told of it."""
-        objective, whole, lately = self.objective, found[0], found[1]
-        lengths = lookbacks(objective.window)
-        of = {length: _pair(found[2 + index][ITEMS]) for index, length in enumerate(lengths)}
-        pending = 0 if objective.in_slices else found[-1][ITEMS].bad
-        spent = pace(objective.window, until, objective.target, whole[ITEMS].good, whole[ITEMS].bad, lately[ITEMS].bad)
-        return {
-            "name": objective.name,
-            "title": objective.title,
-            "owner": objective.owner or (workflow.owner if workflow else ""),
-            "workflow": objective.workflow,
-            "domain": workflow.domain if workflow else "",
-            "kind": objective.kind,
-            "description": describe(objective, workflow),
-            "target": objective.target,
-            **_window(objective.window, until),
-            **counted(whole[ITEMS], objective.target),
-            "pending_bad": pending,
-            "unit": objective.unit,
-            "targets": [
-                {"name": name, "target": target, **_budget(whole[ITEMS], target)}
-                for name, target in sorted(objective.targets.items(), key=lambda pair: (-pair[1], pair[0]))
-            ],
-            "values": by_currency(whole, objective.target),
-            "group_by": list(objective.group_by),
-            "missing_data": objective.missing_data.value,
-            "missing_source": self.missing.source if self.missing else None,
-            "missing_since": rfc3339(self.missing.since) if self.missing else None,
-            "known": self.missing is None or objective.missing_data != "alert",
-            "pace": _pace(spent),
-            "burning": [
-                {
-                    "severity": one.tier.severity,
-                    "long_seconds": one.tier.long // 1_000_000,
-                    "short_seconds": one.tier.short // 1_000_000,
-                    "bad": one.bad,
-                    "rate": one.rate,
-                    "threshold": one.tier.factor(objective.window),
-                }
-                for one in burning(objective, of)
-            ],
-        }
-
-
-def _pair(found: Reckoned) -> tuple[int, int]:
-    return int(found.good), int(found.bad)
+def _row(workflow: Workflow | None, objective: Objective, until: int, stand: Stand, silence: Missing | None) -> Row:
+    whole = stand.by_unit
+    return {
+        "name": objective.name,
+        "title": objective.title,
+        "owner": objective.owner or (workflow.owner if workflow else ""),
+        "workflow": objective.workflow,
+        "domain": workflow.domain if workflow else "",
+        "kind": objective.kind,
+        "description": describe(objective, workflow),
+        "target": objective.target,
+        **_window(objective.window, until),
+        **counted(whole[ITEMS], objective.target),
+        "pending_bad": number(stand.pending),
+        "unit": objective.unit,
+        "targets": [
+            {"name": name, "target": target, **_budget(whole[ITEMS], target)}
+            for name, target in sorted(objective.targets.items(), key=lambda pair: (-pair[1], pair[0]))
+        ],
+        "values": by_currency(whole, objective.target),
+        "group_by": list(objective.group_by),
+        "missing_data": objective.missing_data.value,
+        "missing_source": silence.source if silence else None,
+        "missing_since": rfc3339(silence.since) if silence else None,
+        "known": silence is None or objective.missing_data != "alert",
+        "pace": _pace(stand.pace),
+        "burning": [
+            {
+                "severity": one.tier.severity,
+                "long_seconds": one.tier.long // 1_000_000,
+                "short_seconds": one.tier.short // 1_000_000,
+                "bad": one.bad,
+                "rate": one.rate,
+                "threshold": one.tier.factor(objective.window),
+            }
+            for one in stand.burning
+        ],
+        "singly": None
+        if stand.singly is None
+        else {**stand.singly._asdict(), "soon_seconds": soon(objective) // 1_000_000},
+    }
 
 
 def _pace(found: Pace | None) -> Row | None:
@@ -140,15 +118,18 @@ async def _present(reader: Reader, catalogue: Catalogue) -> _Present:
 
 
 async def _rows(reader: Reader, present: _Present, wanted: Iterable[tuple[Objective, Group]]) -> list[Row]:
-    questions, asked = [], []
-    for objective, group in wanted:
-        questions.append(_Questions(objective, group, present.until, present.missing(objective)))
-        asked += questions[-1].asked
-    answers = iter(await reckon(reader, asked))
+    wanted = list(wanted)
+    silences = [present.missing(objective) for objective, _ in wanted]
+    questions = [
+        Questions(objective, group, present.until, silence)
+        for (objective, group), silence in zip(wanted, silences, strict=True)
+    ]
+    answers = iter(await reckon(reader, [asked for one in questions for asked in one.asked]))
     rows = []
-    for one in questions:
-        found = [next(answers) for _ in one.asked]
-        rows.append(one.row(present.catalogue.current.get(one.objective.workflow), present.until, found))
+    for (objective, _), silence, one in zip(wanted, silences, questions, strict=True):
+        stand = one.stand([next(answers) for _ in one.asked])
+        workflow = present.catalogue.current.get(objective.workflow)
+        rows.append(_row(workflow, objective, present.until, stand, silence))
     return rows
 
 
@@ -303,7 +284,7 @@ def counted(found: Reckoned, target: float) -> Row:
     }
 
 
-def by_currency(answer: Answer, target: float) -> list[Row]:
+def by_currency(answer: Mapping[str, Reckoned], target: float) -> list[Row]:
     """The same of what it is worth, each currency by itself."""
     return [{"currency": unit, **counted(one, target)} for unit, one in sorted(answer.items()) if unit]
 

@@ -160,6 +160,22 @@ async def test_the_budget_burns(database_url: str) -> None:
         assert found["pace"]["gone_at"] is not None
 
 
+async def test_a_budget_of_less_than_one_item_is_told_item_by_item(database_url: str) -> None:
+    async with running(database_url) as collector:
+        # Four hours each: the last quarter of it has begun of the third, and not of the fourth.
+        await order(collector, 1, 20, 19)
+        await order(collector, 2, 20)
+        await order(collector, 3, 3.5)
+        await order(collector, 4, 1)
+        found = await objective(collector)
+        assert found["singly"] == {"allowed": pytest.approx(0.6), "overdue": 1, "due_soon": 1, "soon_seconds": 3600}
+        assert found["burning"] == []
+        for number in range(5, 10):
+            await order(collector, number, 20, 19)
+        # Seven a day are 210 in the window, of which two may miss.
+        assert (await objective(collector))["singly"] is None
+
+
 async def test_what_a_period_came_to_is_kept_and_what_comes_late_restates_it(database_url: str) -> None:
     async with running(database_url, told_as("group_by: [region]", window="{period: day}")) as collector:
         await order(collector, 1, 54, 53, region="EMEA")

@@ -354,6 +354,29 @@ def test_an_objective_that_promises_something_else_is_a_hint() -> None:
     assert found(text + objective("freshness: {from: a, to: b, within: 2h}")) == []
 
 
+def test_of_slices_it_is_known_when_the_budget_is_less_than_one() -> None:
+    text = with_milestones("a", "b, within: 4h")
+    source = "---\napiVersion: milepost/v1\nkind: Source\nmetadata: {name: crm}\nspec: {silent_after: 1h}\n"
+
+    def hints(rule: str, target: str) -> list[str]:
+        said = objective(rule).replace("target: 0.9,", f"target: {target},")
+        if "source" in rule:
+            said = said.replace(", missing_data: bad", "") + source
+        return [
+            one.message
+            for one in lint({"a.yaml": text + said}, load({"a.yaml": text + said}))
+            if "breaks" in one.message
+        ]
+
+    a_day = "volume: {milestone: a, per: {period: day, zone: Europe/Berlin}, at_least: 1}"
+    assert hints(a_day, "0.99") == ["of 0.99 leaves a budget of 0.3 of the 30 slices in 30d: one bad slice breaks it"]
+    assert hints(a_day, "0.96") == []
+    assert hints("freshness: {source: crm}", "0.9999") != []
+    assert hints("freshness: {source: crm}", "0.999") == []
+    assert hints("freshness: {from: a, to: b, within: 2h}, window: 1d", "0.999") != []
+    assert hints("latency: {from: a, to: b, within: 4h}", "0.9999") == []
+
+
 @pytest.mark.parametrize(
     ("target", "window", "hinted"),
     [

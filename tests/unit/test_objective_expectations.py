@@ -133,6 +133,10 @@ def differences(folder: Path, expect: str, events: str = HISTORY) -> list[tuple[
         # Both times of a page are over, and one of a ticket still looks two hours back.
         "at: 2h30m, objective: in-time, alerts: [ticket]",
         "at: 12h5m, objective: in-time, alerts: []",
+        # A hundredth of three: each is told by itself. A quarter of an hour before they are due, three had not come.
+        "at: 65m, objective: in-time, overdue: 2, due_soon: 0",
+        "at: 50m, objective: in-time, overdue: 0, due_soon: 3",
+        "at: 3h, objective: two-an-hour, overdue: 0, due_soon: 0",
         # SAP was last heard at 1h30m.
         "at: 13h25m, objective: in-time, known: true, bad: 3, missing: 0",
         "at: 13h35m, objective: in-time, known: false, bad: 2, missing: 1",
@@ -227,6 +231,13 @@ def test_a_failure_says_why_alerts_fire_or_not(folder: Path) -> None:
     assert [line[:19] for line in said if line.startswith(("Page", "Ticket"))] == ["Page over 1h and 5m"]
 
 
+def test_a_failure_says_why_something_is_told_by_itself(folder: Path) -> None:
+    (said,) = [line for line in told(folder, "at: 65m, objective: in-time, overdue: 1") if "budget" in line]
+    assert said == "Its budget is 0.9, less than one: each is told by itself, once it is due within 15m."
+    told_of_slices = told(folder, "at: 5h55m, objective: two-an-hour, overdue: 1")
+    assert "Its budget is one or more, or nothing has counted: nothing is told by itself." in told_of_slices
+
+
 def test_many_instances_are_not_all_listed(folder: Path) -> None:
     write(folder, ", ".join(won(number, "0m") for number in range(9)), "{at: 2h, objective: in-time, bad: 0}")
     assert "order=O-4 (due at 1h, has not come); and 4 more." in in_words(outcomes(folder))
@@ -260,7 +271,7 @@ def test_every_fault_is_named_at_once(folder: Path) -> None:
         "spec.expect[3].budget_left: must be text, not true/false",
         "spec.expect[4].group: fresh is not told apart by anything",
         "spec.expect[4].currency: fresh does not count by value",
-        "spec.expect[5].alerts: burn rates are those of the number of items: leave out 'currency'",
+        "spec.expect[5].alerts: is told of the number of items: leave out 'currency'",
         "spec.expect[5].bad: must not be negative",
         "spec.expect[5].good: must be text, not nothing",
         "spec.expect[5].excluded: must be a number such as 99.50",
