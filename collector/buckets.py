@@ -7,7 +7,7 @@ from typing import Any
 
 from slo_rules.buckets import WIDTHS
 from slo_rules.contribution import NOTHING, Contributions, Counts, Place
-from slo_rules.durations import MINUTE
+from slo_rules.durations import DAY, MINUTE
 from slo_rules.instants import to_datetime
 
 
@@ -38,10 +38,16 @@ def _of_one_type(numbers: list[Decimal | int]) -> list[Decimal | int]:
 
 
 def _wider(total: Contributions, width: int) -> dict[Place, Counts]:
-    """The same in buckets of a width, without those in which nothing changes."""
+    """The same in buckets of a width, without those in which nothing changes.
+
+    A day in which steps are others stays, for it is known by it that they are (collector/query/staleness.py).
+    """
     found: dict[Place, Counts] = {}
+    stepped: set[Place] = set()
     for (objective, group, unit, bucket), counts in total.items():
         place = (objective, group, unit, bucket - bucket % width)
+        if width == DAY and counts[4]:
+            stepped.add(place)
         a = found.get(place, NOTHING)
         found[place] = (
             a[0] + counts[0],
@@ -50,4 +56,4 @@ def _wider(total: Contributions, width: int) -> dict[Place, Counts]:
             a[3] + counts[3],
             a[4] + counts[4],
         )
-    return {place: counts for place, counts in found.items() if counts != NOTHING}
+    return {place: counts for place, counts in found.items() if counts != NOTHING or place in stepped}

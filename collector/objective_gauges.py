@@ -13,6 +13,7 @@ from collector.catalogue import Catalogue
 from collector.query.objectives import all_objectives, whole_buckets
 from collector.query.reckoning import reckon_on
 from collector.query.sources import marks_on
+from collector.query.staleness import Memory
 from collector.store.database import Connection
 from slo_rules.budget import budget
 from slo_rules.burn_rates import lookbacks
@@ -24,8 +25,8 @@ from slo_rules.reckoning import Asked, missing
 from slo_rules.windows import began, spell_window
 
 
-def measure_objectives(conn: Connection, now: datetime, catalogue: Catalogue) -> None:
-    """Refresh the gauges of all objectives."""
+def measure_objectives(conn: Connection, now: datetime, catalogue: Catalogue, memory: Memory | None = None) -> None:
+    """Refresh the gauges of all objectives; `memory` is of what this database said before."""
     at = to_micros(now)
     until = whole_buckets(at)
     objectives = all_objectives(catalogue)
@@ -36,7 +37,7 @@ def measure_objectives(conn: Connection, now: datetime, catalogue: Catalogue) ->
             gap = missing(one, catalogue.current.get(one.workflow), marks, at)
             for window, since in _begun(one, until).items():
                 asked.append((one, window, Asked(one, since, until, missing_since=gap.since if gap else None)))
-        answers = reckon_on(conn, [question for _, _, question in asked])
+        answers = reckon_on(conn, [question for _, _, question in asked], memory)
     for (one, window, _), answer in zip(asked, answers, strict=True):
         good, bad = int(answer[ITEMS].good), int(answer[ITEMS].bad)
         metrics.OBJECTIVE_GOOD.labels(one.name, one.workflow, window).set(good)

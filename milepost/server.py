@@ -32,6 +32,7 @@ from collector.projection_process import ProjectionProcess, settle_garbage_colle
 from collector.query import Query
 from collector.query.periods import keep_periods
 from collector.query.reader import Reader
+from collector.query.staleness import Memory
 from collector.rebuild import keep_objectives
 from collector.store.database import Connection, connect, migrate, sqlalchemy_url
 from dashboard.app import build_dashboard
@@ -184,7 +185,8 @@ class Milepost:
         add("outbox", 1, send)
         add("partitions", 3600, duties.make_partitions)
         add("measure", 5, duties.measure)
-        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue))
+        memory = Memory()
+        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
         add("periods", 300, close)
         return scheduler
 

@@ -50,7 +50,18 @@ class Staleness:
         """Stale slices before each step."""
         self._counts: list[int] = []
         """Stale changes from each step on."""
-        stale = count = 0
+        self._add(steps)
+
+    def with_other(self, since: int, steps: Iterable[tuple[int, int]]) -> Staleness:
+        """The same with other steps from an instant on."""
+        place = bisect_left(self._at, since)
+        other = Staleness(())
+        other._at, other._stale, other._counts = self._at[:place], self._stale[:place], self._counts[:place]
+        other._add(steps)
+        return other
+
+    def _add(self, steps: Iterable[tuple[int, int]]) -> None:
+        stale, count = (self._stale[-1], self._counts[-1]) if self._at else (0, 0)
         for bucket, step in steps:
             if count > 0:
                 stale += (bucket - self._at[-1]) // BUCKET

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 
+from collector.query.staleness import Memory
 from collector.store.database import sqlalchemy_url
 from collector.store.sql import load
 from slo_rules import instants
@@ -28,6 +29,7 @@ class Reader:
     """Runs statements of `query.sql`, and Core selects where a filter is put together at run time."""
 
     def __init__(self, database_url: str, *, most_connections: int = 6) -> None:
+        self.memory = Memory()
         url = sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
             url,

@@ -54,20 +54,38 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) b
 
--- name: steps
--- purpose: Where the number of stale changes of objectives rises and falls between two instants, in order.
-SELECT q.number, array_agg(extract(epoch FROM b.bucket)::bigint ORDER BY b.bucket) AS at,
-       array_agg(b.value ORDER BY b.bucket) AS value
+-- name: days_of_steps
+-- purpose: The days of objectives between two instants, in order, each with the transaction that last changed anything in it.
+SELECT q.number, array_agg(date_part('epoch', b.bucket)::bigint ORDER BY b.bucket) AS at,
+       array_agg(b.changed ORDER BY b.bucket) AS changed
 FROM unnest(%(numbers)s::int[], %(places)s::int[], %(since)s::bigint[], %(until)s::bigint[])
      AS q (number, place, since, until)
 JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
 CROSS JOIN LATERAL (
-    SELECT s.bucket, s.stale_step AS value
+    SELECT s.bucket, s.xmin::text::bigint AS changed
     FROM sli_bucket s
-    WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = 5 AND s.stale_step <> 0
+    WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = 1440 AND s.unit = ''
       AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
 ) b
 GROUP BY q.number
+
+-- name: steps
+-- purpose: Where the number of stale changes of objectives rises and falls between two instants, in order.
+SELECT q.number, b.at, b.value
+FROM unnest(%(numbers)s::int[], %(places)s::int[], %(since)s::bigint[], %(until)s::bigint[])
+     AS q (number, place, since, until)
+JOIN unnest(%(objectives)s::text[], %(groups)s::text[]) WITH ORDINALITY AS o (objective, grp, place) USING (place)
+CROSS JOIN LATERAL (
+    SELECT array_agg(date_part('epoch', t.bucket)::bigint) AS at, array_agg(t.stale_step) AS value
+    FROM (
+        SELECT s.bucket, s.stale_step
+        FROM sli_bucket s
+        WHERE s.objective = o.objective AND s.grp = o.grp AND s.minutes = 5 AND s.stale_step <> 0
+          AND s.bucket >= to_timestamp(q.since) AND s.bucket < to_timestamp(q.until)
+        ORDER BY s.bucket
+    ) t
+) b
+WHERE b.at IS NOT NULL
 
 -- name: volumes
 -- purpose: How many items each bucket of one width has between two instants, of objectives, in order.
