@@ -23,7 +23,7 @@ from collector.acts import ActRefused, Acts
 from collector.ingest.doors import Doors
 from collector.log import Unavailable
 from collector.query import Query
-from collector.query.instances import SORTS, BadQuery
+from collector.query.instances import CHANCE, SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
 
 Row = dict[str, Any]
@@ -175,6 +175,9 @@ def _asked(
     q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
     min_age_seconds: float | None = None,
     min_value: float | None = None,
+    due_within_seconds: Annotated[
+        float | None, Parameter(description="on track or due soon, and the next deadline falls within this time")
+    ] = None,
 ) -> Row:
     """Which instances: every filter that is given must hold."""
     return {
@@ -189,6 +192,7 @@ def _asked(
         "q": q,
         "min_age_seconds": min_age_seconds,
         "min_value": min_value,
+        "due_within_seconds": due_within_seconds,
     }
 
 
@@ -211,7 +215,9 @@ def _reads(api: FastAPI, query: Query) -> None:
         asked: Asked,
         sort: Annotated[
             str | None,
-            Parameter(description=f"{', '.join(SORTS)}; `-` before it turns it round; without it, deadline_at"),
+            Parameter(
+                description=f"{', '.join((*SORTS, CHANCE))}; `-` before it turns it round; without it, deadline_at"
+            ),
         ] = None,
         cursor: str | None = None,
         limit: int = 50,
@@ -221,6 +227,8 @@ def _reads(api: FastAPI, query: Query) -> None:
     ) -> Row:
         """A page of instances with count and value of everything the filter finds.
 
+        With `due_within_seconds` each item says in `forecast` how likely it is to miss its next deadline, and `chance`
+        sorts by that.
         Of the past it can be filtered by workflow, domain, verdict and key, and comes in the order in which the
         instances were first heard of, latest first.
         """
@@ -246,6 +254,14 @@ def _reads(api: FastAPI, query: Query) -> None:
         if as_of is None and known_at is None:
             return _found(await query.instance(id), "instance")
         return _found(await query.instance(id, as_of, known_at), "instance, or nothing was known of it then")
+
+    @api.get("/api/v1/instances/{id}/forecast", tags=["query"])
+    async def instance_forecast(id: str) -> Row:
+        """The deadlines that an instance has before it, with the chance that it misses each.
+
+        `chance` is null where too little is known, and `unknown` says why.
+        """
+        return _found(await query.instance_forecast(id), "instance")
 
     @api.get("/api/v1/differences", tags=["query"], responses=_NOT_COMPARED)
     async def differences(
@@ -321,6 +337,14 @@ def _reads(api: FastAPI, query: Query) -> None:
         from which on the pace of what is overdue counts, such as that of a recovery.
         """
         return _found(await query.forecast(workflow, by, since), "workflow")
+
+    @api.get("/api/v1/outlook", tags=["query"])
+    async def outlook(workflow: str | None = None) -> Row:
+        """Of each workflow how many open instances miss their next deadline within the hour, and how backlogs go on.
+
+        Of one workflow also within 8 hours and a day.
+        """
+        return _found(await query.outlook(workflow), "workflow")
 
     @api.get("/api/v1/incidents", tags=["query"])
     async def incidents(status: str | None = None) -> Row:

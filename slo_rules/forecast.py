@@ -14,6 +14,7 @@ import msgspec
 
 from slo_rules.stage_times import Stage
 from slo_rules.survival import Z95, Chance, StageHistory, Unknown
+from slo_rules.workflow import Workflow
 
 Z80 = 1.281552
 """The normal quantile of an interval that holds 80 % of the time: what is told of a future is a range to plan with."""
@@ -48,6 +49,15 @@ class Expected(msgspec.Struct, frozen=True):
     high: int
     due: int
     unknown: int
+
+
+def told_apart_by(workflow: Workflow) -> dict[str, tuple[str, ...]]:
+    """The attributes by which the deadline of a milestone differs: who was promised more is as a rule served sooner."""
+    return {
+        milestone.name: tuple(dict.fromkeys(tier.attribute for tier in milestone.deadline.tiers))
+        for milestone in workflow.milestones
+        if milestone.deadline is not None and milestone.deadline.tiers
+    }
 
 
 def chances(open_: Iterable[Awaiting], histories: Mapping[Stage, StageHistory]) -> list[tuple[Awaiting, Chance]]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import msgspec
 
 from slo_rules.durations import DAY
-from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Watermark
-from slo_rules.workflow import Source
+from slo_rules.judgement import CATCHING_UP_LAG, CATCHING_UP_PATIENCE, Marks, Watermark
+from slo_rules.workflow import Source, Workflow
 
 
 def unheard(source: Source, began_at: int) -> Watermark:
@@ -83,6 +83,18 @@ def resumes(mark: Watermark | None, type_: str | None, received_at: int, occurre
 def _is_silent(mark: Watermark, at: int) -> bool:
     due = mark.due
     return not mark.heard or (due is not None and at >= due)
+
+
+def is_unseen(milestone: str, workflow: Workflow, marks: Marks, now: int) -> bool:
+    """Whether a milestone may have come without being seen: its source or its type is silent, or sends its past."""
+    awaited = workflow.by_name.get(milestone)
+    mark = marks.get(awaited.source or "") if awaited is not None else None
+    if mark is None:
+        return False
+    if mark.lags and now < mark.last_received_at + CATCHING_UP_PATIENCE:
+        return True
+    of_type = mark.types.get(workflow.awaited_types.get(milestone, ""))
+    return any(one is not None and one.due is not None and now >= one.due for one in (mark, of_type))
 
 
 def falls_behind(mark: Watermark | None, received_at: int, occurred_at: int) -> bool:

@@ -72,10 +72,11 @@ def merged(many: Iterable[Lifetimes]) -> Lifetimes:
 
 
 class Unknown(StrEnum):
-    """Why there is no chance to tell."""
+    """Why there is no chance to tell. Of silence only whoever knows the sources can say."""
 
     TOO_FEW = "too_few"
     BEYOND_OBSERVED = "beyond_observed"
+    SOURCE_SILENT = "source_silent"
 
 
 class Chance(NamedTuple):

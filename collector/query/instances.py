@@ -26,6 +26,7 @@ from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, KeyRule, Workflow
 
 MAX_LIMIT = 500
+BEFORE_DEADLINE = (VerdictKind.ON_TRACK, VerdictKind.DUE_SOON)
 SORTS: dict[str, sa.ColumnElement[Any]] = {
     "deadline_at": instance.c.deadline_at,
     "stuck_since": instance.c.stuck_since,
@@ -34,6 +35,10 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
     "started_at": instance.c.started_at,
     "title": instance.c.title,
 }
+CHANCE = "chance"
+"""The sort that is no column: by the chance that the next deadline is missed."""
+LONGEST_AHEAD = 31 * 86_400
+"""Seconds: what is due later is not soon."""
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
@@ -60,6 +65,7 @@ class InstanceFilter:
     q: str | None = None
     min_age_seconds: float | None = None
     min_value: float | None = None
+    due_within_seconds: float | None = None
 
     def faults(self, now: datetime) -> list[str]:
         """Everything in it that cannot be asked so."""
@@ -99,6 +105,13 @@ class InstanceFilter:
             if not abs(self.min_value) < 1e15:
                 raise BadQuery("min_value: must be an amount")
             found.append(columns.value_amount >= self.min_value)
+        if self.due_within_seconds is not None:
+            if not 0 < self.due_within_seconds <= LONGEST_AHEAD:
+                raise BadQuery(f"due_within_seconds: must be more than 0 and at most {LONGEST_AHEAD}")
+            until = now + timedelta(seconds=self.due_within_seconds)
+            # How long the start of an orphan is waited for is no deadline of a milestone.
+            found += [columns.verdict.in_(BEFORE_DEADLINE), columns.reason != Reason.AWAITING_START]
+            found.append(sa.and_(columns.deadline_at > now, columns.deadline_at <= until))
         return found
 
 
@@ -153,10 +166,7 @@ async def list_instances(
     now = await reader.now()
     conditions = asked.conditions(now, catalogue.key_rules, names)
     column, descending = _sort(sort)
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")
-    if offset is not None and not 0 <= offset < 10**9:
-        raise BadQuery("offset: must not be negative")
+    check_page(limit, offset)
     page = (
         sa.select(instance)
         .where(*conditions)
@@ -165,6 +175,27 @@ async def list_instances(
     if cursor:
         page = page.where(_after(column, descending, sort, cursor))
     rows = await reader.select(page.limit(limit + 1).offset(offset or 0))
+    more = len(rows) > limit
+    rows = rows[:limit]
+    total, value = await totals_of(reader, conditions)
+    return {
+        "items": [instance_row(row, catalogue, marks, now) for row in rows],
+        "next_cursor": _cursor(sort, rows[-1]) if more else None,
+        "total": total,
+        "value": value,
+    }
+
+
+def check_page(limit: int, offset: int | None) -> None:
+    """Raises BadQuery where a page cannot be asked for so."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")
+    if offset is not None and not 0 <= offset < 10**9:
+        raise BadQuery("offset: must not be negative")
+
+
+async def totals_of(reader: Reader, conditions: Sequence[sa.ColumnElement[bool]]) -> tuple[int, list[Row]]:
+    """How many instances these conditions find, and what they are worth."""
     totals = await reader.select(
         sa.select(
             instance.c.value_currency,
@@ -174,24 +205,17 @@ async def list_instances(
         .where(*conditions)
         .group_by(instance.c.value_currency)
     )
-    more = len(rows) > limit
-    rows = rows[:limit]
     value: dict[str, Decimal] = {}
     for row in totals:
         if row["amount"] is not None:
             value[row["value_currency"] or ""] = row["amount"]
-    return {
-        "items": [instance_row(row, catalogue, marks, now) for row in rows],
-        "next_cursor": _cursor(sort, rows[-1]) if more else None,
-        "total": sum(row["count"] for row in totals),
-        "value": amounts(value),
-    }
+    return sum(row["count"] for row in totals), amounts(value)
 
 
 def _sort(sort: str) -> tuple[sa.ColumnElement[Any], bool]:
     name = sort.removeprefix("-")
     if name not in SORTS:
-        raise BadQuery(f"sort: {name[:40]!r} is none of {', '.join(SORTS)}")
+        raise BadQuery(f"sort: {name[:40]!r} is none of {', '.join((*SORTS, CHANCE))}")
     return SORTS[name], sort.startswith("-")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from collector.catalogue import Catalogue
+from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
 from collector.query.details import instance_details
 from collector.query.differences import compare
@@ -16,7 +17,8 @@ from collector.query.incidents import list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances
 from collector.query.moments import moment_of
 from collector.query.names import names_besides
-from collector.query.objectives import list_objectives, one_objective
+from collector.query.objectives import list_objectives, named, one_objective
+from collector.query.outlook import Outlook
 from collector.query.overview import overview
 from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
@@ -60,6 +62,7 @@ class Query:
         self._catalogue = catalogue
         self._comparing = asyncio.Lock()
         self._listing = asyncio.Lock()
+        self._outlook = Outlook(reader, catalogue)
 
     async def overview(self) -> Row:
         """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
@@ -118,6 +121,7 @@ class Query:
         q: str | None = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,
+        due_within_seconds: float | None = None,
         sort: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
@@ -125,7 +129,10 @@ class Query:
         as_of: str | None = None,
         known_at: str | None = None,
     ) -> Row:
-        """A page of instances, now or at a moment. Raises BadQuery, and of the past Unanswerable and Unsettled."""
+        """A page of instances, now or at a moment. Raises BadQuery, and of the past Unanswerable and Unsettled.
+
+        With `due_within_seconds` each item has what is foreseen of it in `forecast`.
+        """
         asked = InstanceFilter(
             workflow=workflow,
             domain=domain,
@@ -138,6 +145,7 @@ class Query:
             q=q,
             min_age_seconds=min_age_seconds,
             min_value=min_value,
+            due_within_seconds=due_within_seconds,
         )
         if as_of is not None or known_at is not None:
             now = await self._reader.now()
@@ -148,9 +156,14 @@ class Query:
         sort = "deadline_at" if sort is None else sort
         marks = await load_marks(self._reader, self._catalogue)
         names = [] if key is None else await names_besides(self._reader, self._catalogue, key)
-        return await list_instances(
-            self._reader, self._catalogue, marks, asked, names, sort=sort, cursor=cursor, limit=limit, offset=offset
-        )
+        place: Row = {"sort": sort, "cursor": cursor, "limit": limit, "offset": offset}
+        if is_by_chance(sort):
+            page = await list_by_chance(self._reader, self._catalogue, self._outlook, marks, asked, names, **place)
+        else:
+            page = await list_instances(self._reader, self._catalogue, marks, asked, names, **place)
+        if due_within_seconds is None:
+            return page
+        return await with_chances(self._catalogue, self._outlook, asked, page)
 
     async def differences(self, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row:
         """What the instances that filters of `instances` find have in common, against the others of their workflows.
@@ -226,6 +239,21 @@ class Query:
     async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:
         """What is likely to come of each stage of a workflow; None when there is none. Raises BadQuery."""
         return await forecast(self._reader, self._catalogue, workflow, by, since, await self._reader.now())
+
+    async def outlook(self, workflow: str | None = None, *, objective: str | None = None) -> Row | None:
+        """What is likely to come of each workflow with deadlines within the hour; of one of them also within the day.
+
+        That one is named, or it is the one of an objective. None when there is no such workflow or objective.
+        """
+        if objective is not None:
+            one = named(self._catalogue, objective)
+            workflow = "" if one is None else one.workflow
+        return await self._outlook.workflows(workflow)
+
+    async def instance_forecast(self, id: str) -> Row | None:
+        """The chances that an instance misses the deadlines it has before it; None when there is no such instance."""
+        found = _uuid(id)
+        return None if found is None else await self._outlook.instance(found)
 
     async def incidents(self, status: str | None = None) -> Row:
         """Incidents, firing first. Raises BadQuery."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from collector.query import forecast as module
+from collector.query import learning as module
 from collector.query.forecast import forecast
 from collector.query.reader import Reader
 from collector.store.database import Connection

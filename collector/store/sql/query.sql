@@ -259,14 +259,6 @@ FROM unnest(%(namespaces)s::text[], %(values)s::text[]) AS k (namespace, value)
 JOIN instance_key o ON o.joins AND o.value = k.value AND o.namespace = k.namespace
 JOIN instance i ON i.id = o.instance_id
 
--- name: begun_last
--- purpose: The instances of a workflow that began last, by their ids, which grow with the time.
-SELECT id, workflow, workflow_version, title, progress
-FROM instance
-WHERE workflow = %(workflow)s
-ORDER BY id DESC
-LIMIT %(limit)s
-
 -- name: dead_letters
 -- purpose: A page of dead letters, newest first.
 SELECT number, received_at, source, reason, detail, event_id, type, workflow
