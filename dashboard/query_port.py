@@ -29,6 +29,7 @@ class DashboardQuery(Protocol):
         q: str | None = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,
+        due_within_seconds: float | None = None,
         sort: str = "deadline_at",
         cursor: str | None = None,
         limit: int = 50,
@@ -38,6 +39,10 @@ class DashboardQuery(Protocol):
     async def differences(self, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row: ...
 
     async def instance(self, instance_id: str, /) -> Row | None: ...
+
+    async def outlook(self, *, objective: str | None = None) -> Row | None: ...
+
+    async def instance_forecast(self, instance_id: str, /) -> Row | None: ...
 
     async def objectives(self) -> Row: ...
 

@@ -11,7 +11,7 @@ from dash import ClientsideFunction, Input, Output, dcc, html
 from dashboard.components import icon, search_results
 from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import DashboardQuery
-from dashboard.wording import VERDICT_LABELS
+from dashboard.wording import UNKNOWN_LABELS, VERDICT_LABELS
 
 TICK_MILLISECONDS = 5_000
 
@@ -75,6 +75,7 @@ def _layout(links: Links) -> list[object]:
                 "data-prefix": links.prefix,
                 "data-instances": "/api/v1/instances",
                 "data-verdicts": orjson.dumps(VERDICT_LABELS).decode(),
+                "data-unknown": orjson.dumps(UNKNOWN_LABELS).decode(),
             },
         ),
         html.Div(

@@ -39,6 +39,7 @@
     }
   };
   milepost.verdict = name => (JSON.parse(config().verdicts))[name] || name;
+  milepost.unknown = why => (JSON.parse(config().unknown))[why] || why;
   milepost.instance = id => config().prefix + 'instances/' + encodeURIComponent(id);
 
   // the same that dcc.Link does
@@ -73,7 +74,7 @@
   });
 
   // --- the worklist's filters live in the address. dcc.Location is left alone: it would mount the page anew.
-  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'reason', 'min_age_seconds'];
+  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'reason', 'min_age_seconds', 'due_within_seconds'];
   const KEPT = ['key', 'min_value'];          // no control of their own, but a link may carry them
   const onWorklist = () => location.pathname === config().prefix + 'worklist';
 
@@ -127,6 +128,7 @@
       KEPT.forEach(name => { if (p.get(name)) filters[name] = p.get(name); });
       const same = JSON.stringify(filters) === JSON.stringify(milepost.filters);
       milepost.filters = filters;
+      milepost.grid.refit();
       milepost.rewrite();
       if (!same) milepost.grid.purge();
       return filters;

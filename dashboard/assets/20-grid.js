@@ -6,6 +6,8 @@
   const grid = window.milepost.grid = {sort: '', api: null, version: null, last: 0};
   let timer = null;
 
+  const foretold = () => Boolean(window.milepost.filters.due_within_seconds);   // nothing else has a chance to tell
+
   function url(first, last) {
     const p = new URLSearchParams();
     for (const [name, value] of Object.entries(window.milepost.filters)) {
@@ -39,13 +41,25 @@
     const api = grid.api, phone = PHONE.matches;
     if (!api || api.isDestroyed()) return;
     const columns = api.getColumns().map(c => c.getColId());
-    api.setColumnsVisible(columns.filter(c => c !== 'card'), !phone);
+    api.setColumnsVisible(columns.filter(c => !['card', 'chance', 'stuck_since'].includes(c)), !phone);
+    // what is due is not held up
+    api.setColumnsVisible(['chance'], !phone && foretold());
+    api.setColumnsVisible(['stuck_since'], !phone && !foretold());
     api.setColumnsVisible(['card'], phone);
     api.setGridOption('headerHeight', phone ? 0 : 36);
     // before its datasource is set the infinite model has no cache to tell of a new height
     if (api.getGridOption('datasource') === source) api.setGridOption('rowHeight', phone ? 94 : 50);
   }
   PHONE.addEventListener('change', fit);
+
+  // the chance comes and goes with its filter, and with it the sort by it
+  grid.refit = function () {
+    if (!foretold() && /chance$/.test(grid.sort)) {
+      grid.sort = '';
+      if (grid.api && !grid.api.isDestroyed()) grid.api.applyColumnState({state: [{colId: 'chance', sort: null}]});
+    }
+    fit();
+  };
 
   grid.attach = function (id) {
     if (!id) return;

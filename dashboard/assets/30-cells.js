@@ -18,11 +18,16 @@
 
   const held = r => r.stuck_since || (['failed', 'inconsistent', 'blind'].includes(r.verdict) ? r.since : null);
 
+  const percent = x => (x > 0.5 && x < 1 ? Math.floor(x * 100 + 1e-9) : Math.round(x * 100)) + ' %';   // as wording.percent
+  const chance = f => !f ? '–' : f.chance != null ? percent(f.chance) : 'not known';
+  const why = f => !f ? '' : f.chance == null ? m.unknown(f.unknown) : percent(f.low) + ' to ' + percent(f.high) + ', by ' + f.known + ' like it';
+
   cells.Verdict = needsRow(r => badge(r.verdict));
   cells.Instance = needsRow(r => two(link(r, 'strong'), words(r.workflow)));
   cells.Awaited = needsRow(r => r.waiting_for ? two(r.waiting_for_title || words(r.waiting_for), r.source_awaited ? 'from ' + r.source_awaited : '') : h('span', {className: 'muted'}, '–'));
   cells.HeldUp = needsRow(r => h('span', {className: 'held'}, time('age', held(r))));
   cells.Deadline = needsRow(r => time(r.deadline_at && Date.parse(r.deadline_at) < Date.now() ? 'moment' : 'relative', r.deadline_at));
+  cells.Chance = needsRow(r => h('span', {className: r.forecast && r.forecast.chance != null ? 'figure' : 'muted', title: why(r.forecast)}, chance(r.forecast)));
   cells.Owner = needsRow(r => r.owner || h('span', {className: 'muted'}, '–'));
   cells.Value = needsRow(r => h('span', {className: r.value ? 'figure' : 'muted'}, m.money(r.value)));
   cells.LastEvent = needsRow(r => h('span', {className: 'muted'}, time('relative', r.updated_at)));
@@ -30,7 +35,7 @@
     h('div', {className: 'work-card-head'}, link(r, 'strong'), badge(r.verdict)),
     h('div', {className: 'work-card-line'}, r.waiting_for ? 'waits for ' + (r.waiting_for_title || words(r.waiting_for)) + (r.source_awaited ? ' from ' + r.source_awaited : '') : words(r.workflow)),
     h('div', {className: 'work-card-foot'},
-      h('span', null, held(r) ? ['for ', time('age', held(r))] : r.deadline_at ? ['due ', time('relative', r.deadline_at)] : time('relative', r.updated_at)),
+      h('span', null, held(r) ? ['for ', time('age', held(r))] : r.deadline_at ? ['due ', time('relative', r.deadline_at), r.forecast ? ', likely late: ' + chance(r.forecast) : ''] : time('relative', r.updated_at)),
       h('span', null, r.owner || ''), h('span', {className: 'figure push'}, m.money(r.value)))));
 
   functions.milepostTheme = theme => theme.withParams({

@@ -13,9 +13,10 @@ from dashboard import components as c
 from dashboard import figures
 from dashboard.journey import journey_figure
 from dashboard.links import Links
-from dashboard.pages.live import live_state, register_live
+from dashboard.pages.live import in_time, live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import instance as view
+from dashboard.views.outlook import instance_card
 from dashboard.waterfall import traces, waterfall_figure, worth_seeing
 
 # "now" moves on the timeline even when nothing happens
@@ -46,6 +47,15 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
 
     outputs = [Output("instance-timeline", "figure"), Output("instance-body", "className")]
     register_live(app, "instance", load, draw, outputs, REDRAW_SECONDS)
+
+    # By itself: a chance changes all the time, and the figures need not be drawn anew for it.
+    async def foresee(asked: dict[str, Any]) -> Any:
+        return await in_time(query.instance_forecast(asked["id"]))
+
+    def foretell(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
+        return {"instance-outlook": instance_card(data)}, []
+
+    register_live(app, "instance-outlook", foresee, foretell)
 
     @app.callback(
         Output("waterfall", "figure"),
@@ -80,10 +90,12 @@ def _sections(instance_id: str) -> list[Any]:
     )  # fmt: skip
     return [
         *live_state("instance", id=instance_id),
+        *live_state("instance-outlook", id=instance_id),
         html.Div(c.skeleton(4), id="instance"),
         html.Div(
             [
                 html.Div(id="instance-incidents"),
+                html.Div(id="instance-outlook"),
                 c.card(figures.graph("instance-timeline"), "Journey", "times in UTC"),
                 html.Div(
                     [

@@ -3,6 +3,7 @@
 # mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,9 @@ Draw = Callable[[Any, datetime], tuple[dict[str, Any], Sequence[Any]]]
 
 FAILED = "failed"
 STALE = "!"
+LATER = {"later": True}
+PATIENCE_SECONDS = 1.0
+"""So long a page waits for what it can do without for now: less than a tick, or they would queue up."""
 
 
 def live_state(name: str, /, **arguments: Any) -> list[dcc.Store]:
@@ -45,6 +49,20 @@ def _lasting(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _lasting(v) for k, v in value.items() if k not in ("as_of", "lag_seconds")}
     return [_lasting(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+async def in_time(asked: Awaitable[Any]) -> Any:
+    """An answer that may have to be worked out first; LATER where it is not there in time, or cannot be given.
+
+    What works it out goes on, so that the next to ask has it.
+    """
+    try:
+        return await asyncio.wait_for(asked, PATIENCE_SECONDS)
+    except TimeoutError:
+        return LATER
+    except Exception:
+        log.exception("what is likely to come cannot be told")
+        return LATER
 
 
 def register_live(

@@ -11,9 +11,10 @@ from dash import Output, dcc, html
 from dashboard import components as c
 from dashboard import figures, wording
 from dashboard.links import Links
-from dashboard.pages.live import live_state, register_live
+from dashboard.pages.live import in_time, live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import objective as view
+from dashboard.views.outlook import workflow_card
 
 CHART_HEIGHT = 240
 MOST_PERIODS = 12
@@ -35,11 +36,13 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         return html.Div(
             [
                 *live_state("objective", name=name, group=group_of(group)),
+                *live_state("objective-outlook", name=name),
                 html.Div([dcc.Link("Objectives", href=links.objectives())], className="crumbs"),
                 html.H1(wording.humanise(name), id="objective-title"),
                 html.Div(c.skeleton(3), id="objective"),
                 html.Div(id="objective-groups"),
                 html.Div(id="objective-values"),
+                html.Div(id="objective-outlook"),
                 c.card(figures.graph("objective-budget", height=CHART_HEIGHT), "Error budget left"),
                 c.card(figures.graph("objective-days", height=CHART_HEIGHT), "Good and bad"),
                 c.card(html.Div(c.skeleton(3), id="objective-periods"), "Periods"),
@@ -74,4 +77,13 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
 
     outputs = [Output("objective-budget", "figure"), Output("objective-days", "figure")]
     register_live(app, "objective", load, draw, outputs)
+
+    # By itself: what is expected changes all the time, and the figures need not be drawn anew for it.
+    async def foresee(asked: dict[str, Any]) -> Any:
+        return await in_time(query.outlook(objective=asked["name"]))
+
+    def foretell(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+        return {"objective-outlook": workflow_card(data, now, links)}, []
+
+    register_live(app, "objective-outlook", foresee, foretell)
     dash.register_page("objective", path_template="/objectives/<name>", title="Objective · Milepost", layout=layout)

@@ -14,6 +14,7 @@ from dashboard.figures import sparkline
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 from dashboard.views.incidents import incident_line
+from dashboard.views.outlook import outlook_card
 
 INCIDENTS_SHOWN = 6
 BUDGETS_SHOWN = 8
@@ -31,7 +32,11 @@ def overview(data: Row, now: datetime, links: Links) -> Any:
                 [
                     html.Div([domain_card(domains, links), budget_card(domains, links)], className="main-column"),
                     html.Div(
-                        [incident_card(data["incidents"], now, links), source_card(data["sources"], now, links)],
+                        [
+                            incident_card(data["incidents"], now, links),
+                            outlook_card(data["outlook"], now, links),
+                            source_card(data["sources"], now, links),
+                        ],
                         className="side-column",
                     ),
                 ],

@@ -15,13 +15,25 @@ from dashboard.links import Links
 from dashboard.query_port import Row
 
 # the controls on the page, in the order in which the browser's filter function takes them
-CONTROLS = ("verdict", "q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "reason", "min_age_seconds")
+CONTROLS = (
+    "verdict",
+    "q",
+    "workflow",
+    "domain",
+    "owner",
+    "source_awaited",
+    "waiting_for",
+    "reason",
+    "min_age_seconds",
+    "due_within_seconds",
+)
 TEXTS = ("q", "workflow", "domain", "owner", "source_awaited", "waiting_for", "key", "reason")
-NUMBERS = ("min_age_seconds", "min_value")
-SORTABLE = ("stuck_since", "deadline_at", "value", "updated_at")
+NUMBERS = ("min_age_seconds", "min_value", "due_within_seconds")
+SORTABLE = ("stuck_since", "deadline_at", "chance", "value", "updated_at")
 REASONS = tuple(wording.REASON_LABELS.items())
 MOST_IN_COMMON = 5
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
+DUE = (("3600", "within 1 hour"), ("28800", "within 8 hours"), ("86400", "within 1 day"))
 
 
 def filters_from(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +149,7 @@ def _filters(workflows: Sequence[Row], filters: Mapping[str, Any]) -> list[Any]:
                 _select("domain", "Domain", domains, filters),
                 _select("reason", "Reason", REASONS, filters),
                 _select("min_age_seconds", "Held up", AGES, filters),
+                _select("due_within_seconds", "Due", DUE, filters),
             ],
             className="selects",
         ),
@@ -176,6 +189,8 @@ def grid(sort: str | None) -> dag.AgGrid:
         column("waiting_for", "Waiting for", 220, "Awaited", flex=2, minWidth=180),
         column("stuck_since", "Held up for", 112, "HeldUp"),
         column("deadline_at", "Deadline", 118, "Deadline"),
+        # Only what is due soon has one, so the browser shows it with that filter.
+        column("chance", "Likely late", 118, "Chance", hide=True),
         column("owner", "Owner", 150, "Owner", flex=1, minWidth=172),
         column("value", "Value", 108, "Value", type="rightAligned"),
         column("updated_at", "Last event", 116, "LastEvent"),

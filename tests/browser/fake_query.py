@@ -123,7 +123,7 @@ class FakeQuery:
                         verdict: list[str] | None = None, owner: str | None = None,
                         source_awaited: str | None = None, waiting_for: str | None = None,
                         reason: str | None = None, key: str | None = None, q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
-                        sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
+                        due_within_seconds: float | None = None, sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
                         offset: int | None = None) -> dict[str, Any]:  # fmt: skip
         self._up()
         wanted = {"workflow": workflow, "domain": domain, "owner": owner, "source_awaited": source_awaited,
@@ -135,13 +135,19 @@ class FakeQuery:
         if min_age_seconds:
             limit_at = z(self.now - timedelta(seconds=min_age_seconds))
             rows = [r for r in rows if r["stuck_since"] and r["stuck_since"] <= (limit_at or "")]
+        if due_within_seconds:
+            rows = self._due(rows, due_within_seconds)
         field = sort.lstrip("-")
+        if field == "chance":
+            rows.sort(key=lambda r: (r["forecast"]["chance"] is None, -(r["forecast"]["chance"] or 0)))
+            field = "id"
 
         def order(row: dict[str, Any]) -> Any:
             return row["value"]["amount"] if field == "value" else row[field]
 
         present = [r for r in rows if (row_value := r[field]) is not None and row_value != ""]
-        present.sort(key=order, reverse=sort.startswith("-"))
+        if field != "id":
+            present.sort(key=order, reverse=sort.startswith("-"))
         rows = present + [r for r in rows if r[field] is None]
         start = offset or 0
         return {"items": [_public(r) for r in rows[start : start + limit]], "next_cursor": None,
@@ -188,6 +194,58 @@ class FakeQuery:
             "incidents": [i for i in (await self.incidents())["items"]
                           if i["verdict"] == row["verdict"] and i["workflow"] == row["workflow"] and i["waiting_for"] == row["waiting_for"]],
         }  # fmt: skip
+
+    def _due(self, rows: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
+        """What is before a deadline within this time, with a chance; of every seventh nothing is known."""
+        until = z(self.now + timedelta(seconds=seconds)) or ""
+        found = []
+        for row in rows:
+            if row["verdict"] in ("on_track", "due_soon") and row["deadline_at"] and row["deadline_at"] <= until:
+                seed = _seed(row["id"])
+                chance = None if seed % 7 == 0 else seed % 100 / 100
+                found.append(row | {"forecast": {
+                    "milestone": row["waiting_for"], "title": row["waiting_for_title"], "calendar": None,
+                    "group": {"tier": "gold"} if seed % 2 else None, "deadline_at": row["deadline_at"],
+                    "waited_seconds": 60.0, "left_seconds": 60.0, "chance": chance, "known": 5 if chance is None else 214,
+                    "low": (chance or 0) * 0.8, "high": 1 - (1 - (chance or 0)) * 0.8, "pooled": False,
+                    "unknown": "too_few" if chance is None else None,
+                }})  # fmt: skip
+        return found
+
+    def _outlook_of(self, workflow: str, hours: tuple[int, ...]) -> dict[str, Any]:
+        mine = [r for r in self.rows if r["workflow"] == workflow]
+        horizons = []
+        for size in hours:
+            chances = [r["forecast"]["chance"] for r in self._due(mine, size * 3600)]
+            known = [one for one in chances if one is not None]
+            unknown = len(chances) - len(known)
+            horizons.append({"within": {24: "1d"}.get(size, f"{size}h"), "breaches": sum(known), "due": len(known),
+                             "low": math.floor(sum(known) * 0.7), "high": math.ceil(sum(known)), "unknown": unknown,
+                             "why_unknown": {"too_few": unknown} if unknown else {}})  # fmt: skip
+        at = self.now
+        step = next(m for m in WORKFLOWS[workflow]["milestones"] if m[5])
+        backlog = {"milestone": step[0], "title": step[1], "calendar": None, "state": "clearing", "waiting": 41,
+                   "net_per_hour": 12.5, "clear_at": z(at + timedelta(hours=2)), "earliest": z(at + timedelta(hours=1)),
+                   "latest": z(at + timedelta(hours=4)), "pace_since": z(at - timedelta(minutes=15))}  # fmt: skip
+        return {"workflow": workflow, "title": WORKFLOWS[workflow]["title"], "domain": WORKFLOWS[workflow]["domain"],
+                "too_many": False, "expected": horizons, "backlogs": [backlog] if workflow == "order-to-cash" else [],
+                "learned": {"at": z(at), "instances": 1706, "all_instances": True}}  # fmt: skip
+
+    async def outlook(self, *, objective: str | None = None) -> dict[str, Any] | None:
+        self._up()
+        wanted, hours = list(WORKFLOWS) if not self.empty else [], (1,)
+        if objective is not None:
+            wanted, hours = [o[3] for o in OBJECTIVES if o[0] == objective], (1, 8, 24)
+        return {"as_of": z(self.now), "lag_seconds": 0.4, "items": [self._outlook_of(name, hours) for name in wanted]}
+
+    async def instance_forecast(self, id: str) -> dict[str, Any] | None:
+        self._up()
+        row = next((r for r in self.rows if r["id"] == id), None)
+        if row is None:
+            return None
+        told = [r["forecast"] for r in self._due([row], 31 * 86_400)]
+        return {"id": id, "workflow": row["workflow"], "verdict": row["verdict"], "as_of": z(self.now), "deadlines": told,
+                "learned": {"at": z(self.now), "instances": 1706, "all_instances": True}}  # fmt: skip
 
     async def objectives(self) -> dict[str, Any]:
         self._up()

@@ -29,7 +29,7 @@ def fake_api(query: FakeQuery) -> FastAPI:
         verdict: Annotated[list[str] | None, Query()] = None, workflow: str | None = None, domain: str | None = None,
         owner: str | None = None, source_awaited: str | None = None, waiting_for: str | None = None,
         key: str | None = None, q: str | None = None, min_age_seconds: float | None = None,
-        min_value: float | None = None, sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
+        min_value: float | None = None, due_within_seconds: float | None = None, sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
         offset: int | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         if query.broken:
@@ -37,7 +37,7 @@ def fake_api(query: FakeQuery) -> FastAPI:
         return await query.instances(
             workflow=workflow, domain=domain, verdict=verdict, owner=owner, source_awaited=source_awaited,
             waiting_for=waiting_for, key=key, q=q, min_age_seconds=min_age_seconds, min_value=min_value,
-            sort=sort, cursor=cursor, limit=limit, offset=offset,
+            due_within_seconds=due_within_seconds, sort=sort, cursor=cursor, limit=limit, offset=offset,
         )  # fmt: skip
 
     @api.post("/test/add-stuck")
