@@ -311,6 +311,17 @@ def _clock(at: datetime, now: datetime) -> str:
     return f"{at:%H:%M}" if at.date() == now.date() else f"{at.day} {at:%b %H:%M}"
 
 
+def looked_back_words(back: Mapping[str, Any], now: datetime) -> str:
+    """`A day ago ≈ 41 of the 210 due within a day were expected to miss it, 30 to 52: 38 did.`"""
+    ago = relative(moment(back["at"]) or now, now)
+    span = f"{count(back['low'])} to {count(back['high'])}"
+    beyond = "" if back["low"] <= back["missed"] <= back["high"] else ", which is outside of that"
+    return (
+        f"By what had occurred {ago}, {about(back['breaches'])} of the {count(back['due'])} then due within a day were "
+        f"expected to miss it, {span} four times out of five: {count(back['missed'])} did{beyond}."
+    )
+
+
 def chance_words(one: Mapping[str, Any]) -> str:
     """How likely a deadline is missed and by what that is known; or why it cannot be told."""
     title, known = one["title"], plural(one["known"], "instance")

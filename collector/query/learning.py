@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -22,6 +22,7 @@ from collector.query.reader import Reader, Row, rfc3339
 from collector.store.tables import instance
 from slo_rules.durations import DAY, HOUR
 from slo_rules.forecast import Awaiting, Draining, drain
+from slo_rules.looking_back import GroupOf, LookedBack, LookingBack
 from slo_rules.progress import Progress
 from slo_rules.stage_times import Stage, StageTime, stage_times
 from slo_rules.survival import Lifetimes
@@ -36,8 +37,6 @@ LATELY = HOUR // 4
 SLOTS = 12
 _COLUMNS = (instance.c.id, instance.c.workflow, instance.c.workflow_version, instance.c.title, instance.c.progress)
 decode_progress = msgspec.msgpack.Decoder(Progress).decode
-GroupOf = Callable[[str, Progress], str]
-"""The group of an instance at a milestone: only within it times are compared, where enough is known of it."""
 
 
 @dataclass(slots=True)
@@ -94,10 +93,27 @@ class Lessons:
 async def learn(reader: Reader, catalogue: Catalogue, workflow: str, group_of: GroupOf, now: int) -> Lessons:
     """What the instances of a workflow that began last say at `now` (micros)."""
     lessons = Lessons(catalogue, group_of, now)
-    # The ids grow with the time.
-    newest = sa.select(*_COLUMNS).where(instance.c.workflow == workflow).order_by(instance.c.id.desc())
-    await reader.feed(newest.limit(MOST_INSTANCES + 1), lessons.take)
+    await reader.feed(_begun_last(workflow).limit(MOST_INSTANCES + 1), lessons.take)
     return lessons
+
+
+async def look_back(
+    reader: Reader, catalogue: Catalogue, workflow: str, group_of: GroupOf, at: int, horizon: int
+) -> LookedBack | None:
+    """What these instances would have been expected to do at an instant, and what came of it; see LookingBack."""
+    looking = LookingBack(at, horizon, group_of)
+
+    def take(rows: Sequence[tuple[Any, ...]]) -> None:
+        for _, name, version, _, packed in rows:
+            looking.take(decode_progress(packed), catalogue.versions[name, version].workflow)
+
+    await reader.feed(_begun_last(workflow).limit(MOST_INSTANCES), take)
+    return looking.result()
+
+
+def _begun_last(workflow: str) -> sa.Select[Any]:
+    # The ids grow with the time.
+    return sa.select(*_COLUMNS).where(instance.c.workflow == workflow).order_by(instance.c.id.desc())
 
 
 def in_order(stages: Sequence[Stage] | dict[Stage, Seen], workflow: Workflow) -> list[Stage]:

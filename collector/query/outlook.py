@@ -19,18 +19,19 @@ from collector.catalogue import Catalogue
 from collector.query.forecast import HORIZONS, chance_row, horizon_of
 from collector.query.instances import InstanceFilter, definition_of, stored_progress
 from collector.query.kept_answers import KeptAnswers
-from collector.query.learning import decode_progress, drained, in_order, learn, named
+from collector.query.learning import decode_progress, drained, in_order, learn, look_back, named
 from collector.query.names import names_besides
 from collector.query.overview import lag_seconds
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.sources import load_marks
 from collector.store.tables import instance
-from slo_rules.durations import SECOND
+from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.filters import spell
 from slo_rules.forecast import Awaiting, chances, told_apart_by
 from slo_rules.hearing import is_unseen
 from slo_rules.instants import to_micros
 from slo_rules.judgement import Marks
+from slo_rules.looking_back import LookedBack
 from slo_rules.progress import Progress
 from slo_rules.stage_times import Stage, StageTime, stage_times
 from slo_rules.survival import Chance, StageHistory, Unknown
@@ -38,6 +39,8 @@ from slo_rules.workflow import Workflow
 
 MOST_RANKED = 20_000
 """Instances whose chances are told beside each other, those due first."""
+LOOKS_BACK = DAY
+"""What was foretold so long ago of so long a time is held against what came."""
 _BETWEEN = "\x00"
 _COLUMNS = (instance.c.id, instance.c.workflow, instance.c.workflow_version, instance.c.progress)
 
@@ -71,9 +74,12 @@ class Outlook:
 
     def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
         self._reader, self._catalogue = reader, catalogue
-        self._learned: KeptAnswers[str, Learned] = KeptAnswers(most=1_000, seconds=60, times=30)
+        current = catalogue.current
+        # All workflows together are learned anew for a tenth of the time of one processor at most.
+        self._learned: KeptAnswers[str, Learned] = KeptAnswers(most=1_000, seconds=60, times=10 * len(current))
+        self._looked_back: KeptAnswers[str, LookedBack | None] = KeptAnswers(most=1_000, seconds=3_600, times=100)
         self._ranked: KeptAnswers[InstanceFilter, Ranked] = KeptAnswers(most=16, seconds=5, times=10)
-        self._told_apart = {name: told_apart_by(one) for name, one in catalogue.current.items()}
+        self._told_apart = {name: told_apart_by(one) for name, one in current.items()}
 
     async def learned(self, workflow: str) -> Learned:
         """What is known of the stages of a workflow that is in force."""
@@ -86,6 +92,7 @@ class Outlook:
     async def workflows(self, only: str | None = None) -> Row | None:
         """Of each workflow with deadlines how many miss one soon, and how its backlogs go on; or of one of them.
 
+        Of one it is also said how well that was foretold a day ago.
         None when there is no such workflow.
         """
         current = self._catalogue.current
@@ -95,11 +102,11 @@ class Outlook:
         lag = lag_seconds(await self._reader.one("progress_of_log"), now)
         wanted = [one for name, one in current.items() if only in (None, name) and has_deadlines(one)]
         horizons = HORIZONS[:1] if only is None else HORIZONS
-        return {
-            "as_of": rfc3339(now),
-            "lag_seconds": lag,
-            "items": [await self._workflow(one, horizons) for one in wanted],
-        }
+        items = [await self._workflow(one, horizons) for one in wanted]
+        if only is not None:
+            for item in items:
+                item["looked_back"] = await self._how_well(only)
+        return {"as_of": rfc3339(now), "lag_seconds": lag, "items": items}
 
     async def instance(self, id_: UUID) -> Row | None:
         """The deadlines that an instance has before it, with the chance that it misses each; None when there is none.
@@ -156,6 +163,27 @@ class Outlook:
             "learned": _learned_row(learned),
             "backlogs": list(learned.backlogs),
         }
+
+    async def _how_well(self, workflow: str) -> Row | None:
+        found = await self._looked_back.get(workflow, lambda: self._look_back(workflow))
+        if found is None:
+            return None
+        one = found.expected
+        return {
+            "at": rfc3339(found.at),
+            "within": format_duration(found.horizon),
+            "breaches": round(one.mean, 2),
+            "low": one.low,
+            "high": one.high,
+            "due": one.due,
+            "missed": found.missed,
+        }
+
+    async def _look_back(self, name: str) -> LookedBack | None:
+        at = to_micros(await self._reader.now()) - LOOKS_BACK
+        return await look_back(
+            self._reader, self._catalogue, name, lambda *of: self._group_of(name, *of), at, LOOKS_BACK
+        )
 
     async def _known(self, workflow: str) -> Learned | None:
         """What is known of a workflow; None of one that is no longer in force."""

@@ -124,6 +124,7 @@ def workflow_card(outlook: Row | None, now: datetime, links: Links) -> Any:
         c.table(HEADS, rows, "Deadlines of the workflow that open instances are expected to miss", "outlook"),
         html.Div(backlog_lines(one, now, links), className="lines"),
         html.P(_learned(one["learned"]), className="muted note"),
+        html.P(_how_well(one["looked_back"], now), className="muted note"),
     ]
     return c.card(list(parts), title, "its next deadlines, not this objective alone")
 
@@ -147,6 +148,12 @@ def _learned(learned: Row) -> str:
     return (
         f"Learned from how long each stage took {of} {wording.plural(learned['instances'], 'instance')}, and from how "
         "long it is waited for. What is still to start is not foreseen."
+    )
+
+
+def _how_well(back: Row | None, now: datetime) -> str:
+    return (
+        "How well this was foretold before is not known yet." if back is None else wording.looked_back_words(back, now)
     )
 
 

@@ -236,7 +236,10 @@ class FakeQuery:
         wanted, hours = list(WORKFLOWS) if not self.empty else [], (1,)
         if objective is not None:
             wanted, hours = [o[3] for o in OBJECTIVES if o[0] == objective], (1, 8, 24)
-        return {"as_of": z(self.now), "lag_seconds": 0.4, "items": [self._outlook_of(name, hours) for name in wanted]}
+        back = {"at": z(self.now - timedelta(days=1)), "within": "1d", "breaches": 41.3, "low": 30, "high": 52,
+                "due": 210, "missed": 38}  # fmt: skip
+        items = [self._outlook_of(name, hours) | ({"looked_back": back} if objective else {}) for name in wanted]
+        return {"as_of": z(self.now), "lag_seconds": 0.4, "items": items}
 
     async def instance_forecast(self, id: str) -> dict[str, Any] | None:
         self._up()

@@ -84,6 +84,7 @@ def test_an_objective_tells_what_is_likely_to_come_of_its_workflow(served: Serve
     rows = page.locator("#objective-outlook tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.nth(2)).to_contain_text("1 day")
+    expect(page.locator("#objective-outlook")).to_contain_text("≈ 41 of the 210 then due within a day were expected")
     rows.nth(2).locator("a").click()
     chances = due(served, 86_400)
     expect(page.locator("#worklist-totals strong").first).to_have_text(str(len(chances)))

@@ -86,6 +86,19 @@ async def test_what_is_overdue_is_clear_at_the_pace_since_it_can_be_seen(told: A
     assert (since["state"], since["clear_at"]) == ("too_little_seen", None)
 
 
+def test_soon_after_a_recovery_the_pace_is_that_of_the_last_quarter_hour() -> None:
+    seen, now = module.Seen(), 9 * HOUR
+    # For an hour everything missed its deadline; for ten minutes ten a minute have come late at last.
+    seen.missed = [now - minute * MINUTE for minute in range(10, 70) for _ in range(5)]
+    seen.ended = [now - minute * MINUTE for minute in range(1, 11) for _ in range(10)]
+    found = module.drained(seen, None, now)
+    assert (found["state"], found["pace_since"]) == ("clearing", rfc3339(now - 15 * MINUTE))
+    assert found["clear_at"] < rfc3339(now + HOUR)
+    # Where so young a pace may as well not clear it, more is looked at.
+    seen.ended = [now - minute * MINUTE for minute in range(1, 70) for _ in range(2 if minute < 15 else 3)]
+    assert module.drained(seen, None, now)["pace_since"] != rfc3339(now - 15 * MINUTE)
+
+
 async def test_a_group_that_is_new_is_answered_for_by_all(told: Any) -> None:
     late, new = (await told(by="region"))["most_likely"]
     assert (late["group"], late["pooled"], late["chance"]) == ("east", True, 1.0)

@@ -106,6 +106,8 @@ async def test_the_number_of_the_outlook_is_that_of_the_list_it_opens(query: Que
     assert listed["total"] == hours["due"] + hours["unknown"]
     assert round(sum(one["forecast"]["chance"] for one in listed["items"]), 2) == hours["breaches"]
     assert orders["learned"] == {"at": rfc3339(START + NOW), "instances": 193, "all_instances": True}
+    # Its parts are kept by themselves, of which there is no looking back.
+    assert orders["looked_back"] is None
     everything = await query.outlook()
     assert everything is not None
     assert [(one["workflow"], len(one["expected"]), one["expected"][0]["due"]) for one in everything["items"]] == [

@@ -37,7 +37,7 @@ def workflow(*horizons: dict[str, Any], **said: Any) -> dict[str, Any]:
     learned = {"at": "2026-11-21T13:59:30Z", "instances": 1706, "all_instances": True}
     return {
         "workflow": "order-to-cash", "title": "Order to cash", "domain": "orders", "too_many": False,
-        "expected": list(horizons or [expected()]), "learned": learned, "backlogs": [],
+        "expected": list(horizons or [expected()]), "learned": learned, "backlogs": [], "looked_back": None,
     } | said  # fmt: skip
 
 
@@ -178,6 +178,20 @@ def test_the_card_of_a_workflow_has_the_day_and_says_what_it_learned_from() -> N
     assert view.workflow_card(None, NOW, LINKS) is None
     crowd = workflow(too_many=True, expected=[])
     assert "More fall due within a day" in drawn(view.workflow_card(outlook(crowd), NOW, LINKS))
+
+
+def test_how_well_it_was_foretold_is_said() -> None:
+    back = {
+        "at": "2026-11-20T14:00:00Z", "within": "1d", "breaches": 41.3, "low": 30, "high": 52, "due": 210, "missed": 38
+    }  # fmt: skip
+    words = wording.looked_back_words(back, NOW)
+    assert words == (
+        "By what had occurred 1 d ago, ≈ 41 of the 210 then due within a day were expected to miss it, 30 to 52 four "
+        "times out of five: 38 did."
+    )
+    assert wording.looked_back_words(back | {"missed": 60}, NOW).endswith(": 60 did, which is outside of that.")
+    assert words in drawn(view.workflow_card(outlook(workflow(looked_back=back)), NOW, LINKS))
+    assert "is not known yet" in drawn(view.workflow_card(outlook(workflow()), NOW, LINKS))
 
 
 def test_an_instance_without_deadline_before_it_has_no_card() -> None:

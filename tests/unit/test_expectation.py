@@ -16,8 +16,9 @@ from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, parse_duration
 from slo_rules.expectation import DEFAULT_OPENS, Expectation
 from slo_rules.faults import DefinitionError
-from slo_rules.hearing import expected, heard, resumes, unheard, watermarks_of
+from slo_rules.hearing import expected, heard, is_unseen, resumes, unheard, watermarks_of
 from slo_rules.instants import to_datetime, to_micros
+from slo_rules.judgement import Watermark
 from slo_rules.public_holidays import HolidayRules
 from slo_rules.workflow import Source
 
@@ -270,3 +271,35 @@ def test_the_last_arrivals_give_the_watermarks_that_hearing_all_of_them_gives(
     rows_of_types = [(*place, *times) for place, times in last_of_types.items()]
     assert watermarks_of(sources, 7, rows, rows_of_types) == known
     assert watermarks_of([], None, [], rows_of_types) == {}
+
+
+def test_what_may_have_come_unseen_is_told_from_what_can_be_seen() -> None:
+    workflow = load({"a.yaml": UNSEEN}).workflows["order"]
+    now = 9 * HOUR
+
+    def is_hidden(mark: Watermark | None) -> bool:
+        return is_unseen("accepted", workflow, {} if mark is None else {"sap": mark}, now)
+
+    hourly = Expectation(HOUR)
+    assert not is_hidden(None)
+    assert not is_hidden(Watermark(now - 1, now - 1, hourly))
+    # Silent, or its type; that another type is does not matter.
+    assert is_hidden(Watermark(now - HOUR, now - HOUR, hourly))
+    assert is_hidden(Watermark(now, now, hourly, types={"order.accepted": Watermark(0, 0, hourly)}))
+    assert not is_hidden(Watermark(now, now, hourly, types={"stock": Watermark(0, 0, hourly)}))
+    # It sends its past.
+    assert is_hidden(Watermark(now, now - DAY, None))
+    assert not is_unseen("unheard of", workflow, {"sap": Watermark(0, 0, hourly)}, now)
+
+
+UNSEEN = """
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: order, domain: orders, owner: orders}
+spec:
+  entity: order
+  keys: {order: data.order}
+  milestones:
+    - {name: won, on: {exact: {source: crm, type: order.won}}, starts: true}
+    - {name: accepted, on: {exact: {source: sap, type: order.accepted}}, within: 4h, completes: true}
+"""

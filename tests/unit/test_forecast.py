@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules.durations import HOUR, MINUTE
-from slo_rules.forecast import Awaiting, Draining, chances, drain, expected
+from slo_rules.forecast import Awaiting, Draining, chances, drain, expected, told_apart_by
 from slo_rules.survival import Chance, Lifetimes, StageHistory, Unknown
+from tests.strategies import definitions
 
 NOW = 10**15
 PAID = ("paid", None)
@@ -33,6 +34,10 @@ def test_an_instance_of_a_stage_never_seen_has_no_chance_to_tell() -> None:
     ((_, chance),) = chances([awaiting(0, HOUR, ("other", None))], {PAID: history(random.Random(1))})
     assert (chance.value, chance.unknown) == (None, Unknown.TOO_FEW)
     assert expected([(awaiting(0, HOUR), chance)], NOW + HOUR).unknown == 1
+
+
+def test_whose_deadline_differs_by_an_attribute_is_told_apart_by_it() -> None:
+    assert told_apart_by(definitions().workflows["orders"]) == {"paid": ("region",)}
 
 
 def test_a_deadline_counts_within_the_horizon_that_holds_it() -> None:
