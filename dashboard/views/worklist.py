@@ -33,7 +33,7 @@ SORTABLE = ("stuck_since", "deadline_at", "chance", "value", "updated_at")
 REASONS = tuple(wording.REASON_LABELS.items())
 MOST_IN_COMMON = 5
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
-DUE = (("3600", "within 1 hour"), ("28800", "within 8 hours"), ("86400", "within 1 day"))
+DUE = (("3600", "in 1 hour"), ("28800", "in 8 hours"), ("86400", "in 1 day"))
 
 
 def filters_from(asked: Mapping[str, Any]) -> dict[str, Any]:
