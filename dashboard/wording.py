@@ -295,9 +295,11 @@ def expected_words(one: Mapping[str, Any]) -> str:
 
 
 def backlog_words(backlog: Mapping[str, Any], now: datetime) -> str:
-    """`clear by about 16:40 UTC (16:10 to 17:50)`, or that it grows; empty where neither can be told."""
+    """`clear at 16:40 UTC at this pace, between 16:10 and 17:50`, or that it grows; empty where neither can be told."""
     at, first, last = (moment(backlog[name]) for name in ("clear_at", "earliest", "latest"))
     if backlog["state"] == "clearing" and at is not None and first is not None:
+        if at <= now:
+            return "about to be clear"
         if last is None:
             return f"clear {_on_day(at, now)} at this pace, {_on_day(first, now)} at the earliest"
         return f"clear {_on_day(at, now)} at this pace, between {_clock(first, now)} and {_clock(last, now)}"

@@ -77,6 +77,7 @@ def test_what_is_expected_says_of_how_many_and_how_sure() -> None:
         ({"latest": "2026-11-22T02:00:00Z"}, "clear at 16:40 UTC at this pace, between 16:10 and 22 Nov 02:00"),
         ({"latest": None}, "clear at 16:40 UTC at this pace, at 16:10 UTC at the earliest"),
         ({"clear_at": "2026-11-26T09:00:00Z", "latest": None}, "clear on Thursday 26 Nov at this pace, at 16:10 UTC at the earliest"),
+        ({"clear_at": "2026-11-21T13:59:50Z"}, "about to be clear"),
         ({"state": "not_clearing", "net_per_hour": -6.2, "clear_at": None}, "grows by 6 an hour"),
         ({"state": "not_clearing", "net_per_hour": -0.2, "clear_at": None}, ""),
         ({"state": "too_little_seen", "net_per_hour": None, "clear_at": None}, ""),
