@@ -261,7 +261,7 @@ class FakeQuery:
                 "name": name, "title": title, "owner": owner, "workflow": workflow,
                 "domain": WORKFLOWS[workflow]["domain"], "kind": kind,
                 "description": f"{start} → {end} within {within}", "target": target, "window_seconds": 30 * 86400,
-                "window": {"period": None, "zone": None, "since": z(self.now - timedelta(days=30)), "until": None},
+                "window": {"period": None, "zone": None, "calendar": None, "since": z(self.now - timedelta(days=30)), "until": None},
                 "good": total - bad, "bad": bad, "total": total, "ratio": (total - bad) / total,
                 "budget_allowed": allowed, "budget_used": bad, "budget_left_ratio": 1 - bad / allowed,
                 "pending_bad": pending, "unit": unit, "waived": 2, "cancelled": 31, "excluded": 0, "missing": 0,
