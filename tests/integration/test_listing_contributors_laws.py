@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
-from collector.query.contributors import slices
+from collector.query.contributors import times
 from collector.query.counted_items import contributed_where, find, told_of
 from collector.query.reader import Reader
 from collector.query.reckoning import reckon
@@ -146,7 +146,7 @@ async def listed(reader: Reader, catalogue: Catalogue, asked: Asked) -> Listed:
     if asked.objective.volume is not None:
         counts = {}
         for outcome in (Outcome.GOOD, Outcome.BAD):
-            counts[outcome] = sum(one.as_ is outcome for _, one in await slices(reader, asked, outcome))
+            counts[outcome] = sum(one.as_ is outcome for _, one in await times(reader, asked, outcome))
         return Listed(counts, {})
     found = {outcome: await find(reader, catalogue, asked, outcome) for outcome in Outcome}
     for one in found.values():

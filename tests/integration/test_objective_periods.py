@@ -96,7 +96,8 @@ async def test_slices_are_counted_from_the_first_item_on(database_url: str) -> N
         assert (before["good"], before["bad"], before["met"], before["ratio"]) == (0, 0, None, None)
         (own,) = [one for one in (await collector.get("/api/v1/objectives"))["items"] if one["name"] == "fresh"]
         assert own["window"] == {
-            "period": "week", "zone": "America/New_York", "since": present["since"], "until": present["until"],
+            "period": "week", "zone": "America/New_York", "calendar": None, "open_seconds": None,
+            "since": present["since"], "until": present["until"],
         }  # fmt: skip
         assert (own["good"], own["bad"]) == (present["good"], present["bad"])
         one = await collector.get("/api/v1/objectives/fresh")
