@@ -14,14 +14,15 @@ from collector.changes import Merge
 from collector.copyformat import EPOCH_2000
 from collector.instances import MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
 from collector.lookup import StoredInstance, load_instances
-from collector.reading import Found, Parsed
+from collector.parsed import Found, Parsed
 from collector.store.database import Connection
 from collector.unjoined import Unjoined
 from slo_rules.hubs import crowds
 from slo_rules.identity import Key
 from slo_rules.judgement import Reason, Verdict, VerdictKind
+from slo_rules.match import Match
 from slo_rules.matching import WorkflowMatcher
-from slo_rules.observation import Match, fold
+from slo_rules.observation import fold
 from slo_rules.progress import Progress
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -112,7 +113,7 @@ class Applying:
                 self.cache.add(held, unknown)
             if len(held.joining) > size and crowds(size, len(held.joining), workflow.crowd):
                 batch.crowded.append(held)
-        elif match.acts:
+        elif match.more.acts:
             batch.dead_letters.append(of_nothing(parsed, workflow.name))
             return
         elif unknown is not None:
@@ -122,7 +123,7 @@ class Applying:
             held = Held(id_, matcher, fold(None, match), None, None)
             self.cache.add(held, unknown)
         else:
-            if match.milestones or match.fails or match.cancels:
+            if match.milestones or match.more.fails or match.more.cancels:
                 batch.dead_letters.append(no_key(parsed, workflow.name, match, sorted(workflow.joining)))
             return
         held.judge(received_at, marks, changes.verdicts)
@@ -137,9 +138,10 @@ class Applying:
             if len(known) > MAX_REMEMBERED_EVENTS:
                 held.events = None
         changes.links.append((held, tail))
-        word = match.join or match.move
-        if word is not None:
-            batch.words.append((held, word))
+        if match.besides is not None:
+            word = match.besides.join or match.besides.move
+            if word is not None:
+                batch.words.append((held, word))
 
     def _merge(self, batch: Batch, parsed: Parsed, match: Match, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""

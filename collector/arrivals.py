@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.catalogue import Catalogue
-from collector.reading import Parsed
+from collector.parsed import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.contribution import Contributions

@@ -9,11 +9,11 @@ from typing import Any
 from collector.changes import Changes, Prepared, Q
 from collector.instances import Held
 from collector.log import LetterReason
-from collector.reading import Parsed
+from collector.parsed import Parsed
 from collector.store.database import Connection
 from slo_rules.acts import JoinWord, Move
 from slo_rules.instants import to_datetime
-from slo_rules.observation import Match
+from slo_rules.match import Match
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ def set_aside(parsed: Parsed, workflow: str, detail: str) -> dict[str, Any]:
 
 def no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
     """The dead letter of an event that says something of an instance without saying of which."""
-    meant = ", ".join(match.milestones) or ("a failure" if match.fails else "a cancellation")
+    meant = ", ".join(match.milestones) or ("a failure" if match.more.fails else "a cancellation")
     detail = f"it means {meant} of {workflow}, but carries no usable value of any key: {', '.join(joining)}"
     return _letter(parsed, LetterReason.NO_USABLE_KEY, workflow, detail)
 

@@ -28,7 +28,8 @@ from slo_rules.contribution import NOTHING, Contributions, add
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
-from slo_rules.progress import Progress, Scalar, began_at, current_key
+from slo_rules.passing import began_at
+from slo_rules.progress import Progress, Scalar, current_key
 from slo_rules.workflow import AMOUNT, CURRENCY, Workflow
 
 Q = load("projection")
@@ -39,7 +40,8 @@ Link = tuple[Held, bytes]
 """An instance and the rest of the row that links an event to it (copyformat.link_tail)."""
 
 
-class Merge(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Merge:
     """Two instances that an event has shown to be one."""
 
     merged: Held
@@ -97,7 +99,8 @@ class Changes:
         return prepared
 
 
-class Prepared(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Prepared:
     """Rows and parameters, ready to be sent."""
 
     fresh: list[bytes]

@@ -33,7 +33,8 @@ from slo_rules.definitions import fingerprint
 from slo_rules.event import Event
 from slo_rules.expectation import Expectation
 from slo_rules.explain import explain
-from slo_rules.judgement import Marks, Verdict, VerdictKind, judge
+from slo_rules.judgement import Marks, Verdict, VerdictKind
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.progress import Progress
 from slo_rules.workflow import Definitions, Workflow

@@ -6,13 +6,8 @@ Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
-
-import psycopg
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 
 from slo_rules.acts import ACT_SOURCE, RESERVED
 
@@ -153,29 +148,6 @@ def numeric(text: str | None) -> bytes | None:
     return Struct(f"!hhHH{len(digits)}H").pack(len(digits), weight if digits else 0, sign, len(fraction), *digits)
 
 
-class TextArray:
-    """Texts as a parameter `text[]` in binary, which psycopg's own dumper takes several times as long for."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        fields = [text_field(text) for text in texts]
-        self.data = b"".join((_array_head(1, 0, 25, len(fields), 1), *fields))
-
-
-class TextArrayDumper(Dumper):
-    """Sends a TextArray (array_recv)."""
-
-    format = Format.BINARY
-    oid = 1009
-
-    def dump(self, obj: TextArray) -> bytes:
-        """As it is."""
-        return obj.data
-
-
-psycopg.adapters.register_dumper(TextArray, TextArrayDumper)
-
 _small_numeric = Struct("!hhHHH").pack
 
 
@@ -223,7 +195,6 @@ def link_tail(event_key: bytes, seq: int, received_at: int, milestone: str | Non
     return b"\x00\x00\x00\x10" + event_key + numbers + known_field(milestone) + trace
 
 
-_array_head = Struct("!iiIii").pack
 _link_numbers = Struct("!iqiq").pack
 _instant = Struct("!iq").pack
 integer = Struct("!i").pack

@@ -11,9 +11,11 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
 from slo_rules.identity import Key, split_key
-from slo_rules.judgement import Marks, Verdict, judge
+from slo_rules.joining import join
+from slo_rules.judgement import FINAL, Marks, Verdict
+from slo_rules.judging import judge
 from slo_rules.matching import WorkflowMatcher
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.workflow import Workflow
 
 MAX_CACHED = 30_000
@@ -129,10 +131,16 @@ class Held:
 
 
 class InstanceCache:
-    """Instances by id and by joining key. Those that no recent batch has touched are dropped first."""
+    """Instances by id and by joining key. Those that have ended are dropped first, then those touched longest ago.
+
+    What has ended is seldom heard of again, and memory that fits the processor's caches is worth more than finding it.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._room = limit // 4
+        """By how many it may grow until it is trimmed."""
+        self._trim_at = self._room
         self._held: dict[bytes, Held] = {}
         self._by_key: defaultdict[str, dict[Key, Held]] = defaultdict(dict)
         self.get = self._held.get
@@ -144,6 +152,7 @@ class InstanceCache:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._trim_at = self._room
         self._held.clear()
         self._by_key.clear()
 
@@ -169,16 +178,21 @@ class InstanceCache:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to trim: the limit is passed by a quarter."""
-        return len(self._held) > self._limit * 5 // 4
+        """Whether it is time to trim."""
+        return len(self._held) > self._trim_at
 
     def trim(self, before: int) -> None:
-        """Drop down to the limit, longest untouched first, those that no batch from `before` on has touched."""
-        surplus = max(0, len(self._held) - self._limit)
-        for held in sorted(self._held.values(), key=lambda held: held.touched)[:surplus]:
-            if held.touched >= before:
-                return
+        """Drop what has ended and what is above the limit, of those that no batch from `before` on has touched."""
+        untouched = [held for held in self._held.values() if held.touched < before]
+        ended: list[Held] = []
+        others: list[Held] = []
+        for held in untouched:
+            (ended if held.verdict is not None and held.verdict.kind in FINAL else others).append(held)
+        surplus = max(0, len(self._held) - len(ended) - self._limit)
+        others.sort(key=lambda held: held.touched)
+        for held in (*ended, *others[:surplus]):
             self.evict(held)
+        self._trim_at = len(self._held) + self._room
 
 
 def joining_keys(workflow: Workflow, progress: Progress, hubs: Collection[Key]) -> list[Key]:

@@ -13,11 +13,11 @@ from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import ByteaBinaryLoader
 
 from collector.catalogue import Catalogue
-from collector.copyformat import TextArray
 from collector.instances import InstanceCache
-from collector.reading import Parsed
+from collector.parsed import Parsed
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.textarray import TextArray
 from slo_rules.identity import Key, split_key
 
 Q = load("projection")

@@ -39,7 +39,8 @@ from collector.catalogue import Catalogue
 from collector.changes import Changes, Prepared, Q
 from collector.instances import MAX_CACHED, InstanceCache
 from collector.lookup import StoredInstance, instances_of, unknown_keys
-from collector.reading import LogReader, Parsed, describe
+from collector.parsed import Parsed, describe
+from collector.reading import LogReader
 from collector.reading_ahead import ReadingProcess
 from collector.relief import Relief
 from collector.separation import Place

@@ -12,13 +12,13 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000, link_tail
+from collector.parsed import Found, Parsed, describe
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.acts import ACT_SOURCE, BadAct
 from slo_rules.durations import HOUR
 from slo_rules.event import Event, event_key
 from slo_rules.instants import to_datetime
-from slo_rules.observation import Match
 
 log = structlog.get_logger("milepost.projector")
 
@@ -27,25 +27,8 @@ CLOCK_STEP = HOUR
 """How far a database's clock may be set back without events being missed."""
 Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
 """Number, arrival and occurrence in micros since 2000, source, id, type, trace id, body."""
-Found = list[tuple[int, Match, bytes]]
-"""The places of workflow versions in `Catalogue.places`, with what the event means there and the end of its link."""
 
 _decode_body = msgspec.json.Decoder().decode
-
-
-class Parsed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event of the log and what it means to each workflow; `error` says why it could not be understood.
-
-    `type` is its type where that is expected by itself, else None.
-    """
-
-    seq: int
-    source: str
-    received_at: int
-    occurred_at: int
-    found: Found
-    error: str | None = None
-    type: str | None = None
 
 
 class LogReader:
@@ -104,8 +87,3 @@ class LogReader:
             error = describe(raised)
         expected = self._types and (source, type_) in self._types
         return Parsed(seq, source, received_at, occurred_at, found, error, type_ if expected else None)
-
-
-def describe(error: Exception) -> str:
-    """What went wrong with an event, for its dead letter."""
-    return f"{type(error).__name__}: {str(error)[:300]}"

@@ -20,8 +20,9 @@ import psycopg
 import structlog
 
 from collector.catalogue import Catalogue, load_catalogue, log_head
+from collector.parsed import Parsed
 from collector.processes import begin, context
-from collector.reading import LogReader, Parsed
+from collector.reading import LogReader
 from collector.store.database import PLANNED_ONCE, connect
 
 log = structlog.get_logger("milepost.projector")

@@ -17,9 +17,11 @@ from collector.unjoined import Unjoined
 from slo_rules.acts import Move
 from slo_rules.event import Event
 from slo_rules.identity import Key
+from slo_rules.joining import join
+from slo_rules.match import Match
 from slo_rules.matching import Matcher, WorkflowMatcher
-from slo_rules.observation import Match, fold
-from slo_rules.progress import Progress, join
+from slo_rules.observation import fold
+from slo_rules.progress import Progress
 
 Chosen = tuple[WorkflowMatcher, Match]
 """The version that decides what an event means, and what it means there."""
@@ -53,7 +55,7 @@ class Part:
             return self.progress
         said = [match for _, match in self.said if match.at <= as_of]
         # An act makes no instance, also not one of which nothing else had occurred yet.
-        if all(match.acts for match in said):
+        if all(match.more.acts for match in said):
             return None
         progress: Progress | None = None
         for match in said:
@@ -171,7 +173,7 @@ class _Replay:
                 del parts[other.id]
                 by_key.update(dict.fromkeys(other.keys, part))
             part.progress = fold(part.progress, match)
-        elif match.acts:
+        elif match.more.acts:
             return False
         else:
             id_ = instance_id(logged.event.received_at, self._workflow, match.joining[0])
@@ -181,8 +183,8 @@ class _Replay:
             part.history.append(logged)
         part.keys.update(match.joining)
         by_key.update(dict.fromkeys(match.joining, part))
-        if match.move is not None and move is not None:
-            move(part, logged.seq, match.move)
+        if match.more.move is not None and move is not None:
+            move(part, logged.seq, match.more.move)
         return True
 
 

@@ -11,7 +11,7 @@ import msgspec
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.identity import Key
-from slo_rules.observation import Match
+from slo_rules.match import Match
 
 Q = load("query")
 

@@ -27,7 +27,8 @@ from slo_rules.budget import Number, budget
 from slo_rules.burn_rates import FEWEST_BAD, TIERS, Tier, is_reachable, tiers_within
 from slo_rules.contribution import ITEMS, worth
 from slo_rules.durations import format_duration
-from slo_rules.items import Item, items
+from slo_rules.item import Item
+from slo_rules.items import items
 from slo_rules.objective import ALL, Group, MissingData, Objective, values_of
 from slo_rules.reading import Reader, suggestion
 from slo_rules.reckoning import Reckoned, Spans, missing, spans_of

@@ -9,8 +9,9 @@ from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Length, Pause
 from slo_rules.durations import format_duration
 from slo_rules.instants import to_datetime
-from slo_rules.items import Item
-from slo_rules.judgement import Verdict, Wait, is_orphaned, start_of_orphan, waits
+from slo_rules.item import Item
+from slo_rules.judgement import Verdict, Wait
+from slo_rules.judging import is_orphaned, start_of_orphan, waits
 from slo_rules.parts import view_of
 from slo_rules.progress import Progress
 from slo_rules.promises import pauses, started_at

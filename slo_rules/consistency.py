@@ -11,9 +11,10 @@ import msgspec
 from slo_rules.durations import format_duration
 from slo_rules.filters import spell
 from slo_rules.identity import split_key
+from slo_rules.joining import later
 from slo_rules.occurrences import occurred
 from slo_rules.parts import views
-from slo_rules.progress import Progress, Scalar, Stamped, current_key, later, measured_name, other_names
+from slo_rules.progress import Progress, Scalar, Stamped, current_key, measured_name, other_names
 from slo_rules.rounding import clock, rounded
 from slo_rules.workflow import Follows, Like, Milestone, Requirement, Workflow
 

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from slo_rules.buckets import BUCKET
-from slo_rules.items import Outcome, items
+from slo_rules.item import Outcome
+from slo_rules.items import items
 from slo_rules.objective import ALL, Group, Objective
 from slo_rules.progress import Progress, Scalar
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
@@ -55,16 +56,18 @@ def contributions(
     attributes: Mapping[str, Scalar] | None = None
     for item in items(progress, workflow, objectives, promised):
         objective, at, counts = item.objective, item.at, _OF[item.outcome]
+        stale = False
         if objective is None:
             name = promise
             if item.stands_for != 1:
                 counts = _times(counts, item.stands_for)
         else:
             name = objective.name
-            if objective.kind == "freshness" and item.outcome is _BAD:
+            stale = objective.kind == "freshness" and item.outcome is _BAD
+            if stale:
                 counts = STALE
         _add(found, name, ALL, ITEMS, at, counts)
-        no_longer = None if counts is not STALE or item.arrival is None else item.arrival - 1 + BUCKET
+        no_longer = item.arrival - 1 + BUCKET if stale and item.arrival is not None else None
         if no_longer is not None:
             _add(found, name, ALL, ITEMS, no_longer, NO_LONGER)
         if objective is None or objective.plain:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import promise_name
 from slo_rules.exclusions import Span
-from slo_rules.items import Item, Outcome, items
+from slo_rules.item import Item, Outcome
+from slo_rules.items import items
 from slo_rules.objective import MissingData, Objective
 from slo_rules.progress import Progress
 from slo_rules.reckoning import Asked, spans_of

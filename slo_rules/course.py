@@ -11,8 +11,10 @@ from itertools import groupby
 
 import msgspec
 
-from slo_rules.judgement import Reason, Verdict, VerdictKind, judge
-from slo_rules.observation import Match, fold
+from slo_rules.judgement import Reason, Verdict, VerdictKind
+from slo_rules.judging import judge
+from slo_rules.match import Match
+from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from slo_rules.silences import Silences
 from slo_rules.workflow import Workflow
@@ -47,7 +49,7 @@ def course(matches: Iterable[Match], workflow: Workflow, silences: Silences, unt
             _let_pass(turns, progress, workflow, silences, verdict, now, at - 1)
         for match in together:
             progress = fold(progress, match)
-            begun = begun or not match.acts
+            begun = begun or not match.more.acts
         if begun and progress is not None:
             verdict, now = judge(progress, workflow, silences.marks(at), at), at
             _note(turns, at, verdict)

@@ -19,9 +19,9 @@ from slo_rules.calendars import CalendarRules
 from slo_rules.event import Event
 from slo_rules.explain import Step, StepState
 from slo_rules.identity import split_key
+from slo_rules.match import Match
 from slo_rules.matching import Matcher
 from slo_rules.near_misses import NearMiss, nearest
-from slo_rules.observation import Match
 from slo_rules.workflow import AMOUNT, Milestone, Source, Workflow
 
 MAX_KINDS = 1000
@@ -149,11 +149,11 @@ class _Workflow:
     def note(self, match: Match) -> None:
         self.events += 1
         self.keyless += not match.joining
-        self.signals["fails_on"] += match.fails is not None
-        self.signals["cancels_on"] += match.cancels is not None
-        self.signals["pauses_on"] += match.stops is True
-        self.signals["resumes_on"] += match.stops is False
-        self.signals["restarts_on"] += match.restarts is not None
+        self.signals["fails_on"] += match.more.fails is not None
+        self.signals["cancels_on"] += match.more.cancels is not None
+        self.signals["pauses_on"] += match.more.stops is True
+        self.signals["resumes_on"] += match.more.stops is False
+        self.signals["restarts_on"] += match.more.restarts is not None
         self.reaching.update(match.milestones)
         for name in match.milestones:
             self.last_at[name] = max(self.last_at.get(name, match.at), match.at)

@@ -9,10 +9,12 @@ import msgspec
 
 from slo_rules.consistency import disordered, doubled, unmet, unmet_of_part
 from slo_rules.durations import format_duration
-from slo_rules.judgement import Marks, Reason, Verdict, Watermark, beneath, is_orphaned, start_of_orphan, waits
+from slo_rules.judgement import Marks, Reason, Verdict, Watermark
+from slo_rules.judging import beneath, is_orphaned, start_of_orphan, waits
 from slo_rules.occurrences import needed, occurred
 from slo_rules.parts import MOST_PARTS, View, carried, reached_at_all, views
-from slo_rules.progress import Progress, Reached, Waiver, completed_at
+from slo_rules.passing import completed_at
+from slo_rules.progress import Progress, Reached, Waiver
 from slo_rules.promises import NOT_DUE, due_of, started_at
 from slo_rules.rounding import clock, rounded
 from slo_rules.standing import standing

@@ -17,44 +17,18 @@ What was cancelled before it completed, and what somebody has waived while it wa
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from enum import StrEnum
-
-import msgspec
 
 from slo_rules.deadlines import reach
-from slo_rules.judgement import Reason, VerdictKind, beneath
+from slo_rules.item import Item, Outcome
+from slo_rules.judgement import Reason, VerdictKind
+from slo_rules.judging import beneath
 from slo_rules.objective import Objective
 from slo_rules.parts import View, views
-from slo_rules.progress import Progress, Waiver, is_cancelled, passed_at
+from slo_rules.passing import is_cancelled, passed_at
+from slo_rules.progress import Progress, Waiver
 from slo_rules.promises import breach_at, pauses, started_at, surely_started_at
 from slo_rules.standing import standing
 from slo_rules.workflow import Milestone, Workflow
-
-
-class Outcome(StrEnum):
-    """What an item counts as. Waived and cancelled items are neutral."""
-
-    GOOD = "good"
-    BAD = "bad"
-    WAIVED = "waived"
-    CANCELLED = "cancelled"
-
-
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """What an objective counts, or where that is None the workflow's promise: at `at` (micros), so many times.
-
-    `arrival` is when what was due came, if it has; None for what ended, too. `milestone` is what was promised by the
-    workflow, empty for an objective; `part` the part of the instance that it is about, None for the whole.
-    """
-
-    objective: Objective | None
-    at: int
-    arrival: int | None
-    outcome: Outcome
-    stands_for: int = 1
-    milestone: str = ""
-    part: str | None = None
-
 
 _GOOD, _BAD, _WAIVED, _CANCELLED = Outcome.GOOD, Outcome.BAD, Outcome.WAIVED, Outcome.CANCELLED
 _Span = tuple[int, int | None, str | None]

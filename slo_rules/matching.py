@@ -6,6 +6,7 @@ Filters are reduced once per `(source, type)`; what a pair can never match costs
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from slo_rules.acts import ACT_SOURCE, ACTS, read_act
 from slo_rules.event import Event
 from slo_rules.filters import Any_, Filter, Residue, holds, reduce
 from slo_rules.identity import Extract, Key, joining_key, key_extractor
-from slo_rules.observation import Faults, Match, measures, requirements, sayings
+from slo_rules.match import NOTHING_BESIDES, Besides, Faults, Match
+from slo_rules.observation import measures, requirements, sayings
 from slo_rules.workflow import Alias, KeyRule, Workflow
 
 _REMEMBERED_PAIRS = 20_000
@@ -25,7 +27,8 @@ Meaning = tuple[tuple[str, ...], bool, bool, bool | None, bool]
 """The milestones an event reaches, whether it is a failure, a cancellation, what it does to the clocks, a restart."""
 
 
-class _Rules(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Rules:
     milestones: tuple[tuple[str, Residue], ...]
     fails: Residue
     cancels: Residue
@@ -55,6 +58,8 @@ class WorkflowMatcher:
         self.checks = {milestone.name: requirements(milestone) for milestone in workflow.requiring}
         self.measure = measures(workflow) if workflow.measured else None
         self.parts = {milestone.name: milestone.each + "=" for milestone in workflow.milestones if milestone.each}
+        self.more = bool(self.checks or self.measure or self.parts or workflow.counted)
+        """Whether what reaches a milestone may say more than that."""
 
     def rules(self, source: str, type_: str) -> _Rules | None:
         """What is left to ask of events of this source and type; None when they can never concern the workflow."""
@@ -106,25 +111,24 @@ class WorkflowMatcher:
         milestones, fails, cancels, stops, restarts = meaning
         counted = self.workflow.counted
         joining, searching = self.joining(document), self.searching(document)
-        parts = self._parts(milestones, [*joining, *searching]) if self.parts else _NO_PARTS
-        aliases = _aliases(rules.renames, document, joining) if rules.renames else ()
-        return Match(
-            event.occurred_at,
-            event.key,
-            milestones,
-            self._faults(milestones, document) if self.checks else _NO_FAULTS,
-            event.type if fails else None,
-            event.type if cancels else None,
-            joining,
-            searching,
-            self.says(document),
-            stops,
-            self.measure(milestones, document, parts) if self.measure and milestones else {},
-            tuple(name for name in milestones if name in counted) if counted else (),
-            event.type if restarts else None,
-            aliases,
-            parts=parts,
-        )
+        besides: Besides | None = None
+        if self.more or rules.renames or fails or cancels or restarts or stops is not None:
+            parts = self._parts(milestones, [*joining, *searching]) if self.parts else _NO_PARTS
+            aliases = _aliases(rules.renames, document, joining) if rules.renames else ()
+            besides = Besides(
+                self._faults(milestones, document) if self.checks else _NO_FAULTS,
+                event.type if fails else None,
+                event.type if cancels else None,
+                stops,
+                self.measure(milestones, document, parts) if self.measure and milestones else {},
+                tuple(name for name in milestones if name in counted) if counted else (),
+                event.type if restarts else None,
+                aliases,
+                parts=parts,
+            )
+            if besides == NOTHING_BESIDES:
+                besides = None
+        return Match(event.occurred_at, event.key, milestones, joining, searching, self.says(document), besides)
 
     def _act(self, event: Event) -> Match | None:
         act = read_act(event)
@@ -132,8 +136,8 @@ class WorkflowMatcher:
             return None
         joining = joining_key(self.workflow.keys, act.key)
         keys = [] if joining is None else [joining]
-        empty = Match(event.occurred_at, event.key, (), _NO_FAULTS, None, None, keys, [], {})
-        return msgspec.structs.replace(empty, waiver=act.waiver, join=act.join, move=act.move)
+        besides = Besides(waiver=act.waiver, join=act.join, move=act.move)
+        return Match(event.occurred_at, event.key, (), keys, [], {}, besides)
 
     def _parts(self, milestones: tuple[str, ...], keys: list[Key]) -> dict[str, str]:
         """Of the milestones of parts that an event reaches, the part; an event carries one value of a key at most."""

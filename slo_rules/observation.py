@@ -13,26 +13,12 @@ from typing import Any
 
 import msgspec
 
-from slo_rules.acts import JoinWord, Move
 from slo_rules.filters import spell
 from slo_rules.identity import Key
+from slo_rules.joining import earlier, join_reached, join_said, join_sorted, later
+from slo_rules.match import Besides, Match
 from slo_rules.paths import MISSING, compile_many, compile_path
-from slo_rules.progress import (
-    ClockMark,
-    Occurrence,
-    Progress,
-    Reached,
-    Said,
-    Scalar,
-    Stamped,
-    Waiver,
-    earlier,
-    join_reached,
-    join_said,
-    join_sorted,
-    later,
-    measured_name,
-)
+from slo_rules.progress import ClockMark, Occurrence, Progress, Reached, Said, Scalar, Stamped, measured_name
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone, Workflow
 
 LONGEST_VALUE = 300
@@ -40,118 +26,95 @@ _NEVER = 2**62
 LONGEST_CURRENCY = 12
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
 
-Faults = dict[str, tuple[str, ...]]
-"""The unmet requirements by milestone."""
-
-
-class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event seen with the eyes of one workflow version: everything it says there, without the event itself.
-
-    `at` is when it occurred (micros) and `key` its identity; `fails` and `cancels` are its type where it means that.
-    `stops` says whether it stops the clocks (True) or lets them run again (False). `measured` is what it has at the
-    paths of `Workflow.measured`, under `measured_name`. `counted` are those of its milestones whose occurrences are
-    kept; `restarts` is its type where everything begins anew with it. `parts` says of milestones with `each` which part
-    reached them, as far as the event says it.
-    """
-
-    at: int
-    key: bytes
-    milestones: tuple[str, ...]
-    faults: Faults
-    fails: str | None
-    cancels: str | None
-    joining: list[Key]
-    searching: list[Key]
-    said: dict[str, Scalar]
-    stops: bool | None = None
-    measured: dict[str, Scalar] = {}
-    counted: tuple[str, ...] = ()
-    restarts: str | None = None
-    aliases: tuple[tuple[Key, Key], ...] = ()
-    """Keys that were replaced, each with the one that replaces it; both are among those that join."""
-    waiver: Waiver | None = None
-    join: JoinWord | None = None
-    move: Move | None = None
-    parts: dict[str, str] = {}
-
-    @property
-    def acts(self) -> bool:
-        """Whether a person says it in Milepost; that makes no instance."""
-        return self.waiver is not None or self.join is not None or self.move is not None
-
 
 def fold(progress: Progress | None, match: Match) -> Progress:
     """The progress with what the event says; pure."""
-    # Spelled out, as it is asked of every event.
-    if match.waiver is not None or match.join is not None or match.move is not None:
-        return _with_act(progress, match)
+    besides = match.besides
+    if besides is not None and besides.acts:
+        return _with_act(progress, besides)
     at, key = match.at, match.key
     if progress is None:
         progress = Progress(at, at)
     first_at, last_at, said = progress.first_at, progress.last_at, progress.said
-    failed, cancelled = progress.failed, progress.cancelled
     if match.said:
         says = (Said(at, key, match.said),)
         said = says if not said else join_said(said, says)
-    if match.fails is not None:
-        stamp = Stamped(at, key, match.fails)
-        failed = later(stamp, failed or stamp)
-    if match.cancels is not None:
-        stamp = Stamped(at, key, match.cancels)
-        cancelled = earlier(stamp, cancelled or stamp)
-    clock, measured = progress.clock, progress.measured
-    if match.stops is not None:
-        clock = join_sorted(clock, (ClockMark(at, key, match.stops),))
-    if match.measured:
-        measured = measured.copy()
-        for name, value in match.measured.items():
-            stamp = Stamped(at, key, value)
-            measured[name] = later(stamp, measured.get(name, stamp))
-    occurrences, restarted = progress.occurrences, progress.restarted
-    if match.counted:
-        occurrences = occurrences.copy()
-        for name in match.counted:
-            one = Occurrence(at, key, match.faults.get(name, ()), match.parts.get(name, ""))
-            occurrences[name] = join_sorted(occurrences.get(name, ()), (one,))
-    if match.restarts is not None:
-        stamp = Stamped(at, key, match.restarts)
-        restarted = later(stamp, restarted or stamp)
-    aliases = progress.aliases
-    if match.aliases:
-        aliases = aliases.copy()
-        for old, new in match.aliases:
-            stamp = Stamped(at, key, new)
-            aliases[old] = later(stamp, aliases.get(old, stamp))
-    return Progress(
+    folded = Progress(
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
         at if at > last_at else last_at,  # noqa: FURB136
         _reached(progress.milestones, match) if match.milestones else progress.milestones,
         _carried(progress.keys, match),
         said,
-        failed,
-        cancelled,
-        clock,
-        measured,
-        occurrences,
-        restarted,
-        aliases,
+        progress.failed,
+        progress.cancelled,
+        progress.clock,
+        progress.measured,
+        progress.occurrences,
+        progress.restarted,
+        progress.aliases,
         progress.waiver,
     )
+    return folded if besides is None else _with_besides(folded, at, key, besides)
 
 
-def _with_act(progress: Progress | None, match: Match) -> Progress:
+def _with_act(progress: Progress | None, besides: Besides) -> Progress:
     """What people say of an instance is no step of it, and brings no keys."""
     if progress is None:
         progress = Progress(_NEVER, -_NEVER)
-    if match.waiver is None:
+    if besides.waiver is None:
         return progress
-    waiver = match.waiver if progress.waiver is None else max(progress.waiver, match.waiver)
+    waiver = besides.waiver if progress.waiver is None else max(progress.waiver, besides.waiver)
     return msgspec.structs.replace(progress, waiver=waiver)
 
 
+def _with_besides(progress: Progress, at: int, key: bytes, besides: Besides) -> Progress:
+    """With what only few events say."""
+    failed, cancelled, clock = progress.failed, progress.cancelled, progress.clock
+    if besides.fails is not None:
+        stamp = Stamped(at, key, besides.fails)
+        failed = later(stamp, failed or stamp)
+    if besides.cancels is not None:
+        stamp = Stamped(at, key, besides.cancels)
+        cancelled = earlier(stamp, cancelled or stamp)
+    if besides.stops is not None:
+        clock = join_sorted(clock, (ClockMark(at, key, besides.stops),))
+    measured = progress.measured
+    if besides.measured:
+        measured = measured.copy()
+        for name, value in besides.measured.items():
+            stamp = Stamped(at, key, value)
+            measured[name] = later(stamp, measured.get(name, stamp))
+    occurrences, restarted = progress.occurrences, progress.restarted
+    if besides.counted:
+        occurrences = occurrences.copy()
+        for name in besides.counted:
+            one = Occurrence(at, key, besides.faults.get(name, ()), besides.parts.get(name, ""))
+            occurrences[name] = join_sorted(occurrences.get(name, ()), (one,))
+    if besides.restarts is not None:
+        stamp = Stamped(at, key, besides.restarts)
+        restarted = later(stamp, restarted or stamp)
+    aliases = progress.aliases
+    if besides.aliases:
+        aliases = aliases.copy()
+        for old, new in besides.aliases:
+            stamp = Stamped(at, key, new)
+            aliases[old] = later(stamp, aliases.get(old, stamp))
+    return msgspec.structs.replace(
+        progress,
+        failed=failed,
+        cancelled=cancelled,
+        clock=clock,
+        measured=measured,
+        occurrences=occurrences,
+        restarted=restarted,
+        aliases=aliases,
+    )
+
+
 def _reached(milestones: dict[str, Reached], match: Match) -> dict[str, Reached]:
-    at, key, faults = match.at, match.key, match.faults
+    at, key = match.at, match.key
+    faults = None if match.besides is None else match.besides.faults
     union = milestones.copy()
     for name in match.milestones:
         reached = Reached(at, key, at, key, faults.get(name, ()) if faults else ())

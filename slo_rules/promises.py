@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slo_rules.deadlines import Due, Pause, due
-from slo_rules.progress import Progress, passed_at
+from slo_rules.passing import passed_at
+from slo_rules.progress import Progress
 from slo_rules.workflow import Milestone, Workflow
 
 NOT_DUE = Due(None, None)

@@ -14,11 +14,14 @@ from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.event import Event
 from slo_rules.hearing import expected, falls_behind, heard, resumes
 from slo_rules.identity import Key
-from slo_rules.judgement import Verdict, Watermark, is_overdue, judge
+from slo_rules.joining import join
+from slo_rules.judgement import Verdict, Watermark
+from slo_rules.judging import is_overdue, judge
+from slo_rules.match import Match
 from slo_rules.matching import Matcher
 from slo_rules.objective import Objective
-from slo_rules.observation import Match, fold
-from slo_rules.progress import Progress, join
+from slo_rules.observation import fold
+from slo_rules.progress import Progress
 from slo_rules.source_freshness import is_about, of_source, pauses_of
 from slo_rules.tallying import Tally
 from slo_rules.workflow import Source, Workflow
@@ -107,11 +110,11 @@ class Rehearsal:
             self._apply(event, matcher.workflow, match)
 
     def _apply(self, event: Event, workflow: Workflow, match: Match) -> None:
-        if match.acts and not any(key in self._by_key[workflow.name] for key in match.joining):
+        if match.more.acts and not any(key in self._by_key[workflow.name] for key in match.joining):
             self.of_nothing.append((event, workflow.name))
             return
         if not match.joining:
-            if match.milestones or match.fails or match.cancels:
+            if match.milestones or match.more.fails or match.more.cancels:
                 self.without_key.append((event, workflow.name))
             return
         by_key = self._by_key[workflow.name]

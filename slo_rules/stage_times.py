@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from slo_rules.deadlines import ran
 from slo_rules.parts import views
-from slo_rules.progress import Progress, completed_at, is_cancelled, passed_at
+from slo_rules.passing import completed_at, is_cancelled, passed_at
+from slo_rules.progress import Progress
 from slo_rules.promises import due_of, pauses, started_at, surely_started_at
 from slo_rules.standing import standing
 from slo_rules.workflow import Milestone, Workflow

@@ -20,7 +20,8 @@ from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.exclusions import Exclusion
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.items import Item, Outcome, items
+from slo_rules.item import Item, Outcome
+from slo_rules.items import items
 from slo_rules.objective import ALL, MissingData, Objective
 from slo_rules.progress import Progress
 from slo_rules.reckoning import Asked, Reckoned

@@ -23,7 +23,7 @@ from slo_rules.contributors import (
     promise_of,
 )
 from slo_rules.instants import to_micros
-from slo_rules.items import Outcome
+from slo_rules.item import Outcome
 from slo_rules.objective import ALL, Objective, values_of
 from slo_rules.reckoning import Asked, Silence, Slice, missing, silences_of, slices_of_volume
 from slo_rules.windows import began

@@ -35,7 +35,7 @@ from slo_rules.exclusions import Span
 from slo_rules.filters import spell
 from slo_rules.identity import spellings
 from slo_rules.instants import to_datetime
-from slo_rules.items import Item, Outcome
+from slo_rules.item import Item, Outcome
 from slo_rules.objective import Objective, values_of
 from slo_rules.progress import Progress, Scalar
 from slo_rules.reckoning import Asked

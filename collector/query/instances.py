@@ -20,7 +20,8 @@ from collector.store.tables import instance, instance_key
 from slo_rules.explain import explain
 from slo_rules.identity import Key, spellings, split_key
 from slo_rules.instants import to_micros
-from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind, beneath
+from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
+from slo_rules.judging import beneath
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, KeyRule, Workflow

@@ -34,8 +34,10 @@ from collector.unjoined import Unjoined
 from slo_rules.event import Event
 from slo_rules.explain import StepState, journey
 from slo_rules.instants import rfc3339, to_datetime, to_micros
-from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind, beneath, judge
-from slo_rules.progress import Progress, began_at
+from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
+from slo_rules.judging import beneath, judge
+from slo_rules.passing import began_at
+from slo_rules.progress import Progress
 from slo_rules.workflow import AMOUNT, CURRENCY, Milestone
 
 MOST_EVENTS_READ = 50_000

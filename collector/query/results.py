@@ -20,7 +20,7 @@ from slo_rules.contribution import ITEMS, Contributions
 from slo_rules.contributors import Counted
 from slo_rules.exclusions import with_reasons
 from slo_rules.instants import to_micros
-from slo_rules.items import Outcome
+from slo_rules.item import Outcome
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
 from slo_rules.reckoning import Asked, Silence, Slice, missing

@@ -24,7 +24,7 @@ from slo_rules.definitions import load
 from slo_rules.durations import MINUTE
 from slo_rules.event import Event
 from slo_rules.instants import to_micros
-from slo_rules.items import Outcome
+from slo_rules.item import Outcome
 from slo_rules.objective import ALL, Objective
 from slo_rules.reckoning import Asked, Reckoned
 from slo_rules.tallying import Tally

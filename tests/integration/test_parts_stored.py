@@ -16,9 +16,9 @@ from slo_rules.contribution import contributions, promise_name
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.event import Event
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import join
 from tests.acceptance.process import COMMAND, environment
 from tests.counting import plain, stored_buckets
 from tests.integration.fix_doors import answering

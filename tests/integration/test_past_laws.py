@@ -23,7 +23,8 @@ from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.hearing import expected, heard
 from slo_rules.instants import rfc3339, to_micros
-from slo_rules.judgement import Marks, judge
+from slo_rules.judgement import Marks
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
@@ -200,7 +201,7 @@ def recomputed(history: list[Event], as_of: int) -> dict[frozenset[str], Progres
     made = {}
     for keys, members in groups:
         matches = [matcher.matches(event)[0][1] for event in members if event.occurred_at <= as_of]
-        if any(match.waiver is None for match in matches):
+        if any(match.more.waiver is None for match in matches):
             made[frozenset(keys)] = reduce(fold, matches, None)
     return made  # type: ignore[return-value]
 

@@ -18,9 +18,10 @@ from slo_rules.acts import ACT_SOURCE
 from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.durations import DAY, HOUR
 from slo_rules.event import Event
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from tests.counting import something, stored_buckets
 from tests.examples import on_one_database
 from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from collector import applying
-from collector.catalogue import register
+from collector.catalogue import Version, register
 from collector.log import append
 from collector.projector import Projector
 from collector.reading import LogReader
@@ -19,8 +18,6 @@ from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.observation import Match, fold
-from slo_rules.progress import Progress
 from tests.definition_texts import FULL
 from tests.projecting import enroll, helping, log_events, log_row, project, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, definitions, make_event
@@ -405,12 +402,13 @@ class TestWhatCannotBeUsed:
     ) -> None:
         catalogue = enroll(conn, definitions())
 
-        def poisoned(progress: Progress | None, match: Match) -> Progress:
-            if "order=SO-2" in match.joining:
+        def poisoned(version: Version, seq: int) -> bool:
+            if seq == 2:
                 raise RuntimeError("poison")
-            return fold(progress, match)
+            return in_force(version, seq)
 
-        monkeypatch.setattr(applying, "fold", poisoned)
+        in_force = Version.in_force
+        monkeypatch.setattr(Version, "in_force", poisoned)
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in (1, 2, 3)])
         project(conn, catalogue)
         assert sorted(row["title"] for row in stored(conn)) == ["SO-1", "SO-3"]

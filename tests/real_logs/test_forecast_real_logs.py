@@ -22,7 +22,8 @@ from slo_rules.forecast import Awaiting, chances, expected
 from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, began_at
+from slo_rules.passing import began_at
+from slo_rules.progress import Progress
 from slo_rules.stage_times import Stage, StageTime, stage_times
 from slo_rules.survival import Lifetimes, StageHistory, Survival
 from slo_rules.workflow import Workflow

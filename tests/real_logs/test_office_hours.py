@@ -17,7 +17,7 @@ from collector.ingest.files import Record, open_source, read_xes
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.instants import to_micros
-from slo_rules.judgement import judge
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress

@@ -9,11 +9,12 @@ from slo_rules.definitions import load
 from slo_rules.durations import HOUR
 from slo_rules.event import Event
 from slo_rules.explain import Step, StepState, explain, journey
-from slo_rules.judgement import judge, waits
+from slo_rules.joining import join
+from slo_rules.judging import judge, waits
 from slo_rules.matching import Matcher
 from slo_rules.objective import Objective
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.standing import standing
 from slo_rules.workflow import Workflow
 from tests.strategies import START, make_event

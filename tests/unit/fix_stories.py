@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.judgement import judge, waits
+from slo_rules.joining import join
+from slo_rules.judging import judge, waits
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.standing import standing
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -12,9 +12,9 @@ from slo_rules.contribution import Contributions, add, contributions, promise_na
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.event import Event, event_key
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import join
 from tests.counting import plain, something
 
 TEXT = """

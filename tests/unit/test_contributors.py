@@ -14,11 +14,12 @@ from slo_rules.contribution import ITEMS, Contributions, add, contributions
 from slo_rules.contributors import ItemCounting, LeftOut, items_of, promise_of, stale
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.exclusions import Exclusion
-from slo_rules.items import Item, Outcome
+from slo_rules.item import Item, Outcome
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.objective import ALL, MissingData, Objective
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.reckoning import Asked, spans_of
 from slo_rules.tallying import Tally
 from tests.strategies import START, definitions, events

@@ -12,9 +12,11 @@ from slo_rules.course import Turn, course, spans, within
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.hearing import expected, heard
-from slo_rules.judgement import Reason, VerdictKind, judge
+from slo_rules.judgement import Reason, VerdictKind
+from slo_rules.judging import judge
+from slo_rules.match import Match
 from slo_rules.matching import Matcher
-from slo_rules.observation import Match, fold
+from slo_rules.observation import fold
 from slo_rules.silences import Silences
 from slo_rules.workflow import Definitions
 from tests.strategies import START, definitions, events, expecting, make_event
@@ -115,7 +117,7 @@ def test_at_any_instant_it_is_what_the_judge_says(known: Definitions, history: l
     for instant in [*(START + at for at in asked), *(turn.at for turn in found), *(turn.at - 1 for turn in found)]:
         so_far = sorted((match for match in said if match.at <= instant), key=lambda match: (match.at, match.key))
         held = [turn.kind for turn in found if turn.at <= instant][-1:]
-        if all(match.acts for match in so_far):
+        if all(match.more.acts for match in so_far):
             assert held == []
             continue
         progress = None

@@ -20,7 +20,8 @@ from slo_rules.explain import explain, journey
 from slo_rules.faults import DefinitionError
 from slo_rules.filters import SPAN_TYPE
 from slo_rules.hearing import unheard
-from slo_rules.judgement import Watermark, judge
+from slo_rules.judgement import Watermark
+from slo_rules.judging import judge
 from slo_rules.lint import lint
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold

@@ -20,10 +20,11 @@ from slo_rules.expectation import Expectation
 from slo_rules.explain import explain, journey
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filters import Compare
-from slo_rules.judgement import Watermark, judge
+from slo_rules.joining import join
+from slo_rules.judgement import Watermark
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import join
 from slo_rules.workflow import Definitions
 from tests.examples import examples
 from tests.strategies import DEFINITIONS, START, make_event

@@ -14,10 +14,12 @@ from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.expectation import Expectation
 from slo_rules.explain import StepState, explain, journey
 from slo_rules.instants import EPOCH, to_micros
-from slo_rules.judgement import Marks, Reason, Watermark, judge
+from slo_rules.joining import join
+from slo_rules.judgement import Marks, Reason, Watermark
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.rounding import clock
 from slo_rules.workflow import Workflow
 from tests.strategies import make_event

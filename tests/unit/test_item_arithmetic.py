@@ -9,9 +9,10 @@ from slo_rules.contributors import items_of
 from slo_rules.definitions import load
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from tests import strategies
 from tests.strategies import START, make_event
 

@@ -18,11 +18,13 @@ from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.event import Event, event_key
 from slo_rules.instants import rfc3339
-from slo_rules.items import Outcome, items
+from slo_rules.item import Outcome
+from slo_rules.items import items
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.objective import ALL, Objective, values_of
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 
 MONDAY = 1_789_948_800_000_000  # 2026-09-21 00:00 UTC
 DEFINITIONS = load(

@@ -9,6 +9,7 @@ import pytest
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.expectation import Expectation
+from slo_rules.joining import join
 from slo_rules.judgement import (
     CATCHING_UP_LAG,
     CATCHING_UP_PATIENCE,
@@ -18,12 +19,11 @@ from slo_rules.judgement import (
     Verdict,
     VerdictKind,
     Watermark,
-    judge,
-    waits,
 )
+from slo_rules.judging import judge, waits
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.workflow import Workflow
 from tests.strategies import START, make_event
 

@@ -17,10 +17,12 @@ from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.expectation import Expectation
 from slo_rules.explain import explain, journey
-from slo_rules.judgement import FINAL, Reason, VerdictKind, Watermark, beneath, judge
+from slo_rules.joining import join
+from slo_rules.judgement import FINAL, Reason, VerdictKind, Watermark
+from slo_rules.judging import beneath, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from tests.counting import plain, something
 from tests.strategies import LATER, START, definitions, events
 

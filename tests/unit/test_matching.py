@@ -13,8 +13,8 @@ from slo_rules import matching
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.filters import holds
+from slo_rules.match import Besides, Match
 from slo_rules.matching import Matcher
-from slo_rules.observation import Match
 from slo_rules.workflow import Workflow
 
 TEXT = """
@@ -58,7 +58,8 @@ def match(
     milestones: tuple[str, ...], fails: str | None, cancels: str | None, joining: str = "", searching: str = ""
 ) -> Match:
     key = event_key("crm", "1")
-    return Match(1, key, milestones, {}, fails, cancels, joining.split(), searching.split(), {})
+    besides = Besides(fails=fails, cancels=cancels) if fails or cancels else None
+    return Match(1, key, milestones, joining.split(), searching.split(), {}, besides)
 
 
 def comparable(found: Match) -> Match:

@@ -9,7 +9,8 @@ import pytest
 
 from slo_rules.definitions import load
 from slo_rules.durations import DAY
-from slo_rules.judgement import FINAL, VerdictKind, judge
+from slo_rules.judgement import FINAL, VerdictKind
+from slo_rules.judging import judge
 from slo_rules.objective import Objective
 from slo_rules.progress import Occurrence, Progress, Reached, Stamped
 from slo_rules.workflow import Workflow

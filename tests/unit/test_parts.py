@@ -13,7 +13,8 @@ from slo_rules.definitions import load
 from slo_rules.durations import HOUR
 from slo_rules.explain import StepState, explain
 from slo_rules.faults import DefinitionError
-from slo_rules.judgement import Reason, VerdictKind, judge
+from slo_rules.judgement import Reason, VerdictKind
+from slo_rules.judging import judge
 from slo_rules.lint import lint
 from slo_rules.progress import measured_name
 from slo_rules.standing import standing

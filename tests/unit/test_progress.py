@@ -8,9 +8,10 @@ import pytest
 
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
+from slo_rules.joining import join
 from slo_rules.matching import Matcher
 from slo_rules.observation import LONGEST_VALUE, fold
-from slo_rules.progress import Progress, Reached, Said, Stamped, join
+from slo_rules.progress import Progress, Reached, Said, Stamped
 from slo_rules.workflow import AMOUNT, CURRENCY
 
 TEXT = """

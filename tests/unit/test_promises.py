@@ -21,10 +21,12 @@ from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event, event_key
 from slo_rules.explain import StepState, explain, journey
 from slo_rules.instants import to_datetime, to_micros
-from slo_rules.judgement import Reason, Verdict, VerdictKind, judge
+from slo_rules.joining import join
+from slo_rules.judgement import Reason, Verdict, VerdictKind
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.promises import pauses
 from slo_rules.workflow import Workflow
 from tests.counting import plain

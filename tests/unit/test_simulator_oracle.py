@@ -18,10 +18,12 @@ from milepost.demonstration import definitions
 from slo_rules.definitions import load
 from slo_rules.event import Event, event_key
 from slo_rules.expectation import Expectation as Cadence
-from slo_rules.judgement import Watermark, judge
+from slo_rules.joining import join
+from slo_rules.judgement import Watermark
+from slo_rules.judging import judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, join
+from slo_rules.progress import Progress
 from slo_rules.workflow import Definitions
 
 ANCHOR = datetime(2026, 11, 18, 14, 7, 33, tzinfo=UTC)

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
-from slo_rules.judgement import FINAL, VerdictKind, judge, waits
+from slo_rules.judgement import FINAL, VerdictKind
+from slo_rules.judging import judge, waits
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress, completed_at
+from slo_rules.passing import completed_at
+from slo_rules.progress import Progress
 from slo_rules.stage_times import StageTime, stage_times
 from slo_rules.standing import standing
 from slo_rules.workflow import Workflow

@@ -19,7 +19,8 @@ from slo_rules.expectation import Expectation
 from slo_rules.explain import explain
 from slo_rules.faults import DefinitionError
 from slo_rules.instants import rfc3339
-from slo_rules.judgement import Reason, VerdictKind, Watermark, beneath, judge
+from slo_rules.judgement import Reason, VerdictKind, Watermark
+from slo_rules.judging import beneath, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress, Waiver

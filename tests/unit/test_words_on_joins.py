@@ -71,7 +71,7 @@ def test_a_word_changes_nothing_of_what_is_known_by_itself() -> None:
     """It is the projector that takes apart, at its place in the log."""
     ((_, won),) = MATCHER.matches(make_event("won", 0, 1, "crm", {"order": "1"}))
     ((_, word),) = MATCHER.matches(act(GOOD))
-    assert word.acts
+    assert word.more.acts
     assert (word.joining, word.searching, word.milestones) == (["order=1"], [], ())
     progress = fold(None, won)
     assert fold(progress, word).milestones == progress.milestones
