@@ -14,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lint format venv chromium clean
+.PHONY: help demo test check bench lint format venv compiled chromium clean
 
 help: ## List what make can do
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -25,7 +25,7 @@ demo: $(VENV)/.runtime ## Run Milepost beside a simulated enterprise (ARGS="--da
 
 # Playwright keeps an event loop running in its thread, in which no asynchronous test can run: the browser tests have
 # processes of their own. Status 5 is "no test selected", which ARGS may bring about in either part.
-test: $(VENV)/.dev chromium ## Run every test (ARGS="-k name")
+test: $(VENV)/.dev compiled chromium ## Run every test (ARGS="-k name")
 	@export MILEPOST_CHROMIUM="$$(cat $(VENV)/.chromium 2>/dev/null)"; \
 	allowed() { [ $$1 -eq 0 ] || { [ $$1 -eq 5 ] && [ -n '$(subst ','\'',$(ARGS))' ]; }; }; \
 	browser=0; $(PYTEST) $(PARALLEL) $(ARGS) tests/browser || browser=$$?; \
@@ -35,7 +35,7 @@ test: $(VENV)/.dev chromium ## Run every test (ARGS="-k name")
 check: $(VENV)/.dev lint ## Lint, and run the fast tests: what to do before every commit
 	@$(PYTEST) $(PARALLEL) --hypothesis-profile few -m "not slow and not acceptance and not browser" tests/unit tests/integration $(ARGS)
 
-bench: $(VENV)/.dev ## Measure the speed of this machine and of Milepost on it
+bench: $(VENV)/.dev compiled ## Measure the speed of this machine and of Milepost on it
 	@$(PY) -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev ## Ruff, mypy and the borders between the packages
@@ -52,12 +52,16 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 
 venv: $(VENV)/.dev ## Make .venv with everything for working on Milepost
 
+compiled: $(VENV)/.dev ## Compile what runs for every event, where there is a C compiler; under a minute, once per change
+	@$(PY) compile_core.py
+
 # A browser is a convenience of the machine: without one the browser tests skip, and say so.
 chromium: $(VENV)/.dev
 	@sh .ci/chromium $(PY) > $(VENV)/.chromium || true
 
 clean: ## Remove .venv and what tools left behind
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f milepost_core__mypyc.*.so slo_rules/*.so collector/*.so slo_rules/compiled-*.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are made last: what was interrupted is done again.

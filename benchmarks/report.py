@@ -13,6 +13,8 @@ from statistics import median, quantiles
 from rich.console import Console
 from rich.table import Table
 
+from slo_rules import compiled
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -47,6 +49,7 @@ def machine(postgres_version: str) -> dict[str, object]:
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "postgresql": postgres_version,
+        "compiled core": compiled.SAID,
         "load_average_before": load_average(),
     }
 

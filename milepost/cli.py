@@ -14,6 +14,7 @@ from milepost.instance_commands import instance_commands
 from milepost.options import Config, DatabaseUrl, DataDir, DefinitionPaths, Since, fail, read_settings
 from milepost.report_command import report_commands
 from milepost.settings import Settings
+from slo_rules import compiled
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
 from slo_rules.workflow import Definitions
@@ -55,6 +56,23 @@ class ExportForm(StrEnum):
 
     OPENSLO = "openslo"
     PROMETHEUS = "prometheus"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"milepost {version('milepost')}, compiled core: {compiled.SAID}")
+        raise typer.Exit
+
+
+@app.callback()
+def milepost(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and how the core runs.")
+    ] = False,
+) -> None:
+    """Watches the business processes that run across systems, and says what is stuck, since when and why."""
 
 
 @app.command()

@@ -42,6 +42,7 @@ from milepost.embedded import EmbeddedPostgres
 from milepost.logs import configure_logging
 from milepost.routes import read_routes
 from milepost.settings import Settings
+from slo_rules import compiled
 from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
 
@@ -145,7 +146,9 @@ class Milepost:
             lifespan="on",
         )
         settle_garbage_collection()
-        log.info("serving", address=self.settings.address, workflows=len(catalogue.current))
+        log.info(
+            "serving", address=self.settings.address, workflows=len(catalogue.current), compiled_core=compiled.SAID
+        )
         uvicorn.Server(config).run()
 
     def _schedule(self, pool: ConnectionPool[Connection], catalogue: Catalogue) -> BackgroundScheduler:

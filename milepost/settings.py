@@ -11,6 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from slo_rules.compiled import INTERPRETED
+
 ENVIRONMENT_PREFIX = "MILEPOST_"
 LOG_FORMATS = ("console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -110,7 +112,7 @@ def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict
     return given
 
 
-_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_CHROMIUM"}
+_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_CHROMIUM", INTERPRETED}
 """Variables of the tests, which set them for every process they start."""
 
 
