@@ -26,7 +26,7 @@ def main() -> None:
     os.chdir(TOP)
     why_not = _why_impossible()
     if why_not:
-        print(f"The core is not compiled and runs interpreted: {why_not}.")
+        print(f"The core cannot be compiled here, and runs interpreted where it is not compiled already: {why_not}.")
         return
     made_from = {"sources": digests(), "made_by": _made_by()}
     if all(extension_of(module).exists() for module in MODULES) and _recorded() == made_from:
