@@ -68,7 +68,7 @@ def _row(workflow: Workflow | None, objective: Objective, until: int, stand: Sta
         ],
         "values": by_currency(whole, objective.target),
         "group_by": list(objective.group_by),
-        "missing_data": objective.missing_data.value,
+        "missing_data": None if objective.source else objective.missing_data.value,
         "missing_source": silence.source if silence else None,
         "missing_since": rfc3339(silence.since) if silence else None,
         "known": silence is None or objective.missing_data != "alert",

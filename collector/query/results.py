@@ -70,7 +70,7 @@ async def result_of(
         "description": describe(objective, workflow),
         "since": rfc3339(since),
         "until": rfc3339(until),
-        "missing_data": objective.missing_data.value,
+        "missing_data": None if objective.source else objective.missing_data.value,
         "missing_source": gap.source if gap and gap.since < until else None,
         "missing_since": rfc3339(gap.since) if gap and gap.since < until else None,
         **came_to(answers[ALL], target),
