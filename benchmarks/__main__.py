@@ -7,7 +7,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from benchmarks import deadlines, events, objectives, report, spans
+from benchmarks import deadlines, events, objectives, report, single, spans
 from benchmarks.load import load_generator
 from benchmarks.server import postgres
 
@@ -36,7 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run, not how fast is it")
     parser.add_argument(
-        "--only", default="a,b,c,d,e", help="a COPY of events, b events, c spans, d deadlines, e objectives"
+        "--only",
+        default="a,b,c,d,e,f",
+        help="a COPY of events, b events, c spans, d deadlines, e objectives, f one event, and sizes",
     )
     parser.add_argument("--shuffled", type=float, default=0.05, help="share of orders whose events come in any order")
     parser.add_argument("--write", action="store_true", help="write the figures to benchmarks/results/<date>.json")
@@ -58,6 +60,8 @@ def main() -> None:
             figures += deadlines.measure(server, load, size.instances, size.deadline_seconds, size.asked)
         if "e" in only:
             figures += objectives.measure(server, size.events // 2, size.rounds, size.items_a_day)
+        if "f" in only:
+            figures += single.measure(server, load, size.events // 2, size.asked)
     on["load_average_after"] = report.load_average()
     report.show(figures, on)
     if asked.write:
