@@ -28,6 +28,7 @@ from collector.query.moments import Unanswerable, Unsettled
 
 Row = dict[str, Any]
 Ready = Callable[[], Awaitable[list[str]]]
+Roles = Callable[[], dict[str, str]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _INSTANT = {"format": "date-time"}
 AsOf = Annotated[
@@ -76,19 +77,33 @@ def problem(status: int, title: str, faults: list[Row] | None = None) -> Respons
     return Response(orjson.dumps(body), status, media_type="application/problem+json")
 
 
-def build_api(query: Query, acts: Acts, doors: Doors, ready: Ready, lifespan: Lifespan) -> FastAPI:
-    """The application. `ready` names what keeps this process from serving; empty when nothing does."""
+def build_api(
+    query: Query | None,
+    acts: Acts | None,
+    doors: Doors | None,
+    ready: Ready,
+    lifespan: Lifespan,
+    roles: Roles = dict,
+) -> FastAPI:
+    """The application, with what there is of query API, acts and doors; health and metrics always.
+
+    `ready` names what keeps this process from serving; empty when nothing does. `roles` says of each role of this
+    process whether it is active or stands by.
+    """
     api = FastAPIOffline(title="Milepost", version=version("milepost"), lifespan=lifespan, redoc_url=None)
-    api.router.routes += [
-        Route("/events", doors.events, methods=["POST"]),
-        Route("/events", doors.handshake, methods=["OPTIONS"]),
-        Route("/v1/traces", doors.traces, methods=["POST"]),
-        Route("/v1/logs", doors.logs, methods=["POST"]),
-    ]
+    if doors is not None:
+        api.router.routes += [
+            Route("/events", doors.events, methods=["POST"]),
+            Route("/events", doors.handshake, methods=["OPTIONS"]),
+            Route("/v1/traces", doors.traces, methods=["POST"]),
+            Route("/v1/logs", doors.logs, methods=["POST"]),
+        ]
     _errors(api)
-    _health(api, ready)
-    _reads(api, query)
-    _acts(api, acts)
+    _health(api, ready, roles)
+    if query is not None:
+        _reads(api, query)
+    if acts is not None:
+        _acts(api, acts)
     return api
 
 
@@ -144,17 +159,18 @@ def _errors(api: FastAPI) -> None:
         return answer
 
 
-def _health(api: FastAPI, ready: Ready) -> None:
+def _health(api: FastAPI, ready: Ready, roles: Roles) -> None:
     @api.get("/healthz", tags=["health"])
     async def healthz() -> Row:
-        """The process lives."""
-        return {"status": "ok"}
+        """The process lives; for each of its roles whether it is active or stands by."""
+        return {"status": "ok", "roles": roles()}
 
     @api.get("/readyz", tags=["health"], response_model=None)
     async def readyz() -> Response:
-        """The process serves; 503 with what is missing when it does not."""
+        """The process serves, or stands by to; 503 with what is missing when it does not."""
         missing = await ready()
-        body = orjson.dumps({"status": "not ready" if missing else "ok", "missing": missing})
+        said = {"status": "not ready" if missing else "ok", "missing": missing, "roles": roles()}
+        body = orjson.dumps(said)
         return Response(body, 503 if missing else 200, media_type="application/json")
 
     @api.get("/metrics", tags=["health"], response_class=Response)

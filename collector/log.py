@@ -28,6 +28,8 @@ log = structlog.get_logger("milepost.log")
 MAX_PENDING_BYTES = 64 * 2**20
 MAX_COMMIT_BYTES = 8 * 2**20
 RECONNECT_SECONDS = 1.0
+_LET_GO = "-c idle_in_transaction_session_timeout=10s"
+"""A process that stands still in the middle of a commit holds up every other writer."""
 
 
 class LetterReason(StrEnum):
@@ -148,7 +150,7 @@ class LogWriter:
         while pending := self._take():
             try:
                 if conn is None or conn.closed:
-                    conn = connect(self._url, "log")
+                    conn = connect(self._url, "log", options=_LET_GO)
                 outcomes = self._write(conn, [batch for batch, _, _ in pending])
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 log.warning("log_not_written", error=str(error).strip(), batches=len(pending))

@@ -41,6 +41,10 @@ OBJECTIVE_BUDGET_LEFT = Gauge(
     ["objective", "workflow"],
 )
 DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty that ended in an error.", ["duty"])
+ROLE_ACTIVE = Gauge("milepost_role_active", "1 while this process does the work of a role, 0 else.", ["role"])
+DEFINITIONS_DIFFER = Gauge(
+    "milepost_definitions_differ", "1 while other definitions are in force than this process began with."
+)
 
 
 def name_of(gauge: Gauge) -> str:

@@ -1,8 +1,9 @@
 """Projection in a process of its own, so that applying events and answering requests do not share one interpreter lock.
 
 Parent and child hold the two ends of a pipe. The parent wakes the child when the log has grown; the child reports what
-it did, for the metrics. Either sees the other's end by the end of the pipe: a child whose parent is gone stops, a
-parent whose child is gone starts another. The child reads everything else from the database.
+it did, for the metrics, and whether it is the one that projects or stands by. Either sees the other's end by the end of
+the pipe: a child whose parent is gone stops, a parent whose child is gone starts another. The child reads everything
+else from the database.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from multiprocessing.connection import Connection as Pipe
 
 import msgspec
@@ -22,9 +24,9 @@ import structlog
 from collector import metrics
 from collector.catalogue import load_catalogue
 from collector.processes import begin, context
-from collector.projector import CycleReport, Helpers, Projector
+from collector.projector import CycleReport, Helpers, Projector, hold
 from collector.reading_ahead import ReaderFailed, ReadingProcess
-from collector.store.database import BY_INDEX, PLANNED_ONCE, Connection, connect
+from collector.store.database import BY_INDEX, LOG_LOCK, PLANNED_ONCE, Connection, connect
 
 log = structlog.get_logger("milepost.projector")
 
@@ -34,9 +36,24 @@ STOP_SECONDS = 20.0
 COLLECT_SECONDS = 300.0
 SWITCH_SECONDS = 0.0005
 
+_LET_GO = "-c idle_session_timeout=60s -c idle_in_transaction_session_timeout=60s"
+"""A process that stands still keeps its connection, and with it the lock. One that works leaves its session idle for no
+longer than it takes to apply a batch."""
+
 _WAKE, _STOP = b"wake", b"stop"
 _encode = msgspec.msgpack.Encoder().encode
 _decode_report = msgspec.msgpack.Decoder(CycleReport).decode
+
+
+class Activity(StrEnum):
+    """What a process does for a role: its work, nothing as long as another one does it, or not yet known."""
+
+    ACTIVE = "active"
+    STANDING_BY = "standing by"
+    STARTING = "starting"
+
+
+_TOLD = {activity.encode(): activity for activity in Activity}
 
 
 def settle_garbage_collection() -> None:
@@ -59,6 +76,8 @@ class ProjectionProcess:
         self._woken = False
         self._pipe: Pipe | None = None
         self._thread = threading.Thread(target=self._run, name="projection", daemon=True)
+        self.activity = Activity.STARTING
+        """Whether the child is the one that projects."""
 
     def start(self) -> None:
         """Start the child and keep one running."""
@@ -93,6 +112,7 @@ class ProjectionProcess:
             if self._closing.is_set():
                 ours.send_bytes(_STOP)
             self._listen(ours)
+            self._become(Activity.STARTING)
             child.join(timeout=STOP_SECONDS)
             if child.is_alive():
                 child.kill()
@@ -104,11 +124,18 @@ class ProjectionProcess:
     def _listen(self, pipe: Pipe) -> None:
         while True:
             try:
-                report = _decode_report(pipe.recv_bytes())
+                said = pipe.recv_bytes()
             except (EOFError, OSError):
                 return
+            if said in _TOLD:
+                self._become(_TOLD[said])
+                continue
             self._woken = False
-            metrics.note_cycle(report)
+            metrics.note_cycle(_decode_report(said))
+
+    def _become(self, activity: Activity) -> None:
+        self.activity = activity
+        metrics.ROLE_ACTIVE.labels("projector").set(activity is Activity.ACTIVE)
 
 
 def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None:
@@ -121,18 +148,32 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
     helpers: Helpers | None = None
     projector: Projector | None = None
     wait = 0.0
+    told = Activity.STARTING
+
+    def tell(activity: Activity) -> None:
+        nonlocal told
+        if activity is not told:
+            told = activity
+            log.info("projector", activity=activity)
+            # A parent that is gone is seen when it is waited for.
+            with contextlib.suppress(OSError):
+                pipe.send_bytes(activity.encode())
+
     while (woken := _wait(pipe, wait)) is not None:
         try:
             if conn is None or conn.closed or helpers is None or helpers.lookups.closed:
                 _close(conn, helpers)
-                conn = connect(database_url, "projector", options=BY_INDEX)
+                projector = None
+                conn = connect(database_url, "projector", options=f"{BY_INDEX} {_LET_GO}")
                 lookups = connect(database_url, "projector lookups", options=PLANNED_ONCE, autocommit=True)
                 helpers = Helpers(lookups, ReadingProcess(database_url, prepare))
-                projector = Projector(load_catalogue(conn), helpers=helpers)
-            assert projector is not None
-            if not projector.acquire(conn):
-                wait = RETRY_SECONDS
-                continue
+            if projector is None:
+                if not hold(conn):
+                    tell(Activity.STANDING_BY)
+                    wait = RETRY_SECONDS
+                    continue
+                projector = _projector(conn, helpers)
+                tell(Activity.ACTIVE)
             report = projector.cycle(conn)
             wait = IDLE_SECONDS if report.caught_up else 0.0
             if report.caught_up and not report.applied and time.monotonic() - collected_at > COLLECT_SECONDS:
@@ -143,17 +184,28 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
             report, wait = CycleReport(failures=1), RETRY_SECONDS
             _close(conn, helpers)
             conn = helpers = None
+            tell(Activity.STARTING)
         except Exception:
             log.exception("projection_failed")
             report, wait = CycleReport(failures=1), RETRY_SECONDS
             _close(conn, helpers)
             conn = helpers = None
+            tell(Activity.STARTING)
         if woken or report.did_something:
             try:
                 pipe.send_bytes(_encode(report))
             except OSError:
                 break
     _close(conn, helpers)
+
+
+def _projector(conn: Connection, helpers: Helpers) -> Projector:
+    """By the definitions in force now, which nobody changes without ending our session (collector/registration.py)."""
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+        projector = Projector(load_catalogue(conn), helpers=helpers)
+    projector.acquire(conn)
+    return projector
 
 
 def _wait(pipe: Pipe, seconds: float) -> bool | None:

@@ -97,6 +97,13 @@ class Helpers:
         self.reading.close()
 
 
+def hold(conn: Connection) -> bool:
+    """Let this session be the one that projects, if none is; only its end lets another one."""
+    row = conn.execute("SELECT pg_try_advisory_lock(%s)", (PROJECTION_LOCK,)).fetchone()
+    conn.commit()
+    return bool(row and row[0])
+
+
 class Projector:
     """Applies the log to the instances of one database."""
 
@@ -125,9 +132,7 @@ class Projector:
         """Become the projector on this connection, if nobody is; idempotent. Forgets what a former connection knew."""
         if self._conn is conn:
             return True
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", (PROJECTION_LOCK,)).fetchone()
-        conn.commit()
-        if not (row and row[0]):
+        if not hold(conn):
             return False
         with conn.transaction():
             conn.execute(Q["stage"])

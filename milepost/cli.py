@@ -13,6 +13,7 @@ import typer
 from milepost.instance_commands import instance_commands
 from milepost.options import Config, DatabaseUrl, DataDir, DefinitionPaths, Since, fail, read_settings
 from milepost.report_command import report_commands
+from milepost.role_commands import Host, LogFormat, LogLevel, Port, PublicUrl, role_commands, run
 from milepost.settings import Settings
 from slo_rules import compiled
 from slo_rules.faults import DefinitionError, Severity
@@ -80,14 +81,14 @@ def serve(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     definitions: DefinitionPaths = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    public_url: Annotated[str | None, typer.Option(help="Where people reach the dashboard; used in messages.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    host: Host = None,
+    port: Port = None,
+    public_url: PublicUrl = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
     config: Config = None,
 ) -> None:
-    """Run the collector, the evaluator, alerting and the dashboard in one process."""
+    """Run every role in one process: collector, projector, notifier and dashboard."""
     settings = read_settings(
         config,
         database_url=database_url,
@@ -99,14 +100,7 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    from milepost.server import Milepost
-
-    try:
-        milepost = Milepost(settings)
-    except DefinitionError as error:
-        raise fail(f"The definitions cannot be used:\n{error}") from error
-    typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)
-    milepost.serve()
+    run(settings)
 
 
 @app.command()
@@ -114,8 +108,8 @@ def demo(
     data_dir: Annotated[Path | None, typer.Option(help="Keep the data here; a second run goes on from it.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another enterprise; the same seed gives the same one.")] = None,
     days: Annotated[int, typer.Option(help="Days of history to send first.", min=1, max=60)] = 7,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    host: Host = None,
+    port: Port = None,
 ) -> None:
     """Run Milepost beside a simulated enterprise: seven days of history first, then live, with faults to find."""
     settings = read_settings(None, data_dir=data_dir, host=host, port=port, log_level="warning")
@@ -444,6 +438,7 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
     return fail(f"{error}\n{len(error.faults)} fault{'s' if len(error.faults) != 1 else ''}.", code=code)
 
 
+app.add_typer(role_commands)
 app.add_typer(report_commands)
 # They stand last in the help.
 app.add_typer(instance_commands)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -33,13 +35,15 @@ def fail(message: str, *, code: int = 1) -> typer.Exit:
     return typer.Exit(code)
 
 
-def read_settings(config: Path | None, **flags: object) -> Settings:
+def read_settings(
+    config: Path | None, *, needed: Mapping[str, str] = MappingProxyType({}), **flags: object
+) -> Settings:
     """Settings from file, environment and flags, with logging as they say.
 
-    Ends the program with all faults when they cannot be used.
+    Ends the program with all faults when they cannot be used, or one is not given that is `needed`, which says why.
     """
     try:
-        settings = settings_of.load(flags, file=config)
+        settings = settings_of.load(flags, file=config, needed=needed)
     except SettingsError as error:
         raise fail("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from error
     configure_logging(settings.log_format, settings.log_level)

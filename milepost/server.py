@@ -1,14 +1,15 @@
-"""Start-up wiring: one process with every role."""
+"""Start-up wiring: one process with every role, or with one of them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import psycopg
 import structlog
@@ -24,22 +25,22 @@ from alerting.route import Route, SlackTarget
 from collector import duties, metrics
 from collector.acts import Acts
 from collector.api import build_api
-from collector.catalogue import Catalogue, register
+from collector.catalogue import Catalogue
 from collector.ingest.doors import Doors
 from collector.log import LogWriter
 from collector.objective_gauges import measure_objectives
-from collector.projection_process import ProjectionProcess, settle_garbage_collection
+from collector.projection_process import Activity, ProjectionProcess, settle_garbage_collection
 from collector.query import Query
 from collector.query.periods import keep_periods
 from collector.query.reader import Reader
 from collector.query.staleness import Memory
 from collector.rebuild import keep_objectives
-from collector.store.database import Connection, connect, migrate, sqlalchemy_url
-from dashboard.app import build_dashboard
-from dashboard.mount import mount
+from collector.registration import Registered, Watch, put_in_force
+from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.definition_files import find_warnings, read_definitions
 from milepost.embedded import EmbeddedPostgres
 from milepost.logs import configure_logging
+from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_routes
 from milepost.settings import Settings
 from slo_rules import compiled
@@ -49,13 +50,17 @@ from slo_rules.instants import to_micros
 log = structlog.get_logger("milepost")
 
 Duty = Callable[[Connection, datetime], object]
+Add = Callable[[str, float, Duty], None]
+_LET_GO = "-c idle_in_transaction_session_timeout=60s"
+"""A process that stands still in the middle of a duty keeps others from it."""
 
 
 class Milepost:
     """Everything of one process, built from its settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, roles: Collection[Role] = ALL_ROLES) -> None:
         self.settings = settings
+        self.roles = roles
         self.definitions = read_definitions(settings.definitions)
         self.routes = read_routes(self.definitions, os.environ)
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
@@ -90,29 +95,35 @@ class Milepost:
         try:
             url = self.open_database()
             with connect(url, "start") as conn:
-                catalogue = register(conn, self.definitions)
-                keep_objectives(conn, catalogue)
-            self._run(url, catalogue, on_ready)
+                registered = put_in_force(conn, self.definitions)
+                keep_objectives(conn, registered.catalogue)
+            self._run(url, registered, on_ready)
         finally:
             self.close()
 
-    def _run(self, url: str, catalogue: Catalogue, on_ready: Callable[[], None]) -> None:
+    def _run(self, url: str, registered: Registered, on_ready: Callable[[], None]) -> None:
+        catalogue = registered.catalogue
         prepare = partial(configure_logging, self.settings.log_format, self.settings.log_level)
-        projection = ProjectionProcess(url, prepare)
-        writer = LogWriter(url, on_commit=projection.wake)
+        projection = ProjectionProcess(url, prepare) if Role.PROJECTOR in self.roles else None
+        writer: LogWriter | None = None
+        if self._writes:
+            writer = LogWriter(url, on_commit=projection.wake) if projection else LogWriter(url)
         reader = Reader(url)
         pool: ConnectionPool[Connection] = ConnectionPool(
             sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
             min_size=1,
             max_size=4,
             open=True,
-            kwargs={"application_name": "milepost duties", "options": "-c timezone=UTC -c jit=off"},
+            kwargs=session("duties", _LET_GO),
         )
         self._closing.append(pool.close)
+        for role in self.roles:
+            metrics.ROLE_ACTIVE.labels(role).set(role is not Role.PROJECTOR)
         for part in (projection, writer):
-            part.start()
-            self._closing.append(part.close)
-        scheduler = self._schedule(pool, catalogue)
+            if part is not None:
+                part.start()
+                self._closing.append(part.close)
+        scheduler = self._schedule(pool, registered)
         scheduler.start()
         self._closing.append(scheduler.shutdown)
 
@@ -123,19 +134,28 @@ class Milepost:
             yield
             await reader.close()
 
+        def activities() -> dict[str, str]:
+            # All but the projector may do their work in several processes at once.
+            found = {role.value: Activity.ACTIVE.value for role in Role if role in self.roles}
+            return found | ({Role.PROJECTOR.value: projection.activity.value} if projection else {})
+
         async def ready() -> list[str]:
             try:
                 await reader.now()
             except (psycopg.Error, PoolTimeout):
                 return ["the database cannot be reached"]
-            return [] if writer.alive else ["the log is not being written"]
+            if writer is not None:
+                return [] if writer.alive else ["the log is not being written"]
+            # Whoever takes in events goes on doing so, whatever becomes of the projection.
+            begun = projection is None or projection.activity is not Activity.STARTING
+            return [] if begun else ["the projection has not begun"]
 
-        query = Query(reader, catalogue)
-        acts = Acts(reader, catalogue, writer)
-        api = build_api(query, acts, Doors(writer, lambda: catalogue.matcher), ready, lifespan)
-        app = mount(api, build_dashboard(query))
+        doors = Doors(writer, lambda: catalogue.matcher) if writer and Role.COLLECTOR in self.roles else None
+        query = Query(reader, catalogue) if Role.DASHBOARD in self.roles else None
+        acts = Acts(reader, catalogue, writer) if writer and query else None
+        api = build_api(query, acts, doors, ready, lifespan, activities)
         config = uvicorn.Config(
-            app,
+            _with_pages(api, query) if query else api,
             host=self.settings.host,
             port=self.settings.port,
             log_config=None,
@@ -147,12 +167,24 @@ class Milepost:
         )
         settle_garbage_collection()
         log.info(
-            "serving", address=self.settings.address, workflows=len(catalogue.current), compiled_core=compiled.SAID
+            "serving",
+            address=self.settings.address,
+            roles=sorted(self.roles),
+            workflows=len(catalogue.current),
+            compiled_core=compiled.SAID,
         )
         uvicorn.Server(config).run()
 
-    def _schedule(self, pool: ConnectionPool[Connection], catalogue: Catalogue) -> BackgroundScheduler:
-        """The duties and how often they run. A run that comes late still runs: skipping one would be silence."""
+    @property
+    def _writes(self) -> bool:
+        """Whether the log is written: the doors write what arrives, the pages what people do."""
+        return Role.COLLECTOR in self.roles or Role.DASHBOARD in self.roles
+
+    def _schedule(self, pool: ConnectionPool[Connection], registered: Registered) -> BackgroundScheduler:
+        """The duties of the roles and how often they run.
+
+        A run that comes late still runs: skipping one would be silence.
+        """
         scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(4)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
@@ -162,15 +194,41 @@ class Milepost:
         def add(name: str, seconds: float, duty: Duty) -> None:
             scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
 
+        watch = Watch(registered)
+        add("definitions", 10, lambda conn, _: watch.run_once(conn))
+        if self._writes:
+            add("partitions", 3600, duties.make_partitions)
+        if Role.PROJECTOR in self.roles:
+            self._add_measuring(add, registered.catalogue)
+        if Role.NOTIFIER in self.roles:
+            self._add_telling(add, registered.catalogue)
+        return scheduler
+
+    def _add_measuring(self, add: Add, catalogue: Catalogue) -> None:
+        """What is measured of what was projected, and kept of it."""
+
+        def close(conn: Connection, now: datetime) -> None:
+            if duties.is_current(conn, now):
+                keep_periods(conn, to_micros(now), catalogue)
+
+        memory = Memory()
+        add("measure", 5, duties.measure)
+        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
+        add("periods", 300, close)
+
+    def _add_telling(self, add: Add, catalogue: Catalogue) -> None:
+        """What opens incidents, and tells of them."""
         titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
         client = new_client()
         self._closing.append(client.close)
+        # A notifier serves no pages: where they are only a setting can say.
+        public_url = self.settings.address if Role.DASHBOARD in self.roles else self.settings.public_url or ""
 
         def look_after_incidents(conn: Connection, now: datetime) -> None:
             if not duties.is_current(conn, now):
                 return
             report = incidents.run_once(
-                conn, to_micros(now), self.routes, public_url=self.settings.address, milestone_titles=titles
+                conn, to_micros(now), self.routes, public_url=public_url, milestone_titles=titles
             )
             if report.opened or report.resolved:
                 log.info("incidents", opened=report.opened, resolved=report.resolved)
@@ -180,18 +238,16 @@ class Milepost:
             if report.dead or report.disabled:
                 log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
 
-        def close(conn: Connection, now: datetime) -> None:
-            if duties.is_current(conn, now):
-                keep_periods(conn, to_micros(now), catalogue)
-
         add("incidents", 2, look_after_incidents)
         add("outbox", 1, send)
-        add("partitions", 3600, duties.make_partitions)
-        add("measure", 5, duties.measure)
-        memory = Memory()
-        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
-        add("periods", 300, close)
-        return scheduler
+
+
+def _with_pages(api: FastAPI, query: Query) -> Any:
+    """The API with the dashboard, which a process that serves none has no need to load."""
+    from dashboard.app import build_dashboard  # noqa: PLC0415
+    from dashboard.mount import mount  # noqa: PLC0415
+
+    return mount(api, build_dashboard(query))
 
 
 def _exit(_signal: int, _frame: object) -> None:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -63,10 +64,16 @@ class Settings:
 _NAMES = tuple(field.name for field in fields(Settings))
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ, file: Path | None = None) -> Settings:
+def load(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+    file: Path | None = None,
+    needed: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Settings from a TOML file, the environment (`MILEPOST_PORT`, or `MILEPOST_PORT_FILE` for a path to it) and flags.
 
-    A flag of None is not given. Raises SettingsError with every fault.
+    A flag of None is not given. `needed` says of settings that must be given why. Raises SettingsError with every
+    fault.
     """
     faults: list[str] = []
     given: dict[str, tuple[Any, str]] = {}
@@ -75,6 +82,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ, 
         given |= _from_file(path, faults)
     given |= _from_environment(environment, faults)
     given |= {name: (value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value not in (None, [])}
+    faults += [f"--{name.replace('_', '-')}: not given; {why}" for name, why in needed.items() if name not in given]
     values = {name: _check(name, value, origin, faults) for name, (value, origin) in given.items()}
     if faults:
         raise SettingsError(faults)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from collector.catalogue import Catalogue, load_catalogue, register
+from collector.catalogue import Catalogue, load_catalogue
 from collector.ingest.files import CsvMapping, open_source
 from collector.ingest.importing import fingerprint, import_records, read_records
 from collector.rebuild import fingerprints, forget, keep_objectives
+from collector.registration import put_in_force
 from collector.store.database import Connection, connect
 from milepost.applying import apply_log
 from milepost.progress_bar import console, progress_bar
@@ -25,7 +26,7 @@ def open_catalogue(settings: Settings) -> Iterator[tuple[str, Connection, Catalo
         url = milepost.open_database()
         with connect(url, "upkeep") as conn:
             if settings.definitions:
-                catalogue = register(conn, milepost.definitions)
+                catalogue = put_in_force(conn, milepost.definitions).catalogue
                 keep_objectives(conn, catalogue)
             else:
                 catalogue = load_catalogue(conn)

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 
 from collector.query.staleness import Memory
-from collector.store.database import sqlalchemy_url
+from collector.store.database import session, sqlalchemy_url
 from collector.store.sql import load
 from slo_rules import instants
 
@@ -40,8 +40,7 @@ class Reader:
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
-                "application_name": "milepost query",
-                "options": "-c timezone=UTC -c jit=off -c default_transaction_read_only=on -c statement_timeout=20s",
+                **session("query", "-c default_transaction_read_only=on -c statement_timeout=20s"),
             },
         )
 

@@ -26,6 +26,11 @@ MIGRATION_LOCK = 0x6D696C65_0001
 LOG_LOCK = 0x6D696C65_0002
 PROJECTION_LOCK = 0x6D696C65_0003
 
+_KEEPALIVE_SECONDS = {"idle": 10, "interval": 5}
+_KEEPALIVE_COUNT = 3
+_UNANSWERED_MILLISECONDS = 25_000
+"""After so long without an answer from the other machine it counts as gone, on either side."""
+
 PARTITION_DAYS = 7
 PARTITIONS_AHEAD = 4
 _MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
@@ -36,14 +41,31 @@ def sqlalchemy_url(database_url: str) -> sa.URL:
     return sa.make_url(database_url).set(drivername="postgresql+psycopg")
 
 
+def session(name: str, options: str = "") -> dict[str, Any]:
+    """What every connection is opened with: it speaks UTC and shows as `name` in pg_stat_activity.
+
+    A machine that vanishes says nothing. Both ends ask after each other, so that the server frees the locks of a
+    vanished process, and a process leaves a vanished server, within half a minute instead of hours.
+    """
+    server = {f"tcp_keepalives_{what}": seconds for what, seconds in _KEEPALIVE_SECONDS.items()}
+    server |= {"tcp_keepalives_count": _KEEPALIVE_COUNT, "tcp_user_timeout": _UNANSWERED_MILLISECONDS}
+    asked = " ".join(f"-c {setting}={value}" for setting, value in server.items())
+    return {
+        "application_name": f"milepost {name}",
+        "connect_timeout": 10,
+        "options": f"-c timezone=UTC -c jit=off {asked} {options}",
+        **{f"keepalives_{what}": seconds for what, seconds in _KEEPALIVE_SECONDS.items()},
+        "keepalives_count": _KEEPALIVE_COUNT,
+        "tcp_user_timeout": _UNANSWERED_MILLISECONDS,
+    }
+
+
 def connect(database_url: str, name: str, *, autocommit: bool = False, options: str = "") -> Connection:
-    """A connection that speaks UTC and shows as `name` in pg_stat_activity. psycopg.OperationalError if down."""
+    """A connection with what every session has and these options. psycopg.OperationalError if down."""
     return psycopg.connect(
         sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
-        application_name=f"milepost {name}",
         autocommit=autocommit,
-        connect_timeout=10,
-        options=f"-c timezone=UTC -c jit=off {options}",
+        **session(name, options),
     )
 
 
@@ -52,7 +74,7 @@ def migrate(database_url: str) -> None:
 
     Several processes may do so at once: one works, the others wait.
     """
-    engine = sa.create_engine(sqlalchemy_url(database_url), poolclass=sa.NullPool)
+    engine = sa.create_engine(sqlalchemy_url(database_url), poolclass=sa.NullPool, connect_args=session("migration"))
     try:
         with engine.connect() as guard:
             guard.execute(sa.text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})

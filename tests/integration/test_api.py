@@ -456,8 +456,8 @@ async def test_what_a_door_counts_is_in_the_metrics(collector: Collector) -> Non
 
 
 async def test_health_and_readiness(collector: Collector, postgres: Server) -> None:
-    assert (await collector.http.get("/healthz")).json() == {"status": "ok"}
-    assert (await collector.http.get("/readyz")).json() == {"status": "ok", "missing": []}
+    assert (await collector.http.get("/healthz")).json() == {"status": "ok", "roles": {}}
+    assert (await collector.http.get("/readyz")).json() == {"status": "ok", "missing": [], "roles": {}}
     name = collector.conn.info.dbname
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     postgres.execute(

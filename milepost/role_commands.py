@@ -1,0 +1,113 @@
+"""The commands that run the parts of Milepost as processes of their own, on one database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from milepost.options import Config, fail, read_settings
+from milepost.roles import ALL_ROLES, Role
+from milepost.settings import Settings
+from slo_rules.faults import DefinitionError
+
+role_commands = typer.Typer()
+
+_NEEDED = {
+    "database_url": "an embedded PostgreSQL belongs to the one process that starts it",
+    "definitions": "what it is not given it would put out of force; give every role the same",
+}
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
+PublicUrl = Annotated[str | None, typer.Option(help="Where people reach the dashboard; used in messages.")]
+LogFormat = Annotated[str | None, typer.Option(help="console or json.")]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+RoleDatabase = Annotated[
+    str | None, typer.Option("--database-url", help="postgresql://…, the same for every role; there must be one.")
+]
+RoleDefinitions = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--definitions",
+        help="A folder or file of definitions, the same for every role; may be repeated; 'packs' are the shipped ones.",
+    ),
+]
+
+
+def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
+    """Serve these roles until told to stop."""
+    from milepost.server import Milepost
+
+    try:
+        milepost = Milepost(settings, roles)
+    except DefinitionError as error:
+        raise fail(f"The definitions cannot be used:\n{error}") from error
+    typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)
+    milepost.serve()
+
+
+def _run(role: Role, config: Path | None, **flags: object) -> None:
+    why = {name: f"milepost {role} needs it: {reason}" for name, reason in _NEEDED.items()}
+    run(read_settings(config, needed=why, **flags), frozenset({role}))
+
+
+def _command(role: Role, what: str) -> None:
+    """The command of a role that takes what every role takes."""
+
+    @role_commands.command(role, help=what)
+    def of_role(
+        database_url: RoleDatabase = None,
+        definitions: RoleDefinitions = None,
+        host: Host = None,
+        port: Port = None,
+        log_format: LogFormat = None,
+        log_level: LogLevel = None,
+        config: Config = None,
+    ) -> None:
+        _run(
+            role,
+            config,
+            database_url=database_url,
+            definitions=definitions,
+            host=host,
+            port=port,
+            log_format=log_format,
+            log_level=log_level,
+        )
+
+
+_command(Role.COLLECTOR, "Take in events, spans and log records, and nothing else; any number may do so.")
+_command(
+    Role.PROJECTOR,
+    "Apply what was taken in, judge deadlines, and measure objectives; one does so, the others stand by.",
+)
+
+
+@role_commands.command()
+def notifier(
+    database_url: RoleDatabase = None,
+    definitions: RoleDefinitions = None,
+    host: Host = None,
+    port: Port = None,
+    public_url: PublicUrl = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    config: Config = None,
+) -> None:
+    """Open and resolve incidents, and tell of them by the routes; any number may do so."""
+    _run(
+        Role.NOTIFIER,
+        config,
+        database_url=database_url,
+        definitions=definitions,
+        host=host,
+        port=port,
+        public_url=public_url,
+        log_format=log_format,
+        log_level=log_level,
+    )
+
+
+_command(Role.DASHBOARD, "Serve the pages and the query API, and take in what people do there; any number may do so.")
