@@ -195,7 +195,7 @@ class Milepost:
             scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
 
         watch = Watch(registered)
-        add("definitions", 10, lambda conn, _: watch.run_once(conn))
+        add("definitions", 5, lambda conn, _: watch.run_once(conn))
         if self._writes:
             add("partitions", 3600, duties.make_partitions)
         if Role.PROJECTOR in self.roles:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,25 +42,25 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     return found
 
 
-class Serving:
-    """A `milepost serve` on an embedded database, which can be killed and started again."""
+class Running:
+    """A command of Milepost that serves until it is told to stop; it can be killed and started again."""
 
-    def __init__(self, folder: Path, definitions: Path) -> None:
-        self.folder = folder
-        self.data = folder / "data"
+    def __init__(self, folder: Path, name: str, command: str, *arguments: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = folder / "log"
-        self._definitions = definitions
+        self.log = folder / name
+        self._command = [*COMMAND, command, *arguments, "--port", str(self.port), "--log-format", "json"]
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it serves."""
-        arguments = ["--data-dir", str(self.data), "--definitions", str(self._definitions), "--port", str(self.port)]
+    def launch(self) -> None:
+        """Start it; it is not waited for."""
         with self.log.open("ab") as log:
-            self.process = process = subprocess.Popen(
-                [*COMMAND, "serve", *arguments, "--log-format", "json"], stdout=log, stderr=log, env=environment()
-            )
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment())
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        process = self.process
+        assert process is not None
 
         def ready() -> bool:
             assert process.poll() is None, self.log.read_text()
@@ -70,17 +70,21 @@ class Serving:
 
         wait_until(ready, 40, "the process serves")
 
-    def kill(self, *, with_database: bool) -> None:
-        """End it as a power cut would."""
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        self.launch()
+        self.wait()
+
+    def end(self, others: Sequence[psutil.Process] = ()) -> None:
+        """End it with SIGKILL, and others at the same moment; its workers must end too."""
         assert self.process is not None
         workers = self.workers()
-        victims = self.database_processes() if with_database else []
         self.process.send_signal(signal.SIGKILL)
-        for victim in victims:
+        for one in others:
             with contextlib.suppress(psutil.NoSuchProcess):
-                victim.kill()
+                one.kill()
         self.process.wait(10)
-        _, alive = psutil.wait_procs([*victims, *workers], 20)
+        _, alive = psutil.wait_procs({*workers, *others}, 20)
         assert alive == [], "what belonged to the killed process must end with it"
 
     def stop(self, by: signal.Signals) -> int:
@@ -95,6 +99,38 @@ class Serving:
         found = psutil.Process(self.process.pid).children(recursive=True)
         return [one for one in found if one.name() not in ("postgres", "pg_ctl", "sh")]
 
+    def roles(self) -> dict[str, str]:
+        """What it says of each of its roles."""
+        found: dict[str, str] = httpx.get(f"{self.url}/healthz").json()["roles"]
+        return found
+
+    def said(self) -> list[dict[str, Any]]:
+        """What the process logged; every line but the first of each start is JSON."""
+        lines = [line for line in self.log.read_text().splitlines() if line and not line.startswith("Settings: ")]
+        return [json.loads(line) for line in lines]
+
+    def errors(self) -> list[dict[str, Any]]:
+        """What of it are errors."""
+        return [one for one in self.said() if one["level"] in ("error", "critical")]
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+
+class Serving(Running):
+    """A `milepost serve` on an embedded database."""
+
+    def __init__(self, folder: Path, definitions: Path) -> None:
+        self.data = folder / "data"
+        super().__init__(folder, "log", "serve", "--data-dir", str(self.data), "--definitions", str(definitions))
+
+    def kill(self, *, with_database: bool) -> None:
+        """End it as a power cut would."""
+        self.end(self.database_processes() if with_database else ())
+
     def database_processes(self) -> list[psutil.Process]:
         """The processes of the PostgreSQL under this folder."""
         found: list[psutil.Process] = []
@@ -104,16 +140,9 @@ class Serving:
                 found += [one, *one.children(recursive=True)]
         return found
 
-    def errors(self) -> list[dict[str, Any]]:
-        """What the process logged as an error; every line but the first of each start is JSON."""
-        lines = [line for line in self.log.read_text().splitlines() if line and not line.startswith("Settings: ")]
-        return [one for one in map(json.loads, lines) if one["level"] in ("error", "critical")]
-
     def close(self) -> None:
         """Leave nothing behind."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
+        super().close()
         for one in self.database_processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()

@@ -84,6 +84,14 @@ def send(url: str, jobs: list[Job], on_acknowledged: Callable[[int], None] = lam
         sender.join()
 
 
+def left(jobs: list[Job], random_: random.Random) -> list[Job]:
+    """What must be sent again, and a tenth of what need not be, as a sender would that forgot where it was."""
+    acknowledged = [job for job in jobs if job.acknowledged]
+    left = [job for job in jobs if not job.acknowledged] + random_.sample(acknowledged, len(acknowledged) // 10)
+    random_.shuffle(left)
+    return left
+
+
 class _Doors:
     """The clients of one sender: the SDK's own exporters for OpenTelemetry."""
 

@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.acceptance.enterprise import DEFINITIONS, comparable, expected, generate
-from tests.acceptance.process import COMMAND, Serving, environment, wait_until
-from tests.acceptance.sending import Job, heartbeats, nameless, plan, send
+from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
+from tests.acceptance.enterprise import DEFINITIONS, generate
+from tests.acceptance.process import COMMAND, Serving, environment
+from tests.acceptance.sending import Job, heartbeats, left, nameless, plan, send
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
@@ -49,7 +49,7 @@ def serving(folder: Path) -> Iterator[Serving]:
 def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:
     now = time.time_ns() // 1000
     orders = generate(ORDERS, now, SEED)
-    wanted = {one["title"]: one for order in orders for group in order.groups for one in [expected(group, now)]}
+    wanted = wanted_of(orders, now)
     verdicts = Counter(one["verdict"] for one in wanted.values())
     assert min(verdicts.values()) >= 10, verdicts
     assert len(verdicts) == 8, verdicts
@@ -59,15 +59,15 @@ def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:
     serving.start()
     _crash_while_sending(serving, jobs, after=len(jobs) // 4, with_database=False)
     serving.start()
-    _crash_while_sending(serving, _left(jobs, random_), after=len(jobs) // 4, with_database=True)
+    _crash_while_sending(serving, left(jobs, random_), after=len(jobs) // 4, with_database=True)
     serving.start()
-    send(serving.url, _left(jobs, random_))
+    send(serving.url, left(jobs, random_))
     assert all(job.acknowledged for job in jobs)
 
     at = datetime.now(UTC)
     heartbeats(serving.url, at)
-    _wait_for_projection(serving.url, at)
-    _compare(serving.url, wanted)
+    wait_for_projection(serving.url, at)
+    compare(serving.url, wanted)
     letters = httpx.get(f"{serving.url}/api/v1/dead-letters", params={"limit": 500}).json()
     assert {one["event_id"] for one in letters["items"]} == {f"nameless-{number}" for number in range(20)}
     assert {one["reason"] for one in letters["items"]} == {"no_usable_key"}
@@ -76,8 +76,8 @@ def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:
         [*COMMAND, "rebuild", "--data-dir", str(serving.data)],
         capture_output=True, text=True, timeout=60, env=environment(), check=False,
     )  # fmt: skip
-    _wait_for_projection(serving.url, at)
-    _compare(serving.url, wanted)
+    wait_for_projection(serving.url, at)
+    compare(serving.url, wanted)
     errors = serving.errors()
     assert not errors, json.dumps(errors, indent=1)
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
@@ -99,47 +99,6 @@ def _crash_while_sending(serving: Serving, jobs: list[Job], *, after: int, with_
     assert not all(job.acknowledged for job in jobs), "the crash came too late to interrupt anything"
 
 
-def _left(jobs: list[Job], random_: random.Random) -> list[Job]:
-    """What must be sent again, and a tenth of what need not be, as a sender would that forgot where it was."""
-    acknowledged = [job for job in jobs if job.acknowledged]
-    left = [job for job in jobs if not job.acknowledged] + random_.sample(acknowledged, len(acknowledged) // 10)
-    random_.shuffle(left)
-    return left
-
-
-def _wait_for_projection(url: str, at: datetime) -> None:
-    """Heartbeats are the last thing in the log: once they count, so does everything before them."""
-    spelled = at.isoformat().replace("+00:00", "Z")
-
-    def done() -> bool:
-        answer = httpx.get(f"{url}/api/v1/overview", timeout=20).json()
-        seen = [one for one in answer["sources"] if one["last_occurred_at"] == spelled]
-        return len(seen) == len(answer["sources"]) == 6 and answer["lag_seconds"] == 0
-
-    wait_until(done, 60, "everything is projected")
-
-
-def _compare(url: str, wanted: dict[str, dict[str, Any]]) -> None:
-    found: dict[str, dict[str, Any]] = {}
-    cursor = None
-    total = -1
-    while True:
-        parameters = {"limit": 500, "workflow": "order-to-cash"} | ({"cursor": cursor} if cursor else {})
-        page = httpx.get(f"{url}/api/v1/instances", params=parameters, timeout=30).json()
-        for row in page["items"]:
-            assert row["title"] not in found, "an instance came twice"
-            found[row["title"]] = comparable(row)
-        total, cursor = page["total"], page["next_cursor"]
-        if cursor is None:
-            break
-    assert found.keys() == wanted.keys()
-    assert total == len(wanted)
-    different = {title: (found[title], wanted[title]) for title in wanted if found[title] != wanted[title]}
-    assert not different, f"{len(different)} of {len(wanted)} differ, among them {next(iter(different.items()))}"
-    listed = httpx.get(f"{url}/api/v1/workflows").json()["items"][0]["counts"]
-    assert listed == Counter(one["verdict"] for one in wanted.values())
-
-
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_stop_it_ends_cleanly_and_leaves_nothing_behind(serving: Serving, by: signal.Signals) -> None:
     serving.start()
@@ -154,7 +113,7 @@ def test_told_to_stop_it_ends_cleanly_and_leaves_nothing_behind(serving: Serving
 def test_a_worker_that_dies_is_replaced(serving: Serving) -> None:
     now = time.time_ns() // 1000
     orders = generate(200, now, SEED)
-    wanted = {one["title"]: one for order in orders for group in order.groups for one in [expected(group, now)]}
+    wanted = wanted_of(orders, now)
     jobs = plan(orders, SEED)
     serving.start()
     workers = serving.workers()
@@ -164,8 +123,8 @@ def test_a_worker_that_dies_is_replaced(serving: Serving) -> None:
     send(serving.url, jobs[1::2])
     at = datetime.now(UTC)
     heartbeats(serving.url, at)
-    _wait_for_projection(serving.url, at)
-    _compare(serving.url, wanted)
+    wait_for_projection(serving.url, at)
+    compare(serving.url, wanted)
 
 
 def test_faults_of_the_settings_are_all_named(folder: Path) -> None:
