@@ -19,11 +19,13 @@ from prometheus_client import REGISTRY
 import collector.metrics  # noqa: F401 — registers the metrics whose names are checked
 from milepost import settings
 from milepost.definition_files import read_definitions
+from milepost.roles import Role
 
 TOP = Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
 YAML_FILES = sorted([*DEPLOY.rglob("*.yaml"), *(TOP / ".github").rglob("*.yml"), TOP / ".pre-commit-config.yaml"])
 UNIT = DEPLOY / "milepost.service"
+ROLE_UNIT = DEPLOY / "milepost@.service"
 
 
 def read_yaml(path: Path) -> Any:
@@ -136,6 +138,21 @@ def test_milepost_takes_the_environment_that_compose_and_the_image_set(compose: 
     read_definitions(loaded.definitions)
 
 
+def test_the_roles_laid_over_compose_are_roles_and_run_as_milepost_does(compose: dict[str, Any]) -> None:
+    services = read_yaml(DEPLOY / "compose.roles.yaml")["services"]
+    assert sorted(role for service in services.values() for role in service["command"]) == sorted(Role)
+    (laid_over,) = (services.pop(name) for name in services.keys() & compose["services"].keys())
+    assert laid_over == {"command": ["collector"]}
+    milepost = compose["services"]["milepost"]
+    for service in services.values():
+        for name in ("image", "secrets", "depends_on", "read_only", "tmpfs", "cap_drop", "security_opt", "restart"):
+            assert service[name] == milepost[name]
+        assert service["stop_grace_period"] == milepost["stop_grace_period"]
+        assert service["environment"].keys() == milepost["environment"].keys()
+        assert service["environment"]["MILEPOST_DEFINITIONS"] == milepost["environment"]["MILEPOST_DEFINITIONS"]
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
 def test_compose_stops_milepost_only_after_the_log_had_its_time(compose: dict[str, Any]) -> None:
     assert compose["services"]["milepost"]["stop_grace_period"] == "45s"
     assert "TimeoutStopSec=45s" in UNIT.read_text()
@@ -198,10 +215,10 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
 # systemd
 
 
-def _unit() -> configparser.RawConfigParser:
+def _unit(path: Path = UNIT) -> configparser.RawConfigParser:
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read(UNIT)
+    unit.read(path)
     return unit
 
 
@@ -234,10 +251,20 @@ def test_the_unit_starts_the_command_that_the_project_installs() -> None:
     assert _unit()["Install"]["WantedBy"] == "multi-user.target"
 
 
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+def test_the_unit_of_a_role_is_that_of_serve_without_a_place_for_data() -> None:
+    of_serve, of_role = dict(_unit()["Service"]), dict(_unit(ROLE_UNIT)["Service"])
+    assert of_role.pop("ExecStart") == of_serve.pop("ExecStart").replace(" serve ", " ${ROLE} ")
+    assert of_role.pop("EnvironmentFile") == "/etc/milepost/%i.environment"
+    for name in ("EnvironmentFile", "StateDirectory", "StateDirectoryMode", "WorkingDirectory"):
+        del of_serve[name]
+    assert of_role == of_serve
+
+
+@pytest.mark.parametrize("unit", [UNIT, ROLE_UNIT], ids=lambda unit: unit.name)
+def test_systemd_finds_no_fault_in_the_unit(unit: Path, tmp_path: Path) -> None:
     # The command is not installed here, and systemd looks whether it is.
-    copy = tmp_path / UNIT.name
-    copy.write_text(re.sub(r"(?m)^ExecStart=.*$", f"ExecStart={program('true')}", UNIT.read_text("utf-8")))
+    copy = tmp_path / unit.name.replace("@", "@projector")
+    copy.write_text(re.sub(r"(?m)^ExecStart=.*$", f"ExecStart={program('true')}", unit.read_text("utf-8")))
     found = subprocess.run(
         [program("systemd-analyze"), "verify", copy], capture_output=True, text=True, check=False, timeout=60
     )

@@ -53,6 +53,19 @@ def test_the_usual_variable_for_the_database_is_known_but_gives_way_to_ours() ->
     assert load({}, {"DATABASE_URL": URL, "MILEPOST_DATABASE_URL": ours}).database_url == ours
 
 
+def test_what_a_command_needs_is_a_fault_when_nobody_gives_it_beside_all_others() -> None:
+    needed = {"database_url": "roles share one", "definitions": "all have the same"}
+    with pytest.raises(SettingsError) as raised:
+        load({"port": 0, "definitions": []}, {}, needed=needed)
+    assert sorted(fault.partition(":")[0] for fault in raised.value.faults) == [
+        "--database-url",
+        "--definitions",
+        "--port",
+    ]
+    assert "--database-url: not given; roles share one" in raised.value.faults
+    load({}, {"DATABASE_URL": URL, "MILEPOST_DEFINITIONS": "packs"}, needed=needed)
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql+psycopg", "postgresql"])
 def test_every_spelling_of_postgresql_is_taken(scheme: str) -> None:
     assert load({"database_url": URL.replace("postgresql", scheme)}, {}).database_url == URL
