@@ -127,10 +127,10 @@ class ProjectionProcess:
                 said = pipe.recv_bytes()
             except (EOFError, OSError):
                 return
+            self._woken = False
             if said in _TOLD:
                 self._become(_TOLD[said])
                 continue
-            self._woken = False
             metrics.note_cycle(_decode_report(said))
 
     def _become(self, activity: Activity) -> None:

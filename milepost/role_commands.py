@@ -38,14 +38,17 @@ RoleDefinitions = Annotated[
 
 def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
     """Serve these roles until told to stop."""
-    from milepost.server import Milepost
+    from milepost.server import DatabaseAway, Milepost
 
     try:
         milepost = Milepost(settings, roles)
     except DefinitionError as error:
         raise fail(f"The definitions cannot be used:\n{error}") from error
     typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)
-    milepost.serve()
+    try:
+        milepost.serve()
+    except DatabaseAway as error:
+        raise fail(f"The database cannot be reached: {error}") from error
 
 
 def _run(role: Role, config: Path | None, **flags: object) -> None:

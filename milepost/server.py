@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -49,10 +50,17 @@ from slo_rules.instants import to_micros
 
 log = structlog.get_logger("milepost")
 
+DATABASE_SECONDS = 60.0
+"""How long a database that is not there yet is waited for."""
+
 Duty = Callable[[Connection, datetime], object]
 Add = Callable[[str, float, Duty], None]
 _LET_GO = "-c idle_in_transaction_session_timeout=60s"
 """A process that stands still in the middle of a duty keeps others from it."""
+
+
+class DatabaseAway(Exception):
+    """The database could not be reached when a process started, nor for a while after that; it says why."""
 
 
 class Milepost:
@@ -85,7 +93,10 @@ class Milepost:
             self._closing.pop()()
 
     def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Run until told to stop (SIGINT, SIGTERM); then everything is closed before SystemExit(0) is raised."""
+        """Run until told to stop (SIGINT, SIGTERM); then everything is closed before SystemExit(0) is raised.
+
+        Raises DatabaseAway.
+        """
         # uvicorn raises the signal again when it has stopped; with the default action nothing would be closed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit)
@@ -93,6 +104,8 @@ class Milepost:
             if finding.severity is Severity.WARNING:
                 log.warning("definition_warning", **asdict(finding))
         try:
+            if self.settings.database_url:
+                _await_database(self.settings.database_url)
             url = self.open_database()
             with connect(url, "start") as conn:
                 registered = put_in_force(conn, self.definitions)
@@ -248,6 +261,23 @@ def _with_pages(api: FastAPI, query: Query) -> Any:
     from dashboard.mount import mount  # noqa: PLC0415
 
     return mount(api, build_dashboard(query))
+
+
+def _await_database(url: str) -> None:
+    """Return when it can be reached: what starts together need not start in an order."""
+    until, told = time.monotonic() + DATABASE_SECONDS, ""
+    while True:
+        try:
+            connect(url, "start").close()
+            return
+        except psycopg.OperationalError as error:
+            why = str(error).strip()
+            if time.monotonic() > until:
+                raise DatabaseAway(why) from error
+            if why != told:
+                log.warning("database_not_reached", error=why)
+            told = why
+        time.sleep(1)
 
 
 def _exit(_signal: int, _frame: object) -> None:

@@ -75,10 +75,11 @@ def listener() -> Iterator[Listener]:
 
 
 class Landscape:
-    """Processes of several roles on one database that nobody has set up."""
+    """Processes of several roles on one database, which is not there yet."""
 
-    def __init__(self, folder: Path, database_url: str, hook: str) -> None:
-        self.database_url = database_url
+    def __init__(self, folder: Path, postgres: Server, hook: str) -> None:
+        self._postgres = postgres
+        self.database_url = database_url = postgres.url("milepost_roles")
         definitions = folder / "definitions.yaml"
         definitions.write_text(DEFINITIONS + ROUTE.format(url=hook))
         given = ("--database-url", database_url, "--definitions", str(definitions))
@@ -87,6 +88,24 @@ class Landscape:
         self.projectors = [Running(folder, f"projector-{number}", "projector", *given) for number in range(2)]
         self.collectors = [Running(folder, f"collector-{number}", "collector", *given) for number in range(2)]
         self.all = [self.dashboard, *self.notifiers, *self.projectors, *self.collectors]
+
+    def launch(self, *processes: Running) -> None:
+        """Start them before there is a database, and wait until they serve."""
+        for one in processes:
+            one.launch()
+        for one in processes:
+            wait_until(
+                lambda log=one.log: "database_not_reached" in log.read_text(), 40, "it has asked for the database"
+            )
+        self._postgres.execute("CREATE DATABASE milepost_roles")
+        for one in processes:
+            one.wait()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        for one in self.all:
+            one.close()
+        self._postgres.execute("DROP DATABASE IF EXISTS milepost_roles WITH (FORCE)")
 
     def active(self) -> Running | None:
         """The projector that projects."""
@@ -136,12 +155,9 @@ class Landscape:
 @pytest.fixture
 def landscape(postgres: Server, listener: Listener) -> Iterator[Landscape]:
     folder = Path(tempfile.mkdtemp(prefix="mp-roles-"))
-    url = postgres.empty()
-    made = Landscape(folder, url, listener.url)
+    made = Landscape(folder, postgres, listener.url)
     yield made
-    for one in made.all:
-        one.close()
-    postgres.drop(url)
+    made.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -165,11 +181,7 @@ def test_a_history_through_two_collectors_survives_the_end_of_any_role(
     orders = generate(ORDERS, now, SEED)
     jobs, random_ = plan(orders, SEED), random.Random(SEED)
 
-    # All at once, and the schema is not there yet.
-    for one in landscape.all:
-        one.launch()
-    for one in landscape.all:
-        one.wait()
+    landscape.launch(*landscape.all)
     assert {role: answers(one) for one in landscape.all for role in one.roles()} == {
         "collector": [200, 200, 200, 404, 404, 400],
         "projector": [200, 200, 200, 404, 404, 404],
@@ -178,15 +190,15 @@ def test_a_history_through_two_collectors_survives_the_end_of_any_role(
     }
     wait_until(landscape.active, 20, "a projector is active")
     assert sorted(one.roles()["projector"] for one in landscape.projectors) == ["active", "standing by"]
-    third = len(jobs) // 3
-    landscape.send(jobs[:third], kill_after=third // 2)
-    landscape.send(jobs[third : 2 * third], kill_after=third // 2)
-    assert all(job.acknowledged for job in jobs[: 2 * third])
+    part = len(jobs) // 4
+    landscape.send(jobs[:part], kill_after=part // 2)
+    landscape.send(jobs[part : 2 * part], kill_after=part // 2)
+    assert all(job.acknowledged for job in jobs[: 2 * part])
     # Before anybody may be told: the first message of an incident waits for what else belongs to it.
     incidents = f"{landscape.dashboard.url}/api/v1/incidents"
     wait_until(lambda: httpx.get(incidents).json()["items"], 20, "an incident is open")
     landscape.notifiers[0].end()
-    landscape.send(jobs[2 * third :], kill_after=third // 8, stop=landscape.collectors[1])
+    landscape.send(jobs[2 * part :], kill_after=part // 4, stop=landscape.collectors[1])
     assert not all(job.acknowledged for job in jobs), "the collector was stopped too late to interrupt anything"
     send(landscape.collectors[0].url, left(jobs, random_))
     assert all(job.acknowledged for job in jobs)
@@ -222,10 +234,7 @@ def test_other_definitions_reach_the_projector_and_the_others_say_that_they_know
     landscape: Landscape, tmp_path: Path
 ) -> None:
     collector, projector = landscape.collectors[0], landscape.projectors[0]
-    for one in (collector, projector):
-        one.launch()
-    for one in (collector, projector):
-        one.wait()
+    landscape.launch(collector, projector)
     wait_until(landscape.active, 20, "the projector is active")
     changed = tmp_path / "changed.yaml"
     changed.write_text(DEFINITIONS.replace("breach: 4h", "breach: 5h"))
