@@ -85,9 +85,9 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The one server is shared; what a test adds or breaks is put back."""
+    """The one server is shared; what a test adds, changes or breaks is put back."""
     query = request.getfixturevalue("served").query
-    rows = list(query.rows)
+    rows = [dict(row) for row in query.rows]
     yield
     query.rows, query.broken, query.empty = rows, False, False
 
