@@ -20,7 +20,8 @@ from slo_rules.match import Match
 class Batch:
     """What is applied and not yet handed over: `count` events after number `after`, up to `seq`.
 
-    `duplicates` are the numbers of events known to have been linked before, with their sources.
+    `duplicates` are the numbers of events known to have been linked before, with their sources. `forgotten` is how
+    often instances had been deleted (collector/retention) when the projector began to remember any.
     """
 
     after: int
@@ -31,6 +32,7 @@ class Batch:
     """Instances that have become so large that a key may hold together too many."""
     words: list[tuple[Held, JoinWord | Move]] = field(default_factory=list)
     """What people say of these instances that is more than a part of their progress."""
+    forgotten: int = 0
     count: int = 0
     seq: int = -1
     received_at: int = 0
@@ -47,16 +49,21 @@ class Writing:
 
 
 class Moved(Exception):
-    """Somebody else has moved the position: a rebuild has begun, or another projector has taken over."""
+    """Somebody else has moved the position, or deleted instances that may be in memory.
+
+    A rebuild has begun, another projector has taken over, or what finished long ago has been dropped.
+    """
 
 
 def commit(conn: Connection, writing: Writing) -> Writing:
-    """Write a batch in one transaction. Raises Moved when the position is not where the batch begins."""
+    """Write a batch in one transaction. Raises Moved when that is not where the batch begins, or instances are gone."""
     batch = writing.batch
     with conn.transaction():
         row = conn.execute(Q["position"]).fetchone()
         if row is None or row[0] != batch.after:
             raise Moved(f"at {row and row[0]} instead of {batch.after}")
+        if row[2] != batch.forgotten:
+            raise Moved("instances that finished long ago have been deleted")
         batch.duplicates.update(writing.prepared.write(conn))
         for letter in batch.dead_letters:
             conn.execute(Q["dead_letter"], letter)

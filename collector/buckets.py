@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +31,32 @@ def bucket_parameters(total: Contributions) -> dict[str, Any] | None:
         "cancelled": _of_one_type([counts[3] for _, _, counts in rows]),
         "steps": [counts[4] for _, _, counts in rows],
     }
+
+
+def within_retention(parameters: dict[str, Any], kept_since: datetime) -> dict[str, Any]:
+    """The same where buckets that began earlier have been dropped, which a late correction may still speak of.
+
+    What they counted is no longer asked for. Their steps are, for the level at any instant is the sum of all before:
+    they count in the first bucket of their width that is kept.
+    """
+    buckets = parameters["buckets"]
+    if min(buckets) >= kept_since:
+        return parameters
+    names = ("objectives", "groups", "minutes", "buckets", "units", "good", "bad", "waived", "cancelled", "steps")
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for *place, good, bad, waived, cancelled, step in zip(*(parameters[name] for name in names), strict=True):
+        if place[3] >= kept_since:
+            counts = [good, bad, waived, cancelled, step]
+        elif step:
+            place[3] = kept_since
+            # Of one type with the others, which may be money.
+            counts = [good * 0, bad * 0, waived * 0, cancelled * 0, step]
+        else:
+            continue
+        before = found.get(tuple(place))
+        found[tuple(place)] = counts if before is None else [a + b for a, b in zip(before, counts, strict=True)]
+    columns = zip(*((*place, *counts) for place, counts in found.items()), strict=True) if found else [()] * len(names)
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}
 
 
 def _of_one_type(numbers: list[Decimal | int]) -> list[Decimal | int]:

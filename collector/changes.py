@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from collector import copyformat as copying
-from collector.buckets import bucket_parameters
+from collector.buckets import bucket_parameters, within_retention
 from collector.catalogue import Catalogue
 from collector.instances import Change, Held
 from collector.store.database import Connection
@@ -137,11 +137,15 @@ class Prepared:
             conn.execute(Q["insert_changes"])
             conn.execute("TRUNCATE staged_change")
         if self.buckets is not None:
+            buckets = self.buckets
+            row = conn.execute(Q["buckets_kept_since"]).fetchone()
+            if row is not None:
+                buckets = within_retention(buckets, row[0])
             # Differences may be negative, and a CHECK looks at a proposed row before ON CONFLICT does: hence two
             # statements.
-            conn.execute(Q["add_to_buckets"], self.buckets)
-            conn.execute(Q["new_buckets"], self.buckets)
-            conn.execute(Q["forget_empty_buckets"], self.buckets)
+            conn.execute(Q["add_to_buckets"], buckets)
+            conn.execute(Q["new_buckets"], buckets)
+            conn.execute(Q["forget_empty_buckets"], buckets)
         return duplicates
 
 

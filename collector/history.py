@@ -25,19 +25,25 @@ _decode_body = msgspec.json.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many events there are, the number of the last, and when the first occurred (micros; None: there are none)."""
+    """How many events there are, the number of the last, and when the first occurred (micros; None: there are none).
+
+    Where retention has dropped events, `kept_since` (micros) says since when the log has all that was received, and the
+    first is the first of those. Before it there is only what belongs to instances that were not finished then.
+    """
 
     events: int
     last: int
     began_at: int | None
+    kept_since: int | None = None
 
 
 def extent(conn: Connection) -> Extent:
     """How far the log reaches, in the caller's transaction."""
     row = conn.execute(Q["extent"]).fetchone()
     assert row is not None
-    events, last, began_at = row
-    return Extent(events, last, None if began_at is None else to_micros(began_at))
+    events, last, *times = row
+    began_at, kept_since = (None if at is None else to_micros(at) for at in times)
+    return Extent(events, last, began_at, kept_since)
 
 
 def log_events(conn: Connection, matchers: Collection[Matcher]) -> Iterator[tuple[int, Logged | None]]:

@@ -40,6 +40,11 @@ OBJECTIVE_BUDGET_LEFT = Gauge(
     "Share of the error budget of an objective that is left; negative when overspent, NaN when nothing was due.",
     ["objective", "workflow"],
 )
+RETENTION_ROWS = Counter("milepost_retention_dropped_rows", "Rows dropped because they are kept no longer.", ["class"])
+RETENTION_BYTES = Counter("milepost_retention_freed_bytes", "Disk freed with whole parts of the log.", ["class"])
+RETENTION_POSTPONED = Counter(
+    "milepost_retention_postponed", "Runs that left something due for the next one.", ["class"]
+)
 DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty that ended in an error.", ["duty"])
 ROLE_ACTIVE = Gauge("milepost_role_active", "1 while this process does the work of a role, 0 else.", ["role"])
 DEFINITIONS_DIFFER = Gauge(

@@ -123,6 +123,7 @@ class Projector:
         self._writing: Future[Writing] | None = None
         self._number = 0
         self._seq = -1
+        self._forgotten = 0
         self._received_at = 0
         self._swept = 0.0
         self._report = CycleReport()
@@ -255,10 +256,11 @@ class Projector:
         with conn.transaction():
             row = conn.execute(Q["position"]).fetchone()
             assert row is not None
-            seq, received_at = row
-            if seq != self._seq:
+            seq, received_at, forgotten = row
+            if seq != self._seq or forgotten != self._forgotten:
                 self._forget()
                 self._seq = seq
+                self._forgotten = forgotten
                 self._received_at = 0 if received_at is None else to_micros(received_at)
                 arrivals = Arrivals(conn, self._catalogue, seq)
                 self._applying = Applying(self._catalogue, self._cache, arrivals, load_unjoined(conn))
@@ -313,7 +315,7 @@ class Projector:
 
     def _begin(self) -> Batch:
         self._number += 1
-        return Batch(self._seq, Changes(self._number))
+        return Batch(self._seq, Changes(self._number), forgotten=self._forgotten)
 
     def _resume(self, conn: Connection, event: Parsed) -> None:
         """A source turns: judge what fell due before as it was known then, and if it is seen again what is overdue."""
@@ -400,7 +402,7 @@ class Projector:
                 self._number += 1
                 self._trim(self._number)
             with conn.transaction():
-                if self._position(conn) == self._seq:
+                if self._is_where_we_are(conn):
                     conn.execute(Q["swept"], {"at": to_datetime(now)})
         except BaseException:
             self._forget()
@@ -411,7 +413,7 @@ class Projector:
     def _sweep_some(self, conn: Connection, now: int) -> bool:
         """Judge the most overdue; whether there may be more. Nothing must be on its way to the database."""
         with conn.transaction():
-            if self._position(conn) != self._seq:
+            if not self._is_where_we_are(conn):
                 return False
             due = conn.execute(Q["due"], {"now": to_datetime(now), "limit": SWEEP_BATCH}).fetchall()
             changes = Changes(self._number)
@@ -421,6 +423,7 @@ class Projector:
             self._write(conn, changes)
         return len(due) == SWEEP_BATCH
 
-    def _position(self, conn: Connection) -> int:
+    def _is_where_we_are(self, conn: Connection) -> bool:
+        """Whether nobody has moved the position or deleted what may be in memory; locks it for the transaction."""
         row = conn.execute(Q["position"]).fetchone()
-        return -2 if row is None else int(row[0])
+        return row is not None and row[0] == self._seq and row[2] == self._forgotten

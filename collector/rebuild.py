@@ -8,7 +8,7 @@ from hashlib import sha256
 import msgspec
 from psycopg import sql as psql
 
-from collector.buckets import bucket_parameters
+from collector.buckets import bucket_parameters, within_retention
 from collector.catalogue import Catalogue, start_over
 from collector.changes import Q
 from collector.store.database import Connection
@@ -124,4 +124,5 @@ def _listen(conn: Connection, objective: Objective) -> None:
 def _write(conn: Connection, total: Contributions) -> None:
     parameters = bucket_parameters(total)
     if parameters is not None:
-        conn.execute(Q["new_buckets"], parameters)
+        row = conn.execute(Q["buckets_kept_since"]).fetchone()
+        conn.execute(Q["new_buckets"], parameters if row is None else within_retention(parameters, row[0]))

@@ -159,6 +159,11 @@ def plural(n: float, one: str, many: str | None = None) -> str:
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
 
 
+def gone_events(number: int) -> str:
+    """What is said beneath the events of an instance where the log no longer has them all."""
+    return f"{plural(number, 'event')} more of this instance went with the part of the log that is no longer kept."
+
+
 def percent(ratio: float | None, digits: int = 0) -> str:
     """A ratio of 0.9987 reads `99.87 %` with two digits; it never rounds up to 100 %."""
     if ratio is None:

@@ -76,6 +76,11 @@ def backtest(
                 catalogue, reach = load_catalogue(conn), extent(conn)
                 if not reach.events:
                     raise NothingToBacktest("No event was ever stored: there is no history to backtest.")
+                if reach.kept_since is not None and begin < reach.kept_since:
+                    raise NothingToBacktest(
+                        f"--since: of what was received before {rfc3339(reach.kept_since)} the log has only what open "
+                        "instances need: older events have been dropped (retention_events). Ask for less."
+                    )
                 backtesting = Backtesting(conn, catalogue, definitions, reach, begin, until, examples, told)
                 found = [
                     _workflow(name, catalogue, definitions, backtesting)

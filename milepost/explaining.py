@@ -16,6 +16,7 @@ from slo_rules.explain import StepState
 
 MOST_LISTED = 20
 LONGEST_LINE = 2_000
+_GONE = "an event that the log no longer has"
 _MARKS = {
     StepState.REACHED: "reached",
     StepState.REACHED_LATE: "LATE",
@@ -145,7 +146,7 @@ def _instance(row: Row, moment: Row) -> Iterator[str]:
     yield from _section("The deadline", row["arithmetic"])
     yield from _section("The journey", aligned(list(_journey(row["journey"]))))
     yield from _section("Keys", aligned([_key(one) for one in row["keys"]]))
-    yield from _section("Events", aligned([_event(one) for one in row["events"]]))
+    yield from _section("Events", aligned([_event(one) for one in row["events"]]) + _gone(row.get("events_gone", 0)))
     yield from _section("Joined into it", [_merge(one) for one in row["joined"]])
     yield from _section("Rejected", [_rejection(one) for one in row["rejected"]])
     yield from _section("Linked with it", [_link(one) for one in row.get("linked", ())])
@@ -197,6 +198,10 @@ def _key(key: Row) -> tuple[str, ...]:
     return f"{key['namespace']}={key['value']}", "joins" if key["joins"] else "finds", brought, key["at"]
 
 
+def _gone(count: int) -> list[str]:
+    return [f"… and {count:,} that the log no longer has: they are older than what it keeps"] if count else []
+
+
 def _event(event: Row) -> tuple[str, ...]:
     late = "" if event["occurred_at"] >= event["received_at"] else f"received {event['received_at']}"
     return event["occurred_at"], event["source"], event["type"], event["id"], event["milestone"] or "", late
@@ -207,11 +212,11 @@ def _link(one: Row) -> str:
 
 
 def _merge(one: Row) -> str:
-    return f"{one['id']} at {one['at']}, by {_named(one['event'])}"
+    return f"{one['id']} at {one['at']}, by {_GONE if one['event'] is None else _named(one['event'])}"
 
 
 def _rejection(one: Row) -> str:
-    named = "an event that the log no longer has" if one["event"] is None else _named(one["event"])
+    named = _GONE if one["event"] is None else _named(one["event"])
     again = f"; it counts again since {one['accepted_at']}" if one["accepted_at"] else ""
     apart = f"; taken apart into {', '.join(one['parts'])}" if len(one["parts"]) > 1 else ""
     return f"{named}, by {one['by']} at {one['at']}: {one['reason']}{apart}{again}"

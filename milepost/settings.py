@@ -12,11 +12,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.retention.policy import FLOORS, Kept, Retention
+from slo_rules.durations import format_duration, parse_duration
+
 from slo_rules.compiled import INTERPRETED
 
 ENVIRONMENT_PREFIX = "MILEPOST_"
 LOG_FORMATS = ("console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+_USUAL = Retention()
 
 
 class SettingsError(Exception):
@@ -39,6 +43,24 @@ class Settings:
     public_url: str | None = None
     log_format: str = "console"
     log_level: str = "info"
+    retention_events: int | None = _USUAL.events
+    retention_spans: int | None = _USUAL.spans
+    retention_instances: int | None = _USUAL.instances
+    retention_buckets: int | None = _USUAL.buckets
+    retention_audit: int | None = _USUAL.audit
+    compress_after: int | None = _USUAL.compress_after
+
+    @property
+    def retention(self) -> Retention:
+        """How long what is kept is kept."""
+        return Retention(
+            events=self.retention_events,
+            spans=self.retention_spans,
+            instances=self.retention_instances,
+            buckets=self.retention_buckets,
+            audit=self.retention_audit,
+            compress_after=self.compress_after,
+        )
 
     @property
     def address(self) -> str:
@@ -52,6 +74,9 @@ class Settings:
         """The settings for people and logs, secrets hidden."""
         shown = {field.name: str(getattr(self, field.name)) for field in fields(self)}
         shown["definitions"] = ", ".join(map(str, self.definitions)) or "none"
+        for name, (_, for_good) in _LENGTHS.items():
+            length = getattr(self, name)
+            shown[name] = for_good if length is None else format_duration(length)
         if self.database_url:
             url = sa.make_url(self.database_url)
             hidden = {name: "***" for name in url.query if "password" in name}
@@ -61,6 +86,10 @@ class Settings:
         return shown
 
 
+_LENGTHS = {f"retention_{kept}": (FLOORS[kept], "keep") for kept in Kept} | {
+    "compress_after": (FLOORS["compress_after"], "never")
+}
+"""The settings that are durations: the shortest with the reason, and the word for without end."""
 _NAMES = tuple(field.name for field in fields(Settings))
 
 
@@ -149,11 +178,29 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             if value not in known:
                 faults.append(f"{origin}: must be one of {', '.join(known)}, not {str(value)!r}")
             return value
+        case _ if name in _LENGTHS:
+            return _length(name, value, origin, faults)
         case _:
             return str(value)
 
 
-_KINDS = {"port": "a number", "definitions": "a path or a list of paths"}
+def _length(name: str, value: Any, origin: str, faults: list[str]) -> int | None:
+    (least, why), for_good = _LENGTHS[name]
+    if value == for_good:
+        return None
+    try:
+        length = parse_duration(str(value))
+    except ValueError as error:
+        faults.append(f"{origin}: {error}; or {for_good}")
+        return None
+    if length < least:
+        faults.append(f"{origin}: {value} is shorter than {format_duration(least)}: {why}")
+    return length
+
+
+_KINDS = {"port": "a number", "definitions": "a path or a list of paths"} | dict.fromkeys(
+    _LENGTHS, "a duration such as 90d in quotes"
+)
 
 
 def _is_of_kind(name: str, value: Any) -> bool:

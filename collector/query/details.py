@@ -39,10 +39,11 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     now = await reader.now()
     at = {"id": row["id"]}
     hubs = (await unjoined_at(reader, None)).of(row["workflow"])
-    merged, rejected, events, spans, history, linked, incidents = await asyncio.gather(
+    merged, rejected, events, gone, spans, history, linked, incidents = await asyncio.gather(
         reader.all("merged", at),
         reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
+        reader.one("gone_events", at),
         reader.all("spans", at | {"limit": MOST_SPANS}),
         reader.all("history", at),
         reader.all("linked", _links_asked(row, catalogue, hubs) | {"limit": MOST_LINKED}),
@@ -58,6 +59,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         ),
     )
     return described(row, catalogue, marks, now, events, hubs) | {
+        "events_gone": gone["gone"] if gone else 0,
         "joined": [joined_row(one) for one in merged],
         "rejected": [rejected_row(one) for one in rejected],
         "linked": [one | {"id": str(one["id"])} for one in linked],
@@ -125,8 +127,12 @@ def _part(part: StepPart, by_key: dict[bytes, Row]) -> Row:
 
 
 def joined_row(merge: Row) -> Row:
-    """An instance that was joined into another one, with the event that showed them to be the same."""
-    return {"id": str(merge["merged_id"]), "event": _reference(merge), "at": rfc3339(merge["at"])}
+    """An instance that was joined into another one, with the event that showed them to be the same.
+
+    `event` is None where the log no longer has it.
+    """
+    event = None if merge["source"] is None else _reference(merge)
+    return {"id": str(merge["merged_id"]), "event": event, "at": rfc3339(merge["at"])}
 
 
 def rejected_row(rejection: Row) -> Row:

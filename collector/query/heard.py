@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from collector.catalogue import Catalogue
 from collector.query.moments import Unanswerable
 from collector.query.reader import Reader, Row
-from collector.query.sources import arrival, log_began
+from collector.query.sources import arrival, kept_since, log_began
 from slo_rules.durations import MINUTE
 from slo_rules.hearing import watermarks_of
 from slo_rules.instants import to_datetime, to_micros
@@ -32,6 +32,7 @@ class Heard:
         self._reader = reader
         self._sources = catalogue.sources
         self._at = at
+        self._kept_since: int | None = None
 
     async def marks(self, wanted: Mapping[str, Collection[str]]) -> Marks:
         """The watermarks of these sources, each with those of its types that are named where they are expected.
@@ -42,7 +43,12 @@ class Heard:
         if not wanted:
             return {}
         began_at = await log_began(self._reader)
-        if began_at is None or began_at > self._at:
+        if began_at is None:
+            return {}
+        self._kept_since = await kept_since(self._reader, "events")
+        if self._kept_since is not None and self._at < self._kept_since:
+            raise self._dropped(", ".join(sorted(wanted)))
+        if began_at > self._at:
             return {}
         sources = [self._sources[name] for name in wanted if name in self._sources]
         known = {row["source"]: row for row in await self._reader.all("sources")}
@@ -71,6 +77,8 @@ class Heard:
         if last is None:
             if start > first:
                 raise self._too_far(source)
+            if self._kept_since is not None:
+                raise self._dropped(source)
             return None
         received_at = to_micros(last["received_at"])
         seen = min(received_at, to_micros(last["occurred_at"]))
@@ -91,6 +99,13 @@ class Heard:
         return Unanswerable(
             f"what was known of the source {source} at {clock(self._at)} lies more than {MOST_LOOKED_BACK:,} events "
             "back in the log: the verdict depends on it and cannot be told at a bearable cost"
+        )
+
+    def _dropped(self, source: str) -> Unanswerable:
+        assert self._kept_since is not None
+        return Unanswerable(
+            f"what was known of the source {source} at {clock(self._at)} is no longer in the log, which has everything "
+            f"only since {clock(self._kept_since)}: the verdict depends on it"
         )
 
     async def _place(self, at: int) -> tuple[int, int] | None:

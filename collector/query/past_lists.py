@@ -24,6 +24,7 @@ from collector.query.instances import MAX_LIMIT, InstanceFilter
 from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.past import Past, marks_for, past_of, past_row, settled
 from collector.query.reader import Reader, Row, amounts, rfc3339
+from collector.query.sources import kept_since
 from collector.store.tables import instance
 from slo_rules.identity import spellings, split_key
 from slo_rules.instants import to_datetime, to_micros
@@ -83,6 +84,11 @@ async def _recorded(
 ) -> Row:
     assert moment.known_at is not None
     known_at = to_datetime(moment.known_at)
+    finished_since = await kept_since(reader, "instances")
+    if finished_since is not None and moment.known_at < finished_since:
+        raise Unanswerable(
+            f"instances that had finished by {clock(finished_since)} are no longer kept, and some of them were open then"
+        )
     if not (await settled(reader, moment))["judged"]:
         raise Unsettled(f"what was due by {rfc3339(known_at)} has not all been judged yet")
     narrow = {"workflow": asked.workflow, "domain": asked.domain}

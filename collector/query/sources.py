@@ -127,8 +127,17 @@ async def _marks(reader: Reader, catalogue: Catalogue, rows: list[Row]) -> dict[
     )
 
 
+async def kept_since(reader: Reader, class_: str) -> int | None:
+    """Since when (micros) nothing is missing of a class of what is kept; None where retention has dropped nothing."""
+    row = await reader.one("kept_since", {"class": class_})
+    return None if row is None else to_micros(row["kept_since"])
+
+
 async def log_began(reader: Reader) -> int | None:
-    """When the first event of the log was received (micros); None when there was none."""
+    """Since when (micros) the log has all that was received: the first event in it, or later where some were dropped.
+
+    None when there was none.
+    """
     row = await reader.one("log_began")
     return None if row is None or row["at"] is None else to_micros(row["at"])
 

@@ -25,6 +25,7 @@ each of them, which takes longer than finding them."""
 MIGRATION_LOCK = 0x6D696C65_0001
 LOG_LOCK = 0x6D696C65_0002
 PROJECTION_LOCK = 0x6D696C65_0003
+RETENTION_LOCK = 0x6D696C65_0010
 
 _KEEPALIVE_SECONDS = {"idle": 10, "interval": 5}
 _KEEPALIVE_COUNT = 3

@@ -295,6 +295,21 @@ projection = Table(
     Column("seq", BigInteger, nullable=False),
     _time("received_at", nullable=True),
     _time("swept_to", nullable=True),
+    # How often instances were deleted that a projector may hold in memory: it forgets them when this has grown.
+    Column("forgotten", BigInteger, nullable=False, server_default=text("0")),
+)
+
+# By class of what is kept: for how long (NULL: for good), since when nothing is missing (NULL: nothing was ever
+# dropped), when it was last gone through to the end, and what has been dropped so far.
+retention = Table(
+    "retention",
+    metadata,
+    Column("class", Text, primary_key=True),
+    Column("keep_micros", BigInteger),
+    _time("kept_since", nullable=True),
+    _time("ran_at", nullable=True),
+    Column("dropped_rows", BigInteger, nullable=False, server_default=text("0")),
+    Column("freed_bytes", BigInteger, nullable=False, server_default=text("0")),
 )
 
 definition = Table(

@@ -223,7 +223,9 @@ def events_table(i: Row) -> Any:
         ]
         for e in i["events"]
     ]
-    return c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events, times in UTC", "events")
+    listed = c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events, times in UTC", "events")
+    gone = i.get("events_gone", 0)
+    return html.Div([listed, c.quiet(wording.gone_events(gone))]) if gone else listed
 
 
 def _delay(e: Row) -> Any:

@@ -4,7 +4,7 @@ SELECT clock_timestamp()
 
 -- name: position
 -- purpose: How far the log has been applied, locked against a rebuild and other projectors until the transaction ends.
-SELECT seq, received_at FROM projection WHERE name = 'instances' FOR UPDATE
+SELECT seq, received_at, forgotten FROM projection WHERE name = 'instances' FOR UPDATE
 
 -- name: begin
 -- purpose: The position before anything was read.
@@ -99,6 +99,10 @@ SET verdict_from = excluded.verdict_from, reason = excluded.reason, waiting_for 
 WHERE (coalesce(excluded.verdict_from, ''), excluded.reason, coalesce(excluded.waiting_for, ''))
     < (coalesce(v.verdict_from, ''), v.reason, coalesce(v.waiting_for, ''))
 
+-- name: buckets_kept_since
+-- purpose: The first buckets that are kept, where any were dropped.
+SELECT kept_since FROM retention WHERE class = 'buckets' AND kept_since IS NOT NULL
+
 -- name: add_to_buckets
 -- purpose: Add differences to SLI buckets that exist.
 UPDATE sli_bucket b
@@ -126,13 +130,14 @@ WHERE NOT EXISTS (
 )
 
 -- name: forget_empty_buckets
--- purpose: What a correction has emptied is as if it had never been, so that a replay gives the same rows.
+-- purpose: What a correction has emptied is as if it had never been, so that a replay gives the same rows; but for the first that are kept, which say that there were others before.
 DELETE FROM sli_bucket b
 USING unnest(%(objectives)s::text[], %(groups)s::text[], %(minutes)s::smallint[], %(buckets)s::timestamptz[],
              %(units)s::text[]) AS d (objective, grp, minutes, bucket, unit)
 WHERE b.objective = d.objective AND b.grp = d.grp AND b.minutes = d.minutes AND b.bucket = d.bucket
   AND b.unit = d.unit
   AND b.good = 0 AND b.bad = 0 AND b.waived = 0 AND b.cancelled = 0 AND b.stale_step = 0
+  AND b.bucket IS DISTINCT FROM (SELECT kept_since FROM retention WHERE class = 'buckets')
 
 -- name: sources
 -- purpose: The state of all sources.
@@ -141,9 +146,13 @@ SELECT source, (extract(epoch FROM last_received_at) * 1000000)::bigint,
 FROM source_state
 
 -- name: log_began
--- purpose: When the first event that is in the log was received; of a log that was emptied, what is known besides.
+-- purpose: Since when the log has everything that was received: the first event in it, or later where retention has dropped some; of a log that was emptied, what is known besides.
 SELECT (extract(epoch FROM coalesce(
-    (SELECT received_at FROM event ORDER BY seq LIMIT 1), (SELECT min(last_received_at) FROM source_state)
+    greatest(
+        (SELECT received_at FROM event ORDER BY seq LIMIT 1),
+        (SELECT kept_since FROM retention WHERE class = 'events')
+    ),
+    (SELECT min(last_received_at) FROM source_state)
 )) * 1000000)::bigint
 
 -- name: source_types
@@ -175,6 +184,7 @@ WITH heard AS (
     SELECT seq, received_at, coalesce(max(received_at) OVER before, %(began_at)s) AS last_at
     FROM event
     WHERE source = %(source)s AND (%(type)s::text IS NULL OR type = %(type)s) AND seq <= %(seq)s
+      AND received_at >= %(began_at)s
     WINDOW before AS (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
 SELECT (extract(epoch FROM a.last_at) * 1000000)::bigint, (extract(epoch FROM a.received_at) * 1000000)::bigint

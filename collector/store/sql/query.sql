@@ -150,10 +150,25 @@ ORDER BY s.source
 SELECT source, type, last_received_at, last_occurred_at FROM source_type_state
 
 -- name: log_began
--- purpose: When the first event that is in the log was received; of a log that was emptied, what is known besides.
+-- purpose: Since when the log has everything that was received: the first event in it, or later where retention has dropped some; of a log that was emptied, what is known besides.
 SELECT coalesce(
-    (SELECT received_at FROM event ORDER BY seq LIMIT 1), (SELECT min(last_received_at) FROM source_state)
+    greatest(
+        (SELECT received_at FROM event ORDER BY seq LIMIT 1),
+        (SELECT kept_since FROM retention WHERE class = 'events')
+    ),
+    (SELECT min(last_received_at) FROM source_state)
 ) AS at
+
+-- name: kept_since
+-- purpose: Since when nothing of a class is missing, where something was dropped.
+SELECT kept_since FROM retention WHERE class = %(class)s AND kept_since IS NOT NULL
+
+-- name: gone_events
+-- purpose: How many events of one instance the log no longer has.
+SELECT count(*) AS gone
+FROM instance_event l
+WHERE l.instance_id = %(id)s
+  AND NOT EXISTS (SELECT FROM event e WHERE e.seq = l.seq AND e.received_at = l.received_at)
 
 -- name: progress_of_log
 -- purpose: How far the projection is, and how much was ever received.
@@ -400,9 +415,15 @@ FROM projection p
 WHERE p.name = 'instances'
 
 -- name: place_in_log
--- purpose: The first number in the log and the first that was received after an instant, by bisection: numbers are in the order of arrival, and only they have an index.
+-- purpose: The number from which on the log has everything, and the first that was received after an instant, by bisection: numbers are in the order of arrival, and only they have an index.
 WITH RECURSIVE ends AS (
-    SELECT (SELECT min(seq) FROM event) AS first, (SELECT max(seq) FROM event) AS last
+    SELECT (
+               SELECT e.seq FROM event e
+               WHERE e.received_at
+                     >= coalesce((SELECT kept_since FROM retention WHERE class = 'events'), '-infinity'::timestamptz)
+               ORDER BY e.seq LIMIT 1
+           ) AS first,
+           (SELECT max(seq) FROM event) AS last
 ), bisection AS (
     SELECT first AS low, last + 1 AS high FROM ends WHERE first IS NOT NULL
     UNION ALL
