@@ -14,7 +14,7 @@ from collector.changes import Q
 from collector.store.database import Connection
 from collector.store.tables import DERIVED
 from slo_rules.contribution import Contributions, add, contributions
-from slo_rules.instants import to_datetime
+from slo_rules.instants import rfc3339, to_datetime, to_micros
 from slo_rules.objective import Objective
 from slo_rules.progress import Progress
 from slo_rules.source_freshness import of_source
@@ -37,6 +37,25 @@ def forget(conn: Connection, *, current_definitions: bool) -> None:
         if current_definitions:
             start_over(conn)
         conn.execute("UPDATE projection SET seq = 0, received_at = NULL, swept_to = NULL WHERE name = 'instances'")
+
+
+class Incomplete(Exception):
+    """The log no longer has all that was received, so that a rebuild would not come to the same; says what is lost."""
+
+
+def refuse_if_incomplete(conn: Connection) -> None:
+    """Raise Incomplete where retention has dropped what a rebuild would need."""
+    with conn.transaction():
+        row = conn.execute(Q["log_kept_since"]).fetchone()
+        if row is None:
+            return
+        lost = conn.execute(Q["instances_not_in_log"]).fetchone()
+    raise Incomplete(
+        f"The log has everything only since {rfc3339(to_micros(row[0]))}: older events have gone (retention_events). "
+        f"A rebuild would lose {lost[0] if lost else 0:,} instances that are still kept, what older ones added to "
+        "objectives, and when its sources were silent before. Nothing was changed. "
+        "--from-what-is-left rebuilds all the same."
+    )
 
 
 def fingerprints(conn: Connection) -> dict[str, str]:

@@ -10,8 +10,23 @@ from typing import Annotated
 
 import typer
 
+from milepost.database_commands import database_commands, rebuild
 from milepost.instance_commands import instance_commands
-from milepost.options import Config, DatabaseUrl, DataDir, DefinitionPaths, Since, fail, read_settings
+from milepost.options import (
+    CompressAfter,
+    Config,
+    DatabaseUrl,
+    DataDir,
+    DefinitionPaths,
+    RetentionAudit,
+    RetentionBuckets,
+    RetentionEvents,
+    RetentionInstances,
+    RetentionSpans,
+    Since,
+    fail,
+    read_settings,
+)
 from milepost.report_command import report_commands
 from milepost.role_commands import Host, LogFormat, LogLevel, Port, PublicUrl, role_commands, run
 from milepost.settings import Settings
@@ -86,6 +101,12 @@ def serve(
     public_url: PublicUrl = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
+    retention_events: RetentionEvents = None,
+    retention_spans: RetentionSpans = None,
+    retention_instances: RetentionInstances = None,
+    retention_buckets: RetentionBuckets = None,
+    retention_audit: RetentionAudit = None,
+    compress_after: CompressAfter = None,
     config: Config = None,
 ) -> None:
     """Run every role in one process: collector, projector, notifier and dashboard."""
@@ -99,6 +120,12 @@ def serve(
         public_url=public_url,
         log_format=log_format,
         log_level=log_level,
+        retention_events=retention_events,
+        retention_spans=retention_spans,
+        retention_instances=retention_instances,
+        retention_buckets=retention_buckets,
+        retention_audit=retention_audit,
+        compress_after=compress_after,
     )
     run(settings)
 
@@ -229,31 +256,6 @@ def coverage(
     except (NothingToCover, NoStoredData, ValueError) as error:
         raise fail(str(error)) from error
     typer.echo(printed(covered, form))
-
-
-@app.command()
-def rebuild(
-    current_definitions: Annotated[
-        bool, typer.Option("--current-definitions", help="Judge the whole history by the definitions of today.")
-    ] = False,
-    database_url: DatabaseUrl = None,
-    data_dir: DataDir = None,
-    definitions: DefinitionPaths = None,
-    config: Config = None,
-) -> None:
-    """Forget everything derived, replay the log, and say whether the result equals what was there."""
-    settings = read_settings(
-        config, database_url=database_url, data_dir=data_dir, definitions=definitions, log_level="warning"
-    )
-    from milepost.upkeep import rebuild as run
-
-    equal = run(settings, current_definitions=current_definitions)
-    if equal:
-        typer.echo("Rebuilt: equal to what was there.")
-    elif current_definitions:
-        typer.echo("Rebuilt by the definitions of today; the result differs from what was there.")
-    else:
-        raise fail("Rebuilt: different from what was there.", code=3)
 
 
 @app.command()
@@ -439,6 +441,8 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
 
 
 app.add_typer(role_commands)
+app.command()(rebuild)
+app.add_typer(database_commands, name="db")
 app.add_typer(report_commands)
 # They stand last in the help.
 app.add_typer(instance_commands)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from collector.retention.policy import faults
 from milepost import settings as settings_of
 from milepost.logs import configure_logging
 from milepost.settings import Settings, SettingsError
+from slo_rules.instants import to_micros
+from slo_rules.workflow import Definitions
 
 DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="postgresql://…; without it an embedded PostgreSQL is used.")
@@ -26,6 +30,21 @@ DefinitionPaths = Annotated[
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 Since = Annotated[
     str | None, typer.Option("--since", help="Only what occurred since: 7d, 2026-11-21 or 2026-11-21T09:00:00Z.")
+]
+
+
+def _length(option: str, text: str) -> Any:
+    return typer.Option(option, help=f"{text}; such as 90d, or keep.", metavar="DURATION")
+
+
+RetentionEvents = Annotated[str | None, _length("--retention-events", "How long events are kept")]
+RetentionSpans = Annotated[str | None, _length("--retention-spans", "How long spans are kept")]
+RetentionInstances = Annotated[str | None, _length("--retention-instances", "How long finished instances are kept")]
+RetentionBuckets = Annotated[str | None, _length("--retention-buckets", "How long what objectives counted is kept")]
+RetentionAudit = Annotated[str | None, _length("--retention-audit", "How long acts and resolved incidents are kept")]
+CompressAfter = Annotated[
+    str | None,
+    typer.Option(help="With TimescaleDB, from what age on the log is compressed; or never.", metavar="DURATION"),
 ]
 
 
@@ -48,3 +67,10 @@ def read_settings(
         raise fail("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from error
     configure_logging(settings.log_format, settings.log_level)
     return settings
+
+
+def refuse_unfit(settings: Settings, definitions: Definitions) -> None:
+    """End the program where less would be kept than the definitions need, with every reason."""
+    found = faults(settings.retention, definitions, to_micros(datetime.now(UTC)))
+    if found:
+        raise fail("The settings do not fit the definitions:\n" + "\n".join(f"  {fault}" for fault in found))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from milepost.options import Config, fail, read_settings
+from milepost.options import Config, fail, read_settings, refuse_unfit
 from milepost.roles import ALL_ROLES, Role
 from milepost.settings import Settings
 from slo_rules.faults import DefinitionError
@@ -44,6 +44,8 @@ def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
         milepost = Milepost(settings, roles)
     except DefinitionError as error:
         raise fail(f"The definitions cannot be used:\n{error}") from error
+    if Role.PROJECTOR in roles:
+        refuse_unfit(settings, milepost.definitions)
     typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)
     try:
         milepost.serve()

@@ -37,6 +37,7 @@ from collector.query.reader import Reader
 from collector.query.staleness import Memory
 from collector.rebuild import keep_objectives
 from collector.registration import Registered, Watch, put_in_force
+from collector.retention.duty import run_once as retain
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.definition_files import find_warnings, read_definitions
 from milepost.embedded import EmbeddedPostgres
@@ -218,7 +219,7 @@ class Milepost:
         return scheduler
 
     def _add_measuring(self, add: Add, catalogue: Catalogue) -> None:
-        """What is measured of what was projected, and kept of it."""
+        """What is measured of what was projected, and how long what is kept is kept."""
 
         def close(conn: Connection, now: datetime) -> None:
             if duties.is_current(conn, now):
@@ -228,6 +229,8 @@ class Milepost:
         add("measure", 5, duties.measure)
         add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
         add("periods", 300, close)
+        # Each class rests for a day once it has been gone through; what was left over is taken up by the next run.
+        add("retention", 60, partial(retain, retention=self.settings.retention))
 
     def _add_telling(self, add: Add, catalogue: Catalogue) -> None:
         """What opens incidents, and tells of them."""

@@ -13,9 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.retention.policy import FLOORS, Kept, Retention
-from slo_rules.durations import format_duration, parse_duration
-
 from slo_rules.compiled import INTERPRETED
+from slo_rules.durations import format_duration, parse_duration
 
 ENVIRONMENT_PREFIX = "MILEPOST_"
 LOG_FORMATS = ("console", "json")

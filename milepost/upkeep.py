@@ -9,7 +9,7 @@ from pathlib import Path
 from collector.catalogue import Catalogue, load_catalogue
 from collector.ingest.files import CsvMapping, open_source
 from collector.ingest.importing import fingerprint, import_records, read_records
-from collector.rebuild import fingerprints, forget, keep_objectives
+from collector.rebuild import fingerprints, forget, keep_objectives, refuse_if_incomplete
 from collector.registration import put_in_force
 from collector.store.database import Connection, connect
 from milepost.applying import apply_log
@@ -70,9 +70,14 @@ def import_file(
     return lines
 
 
-def rebuild(settings: Settings, *, current_definitions: bool) -> bool:
-    """Forget what is derived and derive it again; whether the result equals what was there."""
+def rebuild(settings: Settings, *, current_definitions: bool, from_what_is_left: bool) -> bool:
+    """Forget what is derived and derive it again; whether the result equals what was there.
+
+    Raises Incomplete where the log no longer has everything, unless it is to be done from what is left.
+    """
     with open_catalogue(settings) as (url, conn, catalogue):
+        if not from_what_is_left:
+            refuse_if_incomplete(conn)
         apply_log(url, conn, catalogue)
         before = fingerprints(conn)
         forget(conn, current_definitions=current_definitions)

@@ -43,7 +43,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         reader.all("merged", at),
         reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
-        reader.one("gone_events", at),
+        reader.all("gone_events", at),
         reader.all("spans", at | {"limit": MOST_SPANS}),
         reader.all("history", at),
         reader.all("linked", _links_asked(row, catalogue, hubs) | {"limit": MOST_LINKED}),
@@ -59,7 +59,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         ),
     )
     return described(row, catalogue, marks, now, events, hubs) | {
-        "events_gone": gone["gone"] if gone else 0,
+        "events_gone": gone[0]["gone"],
         "joined": [joined_row(one) for one in merged],
         "rejected": [rejected_row(one) for one in rejected],
         "linked": [one | {"id": str(one["id"])} for one in linked],

@@ -11,7 +11,7 @@ Instances come in the order in which they were first heard of, latest first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Container, Iterable
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -20,7 +20,7 @@ import psycopg
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.instances import MAX_LIMIT, InstanceFilter
+from collector.query.instances import MAX_LIMIT, InstanceFilter, instance_row
 from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.past import Past, marks_for, past_of, past_row, settled
 from collector.query.reader import Reader, Row, amounts, rfc3339
@@ -87,7 +87,7 @@ async def _recorded(
     finished_since = await kept_since(reader, "instances")
     if finished_since is not None and moment.known_at < finished_since:
         raise Unanswerable(
-            f"instances that had finished by {clock(finished_since)} are no longer kept, and some of them were open then"
+            f"instances that had finished by {clock(finished_since)} are no longer kept, and some were open then"
         )
     if not (await settled(reader, moment))["judged"]:
         raise Unsettled(f"what was due by {rfc3339(known_at)} has not all been judged yet")
@@ -99,14 +99,21 @@ async def _recorded(
     place = min(before, (_place(cursor) if cursor else None) or before)
     verdicts = list(asked.verdict) or None
     page = await reader.all("said_page", record | {"before": place, "verdicts": verdicts, "limit": limit + 1})
-    pasts, _ = await past_of(reader, catalogue, joined | _workflows(page), moment)
+    asked_for = joined | _workflows(page)
+    unchanged = await _as_they_were(reader, catalogue, asked_for, moment)
+    pasts, _ = await past_of(reader, catalogue, _without(asked_for, unchanged), moment)
     marks = await marks_for(reader, catalogue, pasts, moment)
-    rows: dict[UUID, Row] = {}
+    rows: dict[UUID, Row] = {said["id"]: unchanged[said["id"]] for said in page if said["id"] in unchanged}
     of_record = {past.now: past for past in pasts if past.now not in joined}
     for said in page:
         past = of_record.get(said["id"])
         if past is not None:
             rows[said["id"]] = _as_recorded(past_row(past, catalogue, marks, moment), said)
+    for id_ in unchanged.keys() & joined.keys():
+        row = unchanged[id_]
+        counts[row["verdict"]] += 1
+        if id_ < place and (not asked.verdict or row["verdict"] in asked.verdict):
+            rows[id_] = row
     for past in pasts:
         if past.now in joined:
             row = past_row(past, catalogue, marks, moment)
@@ -150,26 +157,43 @@ async def _replayed(
             .limit(MOST_REPLAYED + 1)
         )
     )
-    pasts, _ = await past_of(reader, catalogue, candidates, moment)
+    unchanged = await _as_they_were(reader, catalogue, candidates, moment)
+    pasts, _ = await past_of(reader, catalogue, _without(candidates, unchanged), moment)
     marks = await marks_for(reader, catalogue, pasts, moment)
     place = _place(cursor) if cursor else None
     counts: Counter[str] = Counter()
     worth: dict[str, Decimal] = {}
     rows: dict[UUID, Row] = {}
-    for past in pasts:
-        row = past_row(past, catalogue, marks, moment)
-        if asked.key is not None and not _carries(past, asked.key, catalogue.key_rules):
-            continue
+    told = [
+        (UUID(bytes=past.part.id), past_row(past, catalogue, marks, moment))
+        for past in pasts
+        if asked.key is None or _carries(past, asked.key, catalogue.key_rules)
+    ]
+    for id_, row in [*unchanged.items(), *told]:
         if asked.verdict and row["verdict"] not in asked.verdict:
             continue
         counts[row["verdict"]] += 1
         if row["value"] is not None:
             currency = row["value"]["currency"]
             worth[currency] = worth.get(currency, Decimal()) + Decimal(str(row["value"]["amount"]))
-        id_ = UUID(bytes=past.part.id)
         if place is None or id_ < place:
             rows[id_] = row
     return _page(rows, limit, counts, amounts(worth))
+
+
+async def _as_they_were(reader: Reader, catalogue: Catalogue, workflows: Workflows, moment: Moment) -> dict[UUID, Row]:
+    """Those that cannot be replayed, for the log has lost some of their events, and need not be: they have not changed.
+
+    As lists show them. They had finished by the moment, and a verdict that is final is the same at any time.
+    """
+    times = (moment.as_of, moment.known_at)
+    as_of, known_at = (None if at is None else to_datetime(at) for at in times)
+    rows = await reader.all("as_they_were", {"ids": list(workflows), "as_of": as_of, "known_at": known_at})
+    return {row["id"]: instance_row(row, catalogue, {}, to_datetime(moment.judged_at)) for row in rows}
+
+
+def _without(workflows: Workflows, others: Container[UUID]) -> Workflows:
+    return {id_: known for id_, known in workflows.items() if id_ not in others}
 
 
 async def _bounded(reading: Awaitable[list[Row]]) -> Workflows:

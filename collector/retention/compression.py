@@ -35,12 +35,7 @@ def compress_old(conn: Connection, until: datetime, postponed: dict[str, str]) -
     with conn.transaction():
         if not can_compress(conn):
             return 0
-        due = [
-            part
-            for table in ORDER
-            for part in parts_of(conn, table)
-            if part.until <= until and not part.compressed and part.rows
-        ]
+        due = [part for table in ORDER for part in parts_of(conn, table) if part.until <= until and not part.compressed]
     for table in {part.table for part in due}:
         _prepare(conn, table)
     for part in due:

@@ -61,8 +61,7 @@ FLOORS = {
 def faults(retention: Retention, definitions: Definitions, now: int) -> list[str]:
     """Where the definitions in force need more than is kept, each with the reason; `now` in micros."""
     return [
-        f"retention_{kept}: {format_duration(asked)} is shorter than {format_duration(least)}, "
-        f"which {who} needs: {why}"
+        f"retention_{kept}: {format_duration(asked)} is shorter than {format_duration(least)}, which {who} needs: {why}"
         for kept, least, who, why in _needs(definitions, now)
         if (asked := retention.of(kept)) is not None and asked < least
     ]

@@ -155,6 +155,17 @@ SELECT (extract(epoch FROM coalesce(
     (SELECT min(last_received_at) FROM source_state)
 )) * 1000000)::bigint
 
+-- name: log_kept_since
+-- purpose: Since when the log has everything that was received, where retention has dropped some.
+SELECT kept_since FROM retention WHERE class = 'events' AND kept_since IS NOT NULL
+
+-- name: instances_not_in_log
+-- purpose: How many instances there are of which the log no longer has every event.
+SELECT count(DISTINCT l.instance_id)
+FROM instance_event l
+WHERE l.received_at < (SELECT kept_since FROM retention WHERE class = 'events')
+  AND NOT EXISTS (SELECT FROM event e WHERE e.seq = l.seq AND e.received_at = l.received_at)
+
 -- name: source_types
 -- purpose: The watermarks of the types that are expected by themselves.
 SELECT source, type, (extract(epoch FROM last_received_at) * 1000000)::bigint,

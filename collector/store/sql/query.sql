@@ -366,6 +366,18 @@ FROM (
 ORDER BY l.seq
 LIMIT %(limit)s
 
+-- name: as_they_were
+-- purpose: Of these instances those that have finished and of which the log no longer has every event, where all of them had occurred and been received by then: they are as they were.
+SELECT i.*
+FROM instance i
+WHERE i.id = ANY(%(ids)s) AND i.verdict IN ('cancelled', 'completed', 'completed_late')
+  AND (%(as_of)s::timestamptz IS NULL OR i.updated_at <= %(as_of)s)
+  AND EXISTS (
+      SELECT FROM instance_event l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
+      WHERE l.instance_id = i.id AND e.seq IS NULL
+  )
+  AND NOT EXISTS (SELECT FROM instance_event l WHERE l.instance_id = i.id AND l.received_at > %(known_at)s::timestamptz)
+
 -- name: unjoined
 -- purpose: What does not join instances although the definitions say so, as far as that was known: keys that join none, and events that count in none.
 SELECT workflow, namespace || '=' || value AS key, NULL::uuid AS event_key

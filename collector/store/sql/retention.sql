@@ -26,10 +26,12 @@ SELECT swept_to FROM projection WHERE name = 'instances' FOR UPDATE
 -- name: partitions
 -- purpose: The native partitions of a table of the log but for the default one, the oldest first.
 SELECT n.nspname, c.relname, m.bounds[1]::timestamptz AS since, m.bounds[2]::timestamptz AS until,
-       pg_total_relation_size(c.oid) AS bytes, greatest(c.reltuples, 0)::bigint AS rows, false AS compressed
+       pg_total_relation_size(c.oid) AS bytes, greatest(c.reltuples, s.n_live_tup, 0)::bigint AS rows,
+       false AS compressed
 FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
 CROSS JOIN LATERAL (
     SELECT regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\) TO \(''([^'']+)''\)') AS bounds
 ) m
