@@ -249,6 +249,17 @@ class TestInstances:
             pass
         assert sorted(row["title"] for row in stored(both)) == ["SO-1", "SO-2", "SO-4"]
 
+    def test_deadlines_are_judged_also_where_nothing_arrives_after_it(self, both: Connection) -> None:
+        catalogue = fill(both)
+        projector = Projector(catalogue)
+        assert projector.acquire(both)
+        projector.cycle(both)
+        run(both, replace(KEPT, instances=days(100)))
+        with both.transaction():
+            both.execute("UPDATE projection SET swept_to = NULL")
+        projector.cycle(both)
+        assert rows(both, "SELECT swept_to IS NULL FROM projection") == [(False,)]
+
     def test_a_batch_under_way_is_applied_anew(self, conn: Connection, database_url: str) -> None:
         """Between reading and writing somebody deletes the instance: the batch finds out when it is written."""
         catalogue = fill(conn)
