@@ -120,7 +120,9 @@ class _Run:
     def _events(self, until: datetime) -> None:
         with self._conn.transaction():
             due = [part for part in parts_of(self._conn, "event") if part.until <= until]
-        if due:
+            row = self._conn.execute(Q["ran"], {"class": Kept.EVENTS}).fetchone()
+        # To find who needs what all links are read, so that the older parts are looked at again only with the next one.
+        if due and not (row is not None and row[1] is not None and row[1] >= due[-1].until):
             audit_since = self._until(Kept.AUDIT) or _EVER
             find_needed(self._conn, due[-1].until, audit_since)
             try:
@@ -128,8 +130,8 @@ class _Run:
                     self._note(Kept.EVENTS, thin(self._conn, part, audit_since, self._now) or Dropped(0, 0))
             finally:
                 forget_needed(self._conn)
-            until = due[-1].until
-        self._dead_letters(until)
+        if due:
+            self._dead_letters(due[-1].until)
 
     def _dead_letters(self, until: datetime) -> None:
         while True:

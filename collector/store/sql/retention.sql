@@ -5,8 +5,8 @@ ON CONFLICT (class) DO UPDATE SET keep_micros = excluded.keep_micros, ran_at = N
 WHERE r.keep_micros IS DISTINCT FROM excluded.keep_micros
 
 -- name: ran
--- purpose: When a class was last gone through to its end.
-SELECT ran_at FROM retention WHERE class = %(class)s
+-- purpose: When a class was last gone through to its end, and since when nothing of it is missing.
+SELECT ran_at, kept_since FROM retention WHERE class = %(class)s
 
 -- name: record_run
 -- purpose: A class has been gone through to its end.
