@@ -379,6 +379,8 @@ class TestOthers:
             report = run_once(both, datetime.now(UTC), KEPT)
             assert not report.ran
             assert len(logged(both)) == len(HISTORY)
+            other.execute("SELECT pg_advisory_unlock(%s)", (RETENTION_LOCK,))
+            other.commit()
         assert run(both).ran
 
     def test_two_at_once_drop_everything_once(self, either_url: str, both: Connection) -> None:
