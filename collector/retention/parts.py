@@ -1,7 +1,7 @@
 """The parts of the log: native partitions, or chunks where TimescaleDB is there. They go whole, and never by DELETE.
 
 A part of events is dropped together with all that nobody needs; the rest takes its place under its name, so that
-whoever reads the log finds it where it was, with its number and its time of arrival (ADR 14).
+whoever reads the log finds it where it was, with its number and its time of arrival (ADR 15).
 
 What is slow is done first and holds nobody up. Then the position of the projection is locked, and then the table of the
 log for the moment in which the catalogue changes. Whoever waits for that longer than LOCK_MILLISECONDS gives up, so
