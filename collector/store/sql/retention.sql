@@ -42,11 +42,12 @@ ORDER BY since
 -- purpose: The chunks of a table of the log, the oldest first.
 SELECT c.chunk_schema::text, c.chunk_name::text, c.range_start AS since, c.range_end AS until,
        coalesce(d.total_bytes, 0)::bigint AS bytes,
-       greatest(approximate_row_count(format('%%I.%%I', c.chunk_schema, c.chunk_name)::regclass), 0) AS rows,
+       greatest(approximate_row_count(format('%%I.%%I', c.chunk_schema, c.chunk_name)::regclass), s.n_live_tup, 0) AS rows,
        c.is_compressed AS compressed
 FROM timescaledb_information.chunks c
 LEFT JOIN chunks_detailed_size(%(table)s::text::regclass) d
        ON d.chunk_schema = c.chunk_schema AND d.chunk_name = c.chunk_name
+LEFT JOIN pg_stat_all_tables s ON s.schemaname = c.chunk_schema AND s.relname = c.chunk_name
 WHERE c.hypertable_name = %(table)s::text AND c.hypertable_schema = current_schema()
 ORDER BY since
 
