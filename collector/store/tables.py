@@ -40,6 +40,9 @@ def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[obj
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
 
 
+_GROWS = {"autovacuum_vacuum_insert_scale_factor": "1"}
+"""Of a table to which rows are added and hardly ever changed."""
+
 event_seq = Sequence("event_seq", metadata=metadata, cache=1)
 
 # Rows are written under an advisory lock that is held from taking `seq` to the commit: order of `seq` is order of
@@ -144,6 +147,7 @@ instance_key = Table(
         postgresql_where=text("NOT joins"),
         postgresql_ops={"value": "text_pattern_ops"},
     ),
+    postgresql_with=_GROWS,
 )
 
 instance_event = Table(
@@ -156,6 +160,7 @@ instance_event = Table(
     Column("milestone", Text),
     Column("trace_id", LargeBinary),
     PrimaryKeyConstraint("instance_id", "event_key"),
+    postgresql_with=_GROWS,
 )
 
 instance_merge = Table(
@@ -218,6 +223,7 @@ verdict_change = Table(
     Column("waiting_for", Text),
     PrimaryKeyConstraint("instance_id", "at", "verdict"),
     CheckConstraint(_in("verdict", tuple(VerdictKind)), name="verdict_known"),
+    postgresql_with=_GROWS,
 )
 
 # What is counted of an objective: in all under an empty `grp`, and in groups; items under an empty `unit`, and money
