@@ -119,6 +119,14 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
+def open_time(seconds: float) -> str:
+    """Business time: `40 h`, and never days, for those of an office are not of 24 hours."""
+    hours, rest = divmod(int(seconds), 3600)
+    if not hours or rest < 60:
+        return f"{hours:,} h" if hours else duration(seconds)
+    return f"{hours:,} h {rest // 60} min"
+
+
 def rough(seconds: float) -> str:
     """For ages on a page: as `duration`, with the finer unit only beside a single digit of days or hours."""
     size = int(abs(seconds))

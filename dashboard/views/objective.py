@@ -223,7 +223,7 @@ def _length(o: Row) -> str:
     window = o["window"]
     if window["calendar"] is None:
         return wording.duration(o["window_seconds"])
-    return f"{wording.duration(window['open_seconds'])} of {window['calendar']}"
+    return f"{wording.open_time(window['open_seconds'])} of {window['calendar']}"
 
 
 def _lately(o: Row) -> str:

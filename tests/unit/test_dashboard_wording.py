@@ -11,6 +11,14 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(144_000, "40 h"), (3_600_000, "1,000 h"), (5_400, "1 h 30 min"), (900, "15 min"), (0, "0 ms")],
+)
+def test_business_time_has_no_days(seconds: float, said: str) -> None:
+    assert wording.open_time(seconds) == said
+
+
+@pytest.mark.parametrize(
     ("seconds", "told"),
     [
         (0, "0 ms"),
