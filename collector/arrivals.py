@@ -67,16 +67,15 @@ class Arrivals:
     def _listen(self, began_at: int) -> None:
         """Go on noting what arrives for the objectives on sources; of what has not been heard, from the beginning."""
         for objective in self._catalogue.listening:
-            last = self._last_of(objective)
-            listener = Listener(objective, began_at if last is None else last)
+            listener = Listener(objective, self._last_of(objective, began_at))
             self._listeners.setdefault(objective.source, []).append(listener)
 
-    def _last_of(self, objective: Objective) -> int | None:
-        """The last arrival of what an objective is about, the beginning of the log where something is expected."""
+    def _last_of(self, objective: Objective, unheard: int) -> int:
+        """The last arrival of what an objective is about; `unheard` where nothing is known of that."""
         mark = self.marks.get(objective.source)
         if mark is not None and objective.type:
             mark = mark.types.get(objective.type)
-        return None if mark is None else mark.last_received_at
+        return unheard if mark is None else mark.last_received_at
 
     def note(self, event: Parsed) -> Tally | None:
         """Hear an event and count it, unless its source resumes or falls behind with it: None.
@@ -130,8 +129,7 @@ class Arrivals:
         listeners = self._listeners.get(source, ())
         for listener in listeners:
             if is_about(listener.objective, source, event.type):
-                before = self._last_of(listener.objective)
-                listener.hear(listener.last if before is None else before, event.received_at)
+                listener.hear(self._last_of(listener.objective, listener.last), event.received_at)
         mark = heard(self.marks.get(source), event.type, event.received_at, event.occurred_at)
         tally = self._tallies.get(source)
         if tally is None:
@@ -148,8 +146,7 @@ class Arrivals:
         found: Contributions = {}
         for listeners in self._listeners.values():
             for listener in listeners:
-                last = self._last_of(listener.objective)
-                found |= listener.take(listener.last if last is None else last)
+                found |= listener.take(self._last_of(listener.objective, listener.last))
         return found
 
     def take(self) -> tuple[list[Row], list[Row]]:

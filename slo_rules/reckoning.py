@@ -136,6 +136,21 @@ class Silence(NamedTuple):
     until: int
     excluded: bool
 
+    @property
+    def items(self) -> int:
+        """Nothing came."""
+        return 0
+
+    @property
+    def bad(self) -> bool:
+        """It always is."""
+        return True
+
+    @property
+    def slices(self) -> int:
+        """Of how many it is."""
+        return (self.until - self.since) // BUCKET
+
 
 def silences_of(asked: Asked, staleness: Staleness, begins: int) -> list[Silence]:
     """The stale slices of a source, in order; what was excluded of a silence is one by itself."""
@@ -160,6 +175,11 @@ class Slice(NamedTuple):
     bad: bool
     excluded: bool
     missing: bool
+
+    @property
+    def slices(self) -> int:
+        """One, of whatever length."""
+        return 1
 
 
 def slices_of_volume(asked: Asked, reached: Sequence[tuple[int, int]], begins: int) -> Iterator[Slice]:

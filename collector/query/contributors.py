@@ -165,16 +165,16 @@ def wanted_slices(
 
 def told_of_time(objective: Objective, one: Slice | Silence, counted: Counted) -> Row:
     """How much came in a slice or during a silence, and how much should have; a silence is of many `slices`."""
-    volume, silent = objective.volume, isinstance(one, Silence)
+    volume = objective.volume
     return {
         "since": rfc3339(one.since),
         "until": rfc3339(one.until),
-        "items": 0 if isinstance(one, Silence) else one.items,
+        "items": one.items,
         "expected": expected(objective),
         "at_least": volume.at_least if volume else None,
         "at_most": volume.at_most if volume else None,
-        "slices": (one.until - one.since) // BUCKET if silent else 1,
-        "outcome": Outcome.BAD if isinstance(one, Silence) or one.bad else Outcome.GOOD,
+        "slices": one.slices,
+        "outcome": Outcome.BAD if one.bad else Outcome.GOOD,
         "counts_as": counted.as_,
         "left_out": counted.left_out,
         "exclusions": reasons(objective, (one.since, one.until), counted.left_out),
