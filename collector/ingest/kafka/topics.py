@@ -1,0 +1,44 @@
+"""Topics and what their records are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class Format(StrEnum):
+    """What the records of a topic are: CloudEvents by the Kafka binding, or OTLP as the OpenTelemetry Collector has it.
+
+    OTLP is a whole export request a record, in protobuf or JSON (the encodings `otlp_proto` and `otlp_json`).
+    """
+
+    CLOUDEVENTS = "cloudevents"
+    OTLP_SPANS = "otlp_spans"
+    OTLP_LOGS = "otlp_logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and the format of its records."""
+
+    name: str
+    format: Format = Format.CLOUDEVENTS
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.format}"
+
+
+def parse_topic(text: str) -> Topic:
+    """A topic written `NAME` or `NAME:FORMAT`. ValueError with all that is wrong with it."""
+    name, colon, format_ = text.partition(":")
+    faults = []
+    if not _NAME.fullmatch(name) or name in (".", ".."):
+        faults.append(f"{name!r} is not the name of a topic (letters, digits, '.', '_' and '-', at most 249)")
+    if colon and format_ not in list(Format):
+        faults.append(f"{format_!r} is not a format; known are {', '.join(Format)}")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return Topic(name, Format(format_) if colon else Format.CLOUDEVENTS)
