@@ -1,0 +1,63 @@
+-- name: waiting
+-- purpose: The oldest requests of these sources that have not become events; those that another process has are passed over.
+SELECT number, received_at, source, method, path, headers::text, body
+FROM source_request
+WHERE mapped_at IS NULL AND source = ANY(%(sources)s)
+ORDER BY number
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+
+-- name: mapped
+-- purpose: These have become what they can become.
+UPDATE source_request SET mapped_at = clock_timestamp() WHERE number = ANY(%(numbers)s)
+
+-- name: request
+-- purpose: One request as it is kept.
+SELECT number, received_at, source, method, path, headers::text, body
+FROM source_request
+WHERE number = %(number)s
+
+-- name: count_waiting
+-- purpose: How many requests wait to become events, by source; of sources that nobody knows any more as well.
+SELECT source, count(*) FROM source_request WHERE mapped_at IS NULL GROUP BY source
+
+-- name: count_open_letters
+-- purpose: How many dead letters nobody has settled, by source.
+SELECT source, count(*) FROM dead_letter WHERE settled_at IS NULL GROUP BY source
+
+-- name: letters
+-- purpose: Dead letters that are not settled, the oldest first; by number, source or reason.
+SELECT number, received_at, source, reason, detail, event_id, type, workflow, seq, body, request, item
+FROM dead_letter
+WHERE settled_at IS NULL
+  AND (%(numbers)s::bigint[] IS NULL OR number = ANY(%(numbers)s))
+  AND (%(source)s::text IS NULL OR source = %(source)s)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+ORDER BY number
+LIMIT %(limit)s
+FOR UPDATE
+
+-- name: settle
+-- purpose: Say of dead letters what became of them, by whom and why.
+UPDATE dead_letter
+SET settled_at = clock_timestamp(), settled_as = %(how)s, settled_by = %(by)s, settled_because = %(because)s
+WHERE number = ANY(%(numbers)s) AND settled_at IS NULL
+
+-- name: tell_anew
+-- purpose: What is wrong with a dead letter by the mapping of today.
+UPDATE dead_letter SET reason = %(reason)s, detail = %(detail)s WHERE number = %(number)s
+
+-- name: letter
+-- purpose: One dead letter whole, with what was sent where that is kept.
+SELECT d.number, d.received_at, d.source, d.reason, d.detail, d.event_id, d.type, d.workflow, d.item,
+       d.request, r.headers::text AS headers, coalesce(r.body, d.body, e.body) AS body,
+       d.settled_at, d.settled_as, d.settled_by, d.settled_because
+FROM dead_letter d
+LEFT JOIN source_request r ON r.number = d.request
+LEFT JOIN event e ON e.seq = d.seq AND e.received_at = d.received_at
+WHERE d.number = %(number)s
+
+-- name: log_again
+-- purpose: Give a logged event to the projection once more, at the end of the log.
+INSERT INTO event (occurred_at, source, id, type, subject, trace_id, span_id, body)
+SELECT occurred_at, source, id, type, subject, trace_id, span_id, body FROM event WHERE seq = %(seq)s
