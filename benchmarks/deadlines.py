@@ -11,9 +11,10 @@ from benchmarks.load import LoadGenerator
 from benchmarks.report import Figure, spread_of
 from benchmarks.server import Postgres, Served, serve
 
-PER_SECOND = 1_000
 CONNECTIONS = 4
 LIMIT_SECONDS = 300
+AT_ONCE = 100_000
+"""Instances that are opened by one run of the generator: it makes its requests beforehand."""
 QUESTIONS = {
     "stuck by deadline": "/api/v1/instances?verdict=stuck&sort=deadline_at&limit=50",
     "stuck of one owner": "/api/v1/instances?verdict=stuck&owner=order-operations&sort=deadline_at&limit=50",
@@ -23,30 +24,36 @@ QUESTIONS = {
 WHY = "/api/v1/differences?verdict=stuck"
 
 
-def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: int, asked: int) -> list[Figure]:
-    """(d) `instances` open; the deadlines of PER_SECOND of them pass in each of `seconds`. Each question is put
-    `asked` times, one after the other.
+def measure(
+    postgres: Postgres, load: LoadGenerator, piece: str, instances: int, per_second: int, seconds: int, asked: int
+) -> list[Figure]:
+    """`instances` open; the deadlines of `per_second` of them pass in each of `seconds`. Each question is put `asked`
+    times, one after the other.
 
     The commit's time is PostgreSQL's own, taken where the commit is made durable; it is read from the rows, which
     nothing changes again.
     """
     postgres.track_commit_timestamps()
-    near = PER_SECOND * seconds
-    with serve(postgres.database("deadlines"), orders.DEFINITIONS) as served:
-        _send(served, load, "far", range(instances - near), None)
+    near = per_second * seconds
+    with serve(postgres.database(f"deadlines_{piece}"), orders.DEFINITIONS) as served:
+        for start in range(0, instances - near, AT_ONCE):
+            _send(served, load, "far", range(start, min(start + AT_ONCE, instances - near)), None)
         first = time.time() + 5 + near / 4_000
         _send(served, load, "near", range(near), (first, first + seconds))
         if time.time() > first:
             raise TimeoutError("the deadlines began to pass before all instances were open")
         delays = _delays(served, near, first + seconds + 30)
-        figures = spread_of(f"(d) {instances:,} open, deadline to recorded breach", delays, "s")
+        told = f"({piece}) {instances:,} open, {per_second:,} due a second, deadline to recorded breach"
+        figures = spread_of(told, delays, "s")
+        if not asked:
+            return figures
         with httpx.Client(base_url=served.url, timeout=30) as client:
             for name, path in QUESTIONS.items():
-                found = spread_of(f"(d) {name}, {near:,} stuck", _latencies(client, path, asked), "ms")
+                found = spread_of(f"({piece}) {name}, {near:,} stuck", _latencies(client, path, asked), "ms")
                 figures += found[:2]
             # It reads every instance: fewer say enough.
             why = spread_of(
-                f"(d) why, {near:,} stuck of {instances:,}", _latencies(client, WHY, max(2, asked // 10)), "ms"
+                f"({piece}) why, {near:,} stuck of {instances:,}", _latencies(client, WHY, max(2, asked // 10)), "ms"
             )
             figures += why[:2]
     return figures

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import cast
 
 import uvloop
@@ -52,7 +53,11 @@ class LoadGenerator:
 
     def send(self, port: int, connections: int) -> Future[Sent]:
         """Send them, each connection its next as soon as its last is acknowledged."""
-        return self._pool.submit(_send, port, connections)
+        return self.send_to([port], connections)
+
+    def send_to(self, ports: list[int], connections: int) -> Future[Sent]:
+        """The same to several servers, the connections shared out among them."""
+        return self._pool.submit(_send, ports, connections)
 
 
 @contextmanager
@@ -69,16 +74,16 @@ def _prepare(make: Callable[..., list[bytes]], *args: object) -> None:
     _prepared[:] = make(*args)
 
 
-def _send(port: int, connections: int) -> Sent:
-    return uvloop.run(_run(port, connections))
+def _send(ports: list[int], connections: int) -> Sent:
+    return uvloop.run(_run(ports, connections))
 
 
-async def _run(port: int, connections: int) -> Sent:
+async def _run(ports: list[int], connections: int) -> Sent:
     loop = asyncio.get_running_loop()
     waiting = iter(_prepared)
     clients = [_Client(waiting, loop.create_future()) for _ in range(connections)]
     processor, started = time.process_time(), time.monotonic()
-    for client in clients:
+    for client, port in zip(clients, cycle(ports), strict=False):
         await loop.create_connection(lambda client=client: client, HOST, port)  # type: ignore[misc]
     async with asyncio.timeout(LIMIT_SECONDS):
         await asyncio.gather(*(client.finished for client in clients))

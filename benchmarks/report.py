@@ -74,10 +74,14 @@ def _number(value: float) -> str:
 
 
 def write(figures: list[Figure], on: dict[str, object], *, quick: bool) -> Path:
-    """Write `results/<date>.json`."""
+    """Write `results/<date>.json`; what was measured earlier that day and not again stays, if it was of this size."""
     now = datetime.now(UTC)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y-%m-%d}.json"
-    said = {"at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "quick": quick, "machine": on, "figures": [asdict(f) for f in figures]}
+    measured = [asdict(figure) for figure in figures]
+    names = {figure.name for figure in figures}
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {"quick": quick, "figures": []}
+    kept = [one for one in before["figures"] if one["name"] not in names] if before["quick"] == quick else []
+    said = {"at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "quick": quick, "machine": on, "figures": kept + measured}
     path.write_text(json.dumps(said, indent=2) + "\n", "utf-8")
     return path

