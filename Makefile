@@ -14,11 +14,11 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lint format venv compiled chromium clean
+.PHONY: help demo test check bench bench-check lint format venv compiled chromium clean
 
 help: ## List what make can do
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
-		printf '%-16s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
+		printf '%-18s %s\n' "$$target" "$$text"; done
 
 demo: $(VENV)/.runtime ## Run Milepost beside a simulated enterprise (ARGS="--data-dir DIR --seed 3")
 	@$(VENV)/bin/milepost demo $(ARGS)
@@ -37,6 +37,9 @@ check: $(VENV)/.dev lint ## Lint, and run the fast tests: what to do before ever
 
 bench: $(VENV)/.dev compiled ## Measure the speed of this machine and of Milepost on it
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-check: $(VENV)/.dev compiled ## Whether Milepost has become much slower, by ratios that hold on any machine: 3 minutes
+	@$(PY) -m benchmarks.check
 
 lint: $(VENV)/.dev ## Ruff, mypy and the borders between the packages
 	@status=0; \

@@ -224,4 +224,5 @@ class Acts:
 
     async def _do(self, asked: Asked) -> Row:
         await asyncio.wrap_future(self._writer.submit(Batch(events=[asked.row])))
+        self._reader.note_write()
         return asked.answer

@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import psycopg
 import psycopg_pool
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.acts import ActRefused, Acts
+from collector.acts_api import Row, add_acts, add_letters, or_404
 from collector.ingest.doors import Doors
 from collector.log import Unavailable
 from collector.query import Query
 from collector.query.instances import CHANCE, SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
+from collector.query.replica_reader import answered_as_of
+from collector.sources.dead_letters import DeadLetters
+from collector.sources.door import METHODS, SourceDoor
+from slo_rules import instants
 
-Row = dict[str, Any]
 Ready = Callable[[], Awaitable[list[str]]]
 Roles = Callable[[], dict[str, str]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -60,14 +66,6 @@ _NOT_COMPARED: dict[int | str, Row] = {
     422: {"description": "there are too many instances to compare in time"},
 }
 
-MOST_SAID = 16 * 2**10
-"""Bytes of what a person says in one act."""
-_ACT_ANSWERS: dict[int | str, Row] = {
-    400: {"description": "it cannot be said so; every fault is named"},
-    404: {"description": "there is no such instance; other faults are named too"},
-    409: {"description": "the state of the instance or the event is in the way"},
-}
-
 
 def problem(status: int, title: str, faults: list[Row] | None = None) -> Response:
     """A problem document (RFC 9457)."""
@@ -84,8 +82,11 @@ def build_api(
     ready: Ready,
     lifespan: Lifespan,
     roles: Roles = dict,
+    *,
+    sources: SourceDoor | None = None,
+    letters: DeadLetters | None = None,
 ) -> FastAPI:
-    """The application, with what there is of query API, acts and doors; health and metrics always.
+    """The application, with what there is of query API, acts, doors and dead letters; health and metrics always.
 
     `ready` names what keeps this process from serving; empty when nothing does. `roles` says of each role of this
     process whether it is active or stands by.
@@ -98,12 +99,21 @@ def build_api(
             Route("/v1/traces", doors.traces, methods=["POST"]),
             Route("/v1/logs", doors.logs, methods=["POST"]),
         ]
+    if sources is not None:
+        api.router.routes += [
+            Route("/sources/{name}", sources.take, methods=list(METHODS)),
+            Route("/sources/{name}/{rest:path}", sources.take, methods=list(METHODS)),
+        ]
     _errors(api)
-    _health(api, ready, roles)
+    _health(api, ready, roles, query)
     if query is not None:
         _reads(api, query)
+        if query.replica() is not None:
+            api.add_middleware(_TellsAsOf)
     if acts is not None:
-        _acts(api, acts)
+        add_acts(api, acts)
+    if letters is not None:
+        add_letters(api, letters)
     return api
 
 
@@ -159,7 +169,24 @@ def _errors(api: FastAPI) -> None:
         return answer
 
 
-def _health(api: FastAPI, ready: Ready, roles: Roles) -> None:
+class _TellsAsOf:
+    """Every answer that a replica gave says as of when it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            as_of = answered_as_of.get()
+            if message["type"] == "http.response.start" and as_of is not None:
+                MutableHeaders(scope=message)["milepost-as-of"] = instants.rfc3339(as_of)
+            await send(message)
+
+        answered_as_of.set(None)
+        await self._app(scope, receive, tell)
+
+
+def _health(api: FastAPI, ready: Ready, roles: Roles, query: Query | None) -> None:
     @api.get("/healthz", tags=["health"])
     async def healthz() -> Row:
         """The process lives; for each of its roles whether it is active or stands by."""
@@ -167,9 +194,14 @@ def _health(api: FastAPI, ready: Ready, roles: Roles) -> None:
 
     @api.get("/readyz", tags=["health"], response_model=None)
     async def readyz() -> Response:
-        """The process serves, or stands by to; 503 with what is missing when it does not."""
+        """The process serves, or stands by to; 503 with what is missing when it does not.
+
+        Where there is a replica, `read_replica` says whether it is read, else why not, and how far it is behind.
+        """
         missing = await ready()
-        said = {"status": "not ready" if missing else "ok", "missing": missing, "roles": roles()}
+        said: Row = {"status": "not ready" if missing else "ok", "missing": missing, "roles": roles()}
+        if query is not None and (replica := query.replica()) is not None:
+            said["read_replica"] = replica
         body = orjson.dumps(said)
         return Response(body, 503 if missing else 200, media_type="application/json")
 
@@ -268,8 +300,8 @@ def _reads(api: FastAPI, query: Query) -> None:
         since.
         """
         if as_of is None and known_at is None:
-            return _found(await query.instance(id), "instance")
-        return _found(await query.instance(id, as_of, known_at), "instance, or nothing was known of it then")
+            return or_404(await query.instance(id), "instance")
+        return or_404(await query.instance(id, as_of, known_at), "instance, or nothing was known of it then")
 
     @api.get("/api/v1/instances/{id}/forecast", tags=["query"])
     async def instance_forecast(id: str) -> Row:
@@ -277,7 +309,7 @@ def _reads(api: FastAPI, query: Query) -> None:
 
         `chance` is null where too little is known, and `unknown` says why.
         """
-        return _found(await query.instance_forecast(id), "instance")
+        return or_404(await query.instance_forecast(id), "instance")
 
     @api.get("/api/v1/differences", tags=["query"], responses=_NOT_COMPARED)
     async def differences(
@@ -309,7 +341,7 @@ def _reads(api: FastAPI, query: Query) -> None:
 
         `group` is said once for each attribute it is told apart by, in their order; empty is where nothing is said.
         """
-        return _found(await query.objective(name, group or ()), "objective")
+        return or_404(await query.objective(name, group or ()), "objective")
 
     @api.get("/api/v1/objectives/{name}/periods", tags=["query"])
     async def periods(
@@ -320,7 +352,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         Beside what a period comes to now stands what it came to when it was over, and whether that was restated.
         """
         found = await query.periods(name, period=period, zone=zone, limit=limit, group=group or ())
-        return _found(found, "objective")
+        return or_404(found, "objective")
 
     @api.get("/api/v1/objectives/{name}/contributors", tags=["query"])
     async def contributors(
@@ -342,7 +374,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         found = await query.contributors(
             name, since=since, until=until, outcome=outcome, group=group or (), cursor=cursor, limit=limit
         )
-        return _found(found, "objective")
+        return or_404(found, "objective")
 
     @api.get("/api/v1/forecast", tags=["query"])
     async def forecast(workflow: str, by: str | None = None, since: str | None = None) -> Row:
@@ -352,7 +384,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         is overdue is clear. `by` names an attribute whose values are compared by themselves; `since` is the instant
         from which on the pace of what is overdue counts, such as that of a recovery.
         """
-        return _found(await query.forecast(workflow, by, since), "workflow")
+        return or_404(await query.forecast(workflow, by, since), "workflow")
 
     @api.get("/api/v1/outlook", tags=["query"])
     async def outlook(workflow: str | None = None) -> Row:
@@ -360,7 +392,7 @@ def _reads(api: FastAPI, query: Query) -> None:
 
         Of one workflow also within 8 hours and a day.
         """
-        return _found(await query.outlook(workflow), "workflow")
+        return or_404(await query.outlook(workflow), "workflow")
 
     @api.get("/api/v1/incidents", tags=["query"])
     async def incidents(status: str | None = None) -> Row:
@@ -370,7 +402,7 @@ def _reads(api: FastAPI, query: Query) -> None:
     @api.get("/api/v1/incidents/{id}", tags=["query"])
     async def incident(id: str) -> Row:
         """One incident with its timeline and deliveries."""
-        return _found(await query.incident(id), "incident")
+        return or_404(await query.incident(id), "incident")
 
     @api.get("/api/v1/sources", tags=["query"])
     async def sources() -> Row:
@@ -378,78 +410,13 @@ def _reads(api: FastAPI, query: Query) -> None:
         return await query.sources()
 
     @api.get("/api/v1/dead-letters", tags=["query"])
-    async def dead_letters(source: str | None = None, cursor: str | None = None, limit: int = 50) -> Row:
-        """What was received and could not be used, with the reason."""
-        return await query.dead_letters(source, cursor, limit)
+    async def dead_letters(
+        source: str | None = None, reason: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Row:
+        """What was received and could not be used, with the reason, but for what somebody has settled."""
+        return await query.dead_letters(source, cursor, limit, reason)
 
     @api.get("/api/v1/search", tags=["query"])
     async def search(q: str, limit: int = 10) -> Row:
         """Instances by the beginning of any key they ever carried."""
         return await query.search(q, limit)
-
-
-def _acts(api: FastAPI, acts: Acts) -> None:
-    path = "/api/v1/instances/{id}/waiver"
-    how: Row = {"status_code": 202, "tags": ["act"], "responses": _ACT_ANSWERS}
-
-    @api.post(path, **how, openapi_extra=_body_of("by", "reason", "until"))
-    async def waive(id: str, request: Request) -> Row:
-        """Say that an instance needs no attention until then: it leaves alerting and stays in every report."""
-        return await acts.waive(id, await _said(request))
-
-    @api.delete(path, **how, openapi_extra=_body_of("by", "reason"))
-    async def withdraw(id: str, request: Request) -> Row:
-        """Withdraw the waiver of an instance before its end."""
-        return await acts.withdraw(id, await _said(request))
-
-    path = "/api/v1/instances/{id}/rejected-joins"
-
-    @api.post(path, **how, openapi_extra=_body_of("source", "event", "by", "reason"))
-    async def reject_join(id: str, request: Request) -> Row:
-        """Say that one of its events joined what does not belong together: it counts in none from then on."""
-        return await acts.reject_join(id, await _said(request))
-
-    @api.delete(path, **how, openapi_extra=_body_of("source", "event", "by", "reason"))
-    async def accept_join(id: str, request: Request) -> Row:
-        """Let such an event count after all."""
-        return await acts.accept_join(id, await _said(request))
-
-    @api.post("/api/v1/instances/{id}/version", **how, openapi_extra=_body_of("version", "by", "reason"))
-    async def move(id: str, request: Request) -> Row:
-        """Let an open instance count under the version of its workflow that is in force, derived anew."""
-        return await acts.move(id, await _said(request))
-
-
-def _body_of(*fields: str) -> Row:
-    text = {"type": "string"}
-    others: Row = {"until": text | _INSTANT, "version": {"type": "integer", "minimum": 1}}
-    properties = {name: others.get(name, text) for name in fields}
-    schema = {"type": "object", "required": list(fields), "additionalProperties": False, "properties": properties}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-async def _said(request: Request) -> Row:
-    """The JSON object of a small body.
-
-    Nothing but application/json is read: that is what a page of another site cannot send without being asked first.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "send application/json")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_SAID:
-            raise HTTPException(413, f"the body is larger than {MOST_SAID} bytes")
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise HTTPException(400, f"the body is not JSON: {error}") from error
-    if not isinstance(said, dict):
-        raise HTTPException(400, "the body must be a JSON object")
-    return said
-
-
-def _found(row: Row | None, what: str) -> Row:
-    if row is None:
-        raise HTTPException(404, f"there is no such {what}")
-    return row

@@ -1,4 +1,14 @@
-"""Events applied to instances in memory: to which, under which version of their workflow, and what they become."""
+"""Events applied to instances in memory: to which, under which version of their workflow, and what they become.
+
+That comes in two steps. As an event is read, its keys say which instance it means, and there it waits packed (`apply`).
+When the batch is prepared, or something must be known of the instance before, the instance hears all that waits for it,
+one after the other in the order of the log (`catch_up`). The events of one instance come interleaved with those of
+thousands of others; like this everything that belongs to one is looked at once per batch, one after the other, while it
+is in the processor's caches.
+
+Nothing is different by it, to the last row: instances do not look at each other, time passes for each up to the arrival
+of every one of its events, and what is known of sources is looked up as of that event (collector/hindsight.py).
+"""
 
 from __future__ import annotations
 
@@ -6,24 +16,28 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from collector.arrivals import Arrivals
-from collector.batches import Batch, no_key, of_nothing
+from collector.batches import Batch, no_key, of_nothing, set_aside
 from collector.catalogue import Catalogue
 from collector.changes import Merge
 from collector.copyformat import EPOCH_2000
+from collector.hindsight import Hindsight
 from collector.instances import MAX_REMEMBERED_EVENTS, Held, InstanceCache, instance_id, joining_keys
 from collector.lookup import StoredInstance, load_instances
-from collector.parsed import Found, Parsed
+from collector.parsed import Found, Packed, Parsed, Told, describe, unpack
 from collector.store.database import Connection
 from collector.unjoined import Unjoined
+from slo_rules.acts import ACT_SOURCE
 from slo_rules.hubs import crowds
 from slo_rules.identity import Key
-from slo_rules.judgement import Reason, Verdict, VerdictKind
-from slo_rules.match import Match
+from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.matching import WorkflowMatcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
+
+log = structlog.get_logger("milepost.projector")
 
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
@@ -40,6 +54,10 @@ class Applying:
     arrivals: Arrivals
     unjoined: Unjoined
     joined_away: set[bytes] = field(default_factory=set)
+    _hindsight: Hindsight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hindsight = Hindsight(self.arrivals)
 
     def hold(self, rows: list[StoredInstance]) -> None:
         """Put what was read into the cache; what is there already is newer."""
@@ -54,7 +72,7 @@ class Applying:
                 known = _decode_progress(progress)
                 matcher = self.catalogue.matcher_of(workflow, version)
                 joining = joining_keys(matcher.workflow, known, self.unjoined.of(workflow))
-                cache.add(Held(id_, matcher, known, known, verdict), joining)
+                cache.add(Held(id_, matcher, known, progress, verdict), joining)
 
     def load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
         """The instances with these ids, through the cache."""
@@ -64,19 +82,37 @@ class Applying:
             self.hold(load_instances(conn, absent))
         return [held for id_ in ids if (held := cache.get(id_)) is not None]
 
+    def take(self, batch: Batch, parsed: Parsed) -> None:
+        """Bring an event that was noted to the instances it means; what cannot be used becomes a dead letter."""
+        if parsed.error is not None:
+            batch.dead_letters.append(set_aside(parsed, "", parsed.error))
+        found, unjoined, places = parsed.found, self.unjoined, self.catalogue.places
+        if len(found) != 1 or places[found[0][0]].workflow.name not in self.catalogue.unversioned:
+            found = self.in_force(parsed.seq, found)
+        for place, joining, packed in found:
+            matcher = places[place]
+            try:
+                fitting = unjoined.fit_packed(matcher.workflow.name, joining, packed) if unjoined else (joining, packed)
+                if fitting is not None:
+                    self.apply(batch, parsed, matcher, *fitting)
+            except Exception as error:
+                log.exception("event_set_aside", seq=parsed.seq)
+                batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
+        batch.count += 1
+
     def in_force(self, seq: int, found: Found) -> Found:
         """For each workflow the version that decides: the instance's own, else the one in force when the event came."""
-        chosen: dict[str, tuple[int, Match, bytes]] = {}
-        for place, match, tail in found:
+        chosen: dict[str, tuple[int, list[Key], Packed]] = {}
+        for place, joining, told in found:
             matcher = self.catalogue.places[place]
             workflow = matcher.workflow
             by_key = self.cache.by_key(workflow.name)
-            held = next((held for key in match.joining if (held := by_key.get(key)) is not None), None)
+            held = next((held for key in joining if (held := by_key.get(key)) is not None), None)
             if held is not None:
                 if held.matcher is matcher:
-                    chosen[workflow.name] = (place, match, tail)
+                    chosen[workflow.name] = (place, joining, told)
             elif self.catalogue.versions[workflow.name, workflow.version].in_force(seq):
-                chosen.setdefault(workflow.name, (place, match, tail))
+                chosen.setdefault(workflow.name, (place, joining, told))
         return list(chosen.values())
 
     def apply(
@@ -84,16 +120,22 @@ class Applying:
         batch: Batch,
         parsed: Parsed,
         matcher: WorkflowMatcher,
-        by_key: dict[Key, Held],
-        match: Match,
-        tail: bytes,
+        joining: list[Key],
+        packed: Packed,
+        *,
+        again: bool = False,
     ) -> None:
-        """Apply what an event means to a version of a workflow; `tail` is the end of the row that links it."""
+        """Find or make the instance that an event means under this version; there it waits.
+
+        `joining` are the joining keys of what it says to the version. An act does not wait, nor does an
+        event that is applied `again`, long after its place in the log: it is judged by what is known of sources now.
+        """
         workflow, received_at = matcher.workflow, parsed.received_at
+        by_key = self.cache.by_key(workflow.name)
         held: Held | None = None
         others: list[Held] | None = None
         unknown: list[Key] | None = None
-        for key in match.joining:
+        for key in joining:
             one = by_key.get(key)
             if one is None:
                 unknown = [key] if unknown is None else [*unknown, key]
@@ -101,51 +143,84 @@ class Applying:
                 held = one
             elif one is not held:
                 others = [one] if others is None else [*others, one]
-        changes, marks = batch.changes, self.arrivals.marks
+        acts = parsed.source == ACT_SOURCE
         if held is not None:
             size = len(held.joining)
             if others is not None:
                 size = max(size, *(len(one.joining) for one in others))
-                held = self._merge(batch, parsed, match, list(dict.fromkeys([held, *others])))
-            held.advance(received_at, marks, changes.verdicts)
-            held.progress = fold(held.progress, match)
+                event_key = unpack(packed).match.key
+                held = self._merge(batch, parsed, event_key, list(dict.fromkeys([held, *others])))
             if unknown is not None:
                 self.cache.add(held, unknown)
             if len(held.joining) > size and crowds(size, len(held.joining), workflow.crowd):
                 batch.crowded.append(held)
-        elif match.more.acts:
+        elif acts:
             batch.dead_letters.append(of_nothing(parsed, workflow.name))
             return
         elif unknown is not None:
             if not self.catalogue.versions[workflow.name, workflow.version].in_force(parsed.seq):
                 return
-            id_ = instance_id(received_at, workflow.name, unknown[0])
-            held = Held(id_, matcher, fold(None, match), None, None)
+            held = Held(instance_id(received_at, workflow.name, unknown[0]), matcher, None, None, None)
             self.cache.add(held, unknown)
         else:
+            match = unpack(packed).match
             if match.milestones or match.more.fails or match.more.cancels:
                 batch.dead_letters.append(no_key(parsed, workflow.name, match, sorted(workflow.joining)))
             return
-        held.judge(received_at, marks, changes.verdicts)
+        changes = batch.changes
         if held.touched != changes.number:
             changes.touch(held)
-        known = held.events
-        if known is not None:
-            if match.key in known:
-                batch.duplicates[parsed.seq] = parsed.source
+        if acts or again:
+            self.catch_up(batch, held)
+            self._hear(batch, held, unpack(packed), self.arrivals.marks)
+        else:
+            held.waiting.append(packed)
+
+    def catch_up(self, batch: Batch, held: Held) -> None:
+        """Let an instance hear what waits for it; what it cannot hear is set aside."""
+        waiting = held.waiting
+        if not waiting:
+            return
+        held.waiting = []
+        hindsight = self._hindsight
+        for packed in waiting:
+            told = unpack(packed)
+            hindsight.seq = told.seq
+            before = held.known
+            try:
+                self._hear(batch, held, told, hindsight)
+            except Exception as error:
+                log.exception("event_set_aside", seq=told.seq)
+                batch.dead_letters.append(set_aside(told, held.matcher.workflow.name, describe(error)))
+                held.known = before
+        if held.known is None:
+            self.cache.evict(held)
+
+    def _hear(self, batch: Batch, held: Held, told: Told, marks: Marks) -> None:
+        """Let time pass for an instance up to an event, add what the event says, and judge."""
+        match, changes, received_at = told.match, batch.changes, told.received_at
+        held.advance(received_at, marks, changes.verdicts)
+        held.known = fold(held.known, match)
+        held.judge(received_at, marks, changes.verdicts)
+        heard = held.events
+        if heard is not None:
+            if match.key in heard:
+                batch.duplicates[told.seq] = told.source
                 return
-            known.append(match.key)
-            if len(known) > MAX_REMEMBERED_EVENTS:
+            heard.append(match.key)
+            if len(heard) > MAX_REMEMBERED_EVENTS:
                 held.events = None
-        changes.links.append((held, tail))
+        changes.links.append((held, told.tail))
         if match.besides is not None:
             word = match.besides.join or match.besides.move
             if word is not None:
                 batch.words.append((held, word))
 
-    def _merge(self, batch: Batch, parsed: Parsed, match: Match, found: list[Held]) -> Held:
+    def _merge(self, batch: Batch, parsed: Parsed, event_key: bytes, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""
         received_at, marks, changes = parsed.received_at, self.arrivals.marks, batch.changes
+        for held in found:
+            self.catch_up(batch, held)
         found.sort(key=lambda held: (held.progress.first_at, held.id))
         into = found[0]
         into.advance(received_at, marks, changes.verdicts)
@@ -154,6 +229,6 @@ class Applying:
             into.absorb(other, received_at, marks, changes.verdicts)
             self.cache.drop(other)
             self.joined_away.add(other.id)
-            changes.merges.append(Merge(other, into, match.key, parsed.seq, received_at))
+            changes.merges.append(Merge(other, into, event_key, parsed.seq, received_at))
             self.cache.add(into, other.joining)
         return into

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from collector.catalogue import Catalogue
 from collector.parsed import Parsed
@@ -11,6 +14,7 @@ from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.contribution import Contributions
 from slo_rules.durations import DAY
+from slo_rules.expectation import Expectation
 from slo_rules.hearing import Ahead, expected, falls_behind, heard, resumes, watermarks_of
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import CATCHING_UP_LAG, Watermark
@@ -23,6 +27,32 @@ MOST_LOOKED_BACK = 2_000_000
 """Events among which what has arrived of a type is looked for when it is first expected."""
 
 
+class Past:
+    """How a watermark moved in a batch: after each event that moved it, by the number of the event."""
+
+    __slots__ = ("_before", "_occurred", "_received", "_seqs")
+
+    def __init__(self, before: Watermark | None) -> None:
+        self._before = None if before is None else msgspec.structs.replace(before, types={})
+        self._seqs: list[int] = []
+        self._received: list[int] = []
+        self._occurred: list[int] = []
+
+    def note(self, seq: int, mark: Watermark) -> None:
+        """It was moved by this event to where it is."""
+        self._seqs.append(seq)
+        self._received.append(mark.last_received_at)
+        self._occurred.append(mark.last_occurred_at)
+
+    def as_of(self, seq: int, expects: Expectation | None, types: dict[str, Watermark]) -> Watermark | None:
+        """What it was after that event."""
+        place = bisect_right(self._seqs, seq) - 1
+        if place >= 0:
+            return Watermark(self._received[place], self._occurred[place], expects, True, types)
+        before = self._before
+        return None if before is None else msgspec.structs.replace(before, types=types)
+
+
 @dataclass(slots=True)
 class Tally:
     """What a batch says of one source: how often it was heard, and with which of the `types` expected by themselves.
@@ -32,10 +62,11 @@ class Tally:
 
     mark: Watermark
     patience: float
+    past: Past
     received: int = 0
     matched: int = 0
     ahead: Ahead = field(default_factory=Ahead)
-    types: set[str] = field(default_factory=set)
+    types: dict[str, Past] = field(default_factory=dict)
 
 
 class Arrivals:
@@ -107,6 +138,7 @@ class Arrivals:
                 if seen > mark.last_occurred_at:
                     # What occurs only after its arrival counts as occurring then.
                     mark.last_occurred_at = seen if seen <= received_at else max(received_at, mark.last_occurred_at)
+                tally.past.note(event.seq, mark)
         tally.received += 1
         if seen > received_at:
             tally.ahead.note(received_at, seen - received_at)
@@ -130,16 +162,38 @@ class Arrivals:
         for listener in listeners:
             if is_about(listener.objective, source, event.type):
                 listener.hear(self._last_of(listener.objective, listener.last), event.received_at)
-        mark = heard(self.marks.get(source), event.type, event.received_at, event.occurred_at)
-        tally = self._tallies.get(source)
+        type_, known, tally = event.type, self.marks.get(source), self._tallies.get(source)
+        past = Past(known) if tally is None else tally.past
+        of_type = None
+        if type_ is not None:
+            of_type = None if tally is None else tally.types.get(type_)
+            if of_type is None:
+                of_type = Past(None if known is None else known.types.get(type_))
+        mark = heard(known, type_, event.received_at, event.occurred_at)
+        past.note(event.seq, mark)
         if tally is None:
             self.marks[source] = mark
             patience = float("inf") if mark.expects is None else mark.expects.patience
             patience = min([patience, *(one.patience for one in listeners)])
-            tally = self._tallies[source] = Tally(mark, patience)
-        if event.type is not None:
-            tally.types.add(event.type)
+            tally = self._tallies[source] = Tally(mark, patience, past)
+        if type_ is not None and of_type is not None:
+            of_type.note(event.seq, mark.types[type_])
+            tally.types[type_] = of_type
         return tally
+
+    def mark_as_of(self, source: str, seq: int) -> Watermark | None:
+        """The watermark of a source after an event of the batch that is being applied."""
+        mark, tally = self.marks.get(source), self._tallies.get(source)
+        if mark is None or tally is None:
+            return mark
+        types = mark.types
+        if tally.types:
+            types = types.copy()
+            for name, past in tally.types.items():
+                of_type = past.as_of(seq, types[name].expects, {})
+                if of_type is not None:
+                    types[name] = of_type
+        return tally.past.as_of(seq, mark.expects, types)
 
     def listened(self) -> Contributions:
         """What the batch adds to the objectives on sources; begins anew."""

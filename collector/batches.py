@@ -9,11 +9,14 @@ from typing import Any
 from collector.changes import Changes, Prepared, Q
 from collector.instances import Held
 from collector.log import LetterReason
-from collector.parsed import Parsed
+from collector.parsed import Parsed, Told
 from collector.store.database import Connection
 from slo_rules.acts import JoinWord, Move
 from slo_rules.instants import to_datetime
 from slo_rules.match import Match
+
+BATCH = 40_000
+"""Large where there is a backlog: an instance that several events of a batch concern is written once."""
 
 
 @dataclass(slots=True)
@@ -68,17 +71,32 @@ def commit(conn: Connection, writing: Writing) -> Writing:
         for letter in batch.dead_letters:
             conn.execute(Q["dead_letter"], letter)
         duplicates = Counter(batch.duplicates.values())
-        for source in writing.sources:
-            conn.execute(Q["add_to_source"], source | {"duplicates": duplicates[source["source"]]})
-        for type_ in writing.types:
-            conn.execute(Q["add_to_type"], type_)
-        conn.execute(Q["advance"], {"seq": batch.seq, "received_at": to_datetime(batch.received_at)})
+        advance(conn, writing.sources, writing.types, duplicates, batch.seq, batch.received_at)
     return writing
 
 
-def set_aside(parsed: Parsed, workflow: str, detail: str) -> dict[str, Any]:
+def advance(
+    conn: Connection,
+    sources: list[dict[str, Any]],
+    types: list[dict[str, Any]],
+    duplicates: Counter[str],
+    seq: int,
+    received_at: int,
+) -> None:
+    """Move the position to an event with all that was heard up to there, in the caller's transaction.
+
+    `sources` and `types` are of `Arrivals.take`, and `duplicates` are counted by source.
+    """
+    for source in sources:
+        conn.execute(Q["add_to_source"], source | {"duplicates": duplicates[source["source"]]})
+    for type_ in types:
+        conn.execute(Q["add_to_type"], type_)
+    conn.execute(Q["advance"], {"seq": seq, "received_at": to_datetime(received_at)})
+
+
+def set_aside(event: Parsed | Told, workflow: str, detail: str) -> dict[str, Any]:
     """The dead letter of an event that could not be applied."""
-    return _letter(parsed, LetterReason.CANNOT_BE_APPLIED, workflow, detail)
+    return _letter(event, LetterReason.CANNOT_BE_APPLIED, workflow, detail)
 
 
 def no_key(parsed: Parsed, workflow: str, match: Match, joining: list[str]) -> dict[str, Any]:
@@ -94,6 +112,6 @@ def of_nothing(parsed: Parsed, workflow: str) -> dict[str, Any]:
     return _letter(parsed, LetterReason.NO_SUCH_INSTANCE, workflow, detail)
 
 
-def _letter(parsed: Parsed, reason: LetterReason, workflow: str, detail: str) -> dict[str, Any]:
-    received_at = to_datetime(parsed.received_at)
-    return {"seq": parsed.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}
+def _letter(event: Parsed | Told, reason: LetterReason, workflow: str, detail: str) -> dict[str, Any]:
+    received_at = to_datetime(event.received_at)
+    return {"seq": event.seq, "received_at": received_at, "reason": reason, "workflow": workflow, "detail": detail}

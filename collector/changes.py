@@ -9,7 +9,7 @@ nearly everything, is copied straight to its table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,7 @@ from collector import copyformat as copying
 from collector.buckets import bucket_parameters, within_retention
 from collector.catalogue import Catalogue
 from collector.instances import Change, Held
-from collector.store.database import Connection
+from collector.store.database import BUCKETS_LOCK, Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
 from slo_rules.contribution import NOTHING, Contributions, add
@@ -68,50 +68,75 @@ class Changes:
         held.touched = self.number
         self.dirty.append(held)
 
-    def prepare(self, catalogue: Catalogue, unjoined: Unjoined, listened: Contributions | None = None) -> Prepared:
+    def prepare(
+        self,
+        catalogue: Catalogue,
+        unjoined: Unjoined,
+        listened: Contributions | None = None,
+        catch_up: Callable[[Held], None] | None = None,
+    ) -> Prepared:
         """Make the rows, and take them for written: the caller forgets everything if they are not.
 
-        `listened` is what the batch adds to buckets that are not about instances.
+        `listened` is what the batch adds to buckets that are not about instances. `catch_up` lets an instance hear the
+        events that wait for it; what that brings about becomes part of these changes.
         """
-        changed = [held for held in dict.fromkeys(self.dirty) if held.merged_into is None]
-        fresh = [held for held in changed if held.stored is None]
-        stored = [held for held in changed if held.stored is not None]
-        joined = {merge.into.last.id for merge in self.merges}
-        links, suspect_links = _link_rows(self.links, joined)
-        verdicts, suspect_verdicts = _verdict_rows(self.verdicts, joined)
-        prepared = Prepared(
-            fresh=list(map(_instance_row, fresh)),
-            stored=list(map(_instance_row, stored)),
+        fresh, stored = bytearray(), bytearray()
+        keys = _KeyRows(self.merges, unjoined)
+        recorded = _RecordRows({merge.into.last.id for merge in self.merges})
+        total: Contributions = {}
+        changed: list[Held] = []
+        # All of one instance after the other, while it is in the processor's caches.
+        for held in dict.fromkeys(self.dirty):
+            if held.merged_into is not None:
+                continue
+            if catch_up is not None:
+                catch_up(held)
+            recorded.take(self)
+            progress, before = held.known, held.stored
+            if progress is None:
+                continue
+            packed = _encode_progress(progress)
+            rows = fresh if before is None else stored
+            rows += _instance_row(held, progress, packed)
+            keys.add(held, progress, before)
+            _contribute(total, catalogue, held, progress, before)
+            held.written(packed)
+            changed.append(held)
+        recorded.take(self)
+        for held in (*(merge.merged for merge in self.merges), *self.gone):
+            before = held.stored
+            if before is not None:
+                add(total, catalogue.counting_of(held.matcher.workflow).contributions(before), -1)
+        contributed = {place: counts for place, counts in total.items() if counts != NOTHING}
+        return Prepared(
+            fresh=fresh,
+            stored=stored,
             merges=_merge_parameters(self.merges),
-            keys=_key_rows(changed, self.merges, unjoined),
-            links=links,
-            suspect_links=suspect_links,
-            verdicts=verdicts,
-            suspect_verdicts=suspect_verdicts,
-            buckets=bucket_parameters(
-                _contributed(catalogue, changed, [*(merge.merged for merge in self.merges), *self.gone])
-                | (listened or {})
-            ),
-            breaches=_breaches(self.verdicts),
+            keys=keys.rows,
+            links=recorded.links,
+            suspect_links=recorded.suspect_links,
+            verdicts=recorded.verdicts,
+            suspect_verdicts=recorded.suspect_verdicts,
+            buckets=bucket_parameters(contributed | (listened or {})),
+            counted=_counted(changed, [*(merge.merged for merge in self.merges), *self.gone]),
+            breaches=recorded.breaches,
         )
-        for held in changed:
-            held.stored = held.progress
-        return prepared
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Rows and parameters, ready to be sent."""
+    """Rows and parameters, ready to be sent. Of rows that may be there already it matters how many there are."""
 
-    fresh: list[bytes]
-    stored: list[bytes]
+    fresh: bytearray
+    stored: bytearray
     merges: list[tuple[str, dict[str, Any]]]
-    keys: list[bytes]
-    links: list[bytes]
+    keys: bytearray
+    links: bytearray
     suspect_links: list[bytes]
-    verdicts: list[bytes]
+    verdicts: bytearray
     suspect_verdicts: list[bytes]
     buckets: dict[str, Any] | None
+    counted: list[dict[str, Any]]
     breaches: dict[str, int]
 
     def write(self, conn: Connection) -> dict[int, str]:
@@ -127,26 +152,45 @@ class Prepared:
         _copy(conn, f"COPY instance_event {copying.LINK_COLUMNS} FROM STDIN (FORMAT binary)", self.links)
         duplicates: dict[int, str] = {}
         if self.suspect_links:
-            _copy(conn, f"COPY staged_event {copying.LINK_COLUMNS} FROM STDIN (FORMAT binary)", self.suspect_links)
+            rows = b"".join(self.suspect_links)
+            _copy(conn, f"COPY staged_event {copying.LINK_COLUMNS} FROM STDIN (FORMAT binary)", rows)
             if conn.execute(Q["insert_events"]).rowcount < len(self.suspect_links):
                 duplicates = dict(conn.execute(Q["duplicates"]).fetchall())
             conn.execute("TRUNCATE staged_event")
         _copy(conn, f"COPY verdict_change ({CHANGE_COLUMNS}) FROM STDIN (FORMAT binary)", self.verdicts)
         if self.suspect_verdicts:
-            _copy(conn, f"COPY staged_change ({CHANGE_COLUMNS}) FROM STDIN (FORMAT binary)", self.suspect_verdicts)
+            rows = b"".join(self.suspect_verdicts)
+            _copy(conn, f"COPY staged_change ({CHANGE_COLUMNS}) FROM STDIN (FORMAT binary)", rows)
             conn.execute(Q["insert_changes"])
             conn.execute("TRUNCATE staged_change")
-        if self.buckets is not None:
-            buckets = self.buckets
-            row = conn.execute(Q["buckets_kept_since"]).fetchone()
-            if row is not None:
-                buckets = within_retention(buckets, row[0])
-            # Differences may be negative, and a CHECK looks at a proposed row before ON CONFLICT does: hence two
-            # statements.
-            conn.execute(Q["add_to_buckets"], buckets)
-            conn.execute(Q["new_buckets"], buckets)
-            conn.execute(Q["forget_empty_buckets"], buckets)
+        write_buckets(conn, self.buckets)
+        _write_counts(conn, self.counted)
         return duplicates
+
+
+def write_buckets(conn: Connection, buckets: dict[str, Any] | None) -> None:
+    """Add what these parameters say (collector/buckets.py); others wait until the caller's transaction ends."""
+    if buckets is None:
+        return
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", (BUCKETS_LOCK,))
+    row = conn.execute(Q["buckets_kept_since"]).fetchone()
+    if row is not None:
+        buckets = within_retention(buckets, row[0])
+    # Differences may be negative, and a CHECK looks at a proposed row before ON CONFLICT does: hence two statements.
+    conn.execute(Q["add_to_buckets"], buckets)
+    conn.execute(Q["new_buckets"], buckets)
+    conn.execute(Q["forget_empty_buckets"], buckets)
+
+
+def _write_counts(conn: Connection, counted: list[dict[str, Any]]) -> None:
+    """Add what these say; who adds to the buckets adds here too, so that nobody waits for one who waits for him."""
+    if not counted:
+        return
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", (BUCKETS_LOCK,))
+    for one in counted:
+        conn.execute(Q["count_instances"], one)
+    if any(one["more"] < 0 for one in counted):
+        conn.execute(Q["forget_counts_of_none"])
 
 
 INSTANCE_COLUMNS = (
@@ -157,36 +201,59 @@ INSTANCE_COLUMNS = (
 CHANGE_COLUMNS = "instance_id, at, verdict, verdict_from, reason, waiting_for"
 
 
-def _copy(conn: Connection, statement: str, rows: list[bytes]) -> None:
+def _copy(conn: Connection, statement: str, rows: bytes | bytearray) -> None:
     if rows:
         with conn.cursor().copy(statement) as copy:
-            copy.write(b"".join((copying.HEADER, *rows, copying.TRAILER)))
+            copy.write(copying.HEADER)
+            copy.write(rows)
+            copy.write(copying.TRAILER)
 
 
-def _link_rows(links: list[Link], joined: set[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """The rows that are new for sure, and those that may be there already."""
-    head = copying.LINK_HEAD
-    sure: list[bytes] = []
-    suspect: list[bytes] = []
-    for held, tail in links:
-        if held.merged_into is None and held.events is not None and held.id not in joined:
-            sure.append(head + held.id + tail)
-        else:
-            suspect.append(head + held.last.id + tail)
-    return sure, suspect
+class _RecordRows:
+    """The rows of links and verdict changes: those that are new for sure, and those that may be there already.
 
+    `joined` are the instances that took others in, whose rows become theirs.
+    """
 
-def _verdict_rows(verdicts: list[Change], joined: set[bytes]) -> tuple[list[bytes], list[bytes]]:
-    sure: list[bytes] = []
-    suspect: list[bytes] = []
-    for change in verdicts:
+    def __init__(self, joined: set[bytes]) -> None:
+        self._joined = joined
+        self.links = bytearray()
+        self.suspect_links: list[bytes] = []
+        self.verdicts = bytearray()
+        self.suspect_verdicts: list[bytes] = []
+        self.breaches: dict[str, int] = {}
+
+    def take(self, changes: Changes) -> None:
+        """Make rows of what is there so far, and let it go."""
+        joined, head = self._joined, copying.LINK_HEAD
+        if changes.links:
+            rows = self.links
+            for held, tail in changes.links:
+                if held.merged_into is None and held.events is not None and held.id not in joined:
+                    rows += head
+                    rows += held.id
+                    rows += tail
+                else:
+                    self.suspect_links.append(head + held.last.id + tail)
+            changes.links.clear()
+        if changes.verdicts:
+            for change in changes.verdicts:
+                self._add_verdict(change)
+            changes.verdicts.clear()
+
+    def _add_verdict(self, change: Change) -> None:
         held, verdict, former = change.held.last, change.verdict, change.former
-        words = _change_fields(
-            verdict.kind, None if former is None else former.kind, verdict.reason, verdict.waiting_for
-        )
+        kind = verdict.kind
+        words = _change_fields(kind, None if former is None else former.kind, verdict.reason, verdict.waiting_for)
         row = b"\x00\x06\x00\x00\x00\x10" + held.id + copying.instant(change.at) + words
-        (sure if change.fresh and held.id not in joined else suspect).append(row)
-    return sure, suspect
+        if change.fresh and held.id not in self._joined:
+            rows = self.verdicts
+            rows += row
+        else:
+            self.suspect_verdicts.append(row)
+        if kind is _STUCK:
+            name = change.held.matcher.workflow.name
+            self.breaches[name] = self.breaches.get(name, 0) + 1
 
 
 @lru_cache(maxsize=4096)
@@ -194,60 +261,78 @@ def _change_fields(kind: str, former: str | None, reason: str, waiting_for: str 
     return b"".join(map(copying.text_field, (kind, former, reason, waiting_for)))
 
 
-def _breaches(verdicts: list[Change]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for change in verdicts:
-        if change.verdict.kind is _STUCK:
-            name = change.held.matcher.workflow.name
-            found[name] = found.get(name, 0) + 1
-    return found
-
-
-def _key_rows(changed: list[Held], merges: list[Merge], unjoined: Unjoined) -> list[bytes]:
-    """The keys that are not stored yet; those of merged instances are moved, not written."""
-    moved: dict[bytes, set[str]] = {}
-    for merge in merges:
-        moved.setdefault(merge.into.last.id, set()).update(_stored_keys(merge.merged))
-    rows = []
-    text = copying.text_field
-    heads_of: dict[int, dict[str, bytes]] = {}
+def _counted(changed: list[Held], gone: list[Held]) -> list[dict[str, Any]]:
+    """By workflow and verdict how many more instances there are; takes them for counted."""
+    found: dict[tuple[str, VerdictKind], int] = {}
     for held in changed:
-        keys, known = held.progress.keys, _stored_keys(held)
+        verdict, counted = held.verdict, held.counted
+        assert verdict is not None
+        kind = verdict.kind
+        if kind is not counted:
+            name = held.matcher.workflow.name
+            found[name, kind] = found.get((name, kind), 0) + 1
+            if counted is not None:
+                found[name, counted] = found.get((name, counted), 0) - 1
+            held.counted = kind
+    for held in gone:
+        if held.counted is not None:
+            place = (held.matcher.workflow.name, held.counted)
+            found[place] = found.get(place, 0) - 1
+    return [
+        {"workflow": workflow, "verdict": verdict, "more": more} for (workflow, verdict), more in found.items() if more
+    ]
+
+
+class _KeyRows:
+    """The rows of keys that are not stored yet; those of merged instances are moved, not written."""
+
+    def __init__(self, merges: list[Merge], unjoined: Unjoined) -> None:
+        self.rows = bytearray()
+        self._unjoined = unjoined
+        self._moved: dict[bytes, set[str]] = {}
+        self._heads: dict[int, dict[str, bytes]] = {}
+        for merge in merges:
+            self._moved.setdefault(merge.into.last.id, set()).update(_stored_keys(merge.merged))
+
+    def add(self, held: Held, progress: Progress, stored: Progress | None) -> None:
+        """Make those of an instance."""
+        keys = progress.keys
+        known = None if stored is None else stored.keys
         if keys is known:
-            continue
-        id_, taken, heads = held.id, moved.get(held.id, ()), heads_of.setdefault(id(held.matcher), {})
+            return
+        rows, text, id_ = self.rows, copying.text_field, held.id
+        heads = self._heads.setdefault(id(held.matcher), {})
+        taken = self._moved.get(id_) if self._moved else None
         workflow = held.matcher.workflow
-        hubs = unjoined.of(workflow.name) if unjoined else ()
+        hubs = self._unjoined.of(workflow.name) if self._unjoined else None
         for key in keys:
-            if key not in known and key not in taken:
-                namespace, value = split_key(key)
-                head = heads.get(namespace)
-                if head is None:
-                    head = copying.key_head(workflow.name, namespace, joins=namespace in workflow.joining)
-                    heads[namespace] = head
-                if key in hubs:
-                    head = copying.key_head(workflow.name, namespace, joins=False)
-                rows.append(head + id_ + text(value))
-    return rows
+            if (known is not None and key in known) or (taken is not None and key in taken):
+                continue
+            namespace, value = split_key(key)
+            head = heads.get(namespace)
+            if head is None:
+                head = copying.key_head(workflow.name, namespace, joins=namespace in workflow.joining)
+                heads[namespace] = head
+            if hubs is not None and key in hubs:
+                head = copying.key_head(workflow.name, namespace, joins=False)
+            rows += head
+            rows += id_
+            rows += text(value)
 
 
 def _stored_keys(held: Held) -> Iterable[str]:
-    return held.stored.keys if held.stored is not None else ()
+    stored = held.stored
+    return () if stored is None else stored.keys
 
 
-def _contributed(catalogue: Catalogue, changed: list[Held], gone: list[Held]) -> Contributions:
-    total: Contributions = {}
-    for held in changed:
-        stored, progress = held.stored, held.progress
-        workflow = held.matcher.workflow
-        if stored is None:
-            add(total, catalogue.counting_of(workflow).contributions(progress), 1)
-        elif not _counts_the_same(stored, progress, workflow, catalogue):
-            add(total, catalogue.counting_of(workflow).difference(stored, progress), 1)
-    for held in gone:
-        if held.stored is not None:
-            add(total, catalogue.counting_of(held.matcher.workflow).contributions(held.stored), -1)
-    return {place: counts for place, counts in total.items() if counts != NOTHING}
+def _contribute(
+    total: Contributions, catalogue: Catalogue, held: Held, progress: Progress, stored: Progress | None
+) -> None:
+    workflow = held.matcher.workflow
+    if stored is None:
+        add(total, catalogue.counting_of(workflow).contributions(progress), 1)
+    elif not _counts_the_same(stored, progress, workflow, catalogue):
+        add(total, catalogue.counting_of(workflow).difference(stored, progress), 1)
 
 
 def _counts_the_same(a: Progress, b: Progress, workflow: Workflow, catalogue: Catalogue) -> bool:
@@ -271,7 +356,7 @@ def _merge_parameters(merges: list[Merge]) -> list[tuple[str, dict[str, Any]]]:
         return []
     steps: list[tuple[str, dict[str, Any]]] = []
     ids = [(UUID(bytes=merge.merged.id), UUID(bytes=merge.into.last.id)) for merge in merges]
-    stored = [(merge, *pair) for merge, pair in zip(merges, ids, strict=True) if merge.merged.stored is not None]
+    stored = [(merge, *pair) for merge, pair in zip(merges, ids, strict=True) if merge.merged.packed is not None]
     if stored:
         keys = [
             (merge, merged, stays, split_key(key))
@@ -322,8 +407,8 @@ def _workflow_fields(name: str, version: int, entity: str, domain: str) -> bytes
     return text(name) + copying.field(copying.integer(version)) + text(entity) + text(domain)
 
 
-def _instance_row(held: Held) -> bytes:
-    workflow, progress, verdict = held.matcher.workflow, held.progress, held.verdict
+def _instance_row(held: Held, progress: Progress, packed: bytes) -> bytes:
+    workflow, verdict = held.matcher.workflow, held.verdict
     assert verdict is not None
     said = progress.said
     attributes = said[0].values if len(said) == 1 else progress.attributes
@@ -331,7 +416,6 @@ def _instance_row(held: Held) -> bytes:
     instant, text = copying.instant, copying.text_field
     title = title_of(held.id, progress, workflow)
     since = instant(verdict.since)
-    encoded = _encode_progress(progress)
     return b"".join(
         (
             b"\x00\x16\x00\x00\x00\x10",
@@ -349,8 +433,8 @@ def _instance_row(held: Held) -> bytes:
             copying.NULL if verdict.next_check_at is None else instant(verdict.next_check_at),
             copying.NULL if amount is None else copying.field(copying.numeric(str(amount))),
             copying.NULL if currency is None else copying.known_field(str(currency)),
-            copying.length(len(encoded)),
-            encoded,
+            copying.length(len(packed)),
+            packed,
         )
     )
 

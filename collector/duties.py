@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from collector import metrics
@@ -9,6 +10,7 @@ from collector.store.database import Connection, ensure_partitions
 from collector.store.sql import load
 
 Q = load("query")
+OF_SOURCES = load("sources")
 
 
 def make_partitions(conn: Connection, now: datetime) -> list[str]:
@@ -29,6 +31,26 @@ def measure(conn: Connection, now: datetime) -> int:
     behind = now.astimezone(UTC) - log[1] if log and waiting and log[1] is not None else timedelta()
     metrics.LAG.set(max(0.0, behind.total_seconds()))
     return waiting
+
+
+def measure_sources(conn: Connection, _now: datetime, known: Collection[str]) -> int:
+    """Refresh the gauges of what waits and what is dead, by source; how many dead letters nobody has settled.
+
+    Sources that are not `known` are counted together: whoever sends can name as many as he likes.
+    """
+    total = 0
+    for gauge, statement in ((metrics.SOURCE_WAITING, "count_waiting"), (metrics.OPEN_LETTERS, "count_open_letters")):
+        with conn.transaction():
+            rows = conn.execute(OF_SOURCES[statement]).fetchall()
+        found = dict.fromkeys(known, 0)
+        for source, count in rows:
+            name = source if source in known else "other"
+            found[name] = found.get(name, 0) + count
+        gauge.clear()
+        for name, count in found.items():
+            gauge.labels(name).set(count)
+        total = sum(found.values())
+    return total
 
 
 def is_current(conn: Connection, now: datetime) -> bool:

@@ -10,6 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
+import msgspec
+
+from collector.parsed import Packed
 from slo_rules.identity import Key, split_key
 from slo_rules.joining import join
 from slo_rules.judgement import FINAL, Marks, Verdict
@@ -22,6 +25,7 @@ MAX_CACHED = 30_000
 MAX_REMEMBERED_EVENTS = 50
 """Of an instance with more events, which ones were seen is asked of the database."""
 _NEVER = -(2**63)
+_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 def instance_id(received_at: int, workflow: str, key: Key) -> bytes:
@@ -47,37 +51,82 @@ class Change:
 class Held:
     """One instance: its progress and verdict now, and what the database holds of it.
 
-    `stored` is the progress that is written.
+    What nobody looks at is packed, for it takes a fifth of the memory then and lies in one place: `packed` is the
+    progress as it is written, None of one that is not, and `waiting` are the events that it has not heard yet
+    (collector/applying.py). `known` is its progress, None as long as it has heard none.
+
+    `counted` is the verdict as which the database counts it.
     `events` are the keys of all its events, or None where not all are known. `touched` is the number of the batch that
     changed it last, and `joining` are the joining keys under which the cache holds it.
     """
 
     __slots__ = (
         "_changed_at",
+        "_known",
+        "_stored",
+        "counted",
         "events",
         "id",
         "joining",
         "matcher",
         "merged_into",
-        "progress",
-        "stored",
+        "packed",
         "touched",
         "verdict",
+        "waiting",
     )
 
     def __init__(
-        self, id_: bytes, matcher: WorkflowMatcher, progress: Progress, stored: Progress | None, verdict: Verdict | None
+        self,
+        id_: bytes,
+        matcher: WorkflowMatcher,
+        progress: Progress | None,
+        packed: bytes | None,
+        verdict: Verdict | None,
     ) -> None:
         self.id = id_
         self.matcher = matcher
-        self.progress = progress
-        self.stored = stored
+        self._known = progress
+        self._stored = None if packed is None else progress
+        self.packed = packed
         self.verdict = verdict
+        self.counted = None if packed is None or verdict is None else verdict.kind
         self.merged_into: Held | None = None
-        self.events: list[bytes] | None = [] if stored is None else None
+        self.waiting: list[Packed] = []
+        self.events: list[bytes] | None = [] if packed is None else None
         self.touched = -1
         self.joining: list[Key] = []
-        self._changed_at: int | None = _NEVER if stored is None else None
+        self._changed_at: int | None = _NEVER if packed is None else None
+
+    @property
+    def known(self) -> Progress | None:
+        """Its progress; None as long as it has heard no event."""
+        if self._known is None and self.packed is not None:
+            self._known = self._stored = _decode_progress(self.packed)
+        return self._known
+
+    @known.setter
+    def known(self, progress: Progress | None) -> None:
+        self._known = progress
+
+    @property
+    def progress(self) -> Progress:
+        """The same of one that has heard an event."""
+        known = self.known
+        assert known is not None
+        return known
+
+    @property
+    def stored(self) -> Progress | None:
+        """The progress that is written; what has not changed since is the very same in `progress`."""
+        if self._stored is None and self.packed is not None:
+            self._stored = _decode_progress(self.packed)
+        return self._stored
+
+    def written(self, packed: bytes) -> None:
+        """Its progress is written like this, and not looked at for a while."""
+        self.packed = packed
+        self._known = self._stored = None
 
     @property
     def last(self) -> Held:
@@ -120,7 +169,7 @@ class Held:
 
     def absorb(self, other: Held, now: int, marks: Marks, changes: list[Change]) -> None:
         """Take in another instance that turned out to be the same one; its events and changes are now of this one."""
-        self.progress = join(self.progress, other.progress)
+        self.known = join(self.progress, other.progress)
         self.judge(now, marks, changes)
         other.merged_into = self
         self.events = None if self.events is None or other.events is None else self.events + other.events

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
 import psycopg
 import structlog
 
@@ -33,10 +34,16 @@ _LET_GO = "-c idle_in_transaction_session_timeout=10s"
 
 
 class LetterReason(StrEnum):
-    """Why something is a dead letter: the first two at a door or in a file, the others when the log is applied."""
+    """Why something is a dead letter.
+
+    The first two at a door or in a file, the next two where a source sends in a form of its own, the others when the
+    log is applied.
+    """
 
     INVALID_EVENT = "invalid_event"
     UNREADABLE_RECORD = "unreadable_record"
+    UNREADABLE_REQUEST = "unreadable_request"
+    CANNOT_BE_MAPPED = "cannot_be_mapped"
     CANNOT_BE_APPLIED = "cannot_be_applied"
     NO_USABLE_KEY = "no_usable_key"
     NO_SUCH_INSTANCE = "no_such_instance"
@@ -55,6 +62,19 @@ class DeadLetter:
     body: bytes
     event_id: str | None = None
     type: str | None = None
+    request: int | None = None
+    item: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRequest:
+    """What a source sent in a form of its own, as it may be kept: what is sensitive is not in it."""
+
+    source: str
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
 
 
 @dataclass(slots=True)
@@ -64,6 +84,7 @@ class Batch:
     events: list[bytes] = field(default_factory=list)
     spans: list[bytes] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    requests: list[SourceRequest] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -72,6 +93,7 @@ class Batch:
             sum(map(len, self.events))
             + sum(map(len, self.spans))
             + sum(len(letter.body) for letter in self.dead_letters)
+            + sum(len(request.body) for request in self.requests)
         )
 
 
@@ -191,8 +213,11 @@ class LogWriter:
         events = [row for batch in batches for row in batch.events]
         spans = [row for batch in batches for row in batch.spans]
         letters = [letter for batch in batches for letter in batch.dead_letters]
+        requests = [request for batch in batches for request in batch.requests]
         started = time.perf_counter()
         with conn.transaction():
+            if requests:
+                _keep(conn, requests)
             append(conn, events, spans, letters)
         metrics.LOG_COMMITS.observe(time.perf_counter() - started)
 
@@ -201,15 +226,25 @@ def append(conn: Connection, events: list[bytes], spans: list[bytes], letters: l
     """Write rows to the log in the caller's transaction, which should end soon: it holds the writers' lock."""
     if letters:
         conn.cursor().executemany(
-            "INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, body) "
-            "VALUES (clock_timestamp(), %s, %s, %s, %s, %s, %s)",
-            [(one.source, one.reason, one.detail, one.event_id, one.type, one.body) for one in letters],
+            "INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, body, request, item) "
+            "VALUES (clock_timestamp(), %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (one.source, one.reason, one.detail, one.event_id, one.type, one.body, one.request, one.item)
+                for one in letters
+            ],
         )
     if spans:
         _copy(conn, SPAN_COPY, spans)
     if events:
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
         _copy(conn, EVENT_COPY, events)
+
+
+def _keep(conn: Connection, requests: list[SourceRequest]) -> None:
+    conn.cursor().executemany(
+        "INSERT INTO source_request (source, method, path, headers, body) VALUES (%s, %s, %s, %s::jsonb, %s)",
+        [(one.source, one.method, one.path, msgspec.json.encode(one.headers).decode(), one.body) for one in requests],
+    )
 
 
 def _copy(conn: Connection, statement: str, rows: list[bytes]) -> None:

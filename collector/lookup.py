@@ -30,9 +30,9 @@ def unknown_keys(events: list[Parsed], catalogue: Catalogue, cache: InstanceCach
     unknown: dict[str, set[Key]] = {}
     by_key = [cache.by_key(matcher.workflow.name) for matcher in catalogue.places]
     for parsed in events:
-        for place, match, _ in parsed.found:
+        for place, joining, _ in parsed.found:
             held = by_key[place]
-            for key in match.joining:
+            for key in joining:
                 if key not in held:
                     unknown.setdefault(catalogue.places[place].workflow.name, set()).add(key)
     return unknown

@@ -7,14 +7,43 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collector.projector import CycleReport
+    from collector.cycle_report import CycleReport
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 RECEIVED = Counter("milepost_received", "Events, spans and log records accepted at a door.", ["door"])
 REJECTED = Counter("milepost_rejected", "Events, spans and log records refused at a door.", ["door"])
+SOURCE_REQUESTS = Counter(
+    "milepost_source_requests",
+    "Requests of sources with an adapter: accepted, handshake, unauthenticated, withheld, throttled or refused.",
+    ["source", "outcome"],
+)
+SOURCE_LETTERS = Counter(
+    "milepost_source_dead_letters", "What a source sent that could not be mapped.", ["source", "reason"]
+)
+SOURCE_WAITING = Gauge(
+    "milepost_source_requests_waiting", "Requests that are kept and have not become events.", ["source"]
+)
+OPEN_LETTERS = Gauge("milepost_dead_letters_open", "Dead letters that nobody has replayed or discarded.", ["source"])
 THROTTLED = Counter("milepost_throttled_requests", "Requests answered 429 or 503.", ["door"])
 LOG_COMMITS = Histogram("milepost_log_commit_seconds", "Time of one group commit of the log.", buckets=_FAST)
+KAFKA_RECORDS = Counter("milepost_kafka_records", "Records of Kafka that are in the log or were set aside.", ["topic"])
+KAFKA_PASSED_OVER = Counter(
+    "milepost_kafka_passed_over_records", "Records of Kafka without a value, of which nothing is kept.", ["topic"]
+)
+KAFKA_LOST = Counter(
+    "milepost_kafka_lost_records", "Records of Kafka that the brokers dropped before they were read.", ["topic"]
+)
+KAFKA_OVERTAKEN = Counter(
+    "milepost_kafka_overtaken",
+    "Batches of a partition that were let go because another consumer had appended it.",
+    ["topic"],
+)
+KAFKA_LAG = Gauge(
+    "milepost_kafka_lag_records",
+    "Records of a partition of this consumer that are not in the log yet.",
+    ["topic", "partition"],
+)
 PROJECTED = Counter("milepost_projected", "Events applied to instances.")
 DUPLICATES = Counter("milepost_duplicates", "Events seen again with the same source and id.")
 UNMATCHED = Counter("milepost_unmatched", "Events that no workflow asks for.")
@@ -49,6 +78,17 @@ DUTY_FAILURES = Counter("milepost_duty_failures", "Runs of a background duty tha
 ROLE_ACTIVE = Gauge("milepost_role_active", "1 while this process does the work of a role, 0 else.", ["role"])
 DEFINITIONS_DIFFER = Gauge(
     "milepost_definitions_differ", "1 while other definitions are in force than this process began with."
+)
+READ_REPLICA_USED = Gauge("milepost_read_replica_used", "1 while questions go to the replica, 0 else.")
+READ_REPLICA_LAG = Gauge(
+    "milepost_read_replica_lag_seconds",
+    "How far what the replica has replayed is behind the primary; NaN while it is not read, 0 where there is none.",
+)
+READ_FALLBACKS = Counter(
+    "milepost_read_fallbacks",
+    "Questions that the primary answered in place of the replica: it was away, the read conflicted with replaying or "
+    "failed, the answer must show what this process has just written, or is about a moment not replayed yet.",
+    ["reason"],
 )
 
 

@@ -23,9 +23,12 @@ import structlog
 
 from collector import metrics
 from collector.catalogue import load_catalogue
+from collector.cycle_report import CycleReport
+from collector.dividing import DividingProcess
 from collector.processes import begin, context
-from collector.projector import CycleReport, Helpers, Projector, hold
+from collector.projector import Helpers, Projector, hold
 from collector.reading_ahead import ReaderFailed, ReadingProcess
+from collector.sharing import Hand
 from collector.store.database import BY_INDEX, LOG_LOCK, PLANNED_ONCE, Connection, connect
 
 log = structlog.get_logger("milepost.projector")
@@ -147,6 +150,7 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
     conn: Connection | None = None
     helpers: Helpers | None = None
     projector: Projector | None = None
+    hand: Hand | None = None
     wait = 0.0
     told = Activity.STARTING
 
@@ -163,19 +167,23 @@ def _project(database_url: str, pipe: Pipe, prepare: Callable[[], None]) -> None
         try:
             if conn is None or conn.closed or helpers is None or helpers.lookups.closed:
                 _close(conn, helpers)
-                projector = None
+                projector = hand = None
                 conn = connect(database_url, "projector", options=f"{BY_INDEX} {_LET_GO}")
                 lookups = connect(database_url, "projector lookups", options=PLANNED_ONCE, autocommit=True)
-                helpers = Helpers(lookups, ReadingProcess(database_url, prepare))
-            if projector is None:
-                if not hold(conn):
-                    tell(Activity.STANDING_BY)
-                    wait = RETRY_SECONDS
-                    continue
+                helpers = Helpers(
+                    lookups, ReadingProcess(database_url, prepare), DividingProcess(database_url, prepare)
+                )
+            if projector is None and hold(conn):
                 projector = _projector(conn, helpers)
                 tell(Activity.ACTIVE)
-            report = projector.cycle(conn)
-            wait = IDLE_SECONDS if report.caught_up else 0.0
+            if projector is not None:
+                report = projector.cycle(conn)
+                wait = IDLE_SECONDS if report.caught_up else 0.0
+            else:
+                tell(Activity.STANDING_BY)
+                hand = hand or Hand(conn)
+                report = CycleReport()
+                wait = 0.0 if hand.help(report) else IDLE_SECONDS
             if report.caught_up and not report.applied and time.monotonic() - collected_at > COLLECT_SECONDS:
                 gc.collect()
                 collected_at = time.monotonic()

@@ -28,32 +28,38 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
-import msgspec
 import structlog
 
 from collector.applying import Applying
 from collector.arrivals import Arrivals
-from collector.batches import Batch, Moved, Writing, commit, set_aside
+from collector.batches import BATCH, Batch, Moved, Writing, commit
 from collector.catalogue import Catalogue
-from collector.changes import Changes, Prepared, Q
+from collector.changes import Changes, Q
+from collector.cycle_report import CycleReport
+from collector.dividing import DividingProcess
 from collector.instances import MAX_CACHED, InstanceCache
 from collector.lookup import StoredInstance, instances_of, unknown_keys
-from collector.parsed import Parsed, describe
-from collector.reading import LogReader
+from collector.parsed import Parsed
+from collector.reading import CHUNK, LogReader
 from collector.reading_ahead import ReadingProcess
 from collector.relief import Relief
 from collector.separation import Place
+from collector.sharing import Sharer
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
+from collector.stretches import MOST_SHARES, Stretch, hands, open_stretch, write_down
 from collector.unjoined import load_unjoined
 from slo_rules.instants import to_datetime, to_micros
 
 log = structlog.get_logger("milepost.projector")
 
-CHUNK = 1_000
-BATCH = 40_000
-"""Large where there is a backlog: an instance that several events of a batch concern is written once."""
 SMALL_BATCH = 4_000
+SHARE_FROM = 20_000
+"""How many events must wait for others to be asked for help with them."""
+EVENTS_PER_SHARE = 20_000
+SHARES_EACH = 2
+"""Into how many shares a stretch is divided for each who applies it: who is done first takes one more."""
 SWEEP_BATCH = 20_000
 SWEEP_SECONDS = 10.0
 """How often deadlines are judged while there is a backlog: the sweep waits until everything is written."""
@@ -62,39 +68,23 @@ Chunk = tuple[list[Parsed], Future[list[StoredInstance]]]
 """Events in the order of the log, and the stored instances they concern that the cache did not hold."""
 
 
-class CycleReport(msgspec.Struct):
-    """What one cycle did, for the log and the metrics; seconds are None for what was not done.
-
-    What is being written when a cycle ends is counted by the next.
-    """
-
-    applied: int = 0
-    caught_up: bool = False
-    duplicates: int = 0
-    unmatched: int = 0
-    failures: int = 0
-    dead_letters: dict[str, int] = {}
-    breaches: dict[str, int] = {}
-    batch_seconds: float | None = None
-    sweep_seconds: float | None = None
-
-    @property
-    def did_something(self) -> bool:
-        """Whether there is anything to tell."""
-        return bool(self.applied or self.failures or self.breaches)
-
-
 @dataclass(frozen=True, slots=True)
 class Helpers:
-    """What a projector needs to do several things at once: a connection in autocommit for looking up, and a reader."""
+    """What a projector needs to do several things at once.
+
+    A connection in autocommit for looking up, a reader, and, where others may lend a hand, who divides the log.
+    """
 
     lookups: Connection
     reading: ReadingProcess
+    dividing: DividingProcess | None = None
 
     def close(self) -> None:
-        """Let go of both."""
+        """Let go of all."""
         self.lookups.close()
         self.reading.close()
+        if self.dividing is not None:
+            self.dividing.close()
 
 
 def hold(conn: Connection) -> bool:
@@ -110,7 +100,13 @@ class Projector:
     _applying: Applying
 
     def __init__(
-        self, catalogue: Catalogue, *, batch: int = BATCH, cached: int = MAX_CACHED, helpers: Helpers | None = None
+        self,
+        catalogue: Catalogue,
+        *,
+        batch: int = BATCH,
+        cached: int = MAX_CACHED,
+        helpers: Helpers | None = None,
+        share_from: int = SHARE_FROM,
     ) -> None:
         self._catalogue = catalogue
         self._cache = InstanceCache(cached)
@@ -128,6 +124,9 @@ class Projector:
         self._swept = 0.0
         self._report = CycleReport()
         self._conn: Connection | None = None
+        self._share_from = share_from
+        self._unfinished = True
+        """Whether there may be a stretch that is not finished."""
 
     def acquire(self, conn: Connection) -> bool:
         """Become the projector on this connection, if nobody is; idempotent. Forgets what a former connection knew."""
@@ -138,7 +137,13 @@ class Projector:
         with conn.transaction():
             conn.execute(Q["stage"])
             conn.execute(Q["begin"])
+            row = conn.execute(Q["counted"]).fetchone()
+            if row is None or not row[0]:
+                conn.execute(Q["forget_counts"])
+                conn.execute(Q["count_anew"])
+                conn.execute(Q["note_counted"])
         self._conn = conn
+        self._unfinished = True
         self._forget()
         return True
 
@@ -146,11 +151,14 @@ class Projector:
         """Apply the next batch of what was received before now; judge what time has changed as far as that reaches."""
         self._report = report = CycleReport()
         try:
-            horizon = self.apply_batch(conn)
+            shared = self._share(conn)
+            horizon = None if shared else self.apply_batch(conn)
             report.caught_up = horizon is not None
             if horizon is not None:
                 self.sweep(conn, horizon)
             elif time.monotonic() - self._swept > SWEEP_SECONDS:
+                if shared:
+                    self._synchronise(conn)
                 self.sweep(conn, self._received_at)
         except BaseException as error:
             self._forget()
@@ -271,11 +279,7 @@ class Projector:
         applying = self._applying
         applying.hold([row for row in stored if row[0] not in applying.joined_away])
         applying.joined_away.clear()
-        note, in_force, apply, unjoined = applying.arrivals.note, applying.in_force, applying.apply, applying.unjoined
-        lanes = [
-            (matcher, self._cache.by_key(matcher.workflow.name), matcher.workflow.name in self._catalogue.unversioned)
-            for matcher in self._catalogue.places
-        ]
+        note, take = applying.arrivals.note, applying.take
         last: Parsed | None = None
         for parsed in events:
             if note(parsed) is None:
@@ -285,22 +289,7 @@ class Projector:
                 batch = self._begin()
                 # The second time it is heard already, and nothing turns.
                 note(parsed)
-            if parsed.error is not None:
-                batch.dead_letters.append(set_aside(parsed, "", parsed.error))
-            found = parsed.found
-            if len(found) != 1 or not lanes[found[0][0]][2]:
-                found = in_force(parsed.seq, found)
-            for place, said, tail in found:
-                matcher, by_key, _ = lanes[place]
-                match = unjoined.fit(matcher.workflow.name, said) if unjoined else said
-                if match is None:
-                    continue
-                try:
-                    apply(batch, parsed, matcher, by_key, match, tail)
-                except Exception as error:
-                    log.exception("event_set_aside", seq=parsed.seq)
-                    batch.dead_letters.append(set_aside(parsed, matcher.workflow.name, describe(error)))
-            batch.count += 1
+            take(batch, parsed)
             last = parsed
             if batch.crowded or batch.words:
                 batch = self._relieve(conn, batch, parsed)
@@ -344,9 +333,55 @@ class Projector:
             writing = self._prepare(batch)
             commit(conn, writing)
             for prepared in relief.after(batch):
-                self._count_breaches(prepared)
+                self._report.count_breaches(prepared)
         self._count(writing)
         return self._begin()
+
+    # Sharing
+
+    def _share(self, conn: Connection) -> bool:
+        """Have the next stretch of the log applied by all who take part, where enough waits; whether that was done.
+
+        One that was left unfinished is finished first.
+        """
+        stretch = None
+        if self._unfinished:
+            with conn.transaction():
+                stretch = open_stretch(conn)
+            self._unfinished = stretch is not None
+        elif self._helpers is not None and self._helpers.dividing is not None:
+            if self._writing is None:
+                self._synchronise(conn)
+            stretch = self._divide(conn, self._helpers.dividing, self._helpers.reading.head)
+        if stretch is not None:
+            self._forget()
+            self._unfinished = True
+            Sharer(conn, self._catalogue, stretch, self._report).finish()
+            self._unfinished = False
+        return stretch is not None
+
+    def _divide(self, conn: Connection, dividing: DividingProcess, head: int) -> Stretch | None:
+        """Divide what comes next, and have what follows divided in the meantime."""
+        if max(dividing.head, head) - self._seq < self._share_from:
+            return None
+        self._settle()
+        with conn.transaction():
+            others = hands(conn)
+        if not others:
+            return None
+        shares = min(MOST_SHARES, SHARES_EACH * (others + 1))
+        most = min(shares * EVENTS_PER_SHARE, self._batch * (others + 1))
+        if not dividing.asked(self._seq):
+            dividing.ask(self._seq, self._received_at, most, shares)
+        stretch = dividing.take()
+        if stretch is None:
+            return None
+        with conn.transaction():
+            if not self._is_where_we_are(conn):
+                raise Moved("before the log was divided")
+            write_down(conn, stretch)
+        dividing.ask(stretch.seq, stretch.received_at, most, shares)
+        return stretch
 
     # Writing
 
@@ -362,8 +397,9 @@ class Projector:
             self._writing = self._writer.submit(commit, conn, writing)
 
     def _prepare(self, batch: Batch) -> Writing:
-        arrivals = self._applying.arrivals
-        prepared = batch.changes.prepare(self._catalogue, self._applying.unjoined, arrivals.listened())
+        applying, arrivals = self._applying, self._applying.arrivals
+        catch_up = partial(applying.catch_up, batch)
+        prepared = batch.changes.prepare(self._catalogue, applying.unjoined, arrivals.listened(), catch_up)
         return Writing(batch, prepared, *arrivals.take())
 
     def _settle(self) -> None:
@@ -373,23 +409,15 @@ class Projector:
             self._count(writing.result())
 
     def _count(self, written: Writing) -> None:
-        report = self._report
-        report.applied += written.batch.count
-        report.duplicates += len(written.batch.duplicates)
-        report.unmatched += sum(source["unmatched"] for source in written.sources)
-        for letter in written.batch.dead_letters:
-            report.dead_letters[letter["reason"]] = report.dead_letters.get(letter["reason"], 0) + 1
-        self._count_breaches(written.prepared)
-
-    def _count_breaches(self, prepared: Prepared) -> None:
-        for workflow, count in prepared.breaches.items():
-            self._report.breaches[workflow] = self._report.breaches.get(workflow, 0) + count
+        self._report.count(written.batch)
+        self._report.count_breaches(written.prepared)
+        self._report.unmatched += sum(source["unmatched"] for source in written.sources)
 
     def _write(self, conn: Connection, changes: Changes) -> None:
         """Write changes that no event has made, in the caller's transaction."""
         prepared = changes.prepare(self._catalogue, self._applying.unjoined)
         prepared.write(conn)
-        self._count_breaches(prepared)
+        self._report.count_breaches(prepared)
 
     # Sweeping
 

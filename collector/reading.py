@@ -12,7 +12,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 
 from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000, link_tail
-from collector.parsed import Found, Parsed, describe
+from collector.parsed import Found, Parsed, Told, describe, pack
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.acts import ACT_SOURCE, BadAct
@@ -25,6 +25,8 @@ log = structlog.get_logger("milepost.projector")
 Q = load("projection")
 CLOCK_STEP = HOUR
 """How far a database's clock may be set back without events being missed."""
+CHUNK = 1_000
+"""Events that are read at a time."""
 Row = tuple[int, int, int, str, str, str, bytes | None, bytes]
 """Number, arrival and occurrence in micros since 2000, source, id, type, trace id, body."""
 
@@ -55,6 +57,14 @@ class LogReader:
             cursor.execute(Q["read"], {"after": after, "since": since, "limit": self.limit})
             return [self._parse(row) for row in cursor.fetchall()]
 
+    def read_some(self, conn: Connection, seqs: list[int], since: int, until: int) -> list[Parsed]:
+        """The events with these numbers, in their order, which were received between two instants (micros)."""
+        with conn.transaction():
+            cursor = conn.cursor(binary=True)
+            cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
+            cursor.execute(Q["read_some"], {"seqs": seqs, "since": to_datetime(since), "until": to_datetime(until)})
+            return [self._parse(row) for row in cursor.fetchall()]
+
     def again(self, conn: Connection, seq: int, received_at: int) -> Parsed | None:
         """One event that was read before, in the caller's transaction; None where the log no longer has it."""
         cursor = conn.cursor(binary=True)
@@ -78,7 +88,8 @@ class LogReader:
                 for matcher, match in self._matcher.matches(event):
                     milestone = match.milestones[0] if match.milestones else None
                     tail = link_tail(key, seq, received_at, milestone, trace_id)
-                    found.append((places[id(matcher)], match, tail))
+                    told = pack(Told(seq, source, received_at, match, tail))
+                    found.append((places[id(matcher)], match.joining, told))
                 if not found and source == ACT_SOURCE:
                     raise BadAct(["workflow: is not defined"])
         except Exception as raised:

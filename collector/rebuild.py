@@ -33,10 +33,11 @@ def forget(conn: Connection, *, current_definitions: bool) -> None:
         conn.execute(Q["position"])
         for table in DERIVED:
             conn.execute(psql.SQL("DELETE FROM {}").format(psql.Identifier(table.name)))
-        conn.execute("DELETE FROM dead_letter WHERE seq IS NOT NULL")
+        conn.execute("DELETE FROM dead_letter WHERE seq IS NOT NULL AND settled_at IS NULL")
         if current_definitions:
             start_over(conn)
         conn.execute("UPDATE projection SET seq = 0, received_at = NULL, swept_to = NULL WHERE name = 'instances'")
+        conn.execute(Q["note_counted"])
 
 
 class Incomplete(Exception):
@@ -59,11 +60,18 @@ def refuse_if_incomplete(conn: Connection) -> None:
 
 
 def fingerprints(conn: Connection) -> dict[str, str]:
-    """A digest of every derived table's rows, whatever their physical order."""
+    """A digest of every derived table's rows, whatever their physical order.
+
+    Without `next_check_at`: when a source is heard again before it was called silent, what is overdue on it keeps the
+    time of that silence and is looked at once for nothing. A rebuild knows better from the start.
+    """
     found = {}
     for table in DERIVED:
         digest = sha256()
-        query = psql.SQL("SELECT md5(t::text) FROM {} t ORDER BY 1").format(psql.Identifier(table.name))
+        columns = [psql.Identifier(column.name) for column in table.columns if column.name != "next_check_at"]
+        query = psql.SQL("SELECT md5(ROW({})::text) FROM {} ORDER BY 1").format(
+            psql.SQL(", ").join(columns), psql.Identifier(table.name)
+        )
         with conn.transaction(), conn.cursor(name=f"digest_{table.name}") as cursor:
             for (row,) in cursor.execute(query):
                 digest.update(row.encode())

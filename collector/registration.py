@@ -17,7 +17,7 @@ import structlog
 
 from collector import metrics
 from collector.catalogue import Catalogue, load_catalogue, register
-from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
+from collector.store.database import HANDS_LOCK, LOG_LOCK, PROJECTION_LOCK, Connection
 from collector.store.sql import load
 from slo_rules.workflow import Definitions
 
@@ -92,7 +92,7 @@ def _end_projection(conn: Connection) -> None:
     try:
         with conn.transaction():
             rows = conn.execute(
-                Q["end_projection"], {"lock": PROJECTION_LOCK, "patience": _PATIENCE_MILLISECONDS}
+                Q["end_projection"], {"locks": [PROJECTION_LOCK, HANDS_LOCK], "patience": _PATIENCE_MILLISECONDS}
             ).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
         log.warning("projector_not_ended", reason="start it anew, so that it knows them", error=str(error).strip())

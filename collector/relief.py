@@ -16,6 +16,7 @@ from collector.batches import Batch
 from collector.changes import Prepared
 from collector.instances import Held
 from collector.lookup import instances_of, unknown_keys
+from collector.parsed import pack, unpack
 from collector.reading import LogReader
 from collector.replay import Logged
 from collector.separation import (
@@ -93,11 +94,12 @@ class Relief:
             return
         applying.hold(instances_of(self.conn, unknown_keys([parsed], applying.catalogue, applying.cache)))
         now = msgspec.structs.replace(parsed, received_at=self.place.at)
-        for at, match, tail in applying.in_force(parsed.seq, parsed.found):
+        for at, joining, packed in applying.in_force(parsed.seq, parsed.found):
             matcher = applying.catalogue.places[at]
-            fitting = applying.unjoined.fit(workflow, match)
+            fitting = applying.unjoined.fit_packed(workflow, joining, packed)
             if matcher.workflow.name == workflow and fitting is not None:
-                applying.apply(batch, now, matcher, applying.cache.by_key(workflow), fitting, tail)
+                told = msgspec.structs.replace(unpack(fitting[1]), received_at=self.place.at)
+                applying.apply(batch, now, matcher, fitting[0], pack(told), again=True)
 
     def _take_apart(self, held: Held, history: list[Logged]) -> Apart:
         one = self.applying

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from collector.parsed import Packed, pack, unpack
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.identity import Key
@@ -41,6 +42,14 @@ class Unjoined:
             joining=[key for key in match.joining if key not in hubs],
             searching=[*match.searching, *(key for key in match.joining if key in hubs)],
         )
+
+    def fit_packed(self, workflow: str, joining: list[Key], packed: Packed) -> tuple[list[Key], Packed] | None:
+        """The same of what an event says in its packed form, with its joining keys; unpacked only where it must be."""
+        if not self.rejected.get(workflow) and self.of(workflow).isdisjoint(joining):
+            return joining, packed
+        told = unpack(packed)
+        match = self.fit(workflow, told.match)
+        return None if match is None else (match.joining, pack(msgspec.structs.replace(told, match=match)))
 
     def of(self, workflow: str) -> set[Key] | frozenset[Key]:
         """The keys of a workflow that join none."""

@@ -11,7 +11,7 @@ from dash import ClientsideFunction, Input, Output, dcc, html
 from dashboard.components import icon, search_results
 from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import DashboardQuery
-from dashboard.wording import UNKNOWN_LABELS, VERDICT_LABELS
+from dashboard.wording import UNKNOWN_LABELS, VERDICT_LABELS, behind_words
 
 TICK_MILLISECONDS = 5_000
 
@@ -63,6 +63,13 @@ def register_shell(app: dash.Dash, query: DashboardQuery, links: Links) -> dmc.M
         words = (text or "").strip()
         return search_results((await query.search(words))["items"] if words else None, links)
 
+    if query.replica() is not None:
+
+        @app.callback(Output("behind", "children"), Output("behind", "hidden"), Input("tick", "n_intervals"))
+        async def tell(_: int | None) -> tuple[str | None, bool]:
+            said = behind_words(query.replica())
+            return said, said is None
+
     return dmc.MantineProvider(id="mantine", defaultColorScheme="auto", theme=THEME, children=_layout(links))
 
 
@@ -90,7 +97,13 @@ def _layout(links: Links) -> list[object]:
             [
                 dmc.AppShellHeader(_header(links)),
                 dmc.AppShellNavbar(html.Nav(_navigation(links), **{"aria-label": "Pages"}), p="xs"),
-                dmc.AppShellMain(html.Div(dash.page_container, className="page"), id="main"),
+                dmc.AppShellMain(
+                    [
+                        html.Div(id="behind", className="behind", hidden=True, role="status"),
+                        html.Div(dash.page_container, className="page"),
+                    ],
+                    id="main",
+                ),
             ],
             id="shell",
             header={"height": 52},

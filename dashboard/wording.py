@@ -55,6 +55,8 @@ REASON_LABELS = {
 LETTER_LABELS = {
     "invalid_event": "Not a valid event",
     "unreadable_record": "Unreadable record",
+    "unreadable_request": "Unreadable request",
+    "cannot_be_mapped": "Cannot be mapped",
     "cannot_be_applied": "Could not be applied",
     "no_usable_key": "No usable key",
     "no_such_instance": "No such instance",
@@ -387,3 +389,17 @@ def missing_words(objective: Mapping[str, Any]) -> str:
     """`sap has been silent since 21 Nov 10:42 UTC; …` and what follows for the objective."""
     since = short_instant(objective["missing_since"])
     return f"{objective['missing_source']} has been silent since {since} UTC; {_MISSING[objective['missing_data']]}"
+
+
+BEHIND_SECONDS = 5
+"""So far behind a replica may be without a word: less than what a page shows between two looks."""
+
+
+def behind_words(replica: Mapping[str, Any] | None) -> str | None:
+    """What a page says of a replica that it is read from and that is behind; None where there is nothing to say."""
+    if replica is None or not replica["used"] or replica["lag_seconds"] < BEHIND_SECONDS:
+        return None
+    return (
+        f"What you see is as of {instant(replica['as_of'])}, {rough(replica['lag_seconds'])} ago: "
+        "the replica that is read is behind. Nothing is lost, and this page follows as it catches up."
+    )

@@ -10,14 +10,17 @@ from typing import Annotated
 
 import typer
 
+from collector.store.online import SchemaBlocked
 from milepost.database_commands import database_commands, rebuild
 from milepost.instance_commands import instance_commands
+from milepost.letter_commands import letter_commands
 from milepost.options import (
     CompressAfter,
     Config,
     DatabaseUrl,
     DataDir,
     DefinitionPaths,
+    ReadDatabaseUrl,
     RetentionAudit,
     RetentionBuckets,
     RetentionEvents,
@@ -28,8 +31,21 @@ from milepost.options import (
     read_settings,
 )
 from milepost.report_command import report_commands
-from milepost.role_commands import Host, LogFormat, LogLevel, Port, PublicUrl, role_commands, run
+from milepost.role_commands import (
+    Host,
+    KafkaBrokers,
+    KafkaGroup,
+    KafkaProduce,
+    KafkaTopic,
+    LogFormat,
+    LogLevel,
+    Port,
+    PublicUrl,
+    role_commands,
+    run,
+)
 from milepost.settings import Settings
+from milepost.source_commands import source_commands
 from slo_rules import compiled
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
@@ -94,6 +110,7 @@ def milepost(
 @app.command()
 def serve(
     database_url: DatabaseUrl = None,
+    read_database_url: ReadDatabaseUrl = None,
     data_dir: DataDir = None,
     definitions: DefinitionPaths = None,
     host: Host = None,
@@ -107,27 +124,14 @@ def serve(
     retention_buckets: RetentionBuckets = None,
     retention_audit: RetentionAudit = None,
     compress_after: CompressAfter = None,
+    kafka_brokers: KafkaBrokers = None,
+    kafka_topic: KafkaTopic = None,
+    kafka_group: KafkaGroup = None,
+    kafka_produce: KafkaProduce = None,
     config: Config = None,
 ) -> None:
-    """Run every role in one process: collector, projector, notifier and dashboard."""
-    settings = read_settings(
-        config,
-        database_url=database_url,
-        data_dir=data_dir,
-        definitions=definitions,
-        host=host,
-        port=port,
-        public_url=public_url,
-        log_format=log_format,
-        log_level=log_level,
-        retention_events=retention_events,
-        retention_spans=retention_spans,
-        retention_instances=retention_instances,
-        retention_buckets=retention_buckets,
-        retention_audit=retention_audit,
-        compress_after=compress_after,
-    )
-    run(settings)
+    """Run every role in one process: collector, projector, notifier, dashboard; with a topic of Kafka, consumer."""
+    run(read_settings(**locals()))
 
 
 @app.command()
@@ -443,6 +447,8 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
 app.add_typer(role_commands)
 app.command()(rebuild)
 app.add_typer(database_commands, name="db")
+app.add_typer(source_commands, name="sources")
+app.add_typer(letter_commands, name="dead-letters")
 app.add_typer(report_commands)
 # They stand last in the help.
 app.add_typer(instance_commands)
@@ -450,7 +456,11 @@ app.add_typer(instance_commands)
 
 def main() -> None:
     """The console script."""
-    app()
+    try:
+        app()
+    except SchemaBlocked as blocked:
+        # Any command that opens the database may bring its schema up to date first.
+        sys.exit(str(blocked))
 
 
 if __name__ == "__main__":

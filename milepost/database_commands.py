@@ -36,6 +36,19 @@ def status(
     typer.echo(as_document(found) if as_json else as_text(found))
 
 
+@database_commands.command()
+def upgrade(database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None) -> None:
+    """Bring the schema up to date, beside a service that may be running; every start does so too."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from milepost.upkeep import upgrade as run
+
+    before, after = run(settings)
+    if before == after:
+        typer.echo(f"The schema is of version {after}, and up to date.")
+    else:
+        typer.echo(f"The schema was {f'of version {before}' if before else 'not there'} and is of version {after} now.")
+
+
 def rebuild(
     current_definitions: Annotated[
         bool, typer.Option("--current-definitions", help="Judge the whole history by the definitions of today.")

@@ -35,6 +35,10 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
         definitions = load(texts)
     except DefinitionError as error:
         raise DefinitionError([*faults, *error.faults]) from error
+    if any(source.adapter for source in definitions.sources.values()):
+        from milepost.source_files import adapter_faults  # noqa: PLC0415 — few definitions need it, and it loads XML
+
+        faults += adapter_faults(texts, definitions)
     if faults:
         raise DefinitionError(faults)
     return definitions
@@ -42,8 +46,12 @@ def read_definitions(paths: Iterable[Path]) -> Definitions:
 
 def find_warnings(paths: Iterable[Path], definitions: Definitions) -> list[Finding]:
     """What is likely not meant in the files that these definitions were read from."""
-    texts, _ = read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))
-    return lint(texts, definitions)
+    return lint(definition_texts(paths), definitions)
+
+
+def definition_texts(paths: Iterable[Path]) -> dict[str, str]:
+    """The texts of the definition files in these files and folders, by name, but for those that cannot be read."""
+    return read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))[0]
 
 
 def find_tests(paths: Iterable[Path]) -> list[Path]:

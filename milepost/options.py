@@ -20,6 +20,10 @@ from slo_rules.workflow import Definitions
 DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="postgresql://…; without it an embedded PostgreSQL is used.")
 ]
+ReadDatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--read-database-url", help="postgresql://… of a streaming replica, which pages and API then read."),
+]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded PostgreSQL keeps its data.")]
 DefinitionPaths = Annotated[
     list[Path] | None,

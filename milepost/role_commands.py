@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from milepost.options import Config, fail, read_settings, refuse_unfit
+from milepost.options import Config, ReadDatabaseUrl, fail, read_settings, refuse_unfit
 from milepost.roles import ALL_ROLES, Role
 from milepost.settings import Settings
 from slo_rules.faults import DefinitionError
@@ -19,11 +19,31 @@ _NEEDED = {
     "definitions": "what it is not given it would put out of force; give every role the same",
 }
 
+_CONSUMER_NEEDED = {"kafka_brokers": "they have the records", "kafka_topic": "it consumes these and no others"}
+
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 PublicUrl = Annotated[str | None, typer.Option(help="Where people reach the dashboard; used in messages.")]
 LogFormat = Annotated[str | None, typer.Option(help="console or json.")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+KafkaBrokers = Annotated[
+    str | None, typer.Option("--kafka-brokers", help="host:port of brokers of Kafka, with commas between them.")
+]
+KafkaTopic = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kafka-topic",
+        help="A topic to consume, NAME or NAME:FORMAT (cloudevents, otlp_spans, otlp_logs); may be repeated.",
+    ),
+]
+KafkaGroup = Annotated[str | None, typer.Option("--kafka-group", help="The group that shares the partitions.")]
+KafkaProduce = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kafka-produce",
+        help="A topic that gets what comes in over HTTP, instead of the log: NAME or NAME:FORMAT, one for each.",
+    ),
+]
 RoleDatabase = Annotated[
     str | None, typer.Option("--database-url", help="postgresql://…, the same for every role; there must be one.")
 ]
@@ -38,23 +58,31 @@ RoleDefinitions = Annotated[
 
 def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
     """Serve these roles until told to stop."""
+    from collector.ingest.kafka.library import KafkaUnusable
     from milepost.server import DatabaseAway, Milepost
 
     try:
         milepost = Milepost(settings, roles)
     except DefinitionError as error:
         raise fail(f"The definitions cannot be used:\n{error}") from error
+    except KafkaUnusable as error:
+        raise fail(str(error)) from error
     if Role.PROJECTOR in roles:
         refuse_unfit(settings, milepost.definitions)
     typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)
     try:
         milepost.serve()
+    except DefinitionError as error:
+        raise fail(f"The definitions cannot be used:\n{error}") from error
     except DatabaseAway as error:
         raise fail(f"The database cannot be reached: {error}") from error
+    except KafkaUnusable as error:
+        raise fail(str(error)) from error
 
 
 def _run(role: Role, config: Path | None, **flags: object) -> None:
-    why = {name: f"milepost {role} needs it: {reason}" for name, reason in _NEEDED.items()}
+    needed = _NEEDED | (_CONSUMER_NEEDED if role is Role.CONSUMER else {})
+    why = {name: f"milepost {role} needs it: {reason}" for name, reason in needed.items()}
     run(read_settings(config, needed=why, **flags), frozenset({role}))
 
 
@@ -83,7 +111,39 @@ def _command(role: Role, what: str) -> None:
         )
 
 
-_command(Role.COLLECTOR, "Take in events, spans and log records, and nothing else; any number may do so.")
+@role_commands.command()
+def collector(
+    database_url: RoleDatabase = None,
+    definitions: RoleDefinitions = None,
+    host: Host = None,
+    port: Port = None,
+    kafka_brokers: KafkaBrokers = None,
+    kafka_produce: KafkaProduce = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    config: Config = None,
+) -> None:
+    """Take in events, spans and log records, and nothing else; any number may do so."""
+    _run(Role.COLLECTOR, **locals())
+
+
+@role_commands.command()
+def consumer(
+    database_url: RoleDatabase = None,
+    definitions: RoleDefinitions = None,
+    host: Host = None,
+    port: Port = None,
+    kafka_brokers: KafkaBrokers = None,
+    kafka_topic: KafkaTopic = None,
+    kafka_group: KafkaGroup = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    config: Config = None,
+) -> None:
+    """Append the records of topics of Kafka to the log; any number may do so, and share the partitions."""
+    _run(Role.CONSUMER, **locals())
+
+
 _command(
     Role.PROJECTOR,
     "Apply what was taken in, judge deadlines, and measure objectives; one does so, the others stand by.",
@@ -102,17 +162,19 @@ def notifier(
     config: Config = None,
 ) -> None:
     """Open and resolve incidents, and tell of them by the routes; any number may do so."""
-    _run(
-        Role.NOTIFIER,
-        config,
-        database_url=database_url,
-        definitions=definitions,
-        host=host,
-        port=port,
-        public_url=public_url,
-        log_format=log_format,
-        log_level=log_level,
-    )
+    _run(Role.NOTIFIER, **locals())
 
 
-_command(Role.DASHBOARD, "Serve the pages and the query API, and take in what people do there; any number may do so.")
+@role_commands.command()
+def dashboard(
+    database_url: RoleDatabase = None,
+    read_database_url: ReadDatabaseUrl = None,
+    definitions: RoleDefinitions = None,
+    host: Host = None,
+    port: Port = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    config: Config = None,
+) -> None:
+    """Serve the pages and the query API, and take in what people do there; any number may do so."""
+    _run(Role.DASHBOARD, **locals())

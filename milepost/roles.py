@@ -12,6 +12,8 @@ class Role(StrEnum):
     PROJECTOR = "projector"
     NOTIFIER = "notifier"
     DASHBOARD = "dashboard"
+    CONSUMER = "consumer"
 
 
-ALL_ROLES = frozenset(Role)
+ALL_ROLES = frozenset(Role) - {Role.CONSUMER}
+"""What one process does by itself; it consumes besides where it was given topics of Kafka."""

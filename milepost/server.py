@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import structlog
@@ -27,27 +27,40 @@ from collector import duties, metrics
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue
+from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
+from collector.ingest.kafka.library import require_library
 from collector.log import LogWriter
 from collector.objective_gauges import measure_objectives
 from collector.projection_process import Activity, ProjectionProcess, settle_garbage_collection
 from collector.query import Query
 from collector.query.periods import keep_periods
 from collector.query.reader import Reader
+from collector.query.replica_reader import ReplicaReader
 from collector.query.staleness import Memory
 from collector.rebuild import keep_objectives
 from collector.registration import Registered, Watch, put_in_force
 from collector.retention.duty import run_once as retain
+from collector.sources.dead_letters import DeadLetters
+from collector.sources.door import SourceDoor
+from collector.sources.intake import Intake
+from collector.sources.receiving import Receiver
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
-from milepost.definition_files import find_warnings, read_definitions
+from milepost.definition_files import definition_texts, find_warnings, read_definitions
 from milepost.embedded import EmbeddedPostgres
 from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_routes
 from milepost.settings import Settings
+from milepost.source_files import read_receivers
 from slo_rules import compiled
 from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
+
+if TYPE_CHECKING:
+    # The library for Kafka is an extra.
+    from collector.ingest.kafka.consuming import KafkaConsumer
+    from collector.ingest.kafka.producing import KafkaProducer
 
 log = structlog.get_logger("milepost")
 
@@ -70,9 +83,14 @@ class Milepost:
     def __init__(self, settings: Settings, roles: Collection[Role] = ALL_ROLES) -> None:
         self.settings = settings
         self.roles = roles
+        if settings.kafka_topic and roles == ALL_ROLES:
+            self.roles = ALL_ROLES | {Role.CONSUMER}
+        if Role.CONSUMER in self.roles or self._produces:
+            require_library()
         self.definitions = read_definitions(settings.definitions)
         self.routes = read_routes(self.definitions, os.environ)
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+        self._receivers: dict[str, Receiver] = {}
         self._closing: list[Callable[[], None]] = []
 
     def add_chat(self, webhook_url: str) -> None:
@@ -80,12 +98,17 @@ class Milepost:
         self.routes.append(Route("chat", {}, (SlackTarget("chat/slack", webhook_url),)))
 
     def open_database(self) -> str:
-        """The database's URL, once it is there and its schema is up to date."""
-        url = self.settings.database_url or ""
-        if self._embedded is not None:
-            url = self._embedded.start()
-            self._closing.append(self._embedded.stop)
+        """The database's URL, once it is there and its schema is up to date. Raises SchemaBlocked."""
+        url = self.find_database()
         migrate(url)
+        return url
+
+    def find_database(self) -> str:
+        """The database's URL, whatever its schema is; an embedded one has been started."""
+        if self._embedded is None:
+            return self.settings.database_url or ""
+        url = self._embedded.start()
+        self._closing.append(self._embedded.stop)
         return url
 
     def close(self) -> None:
@@ -96,8 +119,11 @@ class Milepost:
     def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run until told to stop (SIGINT, SIGTERM); then everything is closed before SystemExit(0) is raised.
 
-        Raises DatabaseAway.
+        Raises DatabaseAway, and DefinitionError where a secret of a source cannot be had.
         """
+        if Role.COLLECTOR in self.roles:
+            texts = definition_texts(self.settings.definitions)
+            self._receivers = read_receivers(texts, self.definitions, os.environ)
         # uvicorn raises the signal again when it has stopped; with the default action nothing would be closed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit)
@@ -119,10 +145,12 @@ class Milepost:
         catalogue = registered.catalogue
         prepare = partial(configure_logging, self.settings.log_format, self.settings.log_level)
         projection = ProjectionProcess(url, prepare) if Role.PROJECTOR in self.roles else None
-        writer: LogWriter | None = None
-        if self._writes:
-            writer = LogWriter(url, on_commit=projection.wake) if projection else LogWriter(url)
-        reader = Reader(url)
+        on_commit = projection.wake if projection else _nothing
+        writer = LogWriter(url, on_commit=on_commit) if self._writes else None
+        consumer = self._consumer(url, catalogue, on_commit) if Role.CONSUMER in self.roles else None
+        producer = self._producer() if self._produces else None
+        reads = self.settings.read_database_url if Role.DASHBOARD in self.roles else None
+        reader = ReplicaReader(url, reads) if reads else Reader(url)
         pool: ConnectionPool[Connection] = ConnectionPool(
             sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
             min_size=1,
@@ -132,8 +160,9 @@ class Milepost:
         )
         self._closing.append(pool.close)
         for role in self.roles:
-            metrics.ROLE_ACTIVE.labels(role).set(role is not Role.PROJECTOR)
-        for part in (projection, writer):
+            metrics.ROLE_ACTIVE.labels(role).set(role not in (Role.PROJECTOR, Role.CONSUMER))
+        intake = Intake(url, self._receivers, on_commit) if self._receivers else None
+        for part in (projection, writer, intake, consumer, producer):
             if part is not None:
                 part.start()
                 self._closing.append(part.close)
@@ -149,25 +178,38 @@ class Milepost:
             await reader.close()
 
         def activities() -> dict[str, str]:
-            # All but the projector may do their work in several processes at once.
+            # Whoever shares work that several cannot do at once may have none of it.
             found = {role.value: Activity.ACTIVE.value for role in Role if role in self.roles}
-            return found | ({Role.PROJECTOR.value: projection.activity.value} if projection else {})
+            found |= {Role.PROJECTOR.value: projection.activity.value} if projection else {}
+            return found | ({Role.CONSUMER.value: consumer.activity.value} if consumer else {})
 
         async def ready() -> list[str]:
+            if producer is not None and (producer.missing or writer is None):
+                # What is handed to brokers needs no database.
+                return producer.missing
             try:
-                await reader.now()
+                # Who takes in events needs the primary. Pages alone go on where only a replica is left.
+                await (reader.answer(reader.clock) if self.roles == {Role.DASHBOARD} else reader.clock())
             except (psycopg.Error, PoolTimeout):
                 return ["the database cannot be reached"]
+            if intake is not None and not intake.alive:
+                return ["what sources send is not being mapped"]
             if writer is not None:
                 return [] if writer.alive else ["the log is not being written"]
+            if consumer is not None:
+                return consumer.missing
             # Whoever takes in events goes on doing so, whatever becomes of the projection.
             begun = projection is None or projection.activity is not Activity.STARTING
             return [] if begun else ["the projection has not begun"]
 
-        doors = Doors(writer, lambda: catalogue.matcher) if writer and Role.COLLECTOR in self.roles else None
+        bodies = Bodies()
+        collects = Role.COLLECTOR in self.roles
+        doors = Doors(writer, lambda: catalogue.matcher, bodies, producer) if collects else None
+        sources = SourceDoor(writer, self._receivers, bodies, intake.wake) if writer and intake else None
         query = Query(reader, catalogue) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
-        api = build_api(query, acts, doors, ready, lifespan, activities)
+        letters = DeadLetters(pool, catalogue, reader.note_write) if query else None
+        api = build_api(query, acts, doors, ready, lifespan, activities, sources=sources, letters=letters)
         config = uvicorn.Config(
             _with_pages(api, query) if query else api,
             host=self.settings.host,
@@ -191,8 +233,35 @@ class Milepost:
 
     @property
     def _writes(self) -> bool:
-        """Whether the log is written: the doors write what arrives, the pages what people do."""
-        return Role.COLLECTOR in self.roles or Role.DASHBOARD in self.roles
+        """Whether the log is written: the doors write what arrives, the pages what people do.
+
+        What comes from sources with adapters is kept here also where the other doors hand theirs to Kafka.
+        """
+        by_doors = Role.COLLECTOR in self.roles and (not self._produces or bool(self._receivers))
+        return by_doors or Role.DASHBOARD in self.roles
+
+    @property
+    def _produces(self) -> bool:
+        """Whether the doors hand what arrives to Kafka."""
+        return Role.COLLECTOR in self.roles and bool(self.settings.kafka_produce)
+
+    def _consumer(self, url: str, catalogue: Catalogue, on_commit: Callable[[], None]) -> KafkaConsumer:
+        from collector.ingest.kafka.consuming import KafkaConsumer  # noqa: PLC0415
+
+        settings = self.settings
+        return KafkaConsumer(
+            url,
+            settings.kafka_cluster,
+            settings.kafka_group,
+            settings.kafka_topic,
+            lambda: catalogue.matcher,
+            on_commit=on_commit,
+        )
+
+    def _producer(self) -> KafkaProducer:
+        from collector.ingest.kafka.producing import KafkaProducer  # noqa: PLC0415
+
+        return KafkaProducer(self.settings.kafka_cluster, self.settings.kafka_produce)
 
     def _schedule(self, pool: ConnectionPool[Connection], registered: Registered) -> BackgroundScheduler:
         """The duties of the roles and how often they run.
@@ -210,8 +279,11 @@ class Milepost:
 
         watch = Watch(registered)
         add("definitions", 5, lambda conn, _: watch.run_once(conn))
-        if self._writes:
+        if self._writes or Role.CONSUMER in self.roles:
             add("partitions", 3600, duties.make_partitions)
+        if Role.COLLECTOR in self.roles:
+            known = frozenset(registered.catalogue.sources)
+            add("sources", 15, lambda conn, now: duties.measure_sources(conn, now, known))
         if Role.PROJECTOR in self.roles:
             self._add_measuring(add, registered.catalogue)
         if Role.NOTIFIER in self.roles:
@@ -281,6 +353,10 @@ def _await_database(url: str) -> None:
                 log.warning("database_not_reached", error=why)
             told = why
         time.sleep(1)
+
+
+def _nothing() -> None:
+    """Whoever projects in another process looks by himself."""
 
 
 def _exit(_signal: int, _frame: object) -> None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
+from collector.ingest.kafka.library import Cluster
+from collector.ingest.kafka.topics import Topic
 from collector.retention.policy import FLOORS, Kept, Retention
+from milepost.kafka_settings import (
+    MECHANISMS,
+    PROTOCOLS,
+    cluster_of,
+    faults_between,
+    read_properties,
+    read_topics,
+)
 from slo_rules.compiled import INTERPRETED
 from slo_rules.durations import format_duration, parse_duration
 
@@ -32,9 +42,13 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one process runs. Without `database_url` an embedded PostgreSQL keeps its data under `data_dir`."""
+    """How one process runs. Without `database_url` an embedded PostgreSQL keeps its data under `data_dir`.
+
+    `read_database_url` is of a replica of `database_url`; without it that is read itself.
+    """
 
     database_url: str | None = None
+    read_database_url: str | None = None
     data_dir: Path = Path("milepost-data")
     definitions: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
@@ -48,6 +62,22 @@ class Settings:
     retention_buckets: int | None = _USUAL.buckets
     retention_audit: int | None = _USUAL.audit
     compress_after: int | None = _USUAL.compress_after
+    kafka_brokers: str | None = None
+    kafka_topic: tuple[Topic, ...] = ()
+    kafka_produce: tuple[Topic, ...] = ()
+    kafka_group: str = "milepost"
+    kafka_security_protocol: str | None = None
+    kafka_sasl_mechanism: str | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: str | None = None
+    kafka_ssl_ca: str | None = None
+    kafka: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def kafka_cluster(self) -> Cluster:
+        """The brokers and how they are reached."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return cluster_of(self.kafka_brokers or "", values, self.kafka)
 
     @property
     def retention(self) -> Retention:
@@ -71,25 +101,40 @@ class Settings:
 
     def shown(self) -> dict[str, str]:
         """The settings for people and logs, secrets hidden."""
-        shown = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        shown = {one.name: str(getattr(self, one.name)) for one in fields(self)}
         shown["definitions"] = ", ".join(map(str, self.definitions)) or "none"
         for name, (_, for_good) in _LENGTHS.items():
             length = getattr(self, name)
             shown[name] = for_good if length is None else format_duration(length)
-        if self.database_url:
-            url = sa.make_url(self.database_url)
-            hidden = {name: "***" for name in url.query if "password" in name}
-            shown["database_url"] = url.update_query_dict(hidden).render_as_string(hide_password=True)
-        else:
-            shown["database_url"] = "embedded"
-        return shown
+        shown["database_url"] = _hidden(self.database_url) if self.database_url else "embedded"
+        shown["read_database_url"] = _hidden(self.read_database_url) if self.read_database_url else "none"
+        if not self.kafka_brokers:
+            return {name: value for name, value in shown.items() if not name.startswith("kafka")}
+        for name in ("kafka_topic", "kafka_produce"):
+            shown[name] = ", ".join(map(str, getattr(self, name))) or "none"
+        shown["kafka"] = ", ".join(self.kafka) or "none"
+        return shown | {name: "***" for name in _SECRET if getattr(self, name)}
+
+
+def _hidden(database_url: str) -> str:
+    url = sa.make_url(database_url)
+    passwords = {name: "***" for name in url.query if "password" in name}
+    return url.update_query_dict(passwords).render_as_string(hide_password=True)
 
 
 _LENGTHS = {f"retention_{kept}": (FLOORS[kept], "keep") for kept in Kept} | {
     "compress_after": (FLOORS["compress_after"], "never")
 }
 """The settings that are durations: the shortest with the reason, and the word for without end."""
-_NAMES = tuple(field.name for field in fields(Settings))
+_SECRET = ("kafka_sasl_password",)
+_NAMES = tuple(one.name for one in fields(Settings))
+_OF_ENVIRONMENT = tuple(name for name in _NAMES if name != "kafka")
+_CHOICES = {
+    "log_format": LOG_FORMATS,
+    "log_level": LOG_LEVELS,
+    "kafka_security_protocol": PROTOCOLS,
+    "kafka_sasl_mechanism": MECHANISMS,
+}
 
 
 def load(
@@ -112,6 +157,9 @@ def load(
     given |= {name: (value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value not in (None, [])}
     faults += [f"--{name.replace('_', '-')}: not given; {why}" for name, why in needed.items() if name not in given]
     values = {name: _check(name, value, origin, faults) for name, (value, origin) in given.items()}
+    if "read_database_url" in given and "database_url" not in given:
+        faults.append(f"{given['read_database_url'][1]}: without database_url; an embedded PostgreSQL has no replica")
+    faults += faults_between(values)
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
@@ -130,7 +178,7 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, tuple[Any, str]]:
 
 def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict[str, tuple[Any, str]]:
     given: dict[str, tuple[Any, str]] = {}
-    for name in _NAMES:
+    for name in _OF_ENVIRONMENT:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if environment.get(f"{variable}_FILE"):
             try:
@@ -141,14 +189,14 @@ def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict
             given[name] = (environment[variable], variable)
     if environment.get("DATABASE_URL") and "database_url" not in given:
         given["database_url"] = (environment["DATABASE_URL"], "DATABASE_URL")
-    known = {ENVIRONMENT_PREFIX + name.upper() + end for name in _NAMES for end in ("", "_FILE")}
+    known = {ENVIRONMENT_PREFIX + name.upper() + end for name in _OF_ENVIRONMENT for end in ("", "_FILE")}
     known |= {"MILEPOST_CONFIG"} | _OUTSIDE
     ours = (variable for variable in environment if variable.startswith(ENVIRONMENT_PREFIX))
     faults += [f"{variable}: unknown setting" for variable in ours if variable not in known]
     return given
 
 
-_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_CHROMIUM", INTERPRETED}
+_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_TEST_KAFKA", "MILEPOST_CHROMIUM", INTERPRETED}
 """Variables of the tests, which set them for every process they start."""
 
 
@@ -157,7 +205,7 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
         faults.append(f"{origin}: must be {_KINDS.get(name, 'text')}, not {value!r}")
         return value
     match name:
-        case "database_url":
+        case "database_url" | "read_database_url":
             return _database_url(str(value), origin, faults)
         case "data_dir":
             return Path(value)
@@ -172,8 +220,12 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
                 faults.append(f"{origin}: {str(value)!r} is not a port; it must be a number from 1 to 65535")
                 return 0
             return int(value)
-        case "log_format" | "log_level":
-            known = LOG_FORMATS if name == "log_format" else LOG_LEVELS
+        case "kafka_topic" | "kafka_produce":
+            return read_topics(value, origin, faults)
+        case "kafka":
+            return read_properties(value, origin, faults)
+        case _ if name in _CHOICES:
+            known = _CHOICES[name]
             if value not in known:
                 faults.append(f"{origin}: must be one of {', '.join(known)}, not {str(value)!r}")
             return value
@@ -197,16 +249,22 @@ def _length(name: str, value: Any, origin: str, faults: list[str]) -> int | None
     return length
 
 
-_KINDS = {"port": "a number", "definitions": "a path or a list of paths"} | dict.fromkeys(
-    _LENGTHS, "a duration such as 90d in quotes"
-)
+_KINDS = {
+    "port": "a number",
+    "definitions": "a path or a list of paths",
+    "kafka": "a table of properties of librdkafka",
+    **dict.fromkeys(("kafka_topic", "kafka_produce"), "the name of a topic or a list of them"),
+    **dict.fromkeys(_LENGTHS, "a duration such as 90d in quotes"),
+}
 
 
 def _is_of_kind(name: str, value: Any) -> bool:
     """A TOML file may hold anything anywhere; the other origins cannot."""
     if name == "port":
         return isinstance(value, (str, int)) and not isinstance(value, bool)
-    if name == "definitions" and isinstance(value, (list, tuple)):
+    if name == "kafka":
+        return isinstance(value, dict)
+    if name in ("definitions", "kafka_topic", "kafka_produce") and isinstance(value, (list, tuple)):
         return all(isinstance(entry, (str, Path)) for entry in value)
     return isinstance(value, (str, Path))
 

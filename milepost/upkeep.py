@@ -11,7 +11,7 @@ from collector.ingest.files import CsvMapping, open_source
 from collector.ingest.importing import fingerprint, import_records, read_records
 from collector.rebuild import fingerprints, forget, keep_objectives, refuse_if_incomplete
 from collector.registration import put_in_force
-from collector.store.database import Connection, connect
+from collector.store.database import Connection, connect, migrate
 from milepost.applying import apply_log
 from milepost.progress_bar import console, progress_bar
 from milepost.server import Milepost
@@ -31,6 +31,15 @@ def open_catalogue(settings: Settings) -> Iterator[tuple[str, Connection, Catalo
             else:
                 catalogue = load_catalogue(conn)
             yield url, conn, catalogue
+    finally:
+        milepost.close()
+
+
+def upgrade(settings: Settings) -> tuple[str | None, str | None]:
+    """Bring the schema up to date; its versions before and after, None where there is none. Raises SchemaBlocked."""
+    milepost = Milepost(settings)
+    try:
+        return migrate(milepost.find_database())
     finally:
         milepost.close()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.adapter import Adapter
 from slo_rules.calendars import CalendarRules, Hours
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.durations import SECOND, format_duration
@@ -46,6 +47,10 @@ _WRITTEN_OF = {
     "Objective": {"start": "from", "end": "to"},
     "Deadline": {"start": "from"},
     "Source": {"expects": "expect", "types": "expect.type"},
+    "Adapter": {"secrets": "secret"},
+    "Mapping": {"per": "for", "time_format": "time.format", "type_value": "type.value"},
+    "Rules": {"amount": "amount"},
+    "Amount": {"currency": "currency"},
 }
 
 
@@ -126,7 +131,8 @@ def _tree(value: Any) -> _Tree | str | None:
     if isinstance(value, Mapping):
         return {str(name): one for name in sorted(value) if (one := _tree(value[name])) is not None}
     fields = value.__struct_fields__
-    unsaid = _name_field(value), "version"
+    # The name of an adapter does not stand where it is said, and another one is a change.
+    unsaid = None if isinstance(value, Adapter) else _name_field(value), "version"
     written = _WRITTEN | _WRITTEN_OF.get(type(value).__name__, {})
     found: _Tree = {}
     for field in fields:
@@ -137,7 +143,8 @@ def _tree(value: Any) -> _Tree | str | None:
         one = _tree(dict(zip(_WEEK, said, strict=True)) if field == "week" else said) if field not in unsaid else None
         if one is not None:
             found[written.get(field, field)] = one
-    return found
+    rules = found.pop("rules", {})
+    return found | rules if isinstance(rules, dict) else found
 
 
 def _expected(value: Expectation) -> _Tree:
@@ -152,6 +159,8 @@ def _expected(value: Expectation) -> _Tree:
 
 
 def _of_list(value: tuple[Any, ...]) -> _Tree | str:
+    if all(isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], tuple) for entry in value):
+        return {name: _words(paths) for name, paths in value}
     names = [_name_of(entry) for entry in value]
     if None in names or len(set(names)) < len(names):
         return ", ".join(map(_words, value))

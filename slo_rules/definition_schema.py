@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from slo_rules import schema_words as words
+from slo_rules.adapter_schema import adapter_parts
 from slo_rules.calendar_definitions import MOST_DATES, MOST_INTERVALS, MOST_NAMES
 from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED, TOLERATE
 from slo_rules.milestone_definitions import MOST_OCCURRENCES
@@ -34,7 +35,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def definition_schema(kind: str | None = None) -> Schema:
     """The schema of documents of this kind, or of all kinds. KeyError when there is no such kind."""
-    defs = {**_small(), **_filters(), **_milestone(), **_calendar_parts(), "Expectation": expectation()}
+    defs = {**_small(), **_filters(), **_milestone(), **_calendar_parts(), **adapter_parts()}
+    defs["Expectation"] = expectation()
     kinds = {"Workflow": _workflow, "Objective": _objective, "Calendar": _calendar, "Source": _source, "Route": _route}
     defs |= {name: kinds[name]() for name in KINDS}
     top: Schema = {"$schema": DIALECT, "title": f"Milepost {kind or 'definition'}"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from slo_rules.acts import ACT_SOURCE, RESERVED
+from slo_rules.adapter_definitions import read_adapter
 from slo_rules.calendars import CalendarRules
 from slo_rules.deadline_rules import DeadlineRule, parse_recurring_rule
 from slo_rules.deadlines import AROUND_THE_CLOCK
@@ -27,7 +28,7 @@ def read_source(name: str, metadata: Reader, spec: Reader) -> Source | None:
     if name == ACT_SOURCE:
         metadata.at("name").fault(RESERVED)
     metadata.mapping(("name", "owner", "title", "description"), ())
-    if not spec.mapping(("silent_after", "expect", "skew")):
+    if not spec.mapping(("silent_after", "expect", "skew", "adapter")):
         return None
     expects: Expectation | None = None
     types: dict[str, Expectation] = {}
@@ -42,7 +43,9 @@ def read_source(name: str, metadata: Reader, spec: Reader) -> Source | None:
         expects, types = _expectations(expect)
     skew = spec.optional("skew")
     tolerated = (skew.duration() if skew else None) or DEFAULT_SKEW
-    return Source(name, text_of(metadata, "title"), text_of(metadata, "owner"), expects, types, tolerated)
+    entry = spec.optional("adapter")
+    adapter = read_adapter(entry) if entry else None
+    return Source(name, text_of(metadata, "title"), text_of(metadata, "owner"), expects, types, tolerated, adapter)
 
 
 def _expectations(expect: Reader) -> tuple[Expectation | None, dict[str, Expectation]]:

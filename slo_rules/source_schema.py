@@ -17,7 +17,9 @@ def source_spec() -> Schema:
     }
     silent = described(ref("Duration"), "Short for expect: {every: …}. By default it never counts as silent.")
     skew = described(ref("Duration"), "How far its clock may be off. By default 5m.")
-    return fields({}, {"silent_after": silent, "expect": expect, "skew": skew}, title="Source")
+    adapter = described(ref("Adapter"), "How it is received where it sends in a form of its own.")
+    said = {"silent_after": silent, "expect": expect, "skew": skew, "adapter": adapter}
+    return fields({}, said, title="Source")
 
 
 def expectation() -> Schema:

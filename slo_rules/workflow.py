@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from slo_rules.adapter import Adapter
 from slo_rules.calendars import Calendar, CalendarRules, prepared
 from slo_rules.deadlines import Deadline
 from slo_rules.durations import HOUR, MINUTE
@@ -426,6 +427,8 @@ class Source(msgspec.Struct, frozen=True):
     expects: Expectation | None = None
     types: dict[str, Expectation] = {}
     skew: int = DEFAULT_SKEW
+    adapter: Adapter | None = None
+    """How it is received where it sends in a form of its own."""
 
 
 class Definitions(msgspec.Struct, frozen=True):

@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ["tests.examples", "tests.fix_postgres"]
+pytest_plugins = ["tests.examples", "tests.fix_kafka", "tests.fix_postgres", "tests.fix_replica"]

@@ -157,6 +157,46 @@ metadata: {name: crm}
 spec: {silent_after: 15m}
 ---
 apiVersion: milepost/v1
+kind: Source
+metadata: {name: wms}
+spec:
+  adapter:
+    name: generic
+    secret: ["${WMS_SECRET}", {file: /run/secrets/wms}]
+    token: "${WMS_TOKEN}"
+    tenant: acme
+    tolerance: 10m
+    url: https://milepost.example.com/sources/wms
+    authentication: bearer
+    signature:
+      header: X-Signature
+      algorithm: sha512
+      encoding: base64
+      prefix: "v1="
+      timestamp: X-Timestamp
+      format: epoch_ms
+      signs: "{timestamp}.{body}"
+    mapping:
+      each: events
+      id: [event.id, event.revision]
+      time: {path: event.at, format: epoch_ms}
+      type: event.name
+      types: {created: order.created, PING: ignore}
+      outcomes: {Shipped: done}
+      fields: {order_id: [order.id, order_id]}
+      correlation: {correlation_id: meta.correlation, purchase_order: order.po}
+      amount: {path: order.total, currency: order.currency, minor_units: true}
+      for:
+        order: {fields: {order_number: order.number}}
+        order.created: {correlation: {quote_id: order.quote}, amount: {path: order.net}}
+    sensitive: {drop: order.customer.email, hash: [order.customer.name], key: "${WMS_KEY}"}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: scanner}
+spec: {adapter: {name: generic, secret: "${SCANNER}", mapping: {id: id, type: {value: shipment.scanned}}}}
+---
+apiVersion: milepost/v1
 kind: Route
 metadata: {name: default, owner: erp, title: All, description: Everybody.}
 spec:

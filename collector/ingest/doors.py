@@ -1,16 +1,15 @@
 """The HTTP doors: `POST /events`, `/v1/traces`, `/v1/logs`.
 
 Every door does the same: bound what it reads, decode, hand the rows to the log, and answer 2xx only after the commit.
-An overload is answered 429, an absent database 503, both with `Retry-After`; a body that is no such request, 400.
+A collector that was given brokers hands them the request instead, once it is decoded, and answers when they have it.
+An overload is answered 429, an absent database or broker 503, both with `Retry-After`; a body that is no such request,
+400.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import msgspec
 from google.protobuf.json_format import MessageToDict
@@ -18,47 +17,54 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from collector import metrics
 from collector.ingest import cloudevents, otlp
-from collector.log import Batch, DeadLetter, LetterReason, LogWriter, Unavailable
+from collector.ingest.bodies import Bodies, Refusal, problem, settle, store
+from collector.ingest.kafka import outgoing
+from collector.ingest.setting_aside import letter_of
+from collector.log import Batch, LogWriter
 from slo_rules.matching import Matcher
-
-MAX_BODY = 64 * 2**20
-MAX_COMPRESSED = 16 * 2**20
-MAX_IN_FLIGHT = 128 * 2**20
 
 _PROTOBUF = "application/x-protobuf"
 _JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
 
-
-class _Refusal(Exception):
-    def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
+_Records = Callable[[], list[outgoing.Outgoing]]
+"""A request as Kafka is handed it."""
+_OtlpRequest = tuple[otlp.Decoded, _Records]
 
 
 class Doors:
-    """The doors of one collector. `matcher` says which spans a definition refers to."""
+    """The doors of one collector. `matcher` says which spans a definition refers to.
 
-    def __init__(self, writer: LogWriter, matcher: Callable[[], Matcher]) -> None:
+    With `forwarding` nothing is written here: what came is handed on, and what does not fit goes with it, for whoever
+    appends it to set aside.
+    """
+
+    def __init__(
+        self,
+        writer: LogWriter | None,
+        matcher: Callable[[], Matcher],
+        bodies: Bodies | None = None,
+        forwarding: outgoing.Forwarding | None = None,
+    ) -> None:
         self._writer = writer
+        self._forwarding = forwarding
         self._matcher = matcher
-        self._in_flight = 0
+        self._bodies = bodies or Bodies()
 
     # CloudEvents
 
     async def events(self, request: Request) -> Response:
         """CloudEvents over HTTP: structured, batch and binary."""
         try:
-            async with self._body(request) as body:
+            async with self._bodies.read(request) as body:
                 return await self._take_events(request, body)
-        except _Refusal as refusal:
-            return _problem("events", refusal)
+        except Refusal as refusal:
+            return problem("events", refusal)
 
     async def _take_events(self, request: Request, body: bytes) -> Response:
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -67,16 +73,16 @@ class Doors:
             try:
                 members = cloudevents.split_batch(body)
             except cloudevents.Malformed as error:
-                raise _Refusal(400, str(error)) from error
+                raise Refusal(400, str(error)) from error
         elif media == "application/cloudevents+json":
             members = [body]
         elif media.startswith("application/cloudevents"):
-            raise _Refusal(415, f"{media!r} is not taken; send application/cloudevents+json or -batch+json")
+            raise Refusal(415, f"{media!r} is not taken; send application/cloudevents+json or -batch+json")
         elif any(name.startswith("ce-") for name in request.headers):
             member, faults = cloudevents.from_binary(request.headers, body)
             members = [member]
         else:
-            raise _Refusal(
+            raise Refusal(
                 415,
                 "not a CloudEvent: send application/cloudevents+json, application/cloudevents-batch+json, "
                 "or binary mode with ce- headers",
@@ -103,8 +109,8 @@ class Doors:
                 400,
                 media_type="application/problem+json",
             )
-        letters = [_letter(one) for one in refused]
-        await self._store(Batch(events=rows, dead_letters=letters))
+        letters = [letter_of(one) for one in refused]
+        await self._store(Batch(events=rows, dead_letters=letters), lambda: outgoing.of_events(members))
         metrics.RECEIVED.labels("events").inc(len(rows))
         answer = {"accepted": len(rows), "rejected": len(refused), "faults": [fault.as_json() for fault in found]}
         return Response(_encode(answer), 200, media_type=_JSON)
@@ -123,8 +129,9 @@ class Doors:
     async def traces(self, request: Request) -> Response:
         """OTLP/HTTP traces."""
 
-        def decode(body: bytes, json: bool) -> otlp.Decoded:
-            return otlp.decode_traces(otlp.parse_traces(body, json=json), self._matcher())
+        def decode(body: bytes, json: bool) -> _OtlpRequest:
+            spans = otlp.parse_traces(body, json=json)
+            return otlp.decode_traces(spans, self._matcher()), lambda: outgoing.of_traces(spans)
 
         answer = ExportTraceServiceResponse()
 
@@ -138,8 +145,9 @@ class Doors:
     async def logs(self, request: Request) -> Response:
         """OTLP/HTTP logs: records with an event name are events."""
 
-        def decode(body: bytes, json: bool) -> otlp.Decoded:
-            return otlp.decode_logs(otlp.parse_logs(body, json=json), _now())
+        def decode(body: bytes, json: bool) -> _OtlpRequest:
+            records = otlp.parse_logs(body, json=json)
+            return otlp.decode_logs(records, _now()), lambda: outgoing.of_logs(records)
 
         answer = ExportLogsServiceResponse()
 
@@ -154,7 +162,7 @@ class Doors:
         self,
         request: Request,
         door: str,
-        decode: Callable[[bytes, bool], otlp.Decoded],
+        decode: Callable[[bytes, bool], _OtlpRequest],
         answer: Message,
         partial: Callable[[otlp.Decoded], Message],
     ) -> Response:
@@ -162,14 +170,14 @@ class Doors:
         json = media == _JSON
         try:
             if media not in (_PROTOBUF, _JSON):
-                raise _Refusal(415, f"{media!r} is not taken; send {_PROTOBUF} or {_JSON}")
-            async with self._body(request) as body:
+                raise Refusal(415, f"{media!r} is not taken; send {_PROTOBUF} or {_JSON}")
+            async with self._bodies.read(request) as body:
                 try:
-                    decoded = decode(body, json)
+                    decoded, records = decode(body, json)
                 except otlp.Malformed as error:
-                    raise _Refusal(400, str(error)) from error
-                await self._store(Batch(events=decoded.events, spans=decoded.spans))
-        except _Refusal as refusal:
+                    raise Refusal(400, str(error)) from error
+                await self._store(Batch(events=decoded.events, spans=decoded.spans), records)
+        except Refusal as refusal:
             metrics.THROTTLED.labels(door).inc(1 if refusal.retry_after else 0)
             status = Status(code=_GRPC_CODES.get(refusal.status, 2), message=str(refusal))
             return _otlp_response(status, json, refusal.status, refusal.retry_after)
@@ -179,92 +187,27 @@ class Doors:
 
     # Both
 
-    async def _store(self, batch: Batch) -> None:
-        if not (batch.events or batch.spans or batch.dead_letters):
-            return
-        try:
-            await asyncio.wrap_future(self._writer.submit(batch))
-        except Unavailable as error:
-            raise _Refusal(429 if error.overloaded else 503, str(error), error.retry_after) from error
-        except Exception as error:
-            raise _Refusal(500, "this could not be stored; the server's log says why") from error
+    async def _store(self, batch: Batch, records: _Records) -> None:
+        if self._forwarding is None:
+            assert self._writer is not None
+            await store(self._writer, batch)
+        elif batch.events or batch.spans or batch.dead_letters:
+            await self._hand_on(self._forwarding, records())
 
-    @asynccontextmanager
-    async def _body(self, request: Request) -> AsyncIterator[bytes]:
-        """The decompressed body, while its bytes count as in flight."""
-        held = 0
-        try:
-            chunks: list[bytes] = []
-            encoding = request.headers.get("content-encoding", "identity").strip().lower()
-            if encoding not in ("identity", "gzip", "deflate", ""):
-                raise _Refusal(415, f"the content encoding {encoding!r} is not taken; send gzip or none")
-            limit = MAX_BODY if encoding in ("identity", "") else MAX_COMPRESSED
-            try:
-                async for chunk in request.stream():
-                    held += len(chunk)
-                    self._in_flight += len(chunk)
-                    if held > limit:
-                        raise _Refusal(413, f"the body is larger than {limit} bytes")
-                    if self._in_flight > MAX_IN_FLIGHT:
-                        raise _Refusal(429, "too much is being received at once", 1)
-                    chunks.append(chunk)
-            except ClientDisconnect as error:
-                raise _Refusal(400, "the connection closed before the body ended") from error
-            body = b"".join(chunks)
-            if encoding in ("gzip", "deflate"):
-                body = _inflate(body, encoding)
-                self._in_flight += len(body)
-                held += len(body)
-                if self._in_flight > MAX_IN_FLIGHT:
-                    raise _Refusal(429, "too much is being received at once", 1)
-            yield body
-        finally:
-            self._in_flight -= held
-
-
-def _inflate(body: bytes, encoding: str) -> bytes:
-    """Decompress up to MAX_BODY: what a small body can blow up to is bounded before it is held."""
-    parts: list[bytes] = []
-    room = MAX_BODY
-    try:
-        while True:
-            decompressor = zlib.decompressobj(wbits=31 if encoding == "gzip" else 15)
-            plain = decompressor.decompress(body, room + 1)
-            room -= len(plain)
-            if room < 0 or decompressor.unconsumed_tail:
-                raise _Refusal(413, f"the body is larger than {MAX_BODY} bytes when decompressed")
-            parts.append(plain)
-            if not decompressor.eof:
-                raise _Refusal(400, f"the {encoding} body is cut short")
-            body = decompressor.unused_data
-            # A gzip file may consist of several members (RFC 1952 2.2): what follows the first is content too.
-            if not body:
-                return b"".join(parts)
-    except zlib.error as error:
-        raise _Refusal(400, f"the body is not {encoding}: {error}") from error
+    async def _hand_on(self, forwarding: outgoing.Forwarding, records: list[outgoing.Outgoing]) -> None:
+        untaken = {one.format for one in records} - forwarding.formats
+        if untaken:
+            names = ", ".join(sorted(untaken))
+            raise Refusal(404, f"this collector hands no {names} on: it was given no topic for them")
+        await settle(lambda: forwarding.submit(records))
 
 
 def _now() -> int:
     return time.time_ns() // 1000
 
 
-def _letter(refused: cloudevents.Refused) -> DeadLetter:
-    detail = "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in refused.faults)
-    words = [word.replace("\x00", "")[:500] if word else None for word in (refused.source, refused.id, refused.type)]
-    return DeadLetter(words[0] or "unknown", LetterReason.INVALID_EVENT, detail, refused.body, words[1], words[2])
-
-
-def _problem(door: str, refusal: _Refusal) -> Response:
-    """RFC 9457."""
-    headers = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
-    if refusal.retry_after:
-        metrics.THROTTLED.labels(door).inc()
-    body = _encode({"type": "about:blank", "title": str(refusal), "status": refusal.status})
-    return Response(body, refusal.status, headers, "application/problem+json")
-
-
-_GRPC_CODES = {400: 3, 413: 3, 415: 3, 429: 8, 503: 14}
-"""google.rpc.Code of our refusals: INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE."""
+_GRPC_CODES = {400: 3, 404: 5, 413: 3, 415: 3, 429: 8, 503: 14}
+"""google.rpc.Code of our refusals: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAVAILABLE."""
 
 
 def _otlp_response(message: Message, json: bool, status: int, retry_after: int | None) -> Response:

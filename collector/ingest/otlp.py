@@ -156,7 +156,7 @@ def decode_traces(request: ExportTraceServiceRequest, matcher: Matcher) -> Decod
     decoded = Decoded()
     for group in request.resource_spans:
         resource = attributes(group.resource.attributes)
-        service = _service(resource)
+        service = service_of(resource)
         service_bytes = service.encode("utf-8", "replace")
         # What Milepost says of itself is evidence like any other, but never an event.
         interesting = service != ACT_SOURCE and bool(matcher.plan(service, SPAN_TYPE))
@@ -166,7 +166,8 @@ def decode_traces(request: ExportTraceServiceRequest, matcher: Matcher) -> Decod
     return decoded
 
 
-def _service(found: dict[str, Any]) -> str:
+def service_of(found: dict[str, Any]) -> str:
+    """The service that attributes of a resource name: the source of what it sends."""
     name = found.get("service.name")
     return _clean(name)[:MAX_NAME] if isinstance(name, str) and name else "unknown_service"
 
@@ -270,7 +271,7 @@ def decode_logs(request: ExportLogsServiceRequest, now: int) -> Decoded:
     decoded = Decoded()
     for group in request.resource_logs:
         resource = attributes(group.resource.attributes)
-        service = _service(resource)
+        service = service_of(resource)
         for scope in group.scope_logs:
             for record in scope.log_records:
                 _decode_record(decoded, record, service, resource, now)

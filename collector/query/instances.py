@@ -168,14 +168,13 @@ async def list_instances(
     conditions = asked.conditions(now, catalogue.key_rules, names)
     column, descending = _sort(sort)
     check_page(limit, offset)
-    page = (
-        sa.select(instance)
-        .where(*conditions)
-        .order_by((column.desc() if descending else column.asc()).nulls_last(), instance.c.id)
-    )
+    order = ((column.desc() if descending else column.asc()).nulls_last(), instance.c.id)
+    # Which they are, the index of what is open says alone; only of these is the rest looked up.
+    page = sa.select(instance.c.id).where(*conditions)
     if cursor:
         page = page.where(_after(column, descending, sort, cursor))
-    rows = await reader.select(page.limit(limit + 1).offset(offset or 0))
+    page = page.order_by(*order).limit(limit + 1).offset(offset or 0)
+    rows = await reader.select(sa.select(instance).where(instance.c.id.in_(page)).order_by(*order))
     more = len(rows) > limit
     rows = rows[:limit]
     total, value = await totals_of(reader, conditions)

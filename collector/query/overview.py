@@ -15,7 +15,6 @@ from collector.query.sources import list_sources
 from collector.store.tables import OPEN_VERDICTS
 from slo_rules.contribution import promise_name
 
-AT_RISK = ("stuck", "failed", "inconsistent")
 COUNTED = ("due_soon", "stuck", "blind", "failed", "inconsistent", "waived")
 
 
@@ -28,10 +27,12 @@ class _Tally:
         self.oldest: datetime | None = None
         self.orphans = 0
 
-    def add(self, row: Row) -> None:
+    def add_counted(self, row: Row) -> None:
         verdict = row["verdict"]
         self.counts[verdict] = self.counts.get(verdict, 0) + row["count"]
-        if verdict in AT_RISK and row["amount"]:
+
+    def add_at_risk(self, row: Row) -> None:
+        if row["amount"]:
             currency = row["value_currency"] or ""
             self.value[currency] = self.value.get(currency, Decimal()) + row["amount"]
         self.orphans += row["orphans"]
@@ -54,14 +55,16 @@ async def overview(reader: Reader, catalogue: Catalogue) -> Row:
     workflows = catalogue.current
     domains = {workflow.domain: _Tally() for workflow in workflows.values()}
     tallies = {name: _Tally() for name in workflows}
-    for row in await reader.all("open_counts"):
+    for row in await reader.all("counts_of_instances"):
         workflow = workflows.get(row["workflow"])
         if workflow is not None:
-            tallies[workflow.name].add(row)
-            domains[workflow.domain].add(row)
-    finished: dict[str, dict[str, int]] = {}
-    for row in await reader.all("final_counts"):
-        finished.setdefault(row["workflow"], {})[row["verdict"]] = row["count"]
+            tallies[workflow.name].add_counted(row)
+            domains[workflow.domain].add_counted(row)
+    for row in await reader.all("at_risk"):
+        workflow = workflows.get(row["workflow"])
+        if workflow is not None:
+            tallies[workflow.name].add_at_risk(row)
+            domains[workflow.domain].add_at_risk(row)
     trends = await _trends(reader, workflows, now)
     objectives = await list_objectives(reader, catalogue)
     progress = await reader.one("progress_of_log")
@@ -79,8 +82,8 @@ async def overview(reader: Reader, catalogue: Catalogue) -> Row:
                         "entity": workflow.entity,
                         "owner": workflow.owner,
                         **tallies[name].shown(),
-                        "completed": finished.get(name, {}).get("completed", 0),
-                        "completed_late": finished.get(name, {}).get("completed_late", 0),
+                        "completed": tallies[name].counts.get("completed", 0),
+                        "completed_late": tallies[name].counts.get("completed_late", 0),
                     }
                     for name, workflow in workflows.items()
                     if workflow.domain == domain

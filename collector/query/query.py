@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from collector.catalogue import Catalogue
@@ -30,6 +31,9 @@ from slo_rules.deadlines import Deadline, Length
 from slo_rules.durations import format_duration
 from slo_rules.identity import spellings
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 def _deadline(deadline: Deadline | None) -> Row | None:
     """A deadline as definitions spell it."""
@@ -54,27 +58,43 @@ def _length(length: Length | None) -> str | None:
     return str(length) if isinstance(length, DeadlineRule) else format_duration(length)
 
 
+def _question(
+    ask: Callable[Concatenate[Query, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Query, P], Coroutine[Any, Any, T]]:
+    """A question: all that it reads comes from one server."""
+
+    @wraps(ask)
+    async def asked(query: Query, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await query.reader.answer(lambda: ask(query, *args, **kwargs))
+
+    return asked
+
+
 class Query:
     """Reads one database with the definitions of one catalogue. Every answer is a JSON-ready dict."""
 
     def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
-        self._reader = reader
+        self.reader = reader
         self._catalogue = catalogue
         self._comparing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._outlook = Outlook(reader, catalogue)
 
+    def replica(self) -> Row | None:
+        """Whether the replica is read and else why not, as of when, and its lag; None where no replica is read."""
+        return self.reader.replica()
+
+    @_question
     async def overview(self) -> Row:
         """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
-        return await overview(self._reader, self._catalogue)
+        return await overview(self.reader, self._catalogue)
 
+    @_question
     async def workflows(self) -> Row:
         """The definitions in force with the number of their instances by verdict."""
         counts: dict[str, dict[str, int]] = {}
-        for statement in ("open_counts", "final_counts"):
-            for row in await self._reader.all(statement):
-                of = counts.setdefault(row["workflow"], {})
-                of[row["verdict"]] = of.get(row["verdict"], 0) + row["count"]
+        for row in await self.reader.all("counts_of_instances"):
+            counts.setdefault(row["workflow"], {})[row["verdict"]] = row["count"]
         items = [
             {
                 "name": workflow.name,
@@ -108,6 +128,7 @@ class Query:
         ]
         return {"items": items}
 
+    @_question
     async def instances(
         self,
         workflow: str | None = None,
@@ -148,33 +169,36 @@ class Query:
             due_within_seconds=due_within_seconds,
         )
         if as_of is not None or known_at is not None:
-            now = await self._reader.now()
+            now = await self.reader.clock()
             others = [name for name, value in (("sort", sort), ("offset", offset)) if value is not None]
             moment = moment_of(as_of, known_at, now, faults_of(asked, cursor, limit, others, now))
             assert moment is not None
-            return await list_past(self._reader, self._catalogue, asked, moment, cursor=cursor, limit=limit)
+            self.reader.require(moment.judged_at)
+            return await list_past(self.reader, self._catalogue, asked, moment, cursor=cursor, limit=limit)
         sort = "deadline_at" if sort is None else sort
-        marks = await load_marks(self._reader, self._catalogue)
-        names = [] if key is None else await names_besides(self._reader, self._catalogue, key)
+        marks = await load_marks(self.reader, self._catalogue)
+        names = [] if key is None else await names_besides(self.reader, self._catalogue, key)
         place: Row = {"sort": sort, "cursor": cursor, "limit": limit, "offset": offset}
         if is_by_chance(sort):
-            page = await list_by_chance(self._reader, self._catalogue, self._outlook, marks, asked, names, **place)
+            page = await list_by_chance(self.reader, self._catalogue, self._outlook, marks, asked, names, **place)
         else:
-            page = await list_instances(self._reader, self._catalogue, marks, asked, names, **place)
+            page = await list_instances(self.reader, self._catalogue, marks, asked, names, **place)
         if due_within_seconds is None:
             return page
         return await with_chances(self._catalogue, self._outlook, asked, page)
 
-    async def differences(self, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row:
+    @_question
+    async def differences(self, /, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row:
         """What the instances that filters of `instances` find have in common, against the others of their workflows.
 
         One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
         """
         wanted = InstanceFilter(**asked | {"verdict": tuple(asked.get("verdict") or ())})
-        names = [] if wanted.key is None else await names_besides(self._reader, self._catalogue, wanted.key)
+        names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
         async with self._comparing:
-            return await compare(self._reader, self._catalogue, wanted, names, since=since, limit=limit)
+            return await compare(self.reader, self._catalogue, wanted, names, since=since, limit=limit)
 
+    @_question
     async def instance(self, id: str, as_of: str | None = None, known_at: str | None = None) -> Row | None:
         """One instance with everything behind its verdict, now or at a moment; None when there is or was none.
 
@@ -182,15 +206,17 @@ class Query:
         """
         found = _uuid(id)
         if as_of is not None or known_at is not None:
-            moment = moment_of(as_of, known_at, await self._reader.now())
+            moment = moment_of(as_of, known_at, await self.reader.clock())
             if found is None or moment is None:
                 return None
-            return await past_instance(self._reader, self._catalogue, found, moment)
+            self.reader.require(moment.judged_at)
+            return await past_instance(self.reader, self._catalogue, found, moment)
         if found is None:
             return None
-        marks = await load_marks(self._reader, self._catalogue)
-        return await instance_details(self._reader, self._catalogue, marks, found)
+        marks = await load_marks(self.reader, self._catalogue)
+        return await instance_details(self.reader, self._catalogue, marks, found)
 
+    @_question
     async def periods(
         self,
         name: str,
@@ -201,16 +227,19 @@ class Query:
         group: Sequence[str] = (),
     ) -> Row | None:
         """What an objective came to in the present period and those before it. Raises BadQuery."""
-        return await periods_of(self._reader, self._catalogue, name, period=period, zone=zone, limit=limit, group=group)
+        return await periods_of(self.reader, self._catalogue, name, period=period, zone=zone, limit=limit, group=group)
 
+    @_question
     async def objectives(self) -> Row:
         """Every objective as it stands."""
-        return {"items": await list_objectives(self._reader, self._catalogue)}
+        return {"items": await list_objectives(self.reader, self._catalogue)}
 
+    @_question
     async def objective(self, name: str, group: Sequence[str] = ()) -> Row | None:
         """One objective, in all or in a group, with its days and groups; None when there is none. Raises BadQuery."""
-        return await one_objective(self._reader, self._catalogue, name, group)
+        return await one_objective(self.reader, self._catalogue, name, group)
 
+    @_question
     async def contributors(
         self,
         name: str,
@@ -225,7 +254,7 @@ class Query:
         """A page of what an objective counted in a span of time; None when there is none. Raises BadQuery."""
         async with self._listing:
             return await contributors(
-                self._reader,
+                self.reader,
                 self._catalogue,
                 name,
                 since=since,
@@ -236,10 +265,12 @@ class Query:
                 limit=limit,
             )
 
+    @_question
     async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:
         """What is likely to come of each stage of a workflow; None when there is none. Raises BadQuery."""
-        return await forecast(self._reader, self._catalogue, workflow, by, since, await self._reader.now())
+        return await forecast(self.reader, self._catalogue, workflow, by, since, await self.reader.now())
 
+    @_question
     async def outlook(self, workflow: str | None = None, *, objective: str | None = None) -> Row | None:
         """What is likely to come of each workflow with deadlines within the hour; of one of them also within the day.
 
@@ -250,37 +281,46 @@ class Query:
             workflow = "" if one is None else one.workflow
         return await self._outlook.workflows(workflow)
 
+    @_question
     async def instance_forecast(self, id: str) -> Row | None:
         """The chances that an instance misses the deadlines it has before it; None when there is no such instance."""
         found = _uuid(id)
         return None if found is None else await self._outlook.instance(found)
 
+    @_question
     async def incidents(self, status: str | None = None) -> Row:
         """Incidents, firing first. Raises BadQuery."""
         if status not in (None, "firing", "resolved"):
             raise BadQuery("status: must be firing or resolved")
-        return await list_incidents(self._reader, status)
+        return await list_incidents(self.reader, status)
 
+    @_question
     async def incident(self, id: str) -> Row | None:
         """One incident with its timeline; None when there is none."""
         found = _uuid(id)
-        return None if found is None else await one_incident(self._reader, found)
+        return None if found is None else await one_incident(self.reader, found)
 
+    @_question
     async def sources(self) -> Row:
         """Every source that has sent or is defined."""
-        now = await self._reader.now()
-        return {"items": await list_sources(self._reader, self._catalogue, now)}
+        now = await self.reader.now()
+        return {"items": await list_sources(self.reader, self._catalogue, now)}
 
-    async def dead_letters(self, source: str | None = None, cursor: str | None = None, limit: int = 50) -> Row:
-        """A page of dead letters, newest first. Raises BadQuery."""
+    @_question
+    async def dead_letters(
+        self, source: str | None = None, cursor: str | None = None, limit: int = 50, reason: str | None = None
+    ) -> Row:
+        """A page of dead letters that nobody has settled, newest first. Raises BadQuery."""
         if cursor is not None and not (cursor.isdecimal() and len(cursor) < 19):
             raise BadQuery("cursor: not one of ours")
         if not 1 <= limit <= 500:
             raise BadQuery("limit: must be from 1 to 500")
         source = source.replace("\x00", "") if source else None
         before = int(cursor) if cursor else None
-        rows = await self._reader.all("dead_letters", {"source": source, "before": before, "limit": limit + 1})
-        total = await self._reader.one("count_dead_letters", {"source": source})
+        reason = reason.replace("\x00", "") if reason else None
+        asked = {"source": source, "reason": reason}
+        rows = await self.reader.all("dead_letters", asked | {"before": before, "limit": limit + 1})
+        total = await self.reader.one("count_dead_letters", asked)
         items = [
             {name: value for name, value in row.items() if name not in ("number", "received_at")}
             | {"id": str(row["number"]), "received_at": rfc3339(row["received_at"])}
@@ -289,6 +329,7 @@ class Query:
         following = items[-1]["id"] if len(rows) > limit else None
         return {"items": items, "next_cursor": following, "total": total["count"] if total else 0}
 
+    @_question
     async def search(self, text: str, limit: int = 10) -> Row:
         """Instances by the beginning of any key they ever carried."""
         text = text.strip().replace("\x00", "")[:200]
@@ -298,7 +339,7 @@ class Query:
         for spelled in spellings(self._catalogue.key_rules, text):
             prefix = spelled.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
             asked = {"text": spelled, "prefix": prefix, "limit": max(1, min(limit, 50))}
-            if rows := await self._reader.all("search", asked):
+            if rows := await self.reader.all("search", asked):
                 break
         return {
             "items": [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from psycopg import AsyncConnection
@@ -20,28 +21,27 @@ from collector.store.sql import load
 from slo_rules import instants
 
 Row = dict[str, Any]
+T = TypeVar("T")
 Q = load("query")
 CHUNK = 1_000
-_DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
+READS = "-c default_transaction_read_only=on -c statement_timeout=20s"
+"""A session that only reads, on the primary or on a standby."""
+DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 
 
 class Reader:
     """Runs statements of `query.sql`, and Core selects where a filter is put together at run time."""
 
-    def __init__(self, database_url: str, *, most_connections: int = 6) -> None:
-        self.memory = Memory()
-        url = sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, database_url: str, *, most_connections: int = 6, patience: float = 10) -> None:
+        """A reader of one server; `patience` is how many seconds a read waits for a connection."""
+        self._memory = Memory()
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
-            url,
+            sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
             min_size=1,
             max_size=most_connections,
             open=False,
-            timeout=10,
-            kwargs={
-                "row_factory": dict_row,
-                "autocommit": True,
-                **session("query", "-c default_transaction_read_only=on -c statement_timeout=20s"),
-            },
+            timeout=patience,
+            kwargs={"row_factory": dict_row, "autocommit": True, **session("query", READS)},
         )
 
     async def open(self) -> None:
@@ -52,27 +52,36 @@ class Reader:
         """Close the connections."""
         await self._pool.close()
 
+    @property
+    def memory(self) -> Memory:
+        """What was read of the server before that is read now."""
+        return self._memory
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Row]]:
+        """A connection for one statement, or for several that belong together."""
+        return self._pool.connection()
+
     async def all(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """All rows of a named statement."""
-        async with self._pool.connection() as conn:
+        async with self.connection() as conn:
             return await (await conn.execute(Q[name], parameters)).fetchall()
 
     async def one(self, name: str, parameters: Mapping[str, Any] | None = None) -> Row | None:
         """The first row of a named statement."""
-        async with self._pool.connection() as conn:
+        async with self.connection() as conn:
             return await (await conn.execute(Q[name], parameters)).fetchone()
 
     async def select(self, statement: sa.Select[Any]) -> list[Row]:
         """All rows of a Core select."""
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        async with self._pool.connection() as conn:
+        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+        async with self.connection() as conn:
             return await (await conn.execute(str(compiled), compiled.params)).fetchall()
 
     async def feed(self, statement: sa.Select[Any], take: Callable[[Sequence[tuple[Any, ...]]], None]) -> None:
         """Hand all rows of a Core select to `take`, CHUNK at a time, in another thread: for rows that are many."""
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         async with (
-            self._pool.connection() as conn,
+            self.connection() as conn,
             conn.transaction(),
             conn.cursor("feed", binary=True, row_factory=tuple_row) as cursor,
         ):
@@ -81,11 +90,29 @@ class Reader:
                 await asyncio.to_thread(take, rows)
 
     async def now(self) -> datetime:
+        """The instant as of which what is read holds: of a primary what time it is there."""
+        return await self.clock()
+
+    async def clock(self) -> datetime:
         """The database's clock."""
         row = await self.one("now")
         assert row is not None
         found: datetime = row["clock_timestamp"]
         return found
+
+    async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question that may take several reads; whatever they go to, all of them go to the same."""
+        return await ask()
+
+    def require(self, at: int) -> None:
+        """Raise Unsettled where what is read does not reach up to an instant (micros)."""
+
+    def note_write(self) -> None:
+        """Somebody has written through this process, and expects to see it in what is answered next."""
+
+    def replica(self) -> Row | None:
+        """How the replica stands that is read, if one is; None where there is none."""
+        return None
 
 
 def rfc3339(value: datetime | int | None) -> str | None:

@@ -18,16 +18,19 @@ from slo_rules.rounding import roughly
 from slo_rules.workflow import DEFAULT_SKEW
 
 _IN_MICROS = load("projection")
+_NONE_UNUSED = {"rejected": 0, "dead_letters": 0, "waiting": 0}
 
 
 async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> list[Row]:
     """Every source that has sent or is defined; the acts of people come from no system that could fall silent."""
     found = {row["source"]: row for row in await reader.all("sources") if row["source"] != ACT_SOURCE}
     marks = await _marks(reader, catalogue, list(found.values()))
+    unused = {row["source"]: row for row in await reader.all("unused_of_sources")}
     at = to_micros(now)
     rows = []
     for name in sorted(found.keys() | catalogue.sources.keys()):
         row, known, mark = found.get(name), catalogue.sources.get(name), marks.get(name)
+        counted = unused.get(name, _NONE_UNUSED)
         expects = known.expects if known else None
         plain = expects.plain if expects else None
         rows.append(
@@ -39,9 +42,10 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
                 "lag_seconds": (row["last_received_at"] - row["last_occurred_at"]).total_seconds() if row else None,
                 "received": row["received"] if row else 0,
                 "duplicates": row["duplicates"] if row else 0,
-                "rejected": row["rejected"] if row else 0,
                 "unmatched": row["unmatched"] if row else 0,
-                "dead_letters": row["dead_letters"] if row else 0,
+                "matched_share": 1 - row["unmatched"] / row["received"] if row and row["received"] else None,
+                **{what: counted[what] for what in _NONE_UNUSED},
+                "adapter": known.adapter.name if known and known.adapter else None,
                 "silent_after_seconds": plain // 1_000_000 if plain else None,
                 "types": [
                     {"type": type_, **_standing(mark.types.get(type_) if mark else None, one, at)}

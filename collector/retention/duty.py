@@ -131,12 +131,13 @@ class _Run:
             finally:
                 forget_needed(self._conn)
         if due:
-            self._dead_letters(due[-1].until)
+            self._rows("drop_dead_letters", due[-1].until)
+            self._rows("drop_source_requests", due[-1].until)
 
-    def _dead_letters(self, until: datetime) -> None:
+    def _rows(self, statement: str, until: datetime) -> None:
         while True:
             with self._conn.transaction():
-                gone = self._conn.execute(Q["drop_dead_letters"], {"until": until, "limit": ROWS_AT_ONCE}).rowcount
+                gone = self._conn.execute(Q[statement], {"until": until, "limit": ROWS_AT_ONCE}).rowcount
             self._note(Kept.EVENTS, Dropped(gone, 0))
             if gone < ROWS_AT_ONCE:
                 return

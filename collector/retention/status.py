@@ -22,10 +22,11 @@ from slo_rules.instants import to_datetime
 Q = load("status")
 
 TABLES = {
-    Kept.EVENTS: ("event", "dead_letter"),
+    Kept.EVENTS: ("event", "dead_letter", "source_request"),
     Kept.SPANS: ("span",),
     Kept.INSTANCES: (
         "instance",
+        "instance_count",
         "instance_key",
         "instance_event",
         "verdict_change",

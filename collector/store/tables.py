@@ -113,13 +113,46 @@ instance = Table(
     CheckConstraint(f"next_check_at IS NULL OR NOT {_in('verdict', FINAL_VERDICTS)}", name="final_needs_no_check"),
     CheckConstraint("(stuck_since IS NOT NULL) = (verdict = 'stuck')", name="stuck_has_a_since"),
     Index("ix_instance_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+    # With all that lists filter by, sort by and add up, so that these read the index alone: what is open lies scattered
+    # over all that ever was.
     Index(
         "ix_instance_open",
         "verdict",
         "deadline_at",
         postgresql_where=text(_in("verdict", OPEN_VERDICTS)),
+        postgresql_include=[
+            "id",
+            "workflow",
+            "domain",
+            "owner",
+            "source_awaited",
+            "waiting_for",
+            "reason",
+            "stuck_since",
+            "started_at",
+            "updated_at",
+            "value_amount",
+            "value_currency",
+        ],
     ),
-    postgresql_with={"fillfactor": "80"},
+    # An index says by itself what was vacuumed only: by a share of the table that would be ever more seldom.
+    postgresql_with={
+        "fillfactor": "80",
+        "autovacuum_vacuum_threshold": "20000",
+        "autovacuum_vacuum_scale_factor": "0.02",
+        "autovacuum_vacuum_insert_threshold": "20000",
+        "autovacuum_vacuum_insert_scale_factor": "0.02",
+    },
+)
+
+# How many there are, so that nobody needs to count them: whoever writes or drops instances keeps it.
+instance_count = Table(
+    "instance_count",
+    metadata,
+    Column("workflow", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workflow", "verdict"),
 )
 
 instance_key = Table(
@@ -275,8 +308,26 @@ source_type_state = Table(
     PrimaryKeyConstraint("source", "type"),
 )
 
-# `seq` names the logged event a dead letter was made of (then it is derived, and a rebuild makes it anew);
-# without it the letter never reached the log and `body` is all there is.
+# What sources sent in forms of their own, as it came but for what is sensitive. Those without `mapped_at` wait to
+# become events (collector/sources/intake.py).
+source_request = Table(
+    "source_request",
+    metadata,
+    Column("number", BigInteger, Identity(), primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("source", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _time("mapped_at", nullable=True),
+    Index("ix_source_request_waiting", "source", "number", postgresql_where=text("mapped_at IS NULL")),
+    Index("ix_source_request_received_at", "received_at"),
+)
+
+# `seq` names the logged event a dead letter was made of (then it is derived, and a rebuild makes it anew), `request`
+# and `item` the part of a source's request that could not be mapped; without `seq`, `body` is all there is.
+# What was replayed or discarded is settled, and stays as a record of that.
 dead_letter = Table(
     "dead_letter",
     metadata,
@@ -290,8 +341,15 @@ dead_letter = Table(
     Column("workflow", Text),
     Column("seq", BigInteger),
     Column("body", LargeBinary),
+    Column("request", BigInteger),
+    Column("item", Integer),
+    _time("settled_at", nullable=True),
+    Column("settled_as", Text),
+    Column("settled_by", Text),
+    Column("settled_because", Text),
     CheckConstraint("seq IS NOT NULL OR body IS NOT NULL", name="kept_whole"),
     Index("uq_dead_letter_seq_workflow", "seq", "workflow", unique=True),
+    Index("ix_dead_letter_request", "request", postgresql_where=text("request IS NOT NULL")),
 )
 
 projection = Table(
@@ -303,10 +361,30 @@ projection = Table(
     _time("swept_to", nullable=True),
     # How often instances were deleted that a projector may hold in memory: it forgets them when this has grown.
     Column("forgotten", BigInteger, nullable=False, server_default=text("0")),
+    # The transaction that wrote this row last, if it has kept instance_count; one of a release before 0016 has not.
+    Column("counted", Text),
 )
 
 # By class of what is kept: for how long (NULL: for good), since when nothing is missing (NULL: nothing was ever
 # dropped), when it was last gone through to the end, and what has been dropped so far.
+# The stretch of the log that several projectors apply side by side (collector/stretches.py), and its shares.
+shared_stretch = Table(
+    "shared_stretch",
+    metadata,
+    Column("after", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("said", LargeBinary, nullable=False),
+)
+
+stretch_share = Table(
+    "stretch_share",
+    metadata,
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("duplicates", JSONB, nullable=False, server_default=text("'{}'")),
+)
+
 retention = Table(
     "retention",
     metadata,
@@ -386,8 +464,21 @@ file_import = Table(
     Column("finished", Boolean, nullable=False),
 )
 
+# Moved in the transaction that appends to the log, so it is part of it: derived from nothing, and restored with it.
+kafka_offset = Table(
+    "kafka_offset",
+    metadata,
+    Column("consumer_group", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("moved_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    PrimaryKeyConstraint("consumer_group", "topic", "partition"),
+)
+
 DERIVED = (
     instance,
+    instance_count,
     instance_key,
     instance_event,
     instance_merge,
@@ -398,5 +489,7 @@ DERIVED = (
     sli_bucket,
     source_state,
     source_type_state,
+    shared_stretch,
+    stretch_share,
 )
 """What a rebuild forgets and derives again (dead letters with a `seq` and the projection's position besides)."""

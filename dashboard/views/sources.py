@@ -73,6 +73,7 @@ def _expected(one: Row, now: datetime) -> Any:
 
 
 def _row(s: Row, now: datetime, links: Links) -> list[Any]:
+    dead = s["dead_letters"] + s["rejected"]
     return [
         html.Div(
             [
@@ -88,11 +89,7 @@ def _row(s: Row, now: datetime, links: Links) -> list[Any]:
         wording.count(s["received"]),
         wording.count(s["duplicates"]),
         wording.count(s["unmatched"]),
-        html.A(
-            wording.count(s["dead_letters"]),
-            href="#dead-letters",
-            className="num" + ("" if s["dead_letters"] else " zero"),
-        ),
+        html.A(wording.count(dead), href="#dead-letters", className="num" + ("" if dead else " zero")),
         dcc.Link("waiting work", href=links.worklist(source_awaited=s["source"], verdict=OPEN), className="under"),
     ]
 

@@ -43,6 +43,11 @@ class FakeQuery:
         self.empty = empty
         self.broken = False
         self.added = 0
+        self.behind = 0.0
+
+    def replica(self) -> dict[str, Any]:
+        as_of = z(datetime.now(UTC) - timedelta(seconds=self.behind))
+        return {"used": True, "reason": None, "as_of": as_of, "lag_seconds": self.behind}
 
     def add_stuck(self, workflow: str = "order-to-cash") -> str:
         """One more stuck instance, as if an event had just been judged."""

@@ -133,3 +133,13 @@ def test_a_number_of_an_objective_opens_to_its_list(served: Served, opened: Open
 def test_a_list_that_cannot_be_is_told(opened: Open) -> None:
     page = opened("objectives/orders-shipped-in-time/counted?outcome=lost").page
     expect(page.get_by_text("outcome: must be bad or waived")).to_be_visible()
+
+
+def test_a_page_that_is_read_from_a_replica_says_when_that_is_behind(served: Served, opened: Open) -> None:
+    served.query.behind = 90.0
+    watched = opened("")
+    banner = watched.page.locator("#behind")
+    expect(banner).to_contain_text("1 min ago: the replica that is read is behind")
+    served.query.behind = 0.0
+    expect(banner).to_be_hidden(timeout=20_000)
+    assert watched.trouble == []

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
+from psycopg_pool import ConnectionPool
 
 from collector.acts import Acts
 from collector.api import build_api
@@ -22,6 +23,11 @@ from collector.log import LogWriter
 from collector.projector import Projector
 from collector.query import Query
 from collector.query.reader import Reader
+from collector.query.replica_reader import ReplicaReader
+from collector.sources import intake
+from collector.sources.dead_letters import DeadLetters
+from collector.sources.door import SourceDoor
+from collector.sources.receiving import Receiver, credentials_of, receivers_of
 from collector.store.database import BY_INDEX, Connection, connect
 from slo_rules.definitions import load
 from slo_rules.workflow import Definitions
@@ -80,6 +86,8 @@ class Collector:
     conn: Connection
     projector: Projector
     projecting: Connection
+    reader: Reader
+    receivers: dict[str, Receiver]
 
     async def events(self, *events: dict[str, Any] | bytes, **headers: str) -> httpx.Response:
         """Send them as one batch."""
@@ -90,6 +98,13 @@ class Collector:
         """Apply everything received; the number of events."""
         assert self.projector.acquire(self.projecting)
         return self.projector.cycle(self.projecting).applied
+
+    def map(self) -> int:
+        """Map every request of sources that waits; how many."""
+        total = 0
+        while done := intake.run_once(self.conn, self.receivers):
+            total += done
+        return total
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What another session sees now."""
@@ -116,14 +131,27 @@ def _loaded(definitions: str) -> Definitions:
     return load({"definitions.yaml": definitions})
 
 
+def receivers_by(catalogue: Catalogue, environment: dict[str, str]) -> dict[str, Receiver]:
+    """The sources that are received in forms of their own, with their secrets out of this environment."""
+    adapted = {one.name: one.adapter for one in catalogue.sources.values() if one.adapter is not None}
+    found = {name: credentials_of(adapter, environment) for name, adapter in adapted.items()}
+    assert not any(faults for _, faults in found.values())
+    return receivers_of(catalogue.sources.values(), {name: credentials for name, (credentials, _) in found.items()})
+
+
 @contextlib.asynccontextmanager
-async def running(url: str, definitions: str = DEFINITIONS) -> AsyncIterator[Collector]:
-    """A collector on this database."""
+async def running(
+    url: str,
+    definitions: str = DEFINITIONS,
+    environment: dict[str, str] | None = None,
+    replica_url: str | None = None,
+) -> AsyncIterator[Collector]:
+    """A collector on this database; questions go to the replica if there is one."""
     with connect(url, "test") as conn, connect(url, "projector", options=BY_INDEX) as projecting:
         catalogue = register(conn, _loaded(definitions))
         writer = LogWriter(url)
         writer.start()
-        reader = Reader(url, most_connections=3)
+        reader = ReplicaReader(url, replica_url, look_seconds=0.05) if replica_url else Reader(url, most_connections=3)
         await reader.open()
 
         async def ready() -> list[str]:
@@ -133,16 +161,23 @@ async def running(url: str, definitions: str = DEFINITIONS) -> AsyncIterator[Col
                 return ["the database cannot be reached"]
             return []
 
+        receivers = receivers_by(catalogue, environment or {})
+        pool: ConnectionPool[Connection] = ConnectionPool(url, min_size=0, max_size=2, open=True)
         api = build_api(
             Query(reader, catalogue),
             Acts(reader, catalogue, writer),
             Doors(writer, lambda: catalogue.matcher),
             ready,
             contextlib.nullcontext,
+            sources=SourceDoor(writer, receivers),
+            letters=DeadLetters(pool, catalogue, reader.note_write),
         )  # type: ignore[arg-type]
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:
-            yield Collector(url, api, http, writer, catalogue, conn, Projector(catalogue), projecting)
+            yield Collector(
+                url, api, http, writer, catalogue, conn, Projector(catalogue), projecting, reader, receivers
+            )
+        pool.close()
         await reader.close()
         writer.close()
 

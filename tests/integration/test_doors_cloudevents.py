@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector import log
-from collector.ingest import cloudevents, doors
+from collector.ingest import bodies, cloudevents
+from collector.ingest.setting_aside import letter_of
 from collector.log import append
 from tests.examples import examples
 from tests.fix_postgres import Server
@@ -148,7 +149,7 @@ async def test_torn_gzip_is_refused(collector: Collector, body: bytes) -> None:
 
 
 async def test_a_gzip_bomb_is_refused(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors, "MAX_BODY", 2**20)
+    monkeypatch.setattr(bodies, "MAX_BODY", 2**20)
     for bomb in (gzip.compress(b" " * 2**23), gzip.compress(b" " * 2**19) * 5, gzip.compress(b" " * (2**20 + 1))):
         assert (await collector.http.post("/events", content=bomb, headers=BATCH | GZIP)).status_code == 413
     fits = gzip.compress(b"[" + b" " * (2**20 - 2) + b"]")
@@ -158,8 +159,8 @@ async def test_a_gzip_bomb_is_refused(collector: Collector, monkeypatch: pytest.
 async def test_too_large_a_body_is_refused_before_it_is_read_whole(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "MAX_BODY", 2**20)
-    monkeypatch.setattr(doors, "MAX_COMPRESSED", 2**18)
+    monkeypatch.setattr(bodies, "MAX_BODY", 2**20)
+    monkeypatch.setattr(bodies, "MAX_COMPRESSED", 2**18)
     taken = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -218,7 +219,7 @@ async def test_a_sender_that_goes_away_leaves_nothing(collector: Collector) -> N
 async def test_what_is_in_flight_is_bounded_and_given_back(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "MAX_IN_FLIGHT", 2**16)
+    monkeypatch.setattr(bodies, "MAX_IN_FLIGHT", 2**16)
     for body, headers in ((b" " * (2**16 + 1), BATCH), (gzip.compress(b" " * 2**20), BATCH | GZIP)):
         answer = await collector.http.post("/events", content=body, headers=headers)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
@@ -429,7 +430,7 @@ _names = st.sampled_from(
 @given(st.lists(st.dictionaries(_names, _data, max_size=4).map(lambda changes: cloud_event() | changes), max_size=6))
 async def test_whatever_a_door_takes_the_database_takes(collector: Collector, events: list[dict[str, Any]]) -> None:
     rows, refused = cloudevents.decode([json.dumps(one).encode() for one in events], 0)
-    letters = [doors._letter(one) for one in refused]
+    letters = [letter_of(one) for one in refused]
     with collector.conn.transaction(force_rollback=True):
         before = collector.conn.execute(
             "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM dead_letter)"

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from collector import log
-from collector.ingest import doors
+from collector.ingest import bodies
 from tests.examples import examples
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
@@ -197,7 +197,7 @@ async def test_compressed_requests(collector: Collector) -> None:
 async def test_refusals_are_a_status_in_the_encoding_of_the_request(
     collector: Collector, path: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "MAX_BODY", 1000)
+    monkeypatch.setattr(bodies, "MAX_BODY", 1000)
     gzipped = headers | {"content-encoding": "gzip"}
     for body, sent, status, code in (
         (b"\xff\xff", headers, 400, 3),

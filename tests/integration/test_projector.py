@@ -506,3 +506,30 @@ def test_several_that_are_joined_at_once_may_each_have_an_event_of_one_id(conn: 
     project(conn, catalogue)
     (row,) = stored(conn)
     assert set(row["progress"].keys) == {"opportunity=1", "order=1", "order=2"}
+
+
+class TestCountsOfInstances:
+    def test_what_a_projector_of_the_release_before_did_is_counted_when_one_of_this_takes_over(
+        self, database_url: str, conn: Connection
+    ) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(3)])
+        project(conn, catalogue)
+        conn.execute("DELETE FROM instance WHERE title = 'SO-1'")
+        conn.execute("UPDATE projection SET swept_to = clock_timestamp()")
+        conn.commit()
+        conn.close()
+        with projecting(database_url) as conn:
+            project(conn, catalogue)
+            assert conn.execute("SELECT sum(count) FROM instance_count").fetchone() == (2,)
+
+    def test_who_takes_over_from_one_that_counts_does_not_count_anew(self, database_url: str, conn: Connection) -> None:
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(3)])
+        project(conn, catalogue)
+        conn.execute("UPDATE instance_count SET count = count + 4")
+        conn.commit()
+        conn.close()
+        with projecting(database_url) as conn:
+            project(conn, catalogue)
+            assert conn.execute("SELECT sum(count) FROM instance_count").fetchone() == (7,)

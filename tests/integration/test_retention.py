@@ -24,7 +24,7 @@ from collector.store.database import RETENTION_LOCK, Connection, connect, has_ti
 from collector.store.sql import load
 from tests.integration.fix_doors import answering
 from tests.integration.fix_retention import HISTORY, KEPT, LEFT, ago, days, event, fill, logged, rows, run
-from tests.projecting import log_row, project, projecting, receive, stored
+from tests.projecting import assert_that_instances_are_counted, log_row, project, projecting, receive, stored
 from tests.strategies import START
 
 
@@ -218,6 +218,7 @@ class TestInstances:
             assert {row[0] for row in rows(both, f"SELECT instance_id FROM {table}")} <= known
         assert rows(both, "SELECT value FROM instance_key WHERE value = 'SO-1'") == []
         assert rows(both, "SELECT count(*) FROM instance_key WHERE value = 'A'") == [(1,)]
+        assert_that_instances_are_counted(both)
 
     def test_what_was_counted_of_them_stays(self, both: Connection) -> None:
         fill(both)
@@ -235,6 +236,7 @@ class TestInstances:
         report = run(both, later=timedelta(days=450))
         assert report.dropped[Kept.INSTANCES].rows == 7
         assert sorted(row["title"] for row in stored(both)) == ["SO-2", "SO-4"]
+        assert_that_instances_are_counted(both)
 
     def test_what_is_held_in_memory_is_forgotten(self, both: Connection) -> None:
         catalogue = fill(both)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -13,7 +15,7 @@ from collector.store import alerting_tables, tables
 from collector.store.database import Connection, connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
 from collector.store.metadata import metadata
 from tests.fix_postgres import Server
-from tests.projecting import enroll, log_events, project
+from tests.projecting import assert_that_instances_are_counted, enroll, log_events, project
 from tests.strategies import definitions, make_event
 
 PARTITIONED = (tables.event, tables.span)
@@ -72,7 +74,9 @@ def test_the_log_is_partitioned_by_week_elsewhere(database_url: str) -> None:
 def _undo_what_came_later(conn: Connection, version: str) -> None:
     """Bring the schema back to what it was when this was the last migration."""
     conn.execute("DROP TABLE instance_split, hub_key, rejected_join, source_type_state")
-    conn.execute("DROP TABLE objective_version, objective_period")
+    conn.execute("DROP TABLE objective_version, objective_period, shared_stretch, stretch_share, source_request")
+    for column in ("request", "item", "settled_at", "settled_as", "settled_by", "settled_because"):
+        conn.execute(f"ALTER TABLE dead_letter DROP COLUMN {column}")
     for column in ("ahead", "ahead_most", "ahead_day", "ahead_most_of_day"):
         conn.execute(f"ALTER TABLE source_state DROP COLUMN {column}")
     conn.execute("UPDATE alembic_version SET version_num = %s", (version,))
@@ -96,6 +100,25 @@ def test_definitions_of_before_are_brought_into_their_present_form(database_url:
     with connect(database_url, "test") as conn:
         found = load_catalogue(conn).current["orders"]
     assert found.milestones == workflow.milestones[:3]
+
+
+def test_what_was_there_before_is_counted_and_several_processes_may_migrate_at_once(database_url: str) -> None:
+    with connect(database_url, "test") as conn:
+        catalogue = enroll(conn, definitions())
+        said = (("won", "1"), ("won", "2"), ("cancelled", "1"))
+        log_events(conn, [make_event(step, at, at, "crm", {"order": order}) for at, (step, order) in enumerate(said)])
+        project(conn, catalogue)
+        assert_that_instances_are_counted(conn)
+        assert conn.execute("SELECT count FROM instance_count WHERE verdict = 'cancelled'").fetchall() == [(1,)]
+        conn.execute("DROP TABLE instance_count")
+        conn.execute("DROP INDEX ix_instance_open")
+        conn.execute("CREATE INDEX ix_instance_open ON instance (verdict, deadline_at)")
+        conn.execute("UPDATE alembic_version SET version_num = '0012'")
+        conn.commit()
+        with ThreadPoolExecutor(3) as pool:
+            for done in [pool.submit(migrate, database_url) for _ in range(3)]:
+                done.result(timeout=60)
+        assert_that_instances_are_counted(conn)
 
 
 def test_a_new_form_of_progress_is_derived_anew_from_the_log(database_url: str) -> None:

@@ -18,6 +18,9 @@ from dashboard.security import content_security_policy
 
 
 class NoQuery:
+    def replica(self) -> dict[str, Any] | None:
+        return None
+
     async def workflows(self) -> dict[str, Any]:
         return {"items": []}
 

@@ -165,3 +165,14 @@ def test_what_burns_and_what_is_not_known_in_words() -> None:
     for policy in ("good", "bad", "exclude", "alert"):
         told = {"missing_source": "sap", "missing_since": "2026-11-21T10:42:00Z", "missing_data": policy}
         assert wording.missing_words(told).startswith("sap has been silent since 21 Nov 10:42 UTC; ")
+
+
+def test_a_replica_is_spoken_of_only_while_it_is_behind() -> None:
+    said = {"used": True, "reason": None, "as_of": "2026-11-21T12:00:00Z", "lag_seconds": 61.0}
+    assert wording.behind_words(said) == (
+        "What you see is as of 21 Nov 2026 12:00:00 UTC, 1 min ago: the replica that is read is behind. "
+        "Nothing is lost, and this page follows as it catches up."
+    )
+    away = {"used": False, "reason": "it is away", "as_of": None, "lag_seconds": None}
+    for quiet in (None, away, said | {"lag_seconds": 4.9}):
+        assert wording.behind_words(quiet) is None

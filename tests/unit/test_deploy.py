@@ -17,9 +17,10 @@ import yaml
 from prometheus_client import REGISTRY
 
 import collector.metrics  # noqa: F401 — registers the metrics whose names are checked
+from collector.ingest.kafka.topics import Format
 from milepost import settings
 from milepost.definition_files import read_definitions
-from milepost.roles import Role
+from milepost.roles import ALL_ROLES, Role
 
 TOP = Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
@@ -140,7 +141,7 @@ def test_milepost_takes_the_environment_that_compose_and_the_image_set(compose: 
 
 def test_the_roles_laid_over_compose_are_roles_and_run_as_milepost_does(compose: dict[str, Any]) -> None:
     services = read_yaml(DEPLOY / "compose.roles.yaml")["services"]
-    assert sorted(role for service in services.values() for role in service["command"]) == sorted(Role)
+    assert sorted(role for service in services.values() for role in service["command"]) == sorted(ALL_ROLES)
     (laid_over,) = (services.pop(name) for name in services.keys() & compose["services"].keys())
     assert laid_over == {"command": ["collector"]}
     milepost = compose["services"]["milepost"]
@@ -151,6 +152,31 @@ def test_the_roles_laid_over_compose_are_roles_and_run_as_milepost_does(compose:
         assert service["environment"].keys() == milepost["environment"].keys()
         assert service["environment"]["MILEPOST_DEFINITIONS"] == milepost["environment"]["MILEPOST_DEFINITIONS"]
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+def test_kafka_laid_over_the_roles_has_the_topics_that_both_its_sides_are_told(compose: dict[str, Any]) -> None:
+    roles = read_yaml(DEPLOY / "compose.roles.yaml")["services"]
+    services = read_yaml(DEPLOY / "compose.kafka.yaml")["services"]
+    consumer, kafka, topics = services["consumer"], services["kafka"], services["topics"]
+    assert consumer["command"] == [Role.CONSUMER]
+    for name in ("image", "secrets", "read_only", "tmpfs", "cap_drop", "security_opt", "restart", "stop_grace_period"):
+        assert consumer[name] == roles["projector"][name]
+    assert consumer["environment"].items() >= roles["projector"]["environment"].items()
+    consumed = settings.load({"definitions": None}, consumer["environment"] | {"MILEPOST_DATABASE_URL_FILE": ""})
+    produced = settings.load({}, services["milepost"]["environment"])
+    assert consumed.kafka_brokers == produced.kafka_brokers == "kafka:9092"
+    assert "PLAINTEXT://kafka:9092" in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert consumed.kafka_topic == produced.kafka_produce
+    assert {topic.format for topic in consumed.kafka_topic} == set(Format)
+    for topic in consumed.kafka_topic:
+        assert topic.name in topics["command"][-1]
+    assert kafka["image"] == topics["image"]
+    assert kafka["image"].rpartition(":")[2][0].isdigit()
+    assert "kafka" in _image_extras()
+
+
+def _image_extras() -> str:
+    return next(line for line in (DEPLOY / "Dockerfile").read_text().splitlines() if "optional-dependencies" in line)
 
 
 def test_compose_stops_milepost_only_after_the_log_had_its_time(compose: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerting.route import Route, parse_route
-from collector.ingest import cloudevents, doors, otlp
+from collector.ingest import bodies, cloudevents, otlp
 from collector.log import MAX_PENDING_BYTES
 from collector.query.instances import MAX_LIMIT, SORTS
 from slo_rules.definitions import KINDS, load
@@ -145,9 +145,9 @@ def test_the_limits_in_the_documents_are_those_of_the_code() -> None:
         found = re.findall(r"(\d[\d,]*) ?(MiB)?", rows[row])
         return [int(number.replace(",", "")) * (2**20 if unit else 1) for number, unit in found if number != "429"]
 
-    assert numbers("body of a request") == [doors.MAX_BODY]
-    assert numbers("body with `Content-Encoding: gzip` or `deflate`") == [doors.MAX_COMPRESSED, doors.MAX_BODY]
-    assert numbers("bodies being received at once")[0] == doors.MAX_IN_FLIGHT
+    assert numbers("body of a request") == [bodies.MAX_BODY]
+    assert numbers("body with `Content-Encoding: gzip` or `deflate`") == [bodies.MAX_COMPRESSED, bodies.MAX_BODY]
+    assert numbers("bodies being received at once")[0] == bodies.MAX_IN_FLIGHT
     assert numbers("accepted and waiting for its commit")[0] == MAX_PENDING_BYTES
     assert numbers("events in a batch") == [cloudevents.MAX_BATCH]
     assert numbers("one event; attributes and events of one span or record") == [cloudevents.MAX_EVENT_BYTES]

@@ -84,6 +84,23 @@ def test_secrets_are_not_shown() -> None:
     assert Settings().shown()["definitions"] == "none"
 
 
+def test_a_replica_to_read_from_is_a_secret_like_the_database(tmp_path: Path) -> None:
+    secret = tmp_path / "read_database_url"
+    secret.write_text(URL.replace("db.example", "replica.example") + "\n")
+    found = load({"database_url": URL}, {"MILEPOST_READ_DATABASE_URL_FILE": str(secret)})
+    assert found.read_database_url == URL.replace("db.example", "replica.example")
+    assert "s3cret" not in str(found.shown())
+    assert "replica.example" in found.shown()["read_database_url"]
+    assert Settings().shown()["read_database_url"] == "none"
+
+
+def test_a_replica_of_nothing_is_a_fault() -> None:
+    (fault,) = faults({"read_database_url": URL}, {})
+    assert fault.startswith("--read-database-url: without database_url")
+    (fault,) = faults({"database_url": URL}, {"MILEPOST_READ_DATABASE_URL": "mysql://u:s3cret@db/x"})
+    assert fault.startswith("MILEPOST_READ_DATABASE_URL: only postgresql://")
+
+
 def test_secrets_in_the_query_of_a_url_are_not_shown() -> None:
     shown = load({"database_url": "postgresql://db/x?user=u&password=s3cret&sslpassword=s3cret"}, {}).shown()
     assert "s3cret" not in str(shown)

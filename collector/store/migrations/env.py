@@ -1,4 +1,7 @@
-"""Alembic's entry: runs on the connection that `collector.store.database.migrate` hands over."""
+"""Alembic's entry: runs on the connection that `collector.store.database.migrate` hands over.
+
+Each migration is a transaction. What must not be in one stands in `with op.get_context().autocommit_block():`.
+"""
 
 from __future__ import annotations
 

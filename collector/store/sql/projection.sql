@@ -10,13 +10,31 @@ SELECT seq, received_at, forgotten FROM projection WHERE name = 'instances' FOR 
 -- purpose: The position before anything was read.
 INSERT INTO projection (name, seq) VALUES ('instances', 0) ON CONFLICT (name) DO NOTHING
 
+-- name: counted
+-- purpose: Whether whoever moved the position last has counted instances as well: one of a release before that does not.
+SELECT coalesce(counted = xmin::text, false) FROM projection WHERE name = 'instances' FOR UPDATE
+
+-- name: forget_counts
+-- purpose: Count instances anew …
+DELETE FROM instance_count
+
+-- name: count_anew
+-- purpose: … all of them.
+INSERT INTO instance_count (workflow, verdict, count)
+SELECT workflow, verdict, count(*) FROM instance GROUP BY workflow, verdict
+
+-- name: note_counted
+-- purpose: They are counted.
+UPDATE projection SET counted = pg_current_xact_id()::xid::text WHERE name = 'instances'
+
 -- name: advance
 -- purpose: Move the position in the transaction that applies the events.
-UPDATE projection SET seq = %(seq)s, received_at = %(received_at)s WHERE name = 'instances'
+UPDATE projection SET seq = %(seq)s, received_at = %(received_at)s, counted = pg_current_xact_id()::xid::text
+WHERE name = 'instances'
 
 -- name: swept
 -- purpose: Deadlines up to this instant have been judged with everything received before it applied.
-UPDATE projection SET swept_to = %(at)s WHERE name = 'instances'
+UPDATE projection SET swept_to = %(at)s, counted = pg_current_xact_id()::xid::text WHERE name = 'instances'
 
 -- name: read
 -- purpose: The next events in the order of their commits. Order of arrival is the same but for steps of the clock, which the hour covers; it lets old partitions be skipped.
@@ -25,6 +43,13 @@ FROM event
 WHERE seq > %(after)s AND received_at >= %(since)s
 ORDER BY seq
 LIMIT %(limit)s
+
+-- name: read_some
+-- purpose: These events, in the order of their commits.
+SELECT seq, received_at, occurred_at, source, id, type, trace_id, body
+FROM event
+WHERE seq = ANY(%(seqs)s) AND received_at BETWEEN %(since)s AND %(until)s
+ORDER BY seq
 
 -- name: read_again
 -- purpose: One event of the log.
@@ -35,6 +60,11 @@ WHERE seq = %(seq)s AND received_at = %(received_at)s
 -- name: instances_of_keys
 -- purpose: Which instances the joining keys of a batch belong to.
 SELECT instance_id FROM instance_key
+WHERE joins AND value = ANY(%(values)s) AND namespace = %(namespace)s AND workflow = %(workflow)s
+
+-- name: owners_of_keys
+-- purpose: Which instance each of these joining keys belongs to, if any.
+SELECT value, instance_id FROM instance_key
 WHERE joins AND value = ANY(%(values)s) AND namespace = %(namespace)s AND workflow = %(workflow)s
 
 -- name: load
@@ -138,6 +168,15 @@ WHERE b.objective = d.objective AND b.grp = d.grp AND b.minutes = d.minutes AND 
   AND b.unit = d.unit
   AND b.good = 0 AND b.bad = 0 AND b.waived = 0 AND b.cancelled = 0 AND b.stale_step = 0
   AND b.bucket IS DISTINCT FROM (SELECT kept_since FROM retention WHERE class = 'buckets')
+
+-- name: count_instances
+-- purpose: So many more instances of a workflow have this verdict; the difference may be negative.
+INSERT INTO instance_count AS c (workflow, verdict, count) VALUES (%(workflow)s, %(verdict)s, %(more)s)
+ON CONFLICT (workflow, verdict) DO UPDATE SET count = c.count + excluded.count
+
+-- name: forget_counts_of_none
+-- purpose: A verdict that no instance has any more is as if none ever had it, so that a replay gives the same rows.
+DELETE FROM instance_count WHERE count = 0
 
 -- name: sources
 -- purpose: The state of all sources.

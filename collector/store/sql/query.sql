@@ -2,20 +2,21 @@
 -- purpose: The database's clock, which stamped everything that was received.
 SELECT clock_timestamp()
 
--- name: open_counts
--- purpose: Open instances and what they are worth, per workflow, verdict and currency.
-SELECT workflow, verdict, value_currency, count(*) AS count, sum(value_amount) AS amount, min(stuck_since) AS oldest,
+-- name: last_commit_replayed
+-- purpose: When the last transaction was committed that a standby has replayed.
+SELECT pg_last_xact_replay_timestamp() AS at
+
+-- name: counts_of_instances
+-- purpose: How many instances each workflow has of each verdict.
+SELECT workflow, verdict, count FROM instance_count
+
+-- name: at_risk
+-- purpose: What the instances that need a person are worth, per workflow and currency, since when the first is stuck, and how many are orphans.
+SELECT workflow, value_currency, sum(value_amount) AS amount, min(stuck_since) AS oldest,
        count(*) FILTER (WHERE reason = 'orphan') AS orphans
 FROM instance
-WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
-GROUP BY workflow, verdict, value_currency
-
--- name: final_counts
--- purpose: Finished instances per workflow and verdict.
-SELECT workflow, verdict, count(*) AS count
-FROM instance
-WHERE verdict IN ('cancelled', 'completed', 'completed_late')
-GROUP BY workflow, verdict
+WHERE verdict IN ('stuck', 'failed', 'inconsistent')
+GROUP BY workflow, value_currency
 
 -- name: hourly
 -- purpose: Good and bad items per hour of these objectives.
@@ -139,11 +140,22 @@ ON CONFLICT DO NOTHING
 -- name: sources
 -- purpose: What has arrived from each source.
 SELECT s.source, s.last_received_at, s.last_occurred_at, s.received, s.duplicates, s.unmatched,
-       s.ahead, s.ahead_most, s.ahead_day, s.ahead_most_of_day,
-       (SELECT count(*) FROM dead_letter d WHERE d.source = s.source AND d.seq IS NOT NULL) AS dead_letters,
-       (SELECT count(*) FROM dead_letter d WHERE d.source = s.source AND d.seq IS NULL) AS rejected
+       s.ahead, s.ahead_most, s.ahead_day, s.ahead_most_of_day
 FROM source_state s
 ORDER BY s.source
+
+-- name: unused_of_sources
+-- purpose: Of each source the dead letters that nobody has settled, and what is kept of it and has not become events.
+SELECT source, sum(dead_letters)::bigint AS dead_letters, sum(rejected)::bigint AS rejected,
+       sum(waiting)::bigint AS waiting
+FROM (
+    SELECT source, count(*) FILTER (WHERE seq IS NOT NULL) AS dead_letters,
+           count(*) FILTER (WHERE seq IS NULL) AS rejected, 0 AS waiting
+    FROM dead_letter WHERE settled_at IS NULL GROUP BY source
+    UNION ALL
+    SELECT source, 0, 0, count(*) FROM source_request WHERE mapped_at IS NULL GROUP BY source
+) counted
+GROUP BY source
 
 -- name: source_types
 -- purpose: What has arrived of the types that are expected by themselves.
@@ -171,9 +183,10 @@ WHERE l.instance_id = %(id)s
   AND NOT EXISTS (SELECT FROM event e WHERE e.seq = l.seq AND e.received_at = l.received_at)
 
 -- name: progress_of_log
--- purpose: How far the projection is, and how much was ever received.
+-- purpose: How far the projection is, and how much was ever received; on a standby a sequence runs ahead of what was taken from it.
 SELECT p.seq, p.received_at, p.swept_to,
-       (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq) AS head,
+       CASE WHEN pg_is_in_recovery() THEN (SELECT coalesce(max(seq), 0) FROM event)
+            ELSE (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq) END AS head,
        (SELECT coalesce(sum(received), 0)::bigint FROM source_state) AS received
 FROM projection p
 WHERE p.name = 'instances'
@@ -275,16 +288,19 @@ JOIN instance_key o ON o.joins AND o.value = k.value AND o.namespace = k.namespa
 JOIN instance i ON i.id = o.instance_id
 
 -- name: dead_letters
--- purpose: A page of dead letters, newest first.
+-- purpose: A page of dead letters that nobody has settled, newest first.
 SELECT number, received_at, source, reason, detail, event_id, type, workflow
 FROM dead_letter
-WHERE (%(source)s::text IS NULL OR source = %(source)s) AND (%(before)s::bigint IS NULL OR number < %(before)s)
+WHERE settled_at IS NULL AND (%(source)s::text IS NULL OR source = %(source)s)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s) AND (%(before)s::bigint IS NULL OR number < %(before)s)
 ORDER BY number DESC
 LIMIT %(limit)s
 
 -- name: count_dead_letters
 -- purpose: How many there are.
-SELECT count(*) FROM dead_letter WHERE %(source)s::text IS NULL OR source = %(source)s
+SELECT count(*) FROM dead_letter
+WHERE settled_at IS NULL AND (%(source)s::text IS NULL OR source = %(source)s)
+  AND (%(reason)s::text IS NULL OR reason = %(reason)s)
 
 -- name: search
 -- purpose: Instances that carry a key beginning with this text; an exact match first.
@@ -344,9 +360,8 @@ LIMIT 5
 
 -- name: gauges
 -- purpose: Open instances for the metrics.
-SELECT workflow, verdict, count(*) FROM instance
+SELECT workflow, verdict, count FROM instance_count
 WHERE verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
-GROUP BY workflow, verdict
 
 -- name: past_events
 -- purpose: The events of instances in the order of the log, as far as they had been received, with those that were rejected only since; without a source where the log no longer has one.

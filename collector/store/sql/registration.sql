@@ -10,8 +10,11 @@ SELECT md5(
 )
 
 -- name: end_projection
--- purpose: End the session that projects, and wait until it has ended (at most so many milliseconds); true for each that has.
+-- purpose: End the sessions that project, or lend a hand, and wait until they have ended (at most so many milliseconds); true for each that has.
 SELECT pg_terminate_backend(pid, %(patience)s)
-FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = %(lock)s
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
+FROM (
+    SELECT DISTINCT pid
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = ANY(%(locks)s)
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
+) projecting

@@ -89,6 +89,16 @@ WHERE number IN (
     ORDER BY d.number LIMIT %(limit)s
 )
 
+-- name: drop_source_requests
+-- purpose: Some of the requests of sources that have become events, but for those that an open dead letter is replayed from.
+DELETE FROM source_request
+WHERE number IN (
+    SELECT r.number FROM source_request r
+    WHERE r.received_at < %(until)s AND r.mapped_at IS NOT NULL
+      AND NOT EXISTS (SELECT FROM dead_letter d WHERE d.request = r.number AND d.settled_at IS NULL)
+    ORDER BY r.received_at LIMIT %(limit)s
+)
+
 -- name: finished
 -- purpose: Instances after one that have finished and of which nothing arrived since then. Ids begin with the time of the first arrival.
 SELECT i.id, i.workflow, i.progress
@@ -126,8 +136,18 @@ DELETE FROM verdict_change WHERE instance_id = ANY(%(ids)s)
 DELETE FROM instance_merge WHERE instance_id = ANY(%(ids)s)
 
 -- name: drop_instances
--- purpose: The instances themselves.
-DELETE FROM instance WHERE id = ANY(%(ids)s)
+-- purpose: The instances themselves, which count no longer.
+WITH gone AS (
+    DELETE FROM instance WHERE id = ANY(%(ids)s) RETURNING workflow, verdict
+)
+UPDATE instance_count c
+SET count = c.count - g.count
+FROM (SELECT workflow, verdict, count(*) AS count FROM gone GROUP BY workflow, verdict) g
+WHERE c.workflow = g.workflow AND c.verdict = g.verdict
+
+-- name: drop_counts_of_none
+-- purpose: … nor do the verdicts that none has any more.
+DELETE FROM instance_count WHERE count = 0
 
 -- name: drop_splits
 -- purpose: That they were once one with others, of which none is there any more either.
@@ -137,7 +157,7 @@ WHERE (s.instance_id = ANY(%(ids)s) OR s.part_id = ANY(%(ids)s))
 
 -- name: forget_in_memory
 -- purpose: Whoever projects forgets what it holds in memory.
-UPDATE projection SET forgotten = forgotten + 1 WHERE name = 'instances'
+UPDATE projection SET forgotten = forgotten + 1, counted = pg_current_xact_id()::xid::text WHERE name = 'instances'
 
 -- name: old_places
 -- purpose: The objectives, in all and in groups, that have buckets from before an instant.
