@@ -233,8 +233,9 @@ def _make_partition(conn: Connection, table: str, name: str, start: datetime) ->
     """Make one if there is none. To make it apart and attach it takes no lock that anybody who writes waits for."""
     conn.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_MILLISECONDS}ms",))
     conn.execute("SELECT pg_advisory_xact_lock(%s)", (PARTITION_LOCK,))
-    row = conn.execute("SELECT to_regclass(%s)", (name,)).fetchone()
-    if row and row[0] is not None:
+    # Asked of the table: a name that was looked up before the wait would be remembered as absent (to_regclass).
+    row = conn.execute("SELECT FROM pg_class WHERE relname = %s AND pg_table_is_visible(oid)", (name,)).fetchone()
+    if row is not None:
         return False
     conn.execute(
         psql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL) WITH ({})").format(

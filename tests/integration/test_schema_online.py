@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from collector.store import database, online
-from collector.store.database import connect, ensure_partitions, migrate
+from collector.store.database import Connection, connect, ensure_partitions, migrate
 from collector.store.online import LOCK_MILLISECONDS, SchemaBlocked
 from milepost import cli
 from tests.acceptance.process import COMMAND, environment
@@ -249,6 +249,21 @@ def test_the_next_partitions_are_made_without_holding_up_who_writes(database_url
     assert _made(database_url, later) == []
 
 
+def test_who_waited_while_another_made_the_partitions_sees_them(database_url: str) -> None:
+    soon, later = (datetime.now(UTC) + timedelta(days=days) for days in (70, 140))
+    with connect(database_url, "partitions") as second, connect(database_url, "test") as first:
+        # A session that has made some knows all functions and asks no table for them: it looks for nothing new.
+        assert ensure_partitions(second, soon)
+        with first.transaction():
+            first.execute("SELECT pg_advisory_xact_lock(%s)", (database.PARTITION_LOCK,))
+            thread, came = beside(lambda: ensure_partitions(second, later))
+            until(lambda: _waits_for_its_turn(first))
+            made = ensure_partitions(first, later)
+        thread.join()
+    assert len(made) == 2 * (database.PARTITIONS_AHEAD + 1)
+    assert came == [[]]
+
+
 def test_partitions_made_apart_are_like_those_made_in_place(database_url: str) -> None:
     with connect(database_url, "test") as conn:
         conn.execute("CREATE TABLE event_inplace PARTITION OF event FOR VALUES FROM ('2001-01-01') TO ('2001-01-08')")
@@ -292,6 +307,14 @@ def test_a_command_that_cannot_change_the_schema_ends_with_the_reason(monkeypatc
     monkeypatch.setattr(cli, "app", blocked)
     with pytest.raises(SystemExit, match="somebody holds it"):
         cli.main()
+
+
+def _waits_for_its_turn(conn: Connection) -> bool:
+    row = conn.execute(
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+        "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _made(url: str, now: datetime) -> list[str]:
