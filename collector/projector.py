@@ -352,7 +352,7 @@ class Projector:
         elif self._helpers is not None and self._helpers.dividing is not None:
             if self._writing is None:
                 self._synchronise(conn)
-            stretch = self._divide(conn, self._helpers.dividing, self._helpers.reading.head)
+            stretch = self._divide(conn, self._helpers, self._helpers.dividing)
         if stretch is not None:
             self._forget()
             self._unfinished = True
@@ -360,15 +360,15 @@ class Projector:
             self._unfinished = False
         return stretch is not None
 
-    def _divide(self, conn: Connection, dividing: DividingProcess, head: int) -> Stretch | None:
+    def _divide(self, conn: Connection, helpers: Helpers, dividing: DividingProcess) -> Stretch | None:
         """Divide what comes next, and have what follows divided in the meantime."""
-        if max(dividing.head, head) - self._seq < self._share_from:
+        if max(dividing.head, helpers.reading.head) - self._seq < self._share_from:
             return None
-        self._settle()
-        with conn.transaction():
-            others = hands(conn)
+        # Asked beside the write that is under way: nearly always there is nobody, and then it need not be waited for.
+        others = self._looking_up.submit(hands, helpers.lookups, conn.info.backend_pid).result()
         if not others:
             return None
+        self._settle()
         shares = min(MOST_SHARES, SHARES_EACH * (others + 1))
         most = min(shares * EVENTS_PER_SHARE, self._batch * (others + 1))
         if not dividing.asked(self._seq):

@@ -167,7 +167,7 @@ def close_stretch(conn: Connection) -> None:
     conn.execute(Q["close"])
 
 
-def hands(conn: Connection) -> int:
-    """How many other sessions are ready to take shares."""
-    row = conn.execute(Q["hands"], {"lock": HANDS_LOCK}).fetchone()
+def hands(conn: Connection, leader: int) -> int:
+    """How many sessions but that of the leader, of this process id, are ready to take shares."""
+    row = conn.execute(Q["hands"], {"lock": HANDS_LOCK, "leader": leader}).fetchone()
     return int(row[0]) if row else 0

@@ -104,7 +104,7 @@ def test_a_backlog_is_shared_and_whoever_is_killed_everything_counts_once(databa
     conn.close()
     with projecting(database_url) as conn, projectors(database_url, 3) as running:
         wait_until(lambda: sum(one.activity is Activity.ACTIVE for one in running) == 1, "one projects")
-        wait_until(lambda: hands(conn) == 2, "the others are ready to help")
+        wait_until(lambda: hands(conn, conn.info.backend_pid) == 2, "the others are ready to help")
         conn.commit()
         everything = history()
         log_events(conn, everything)

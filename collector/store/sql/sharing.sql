@@ -48,8 +48,8 @@ DELETE FROM shared_stretch
 SELECT pg_try_advisory_lock_shared(%(lock)s)
 
 -- name: hands
--- purpose: How many other sessions take shares.
+-- purpose: How many sessions but that of the leader take shares.
 SELECT count(*)
 FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = %(lock)s
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> %(leader)s
