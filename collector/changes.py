@@ -36,6 +36,9 @@ Q = load("projection")
 _STUCK = VerdictKind.STUCK
 _encode_progress = msgspec.msgpack.Encoder(order="deterministic").encode
 
+_SEVERAL = 128
+"""After how many instances something else gets its turn."""
+
 Link = tuple[Held, bytes]
 """An instance and the rest of the row that links an event to it (copyformat.link_tail)."""
 
@@ -74,11 +77,13 @@ class Changes:
         unjoined: Unjoined,
         listened: Contributions | None = None,
         catch_up: Callable[[Held], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Prepared:
         """Make the rows, and take them for written: the caller forgets everything if they are not.
 
         `listened` is what the batch adds to buckets that are not about instances. `catch_up` lets an instance hear the
-        events that wait for it; what that brings about becomes part of these changes.
+        events that wait for it; what that brings about becomes part of these changes. `meanwhile` is called now and
+        then: compiled, this lets no other thread run by itself.
         """
         fresh, stored = bytearray(), bytearray()
         keys = _KeyRows(self.merges, unjoined)
@@ -86,9 +91,11 @@ class Changes:
         total: Contributions = {}
         changed: list[Held] = []
         # All of one instance after the other, while it is in the processor's caches.
-        for held in dict.fromkeys(self.dirty):
+        for place, held in enumerate(dict.fromkeys(self.dirty)):
             if held.merged_into is not None:
                 continue
+            if meanwhile is not None and place % _SEVERAL == 0:
+                meanwhile()
             if catch_up is not None:
                 catch_up(held)
             recorded.take(self)

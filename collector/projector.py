@@ -399,7 +399,8 @@ class Projector:
     def _prepare(self, batch: Batch) -> Writing:
         applying, arrivals = self._applying, self._applying.arrivals
         catch_up = partial(applying.catch_up, batch)
-        prepared = batch.changes.prepare(self._catalogue, applying.unjoined, arrivals.listened(), catch_up)
+        meanwhile = None if self._helpers is None else self._helpers.reading.gather
+        prepared = batch.changes.prepare(self._catalogue, applying.unjoined, arrivals.listened(), catch_up, meanwhile)
         return Writing(batch, prepared, *arrivals.take())
 
     def _settle(self) -> None:

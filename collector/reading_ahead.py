@@ -29,7 +29,7 @@ log = structlog.get_logger("milepost.projector")
 
 _STOP_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-AHEAD = 32
+AHEAD = 48
 """How many chunks, of some 300 kB each, are held here at most."""
 _PIPE_BYTES = 2**20
 
@@ -114,10 +114,7 @@ class ReadingProcess:
                 if places != [(matcher.workflow.name, matcher.workflow.version) for matcher in catalogue.places]:
                     raise ReaderFailed("definitions have changed")
                 self.ready = True
-            # What is there is taken at once: the process is held up by a pipe that is full, and held up in bursts,
-            # while the database writes.
-            while len(self._arrived) < AHEAD and answers.poll(0):
-                self._arrived.append(answers.recv_bytes())
+            self.gather()
             while self._arrived or answers.poll(ANSWER_SECONDS if wait else 0):
                 answer = _decode_answer(self._arrived.popleft() if self._arrived else answers.recv_bytes())
                 if answer.number == self._number:
@@ -133,6 +130,17 @@ class ReadingProcess:
         if wait:
             raise ReaderFailed(f"the log reader has not answered for {ANSWER_SECONDS:g} s")
         return None
+
+    def gather(self) -> None:
+        """Take what has come at once: the process is held up by a pipe that is full. Raises ReaderFailed."""
+        answers = self._answers
+        if answers is None or not self.ready:
+            return
+        try:
+            while len(self._arrived) < AHEAD and answers.poll(0):
+                self._arrived.append(answers.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise ReaderFailed("the log reader has ended") from error
 
     def forget(self) -> None:
         """What it sends until it is asked again does not count."""

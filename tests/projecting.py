@@ -10,6 +10,7 @@ import msgspec
 
 from collector.catalogue import Catalogue, register
 from collector.copyformat import act_row, event_row
+from collector.dividing import DividingProcess
 from collector.log import append
 from collector.projector import Helpers, Projector
 from collector.reading_ahead import ReadingProcess
@@ -67,10 +68,10 @@ def projecting(url: str) -> Connection:
 
 
 @contextmanager
-def helping(url: str) -> Iterator[Helpers]:
-    """What a projector needs to read in another process and to write on another thread."""
+def helping(url: str, *, dividing: bool = False) -> Iterator[Helpers]:
+    """What a projector needs to read in another process and to write on another thread, and to share with others."""
     lookups = connect(url, "test lookups", autocommit=True, options=PLANNED_ONCE)
-    helpers = Helpers(lookups, ReadingProcess(url, _prepare))
+    helpers = Helpers(lookups, ReadingProcess(url, _prepare), DividingProcess(url, _prepare) if dividing else None)
     try:
         yield helpers
     finally:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
+import collector.projector
+from collector.batches import Batch, Writing
 from collector.catalogue import Version, register
+from collector.changes import Changes
 from collector.log import append
 from collector.projector import Projector
 from collector.reading import LogReader
-from collector.reading_ahead import _decode_answer
+from collector.reading_ahead import ReadingProcess, _decode_answer
 from collector.rebuild import fingerprints, forget, keep_objectives
 from collector.store.database import Connection, connect, migrate
 from slo_rules.definitions import load
@@ -159,6 +163,50 @@ class TestTheLog:
         assert _count(conn, "SELECT count(*) FROM instance_event") == 4
         assert _count(conn, "SELECT count(DISTINCT instance_id) FROM instance_event") == 1
 
+    def test_a_batch_is_written_beside_the_next_where_nobody_stands_by(
+        self, database_url: str, conn: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A write ends only once the batch after it is prepared: who waits for it before that waits in vain."""
+        prepared = [threading.Event() for _ in range(4)]
+        prepares, writes = iter(prepared), iter(prepared[1:])
+        write, prepare = collector.projector.commit, Projector._prepare
+
+        def prepare_and_tell(self: Projector, batch: Batch) -> Writing:
+            next(prepares).set()
+            return prepare(self, batch)
+
+        def write_when_told(conn: Connection, writing: Writing) -> Writing:
+            following = next(writes, None)
+            if following is not None and not following.wait(20):
+                raise TimeoutError("it is waited for")
+            return write(conn, writing)
+
+        catalogue = enroll(conn, definitions())
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(12)])
+        monkeypatch.setattr(Projector, "_prepare", prepare_and_tell)
+        monkeypatch.setattr(collector.projector, "commit", write_when_told)
+        with helping(database_url, dividing=True) as helpers:
+            found = Projector(catalogue, batch=3, helpers=helpers, share_from=1)
+            assert found.acquire(conn)
+            found._swept = time.monotonic()
+            found.cycle(conn)
+            _begun(found)
+            while not found.cycle(conn).caught_up:
+                pass
+        assert _count(conn, "SELECT count(*) FROM instance") == 12
+
+    def test_what_the_reader_sends_is_taken_while_a_batch_is_prepared(
+        self, helped: Projector, conn: Connection
+    ) -> None:
+        log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(12)])
+        assert not helped.cycle(conn).caught_up
+        reading = _begun(helped)
+        assert reading._answers is not None
+        assert reading._answers.poll(20)
+        assert not reading._arrived
+        helped._prepare(Batch(0, _touching(helped)))
+        assert reading._arrived
+
     def test_a_failed_write_is_noticed_and_made_good(self, helped: Projector, conn: Connection) -> None:
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(7)])
         assert not helped.cycle(conn).caught_up
@@ -170,6 +218,13 @@ class TestTheLog:
         assert moved[-1]
         assert _count(conn, "SELECT count(*) FROM instance") == 7
         assert _count(conn, "SELECT count(*) FROM instance_event") == 7
+
+
+def _touching(helped: Projector) -> Changes:
+    """Changes of one instance that the projector holds."""
+    changes = Changes(99)
+    changes.touch(next(iter(helped._cache._held.values())))
+    return changes
 
 
 @pytest.fixture
@@ -184,18 +239,24 @@ def helped(database_url: str, conn: Connection) -> Iterator[Projector]:
 
 def _let_everything_arrive(projector: Projector) -> None:
     """Wait until all that is read ahead has come, so that it is looked up while what is before it is applied."""
-    assert projector._helpers is not None
-    reading = projector._helpers.reading
+    reading = _begun(projector)
     assert reading._answers is not None
-    if not reading.ready:
-        # Its first answer says which definitions it knows.
-        reading._answers.recv_bytes()
-        reading.ready = True
     while True:
         reading._arrived.append(reading._answers.recv_bytes())
         answer = _decode_answer(reading._arrived[-1])
         if answer.number == reading._number and not answer.events:
             return
+
+
+def _begun(projector: Projector) -> ReadingProcess:
+    """The process that reads ahead, once it has said which definitions it knows: its first answer."""
+    assert projector._helpers is not None
+    reading = projector._helpers.reading
+    assert reading._answers is not None
+    if not reading.ready:
+        reading._answers.recv_bytes()
+        reading.ready = True
+    return reading
 
 
 def _write(url: str, event: Event) -> None:
