@@ -1,118 +1,42 @@
-"""Salesforce: Outbound Messages, SOAP in and the SOAP Ack out. They are not signed: a token in the path tells them."""
+"""Salesforce: Outbound Messages as SOAP; Change Data Capture and platform events as JSON.
+
+None of them is signed: a token in the path tells them, or what an API destination or a forwarder brings in a header.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-from xml.etree.ElementTree import Element, tostring
 
 from collector.sources.adapter import Adapter
-from collector.sources.bodies import xml_of
-from collector.sources.exchange import Answer, Credentials, Native, Received, Unfit, Unreadable
-from collector.sources.sensitive import Hidden, local_name, without
+from collector.sources.exchange import Answer, Native, Received, Unfit
+from collector.sources.salesforce import outbound, streamed
+from collector.sources.sensitive import Hidden
 from slo_rules import adapter as said
 
-_MOST = 100
-"""The notifications of one message."""
-_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _XML = "text/xml; charset=utf-8"
-_ACK = b"""<?xml version="1.0" encoding="UTF-8"?>
-<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/">
- <soapenv:Body>
-  <notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound">
-   <Ack>true</Ack>
-  </notificationsResponse>
- </soapenv:Body>
-</soapenv:Envelope>
-"""
-_ENTITIES = {
-    "Account": "account",
-    "Contact": "contact",
-    "Lead": "contact",
-    "Opportunity": "opportunity",
-    "Quote": "quote",
-    "Order": "order",
-    "OrderSummary": "order",
-    "Invoice": "invoice",
-    "blng__Invoice__c": "invoice",
-    "Contract": "subscription",
-    "Subscription": "subscription",
-    "SBQQ__Subscription__c": "subscription",
-    "Asset": "entitlement",
-    "Entitlement": "entitlement",
-    "Case": "case",
-    "Payment": "payment",
-    "Shipment": "shipment",
-    "FulfillmentOrder": "shipment",
-}
-_STATES = ("StageName", "Status")
 
 
 class Salesforce(Adapter):
     """See docs/sources/salesforce.md."""
 
-    needs = "token"
-
-    def refuse(self, received: Received, source: said.Adapter, credentials: Credentials, now: int) -> str:
-        return ""
+    takes = frozenset(("authentication",))
+    needs = "either"
 
     def accepted(self) -> Answer:
-        return Answer(200, _ACK, {"content-type": _XML})
+        """The Ack without which an Outbound Message comes again; who sends JSON asks for no more than its status."""
+        return Answer(200, outbound.ACK, {"content-type": _XML})
 
     def redact(self, received: Received, hidden: Hidden | None) -> bytes:
-        """Without the session id, with which anybody could act in Salesforce."""
-        root = xml_of(received.body)
-        parents = [parent for parent in root.iter() if any(_is_session(child) for child in parent)]
-        body = received.body
-        if parents:
-            for parent in parents:
-                for child in [child for child in parent if _is_session(child)]:
-                    parent.remove(child)
-            body = tostring(root, encoding="utf-8")
-        return body if hidden is None else without(body, "text/xml", hidden)
+        if not _is_json(received):
+            return outbound.redacted(received.body, hidden)
+        return received.body if hidden is None else streamed.redacted(received.body, hidden)
 
     def read(self, received: Received, source: said.Adapter) -> Iterable[Native | Unfit]:
-        root = xml_of(received.body)
-        message = next((one for one in root.iter() if local_name(one) == "notifications"), None)
-        if message is None:
-            raise Unreadable("not an Outbound Message: it holds no 'notifications'")
-        notifications = [one for one in message if local_name(one) == "Notification"]
-        if not 0 < len(notifications) <= _MOST:
-            raise Unreadable(f"has {len(notifications)} notifications; an Outbound Message has 1 to {_MOST}")
-        organization = _text(message, "OrganizationId")
-        if source.tenant and organization[:15] != source.tenant[:15]:
-            raise Unreadable(f"of another organisation than {source.tenant!r}")
-        for item, notification in enumerate(notifications):
-            yield _native(item, notification, organization)
+        return (streamed if _is_json(received) else outbound).natives(received.body, source.tenant)
 
 
-def _is_session(element: Element) -> bool:
-    return local_name(element) == "SessionId" and bool("".join(element.itertext()).strip())
-
-
-def _text(parent: Element, name: str) -> str:
-    return next(((child.text or "").strip() for child in parent if local_name(child) == name), "")
-
-
-def _native(item: int, notification: Element, organization: str) -> Native | Unfit:
-    id_ = _text(notification, "Id")
-    record = next((child for child in notification if local_name(child) == "sObject"), None)
-    if record is None or not id_ or not organization:
-        return Unfit(item, "a notification needs an Id, an sObject and the OrganizationId", tostring(notification))
-    object_ = record.get(_TYPE, "").rpartition(":")[2]
-    if not object_:
-        return Unfit(item, "sObject: says no type", tostring(notification))
-    fields = {
-        local_name(child): (child.text or "").strip()
-        for child in record
-        if child.get(_NIL) not in ("true", "1") and (child.text or "").strip()
-    }
-    about = {"object": object_, "organization": organization, "notification": id_}
-    document: dict[str, Any] = fields | {"message": about}
-    states = [f"{object_}:{name}={fields[name]}" for name in _STATES if name in fields]
-    entity = _ENTITIES.get(object_, object_)
-    return Native(item, document, (*states, object_), f"{entity}.updated")
+def _is_json(received: Received) -> bool:
+    return received.body.lstrip()[:1] in (b"{", b"[")
 
 
 ADAPTER = Salesforce()
