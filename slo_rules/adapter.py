@@ -93,7 +93,7 @@ class Adapter(msgspec.Struct, frozen=True):
 
     Any of `secrets` will do, so that they can be changed one after the other. A `token` stands in the path for senders
     that can sign nothing. A signed time may be off by `tolerance` micros. `url` is the address that the sender calls,
-    where that is signed too.
+    where that is signed too. `claims` are what a signed token must say.
     """
 
     name: str
@@ -104,5 +104,6 @@ class Adapter(msgspec.Struct, frozen=True):
     url: str = ""
     authentication: str = ""
     signature: Signature | None = None
+    claims: dict[str, str] = {}
     mapping: Mapping = Mapping()
     sensitive: Sensitive | None = None

@@ -25,7 +25,8 @@ from slo_rules.filter_definitions import members_of, text_of
 from slo_rules.reading import Reader
 
 _ADAPTER = (
-    *("name", "secret", "token", "tenant", "tolerance", "url", "authentication", "signature", "mapping", "sensitive"),
+    *("name", "secret", "token", "tenant", "tolerance", "url", "authentication", "signature", "claims"),
+    *("mapping", "sensitive"),
 )
 _SIGNATURE = ("header", "algorithm", "encoding", "prefix", "timestamp", "format", "signs")
 _RULES = ("fields", "correlation", "amount")
@@ -48,6 +49,7 @@ def read_adapter(entry: Reader) -> Adapter | None:
     secret, token, url = entry.optional("secret"), entry.optional("token"), entry.optional("url")
     signature, mapping = entry.optional("signature"), entry.optional("mapping")
     sensitive, tolerance = entry.optional("sensitive"), entry.optional("tolerance")
+    claims = entry.optional("claims")
     name = named.name() if (named := entry.optional("name")) else ""
     secrets = tuple(found for one in members_of(secret) if (found := _secret(one))) if secret else ()
     if secret is not None and secret.value == []:
@@ -66,6 +68,7 @@ def read_adapter(entry: Reader) -> Adapter | None:
         url=str(url.value) if url else "",
         authentication=_word(entry, "authentication", AUTHENTICATIONS),
         signature=_signature(signature) if signature else None,
+        claims=_words(claims, lambda member: member.text(longest=500)) if claims else {},
         mapping=read_mapping(mapping) if mapping else Mapping(),
         sensitive=_sensitive(sensitive) if sensitive else None,
     )

@@ -52,6 +52,7 @@ def _adapter() -> Schema:
             "url": text("The address that the sender calls, where that is signed too.", longest=2000),
             "authentication": choice_of("How the secret comes in the header Authorization.", *AUTHENTICATIONS),
             "signature": _signature(),
+            "claims": mapping_of(_claim(), description="What a signed token must say, each by its name."),
             "mapping": described(ref("Mapping"), "What of the system's own words becomes what here."),
             "sensitive": _sensitive(),
         },
@@ -90,6 +91,10 @@ def _signature() -> Schema:
         title="Signature",
         description="An HMAC over what is sent, for the generic adapter.",
     )
+
+
+def _claim() -> Schema:
+    return text("What it must be, or hold.", "https://issuer.example.com", longest=500)
 
 
 def _native_path() -> Schema:

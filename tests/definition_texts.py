@@ -176,6 +176,7 @@ spec:
       timestamp: X-Timestamp
       format: epoch_ms
       signs: "{timestamp}.{body}"
+    claims: {iss: https://issuer.example.com, aud: milepost}
     mapping:
       each: events
       id: [event.id, event.revision]

@@ -20,9 +20,11 @@ class Adapter:
     paths: ClassVar[frozenset[str]] = frozenset(("",))
     """What may follow the name of the source, and its token, in the address."""
     takes: ClassVar[frozenset[str]] = frozenset()
-    """Of `authentication`, `signature`, `url`, and `each` of a mapping, what of a source it heeds."""
+    """Of `authentication`, `signature`, `claims`, `url`, and `each` of a mapping, what of a source it heeds."""
     needs: ClassVar[str] = "secret"
     """What a source must say for its requests to be told from anybody's: a `secret`, a `token`, or `either`."""
+    elsewhere: ClassVar[int] = 404
+    """The status of the answer to a wrong token or path. Any other tells whoever asks that there is such a source."""
 
     def faults(self, source: Source) -> list[tuple[str, str]]:
         """What else it cannot do with what a source says: fields of `spec.adapter`, each with what is wrong."""

@@ -52,7 +52,8 @@ class SourceDoor:
             if receiver is not None:
                 metrics.SOURCE_REQUESTS.labels(receiver.source.name, "unauthenticated").inc()
             # Also for a wrong token: nobody finds out by asking which sources there are.
-            return problem("sources", Refusal(404, "there is no such source"))
+            status = 404 if receiver is None else receiver.adapter.elsewhere
+            return problem("sources", Refusal(status, "there is no such source"))
         name = receiver.source.name
         try:
             async with self._bodies.read(request, _MOST) as body:

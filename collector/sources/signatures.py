@@ -109,3 +109,14 @@ def by_authorization(received: Received, credentials: Credentials, kind: str) ->
             return "the header Authorization is not readable"
     secrets = [secret.decode("utf-8", "surrogateescape") for secret in credentials.secrets]
     return "" if any_same([given], secrets) else "the header Authorization holds no secret of the source"
+
+
+def by_value(received: Received, credentials: Credentials) -> str:
+    """Why no header and no parameter of the query is one of the secrets; empty when one is, under whichever name.
+
+    For senders that bring a name and a value of their administrator's choice. A header may say `Bearer` before it.
+    """
+    values = [*received.headers.values(), *received.query.values()]
+    values += [value.partition(" ")[2] for value in values if value[:7].lower() == "bearer "]
+    secrets = [secret.decode("utf-8", "surrogateescape") for secret in credentials.secrets]
+    return "" if any_same(values, secrets) else "no header and no parameter of the query holds a secret of the source"

@@ -28,6 +28,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         url="https://milepost.example.com/sources/wms",
         authentication="bearer",
         signature=Signature("x-signature", "sha512", "base64", "v1=", "x-timestamp", "epoch_ms", "{timestamp}.{body}"),
+        claims={"iss": "https://issuer.example.com", "aud": "milepost"},
         mapping=Mapping(
             each="events",
             id=("event.id", "event.revision"),
@@ -68,6 +69,8 @@ def test_everything_that_can_be_said_is_read() -> None:
         ("signature: {header: X, signs: body}", "signature", "must hold {body} once"),
         ('signature: {header: X, signs: "{body}{timestamp}"}', "signature", "say both"),
         ('signature: {header: X, timestamp: T, signs: "{body}"}', "signature", "say both"),
+        ("claims: [iss]", "claims", "mapping"),
+        ("claims: {iss: [a]}", "claims.iss", "text"),
         ("mapping: {id: a..b}", "mapping.id", "is not a path"),
         ("mapping: {id: []}", "mapping.id", "at least one path"),
         ("mapping: {time: {path: a, format: unix}}", "mapping.time.format", "one of rfc3339"),

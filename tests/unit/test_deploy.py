@@ -173,6 +173,7 @@ def test_kafka_laid_over_the_roles_has_the_topics_that_both_its_sides_are_told(c
     assert kafka["image"] == topics["image"]
     assert kafka["image"].rpartition(":")[2][0].isdigit()
     assert "kafka" in _image_extras()
+    assert "jwt" in _image_extras()
 
 
 def _image_extras() -> str:
