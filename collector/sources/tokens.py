@@ -54,7 +54,7 @@ def by_token(received: Received, credentials: Credentials, claims: Mapping[str, 
 
 def _verified(token: str, secrets: tuple[bytes, ...]) -> dict[str, Any] | str:
     """What a token claims, or why that cannot be believed."""
-    import jwt
+    import jwt  # noqa: PLC0415 - an extra
 
     keys = [key for secret in secrets for key in _keys(secret)]
     if not keys:
@@ -68,7 +68,7 @@ def _verified(token: str, secrets: tuple[bytes, ...]) -> dict[str, Any] | str:
     for key in fitting:
         try:
             # Its times are told by the caller's clock.
-            unchecked = {name: False for name in ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss")}
+            unchecked = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"), False)
             claims: dict[str, Any] = jwt.decode(token, key, algorithms=list(ALGORITHMS), options=unchecked)  # type: ignore[arg-type]
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             continue
@@ -79,8 +79,8 @@ def _verified(token: str, secrets: tuple[bytes, ...]) -> dict[str, Any] | str:
 @lru_cache(maxsize=256)
 def _keys(secret: bytes) -> tuple[tuple[str | None, Any], ...]:
     """The public keys of a secret with their ids; none where it holds none."""
-    import jwt
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    import jwt  # noqa: PLC0415 - an extra
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - an extra
 
     if not secret.lstrip().startswith(b"{"):
         try:

@@ -316,7 +316,7 @@ class TestDefinitions:
         [
             ("{name: strip}", "name", "did you mean 'stripe'?"),
             ("{name: stripe}", "", "needs a 'secret'"),
-            ('{name: salesforce}', "", "anybody could send"),
+            ("{name: salesforce}", "", "anybody could send"),
             ("{name: generic, mapping: {id: id, type: what}}", "", "anybody could send"),
             ('{name: generic, token: "${S}"}', "mapping", "'id', where the id of an event is and 'type'"),
             ('{name: stripe, secret: "${S}", mapping: {each: a}}', "mapping.each", "what in a request is an event"),

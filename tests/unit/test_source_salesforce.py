@@ -67,7 +67,13 @@ def test_a_change_of_several_records_is_an_event_for_each() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "type_"),
-    [("CREATE", "created"), ("UPDATE", "updated"), ("DELETE", "deleted"), ("UNDELETE", "undeleted"), ("GAP_DELETE", "gap")],
+    [
+        ("CREATE", "created"),
+        ("UPDATE", "updated"),
+        ("DELETE", "deleted"),
+        ("UNDELETE", "undeleted"),
+        ("GAP_DELETE", "gap"),
+    ],
 )
 def test_what_happened_to_a_record(kind: str, type_: str) -> None:
     (event,) = events_of(post(change(changeType=kind)))
@@ -135,7 +141,13 @@ def test_a_lead_that_is_converted_says_into_what() -> None:
 
 def test_names_of_people_come_in_parts_and_bitmaps_are_no_names() -> None:
     (event,) = events_of(
-        post(change(entityName="Contact", Name={"FirstName": "Ann", "LastName": "Lee"}, changedFields=["0x4", "2-0x1", "Name.LastName"]))
+        post(
+            change(
+                entityName="Contact",
+                Name={"FirstName": "Ann", "LastName": "Lee"},
+                changedFields=["0x4", "2-0x1", "Name.LastName"],
+            )
+        )
     )
     assert event["data"]["name"] == "Ann Lee"
     assert event["data"]["changed"] == ["Name.LastName"]

@@ -21,7 +21,8 @@ from slo_rules import adapter as said
 from slo_rules.filters import spell
 
 _RESOURCE = re.compile(
-    r"/?(?P<api>.*/)?companies\((?P<company>[^()/]+)\)/(?P<set>[A-Za-z0-9_]+)(?:\((?P<id>[^()/]+)\))?(?P<query>\?.*)?", re.DOTALL
+    r"/?(?P<api>.*/)?companies\((?P<company>[^()/]+)\)/(?P<set>[A-Za-z0-9_]+)(?:\((?P<id>[^()/]+)\))?(?P<query>\?.*)?",
+    re.DOTALL,
 )
 _ENTITIES = {
     "customers": "account",
@@ -106,7 +107,9 @@ def _native(item: int, entry: Any, tenant: str) -> Native | Unfit:
         return Unfit(item, "resource: is not that of a record of a company", msgspec.json.encode(entry))
     change, set_ = spell(entry.get("changeType")) or "", found["set"]
     if change == "collection" or not found["id"]:
-        why = f"{change}: more {set_} changed at once than are named: read them from Business Central, {resource!r:.300}"
+        why = (
+            f"{change}: more {set_} changed at once than are named: read them from Business Central, {resource!r:.300}"
+        )
         return Unfit(item, why, msgspec.json.encode(entry))
     missing = [name for name in ("subscriptionId", "changeType", "lastModifiedDateTime") if not spell(entry.get(name))]
     if missing:

@@ -45,9 +45,16 @@ def about_of(context: dict[str, Any], table: str) -> dict[str, Any] | None:
     target, output = parameters.get("Target"), _pairs(context.get("OutputParameters"))
     written = _columns(target) | _states(parameters)
     closing = {name: value for name, value in _closing(parameters) if name not in written}
-    images = [_columns(one) for name in ("PreEntityImages", "PostEntityImages") for one in _pairs(context.get(name)).values()]
+    images = [
+        _columns(one) for name in ("PreEntityImages", "PostEntityImages") for one in _pairs(context.get(name)).values()
+    ]
     before, after = (images[:-1], images[-1]) if _pairs(context.get("PostEntityImages")) else (images, {})
-    record = {name: value for image in [*before, after, closing, written] for name, value in image.items() if value is not None}
+    record = {
+        name: value
+        for image in [*before, after, closing, written]
+        for name, value in image.items()
+        if value is not None
+    }
     of_closing = closing.get(f"{table}id")
     candidates = [
         context.get("PrimaryEntityId"),
@@ -81,7 +88,7 @@ def _customer(lookup: Any) -> dict[str, Any]:
 
 
 def hide_columns(document: Any, hidden: Hidden) -> None:
-    """Take out the columns that are sensitive, named as they are in Dataverse, wherever they stand. Raises Unreadable."""
+    """Take out the columns that are sensitive, named as in Dataverse, wherever they stand. Raises Unreadable."""
     level, seen = [document], 0
     while level:
         seen += len(level)

@@ -61,7 +61,9 @@ def _native(item: int, member: Any, tenant: str) -> Native | Unfit:
     name = spell(event.get("BusinessEventId")) if isinstance(event, dict) else None
     if not name:
         if isinstance(event, dict) and "PrimaryEntityName" in event:
-            return Unfit(item, "a change in Dataverse, and no business event: the adapter dataverse reads it", _encode(member))
+            return Unfit(
+                item, "a change in Dataverse, and no business event: the adapter dataverse reads it", _encode(member)
+            )
         return Unfit(item, "not a business event: it has no BusinessEventId", _encode(member))
     entity = spell(event.get("BusinessEventLegalEntity")) or spell(event.get("LegalEntity")) or ""
     if tenant and entity.lower() != tenant.lower():

@@ -81,7 +81,9 @@ class SageIntacct(Adapter):
         body: dict[str, Any] = dict(form_of(received.body)) if received.media == FORM else object_of(received.body)
         object_, happened = ((spell(body.get(name)) or "").strip() for name in ("object", "event"))
         if not object_ or not happened:
-            yield Unfit(0, "says not what happened to what: it needs an 'object' such as ARINVOICE and an 'event' such as set")
+            yield Unfit(
+                0, "says not what happened to what: it needs an 'object' such as ARINVOICE and an 'event' such as set"
+            )
             return
         object_, happened = object_.upper(), happened.lower()
         number, modified = spell(body.get("RECORDNO")), spell(body.get("WHENMODIFIED"))
@@ -92,10 +94,13 @@ class SageIntacct(Adapter):
         about = {
             "object": object_,
             "event": happened,
-            "event_id": key or hashed("\x00".join((object_, number or "", happened, modified or "")).encode("utf-8", "replace")),
+            "event_id": key
+            or hashed("\x00".join((object_, number or "", happened, modified or "")).encode("utf-8", "replace")),
             "time": _time(modified),
         }
-        states = [f"{object_}:{name}={text[:200]}" for name in ("PAYMENTSTATUS", "STATE") if (text := spell(body.get(name)))]
+        states = [
+            f"{object_}:{name}={text[:200]}" for name in ("PAYMENTSTATUS", "STATE") if (text := spell(body.get(name)))
+        ]
         entity, verb = _ENTITIES.get(object_, object_), _VERBS.get(happened, happened)
         yield Native(0, body | about, (*states, f"{object_}:{happened}"), f"{entity}.{verb}")
 
@@ -129,7 +134,10 @@ def _objects(document: Any) -> Iterator[dict[str, Any]]:
             if isinstance(one, dict):
                 yield one
         level = [
-            inner for one in level if isinstance(one, (dict, list)) for inner in (one.values() if isinstance(one, dict) else one)
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
         ]
 
 

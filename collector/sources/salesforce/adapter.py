@@ -32,7 +32,8 @@ class Salesforce(Adapter):
         return received.body if hidden is None else streamed.redacted(received.body, hidden)
 
     def read(self, received: Received, source: said.Adapter) -> Iterable[Native | Unfit]:
-        return (streamed if _is_json(received) else outbound).natives(received.body, source.tenant)
+        natives = streamed.natives if _is_json(received) else outbound.natives
+        return natives(received.body, source.tenant)
 
 
 def _is_json(received: Received) -> bool:

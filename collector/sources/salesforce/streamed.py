@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class _Wrapped:
-    """An event without its envelope. `name` is that of a platform event, `transport` an id that a repetition has too."""
+    """An event without its envelope. `name` is that of a platform event, `transport` an id that repetitions share."""
 
     payload: dict[str, Any]
     name: str = ""
@@ -105,7 +105,9 @@ def _changes(item: int, wrapped: _Wrapped, header: Mapping[str, Any], tenant: st
     object_, kind, transaction = (_text(header, key) for key in ("entityName", "changeType", "transactionKey"))
     records = header.get("recordIds")
     ids = [text for one in records if (text := spell(one))] if isinstance(records, list) else []
-    missing = [key for key in ("entityName", "changeType", "transactionKey", "sequenceNumber") if not _text(header, key)]
+    missing = [
+        key for key in ("entityName", "changeType", "transactionKey", "sequenceNumber") if not _text(header, key)
+    ]
     if missing:
         yield Unfit(item, f"{_HEADER}: there is no {', no '.join(missing)}", _encode(wrapped.whole))
         return
@@ -132,7 +134,9 @@ def _changes(item: int, wrapped: _Wrapped, header: Mapping[str, Any], tenant: st
         words, verb = (f"{object_}:merged", word), "merged"
     for place, one in enumerate(ids):
         if one.endswith("*") or one.startswith(_NO_RECORD):
-            why = f"{kind}: all records of {object_} changed whose ids are like {one!r}, and none is named: compare them"
+            why = (
+                f"{kind}: all records of {object_} changed whose ids are like {one!r}, and none is named: compare them"
+            )
             yield Unfit(item + place, why, _encode(wrapped.whole))
             continue
         record = long_id(one)
