@@ -219,7 +219,10 @@ def test_a_header_tells_who_sends_where_a_secret_is_said() -> None:
     known = receiver("salesforce", credentials=Credentials((b"s3cret",)))
     request = Received("POST", "", {"authorization": "Bearer s3cret"}, b"{}")
     assert known.refuse(request, 0) == ""
-    for text in ("Bearer s3cre", "s3cret", ""):
+    assert known.refuse(Received("POST", "", {"x-api-key": "s3cret"}, b"{}"), 0) == ""
+    bearer = receiver("salesforce", credentials=Credentials((b"s3cret",)), authentication="bearer")
+    assert bearer.refuse(Received("POST", "", {"x-api-key": "s3cret"}, b"{}"), 0)
+    for text in ("Bearer s3cre", "s3cret x", ""):
         assert known.refuse(Received("POST", "", {"authorization": text}, b"{}"), 0)
     basic = receiver("salesforce", credentials=Credentials((b"eb:pw",)), authentication="basic")
     assert basic.refuse(Received("POST", "", {"authorization": "Basic ZWI6cHc="}, b"{}"), 0) == ""

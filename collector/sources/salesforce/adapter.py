@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from collector.sources.adapter import Adapter
-from collector.sources.exchange import Answer, Native, Received, Unfit
+from collector.sources.exchange import Answer, Credentials, Native, Received, Unfit
 from collector.sources.salesforce import outbound, streamed
 from collector.sources.sensitive import Hidden
+from collector.sources.signatures import by_authorization, by_value
 from slo_rules import adapter as said
 
 _XML = "text/xml; charset=utf-8"
@@ -21,6 +22,14 @@ class Salesforce(Adapter):
 
     takes = frozenset(("authentication",))
     needs = "either"
+
+    def refuse(self, received: Received, source: said.Adapter, credentials: Credentials, now: int) -> str:
+        """An API destination brings a key under a name that its administrator chooses, or user and password."""
+        if not credentials.secrets:
+            return ""
+        if source.authentication:
+            return by_authorization(received, credentials, source.authentication)
+        return by_value(received, credentials)
 
     def accepted(self) -> Answer:
         """The Ack without which an Outbound Message comes again; who sends JSON asks for no more than its status."""
