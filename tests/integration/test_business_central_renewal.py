@@ -52,7 +52,9 @@ class Asked(BaseHTTPRequestHandler):
         else:
             self._say(201 if self.command == "POST" else 200, {})
 
-    do_GET = do_POST = do_PATCH = _answer
+    do_GET = _answer  # noqa: N815 - named by the library
+    do_POST = _answer  # noqa: N815 - named by the library
+    do_PATCH = _answer  # noqa: N815 - named by the library
 
     def _say(self, status: int, document: Any) -> None:
         body = json.dumps(document).encode()
@@ -86,16 +88,32 @@ def renew(server: BusinessCentral, sets: str = "customers salesOrders") -> subpr
 
 def test_what_is_there_is_renewed_and_what_is_not_is_made(business_central: BusinessCentral) -> None:
     there = {"notificationUrl": URL, "resource": "api/v2.0/companies(c-1)/customers", "subscriptionId": "s-1"}
-    elsewhere = {"notificationUrl": "https://other.example", "resource": "api/v2.0/companies(c-1)/salesOrders", "subscriptionId": "s-2"}
+    elsewhere = {
+        "notificationUrl": "https://other.example",
+        "resource": "api/v2.0/companies(c-1)/salesOrders",
+        "subscriptionId": "s-2",
+    }
     business_central.subscriptions = [there | {"@odata.etag": 'W/"JzE5"'}, elsewhere]
     done = renew(business_central)
-    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, ["customers: renewed", "salesOrders: made"], "")
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (
+        0,
+        ["customers: renewed", "salesOrders: made"],
+        "",
+    )
     login, listed, renewed, made = business_central.asked
     assert login[3]["client_secret"] == [SECRET]
     base = "/v2.0/tenant/Production/api/v2.0/subscriptions"
-    assert [asked[:2] for asked in (listed, renewed, made)] == [("GET", base), ("PATCH", f"{base}('s-1')"), ("POST", base)]
+    assert [asked[:2] for asked in (listed, renewed, made)] == [
+        ("GET", base),
+        ("PATCH", f"{base}('s-1')"),
+        ("POST", base),
+    ]
     assert renewed[2]["if-match"] == 'W/"JzE5"'
-    assert renewed[3] == {"notificationUrl": URL, "resource": "/api/v2.0/companies(c-1)/customers", "clientState": STATE}
+    assert renewed[3] == {
+        "notificationUrl": URL,
+        "resource": "/api/v2.0/companies(c-1)/customers",
+        "clientState": STATE,
+    }
     assert made[3]["resource"] == "/api/v2.0/companies(c-1)/salesOrders"
 
 

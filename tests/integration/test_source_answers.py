@@ -125,7 +125,9 @@ class TestBusinessCentral:
         ]  # fmt: skip
         ((_, reason, detail, _, _),) = collector.letters()
         assert (reason, detail.partition(":")[0]) == ("cannot_be_mapped", "collection")
-        everything = str(collector.rows("SELECT * FROM source_request")) + str(collector.rows("SELECT * FROM dead_letter"))
+        everything = str(collector.rows("SELECT * FROM source_request")) + str(
+            collector.rows("SELECT * FROM dead_letter")
+        )
         assert ENVIRONMENT["STATE"] not in everything
 
     async def test_a_wrong_secret_is_dropped_and_keeps_the_subscription(self, collector: Collector) -> None:
@@ -162,7 +164,12 @@ async def test_too_much_at_once_is_no_last_word_to_dataverse(collector: Collecto
 
 
 async def test_intacct_is_answered_200_and_its_session_is_kept_nowhere(collector: Collector) -> None:
-    form: dict[str, Any] = {"object": "CUSTOMER", "event": "add", "RECORDNO": "7", "WHENMODIFIED": "03/02/2026 10:15:22"}
+    form: dict[str, Any] = {
+        "object": "CUSTOMER",
+        "event": "add",
+        "RECORDNO": "7",
+        "WHENMODIFIED": "03/02/2026 10:15:22",
+    }
     form |= {"CUSTOMERID": "ACME-10045", "sessionid": "li.ve-s3ss10n", "endpoint": "https://api.intacct.com/ia/xml"}
     answer = await collector.http.post("/sources/ledger/t0ken", data=form)
     assert answer.status_code == 200

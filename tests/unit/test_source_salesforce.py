@@ -12,7 +12,7 @@ from collector.log import LetterReason
 from collector.sources.exchange import Credentials, Received
 from collector.sources.receiving import Mapped, Receiver
 from collector.sources.salesforce.records import long_id
-from slo_rules.adapter import Sensitive
+from slo_rules.adapter import Mapping, Sensitive
 from tests.sources import FOLDER, events_of, receiver
 
 ORGANISATION = "00D5i000000GBXkEAO"
@@ -76,9 +76,26 @@ def test_a_change_of_several_records_is_an_event_for_each() -> None:
     ],
 )
 def test_what_happened_to_a_record(kind: str, type_: str) -> None:
-    (event,) = events_of(post(change(changeType=kind)))
+    found = post(change(changeType=kind))
+    (event,) = events_of(found)
     assert event["type"] == f"account.{type_}"
     assert event["data"].get("gap") == (kind if type_ == "gap" else None)
+    assert bool(found.letters) == (type_ == "gap")
+
+
+@pytest.mark.parametrize("type_", ["account.gap", "ignore"])
+def test_a_gap_is_set_aside_too_unless_the_source_has_a_word_for_it(type_: str) -> None:
+    gap, broken = change(changeType="GAP_UPDATE"), change(transactionKey=None)
+    found = post([gap, broken])
+    assert found.letters[0].detail == (
+        "GAP_UPDATE: how 0015i00000RkT7pAAF of Account changed was not sent: look it up"
+    )
+    named = receiver("salesforce", mapping=Mapping(types={"Account:GAP_UPDATE": type_}))
+    after = post([gap, broken], named)
+    assert (len(after.rows), after.ignored) == ((1, 0) if type_ != "ignore" else (0, 1))
+    # What else is wrong keeps its place: a replay asks for it by that.
+    assert [letter.item for letter in found.letters] == [1, 2]
+    assert [letter.item for letter in after.letters] == [2]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +118,7 @@ def test_changes_that_cannot_be_told_are_set_aside_whole(fields: dict[str, Any],
 
 def test_a_change_of_some_records_by_name_and_of_others_by_pattern_loses_neither() -> None:
     found = post(change(changeType="GAP_UPDATE", recordIds=["001*", "0015i00000RkT7pAAF"]))
-    assert ([letter.item for letter in found.letters], [event.item for event in found.events]) == ([0], [1])
+    assert ([letter.item for letter in found.letters], [event.item for event in found.events]) == ([0, 2], [1])
 
 
 def test_only_what_a_change_says_makes_it_a_victory() -> None:

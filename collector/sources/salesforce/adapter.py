@@ -41,8 +41,9 @@ class Salesforce(Adapter):
         return received.body if hidden is None else streamed.redacted(received.body, hidden)
 
     def read(self, received: Received, source: said.Adapter) -> Iterable[Native | Unfit]:
-        natives = streamed.natives if _is_json(received) else outbound.natives
-        return natives(received.body, source.tenant)
+        if _is_json(received):
+            return streamed.natives(received.body, source.tenant, source.mapping.types)
+        return outbound.natives(received.body, source.tenant)
 
 
 def _is_json(received: Received) -> bool:

@@ -5,7 +5,7 @@ Each wraps the same payload in an envelope of its own, and one that somebody's f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,27 +49,32 @@ def redacted(body: bytes, hidden: Hidden) -> bytes:
     return _encode(document)
 
 
-def natives(body: bytes, tenant: str) -> Iterable[Native | Unfit]:
-    """An event for each record of a change, and one for each platform event. Raises Unreadable."""
+def natives(body: bytes, tenant: str, named: Container[str]) -> Iterable[Native | Unfit]:
+    """An event for each record of a change, and one for each platform event. Raises Unreadable.
+
+    What was not sent of a change is set aside besides, unless its word is `named`: then somebody knows of it.
+    """
     document = json_of(body)
     members = document if isinstance(document, list) else [document]
     if len(members) > MAX_ITEMS:
         raise Unreadable(f"has {len(members)} entries; at most {MAX_ITEMS} are taken at once")
     item = 0
     for member in members:
-        for found in _of_member(item, member, tenant):
-            yield found
+        for found in _of_member(item, member, tenant, named):
+            if found is not None:
+                yield found
+            # Also for what is not told: a dead letter names its item for good, whatever the mapping comes to say.
             item += 1
 
 
-def _of_member(item: int, member: Any, tenant: str) -> Iterator[Native | Unfit]:
+def _of_member(item: int, member: Any, tenant: str, named: Container[str]) -> Iterator[Native | Unfit | None]:
     wrapped = _unwrapped(member)
     if wrapped is None:
         yield Unfit(item, "neither a change nor a platform event: it has no payload", _encode(member))
     elif tenant and wrapped.organization and wrapped.organization[:15] != tenant[:15]:
         yield Unfit(item, f"of another organisation than {tenant!r}", _encode(member))
     elif isinstance(header := wrapped.payload.get(_HEADER), dict):
-        yield from _changes(item, wrapped, header, tenant)
+        yield from _changes(item, wrapped, header, tenant, named)
     elif _HEADER in wrapped.payload:
         yield Unfit(item, f"{_HEADER}: is not a JSON object", _encode(member))
     else:
@@ -101,7 +106,9 @@ def _unwrapped(member: Any) -> _Wrapped | None:
     return _Wrapped(inner["payload"], name, uuid=_text(_object(inner, "event"), "EventUuid"), whole=member)
 
 
-def _changes(item: int, wrapped: _Wrapped, header: Mapping[str, Any], tenant: str) -> Iterator[Native | Unfit]:
+def _changes(
+    item: int, wrapped: _Wrapped, header: Mapping[str, Any], tenant: str, named: Container[str]
+) -> Iterator[Native | Unfit | None]:
     object_, kind, transaction = (_text(header, key) for key in ("entityName", "changeType", "transactionKey"))
     records = header.get("recordIds")
     ids = [text for one in records if (text := spell(one))] if isinstance(records, list) else []
@@ -133,10 +140,8 @@ def _changes(item: int, wrapped: _Wrapped, header: Mapping[str, Any], tenant: st
     if "MasterRecordId" in fields:
         words, verb = (f"{object_}:merged", word), "merged"
     for place, one in enumerate(ids):
-        if one.endswith("*") or one.startswith(_NO_RECORD):
-            why = (
-                f"{kind}: all records of {object_} changed whose ids are like {one!r}, and none is named: compare them"
-            )
+        if _is_pattern(one):
+            why = f"{kind}: all of {object_} changed whose ids are like {one!r}, and none is named: compare them"
             yield Unfit(item + place, why, _encode(wrapped.whole))
             continue
         record = long_id(one)
@@ -144,6 +149,14 @@ def _changes(item: int, wrapped: _Wrapped, header: Mapping[str, Any], tenant: st
         about_one = about | {"id": ":".join(part for part in parts if part)}
         entity = ENTITIES.get(object_, object_)
         yield Native(item + place, fields | {"Id": record, "message": about_one}, words, f"{entity}.{verb}")
+    if verb == "gap":
+        lost = [one for one in ids if word not in named and not _is_pattern(one)]
+        why = f"{kind}: how {', '.join(lost[:10])} of {object_} changed was not sent: look it up"
+        yield Unfit(item + len(ids), why, _encode(wrapped.whole)) if lost else None
+
+
+def _is_pattern(id_: str) -> bool:
+    return id_.endswith("*") or id_.startswith(_NO_RECORD)
 
 
 def _platform_event(item: int, wrapped: _Wrapped, tenant: str) -> Native | Unfit:
