@@ -156,11 +156,12 @@ class TestBusinessCentral:
 
 
 async def test_too_much_at_once_is_no_last_word_to_dataverse(collector: Collector) -> None:
-    adapter = collector.receivers["sales"].adapter
-    answer = adapter.refused(429, "too much at once")
-    assert answer is not None
-    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert adapter.refused(401, "why") is None
+    for name in ("sales", "erp"):
+        adapter = collector.receivers[name].adapter
+        answer = adapter.refused(429, "too much at once")
+        assert answer is not None
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert adapter.refused(401, "why") is None
 
 
 async def test_intacct_is_answered_200_and_its_session_is_kept_nowhere(collector: Collector) -> None:

@@ -87,9 +87,7 @@ def test_what_happened_to_a_record(kind: str, type_: str) -> None:
 def test_a_gap_is_set_aside_too_unless_the_source_has_a_word_for_it(type_: str) -> None:
     gap, broken = change(changeType="GAP_UPDATE"), change(transactionKey=None)
     found = post([gap, broken])
-    assert found.letters[0].detail == (
-        "GAP_UPDATE: how 0015i00000RkT7pAAF of Account changed was not sent: look it up"
-    )
+    assert found.letters[0].detail == ("GAP_UPDATE: how 0015i00000RkT7pAAF of Account changed was not sent: look it up")
     named = receiver("salesforce", mapping=Mapping(types={"Account:GAP_UPDATE": type_}))
     after = post([gap, broken], named)
     assert (len(after.rows), after.ignored) == ((1, 0) if type_ != "ignore" else (0, 1))

@@ -20,6 +20,7 @@ from slo_rules.filters import spell
 
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _SUFFIX = "BusinessEvent"
+_TOO_MANY = 429
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,6 +46,10 @@ class FinanceAndOperations(Adapter):
 
     def refuse(self, received: Received, source: said.Adapter, credentials: Credentials, now: int) -> str:
         return by_value(received, credentials) if credentials.secrets else ""
+
+    def refused(self, status: int, why: str) -> Answer | None:
+        """Where Dataverse calls for Finance & Operations, it tries again after 503, and not after 429."""
+        return Answer(503, why.encode(), {"retry-after": "1"}) if status == _TOO_MANY else None
 
     def read(self, received: Received, source: said.Adapter) -> Iterable[Native | Unfit]:
         document = json_of(received.body)
