@@ -131,6 +131,11 @@ class TestDataverse:
         event = event_of(context(InputParameters=target(x="B"), PreEntityImages=image, PostEntityImages=after))
         assert (event["type"], event["data"]["name"], event["data"]["state"]) == ("opportunity.updated", "C", 1)
 
+    def test_a_column_that_was_emptied_is_not_what_it_was_before(self) -> None:
+        image = [{"key": "image", "value": {"Attributes": pairs(new_correlationid="c")}}]
+        event = event_of(context(InputParameters=target(new_correlationid=None), PreEntityImages=image))
+        assert "correlation_id" not in event["data"]
+
     def test_a_customer_is_an_account_or_a_contact(self) -> None:
         for table, field in (("account", "account_id"), ("contact", "contact_id")):
             data = event_of(context("salesorder", InputParameters=target(customerid=reference(table, CONTACT))))["data"]

@@ -52,6 +52,16 @@ def test_one_change_is_one_event_whichever_way_it_comes() -> None:
     }
 
 
+def test_an_organisation_is_the_same_in_both_forms_of_its_id() -> None:
+    relayed = events_of(
+        post(sample("cdc-opportunity-update.eventrelay"), receiver("salesforce", tenant=ORGANISATION[:15]))
+    )
+    forwarded = events_of(
+        post(sample("cdc-opportunity-update.pubsub"), receiver("salesforce", tenant=ORGANISATION[:15]))
+    )
+    assert relayed[0]["id"] == forwarded[0]["id"]
+
+
 def test_a_forwarder_may_send_many_at_once() -> None:
     found = post([change(), 3, change(transactionKey="t2"), {"no": "payload"}])
     assert [event["id"] for event in events_of(found)] == ["t1:2:0015i00000RkT7pAAF", "t2:2:0015i00000RkT7pAAF"]
@@ -87,7 +97,9 @@ def test_what_happened_to_a_record(kind: str, type_: str) -> None:
 def test_a_gap_is_set_aside_too_unless_the_source_has_a_word_for_it(type_: str) -> None:
     gap, broken = change(changeType="GAP_UPDATE"), change(transactionKey=None)
     found = post([gap, broken])
-    assert found.letters[0].detail == ("GAP_UPDATE: how 0015i00000RkT7pAAF of Account changed was not sent: look it up")
+    assert found.letters[0].detail == (
+        "GAP_UPDATE: of Account it was not sent how 0015i00000RkT7pAAF changed: look it up"
+    )
     named = receiver("salesforce", mapping=Mapping(types={"Account:GAP_UPDATE": type_}))
     after = post([gap, broken], named)
     assert (len(after.rows), after.ignored) == ((1, 0) if type_ != "ignore" else (0, 1))
@@ -101,7 +113,7 @@ def test_a_gap_is_set_aside_too_unless_the_source_has_a_word_for_it(type_: str) 
     [
         ({"changeType": "GAP_OVERFLOW", "recordIds": ["000000000000000AAA"]}, "GAP_OVERFLOW: changes of Account"),
         ({"changeType": "GAP_OVERFLOW", "recordIds": ["0015i00000RkT7pAAF"]}, "GAP_OVERFLOW: changes of Account"),
-        ({"changeType": "GAP_UPDATE", "recordIds": ["001*"]}, "'001*'"),
+        ({"changeType": "GAP_UPDATE", "recordIds": ["001*"]}, "like 001* changed"),
         ({"changeType": "UPDATE", "recordIds": []}, "of which records is not known"),
         ({"transactionKey": None, "sequenceNumber": ""}, "no transactionKey, no sequenceNumber"),
     ],
@@ -116,7 +128,9 @@ def test_changes_that_cannot_be_told_are_set_aside_whole(fields: dict[str, Any],
 
 def test_a_change_of_some_records_by_name_and_of_others_by_pattern_loses_neither() -> None:
     found = post(change(changeType="GAP_UPDATE", recordIds=["001*", "0015i00000RkT7pAAF"]))
-    assert ([letter.item for letter in found.letters], [event.item for event in found.events]) == ([0, 2], [1])
+    (letter,) = found.letters
+    assert (letter.item, [event.item for event in found.events]) == (2, [1])
+    assert "how 0015i00000RkT7pAAF changed and which of those with ids like 001* changed" in letter.detail
 
 
 def test_only_what_a_change_says_makes_it_a_victory() -> None:

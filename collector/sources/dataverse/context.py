@@ -49,12 +49,9 @@ def about_of(context: dict[str, Any], table: str) -> dict[str, Any] | None:
         _columns(one) for name in ("PreEntityImages", "PostEntityImages") for one in _pairs(context.get(name)).values()
     ]
     before, after = (images[:-1], images[-1]) if _pairs(context.get("PostEntityImages")) else (images, {})
-    record = {
-        name: value
-        for image in [*before, after, closing, written]
-        for name, value in image.items()
-        if value is not None
-    }
+    record: dict[str, Any] = {}
+    for columns in [*before, after, closing, written]:
+        record |= columns
     of_closing = closing.get(f"{table}id")
     candidates = [
         context.get("PrimaryEntityId"),

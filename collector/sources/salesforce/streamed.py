@@ -123,7 +123,7 @@ def _changes(
         yield Unfit(item, why, _encode(wrapped.whole))
         return
     fields = {name: value for name, value in wrapped.payload.items() if name != _HEADER and value is not None}
-    organization = wrapped.organization or tenant
+    organization = long_id(wrapped.organization or tenant)
     about = {
         "object": object_,
         "organization": organization,
@@ -141,18 +141,20 @@ def _changes(
         words, verb = (f"{object_}:merged", word), "merged"
     for place, one in enumerate(ids):
         if _is_pattern(one):
-            why = f"{kind}: all of {object_} changed whose ids are like {one!r}, and none is named: compare them"
-            yield Unfit(item + place, why, _encode(wrapped.whole))
+            yield None
             continue
         record = long_id(one)
         parts = [organization, transaction, _text(header, "sequenceNumber"), record]
         about_one = about | {"id": ":".join(part for part in parts if part)}
         entity = ENTITIES.get(object_, object_)
         yield Native(item + place, fields | {"Id": record, "message": about_one}, words, f"{entity}.{verb}")
-    if verb == "gap":
-        lost = [one for one in ids if word not in named and not _is_pattern(one)]
-        why = f"{kind}: how {', '.join(lost[:10])} of {object_} changed was not sent: look it up"
-        yield Unfit(item + len(ids), why, _encode(wrapped.whole)) if lost else None
+    patterns = [one for one in ids if _is_pattern(one)]
+    if verb == "gap" or patterns:
+        lost = [] if verb != "gap" or word in named else [one for one in ids if not _is_pattern(one)]
+        told = [f"how {', '.join(lost[:10])} changed"] if lost else []
+        told += [f"which of those with ids like {', '.join(patterns[:10])} changed"] if patterns else []
+        why = f"{kind}: of {object_} it was not sent {' and '.join(told)}: look it up"
+        yield Unfit(item + len(ids), why, _encode(wrapped.whole)) if told else None
 
 
 def _is_pattern(id_: str) -> bool:
@@ -164,7 +166,7 @@ def _platform_event(item: int, wrapped: _Wrapped, tenant: str) -> Native | Unfit
     if not wrapped.name:
         why = "a platform event without its name: send it with its 'channel' or 'topic_name', as in /event/My_Event__e"
         return Unfit(item, why, _encode(wrapped.whole))
-    organization = wrapped.organization or tenant
+    organization = long_id(wrapped.organization or tenant)
     uuid = _text(fields, "EventUuid") or wrapped.uuid or wrapped.transport
     # A replay id is not always of one event alone, so that what has no id is known by what it says.
     parts = [organization, wrapped.name, uuid or hashed(_encode(wrapped.payload))]
