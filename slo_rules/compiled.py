@@ -36,6 +36,7 @@ MODULES = (
     "collector.batches",
     "collector.changes",
     "collector.copyformat",
+    "collector.ingest.otlp",
     "collector.instances",
     "collector.lookup",
     "collector.reading",

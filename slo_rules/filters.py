@@ -1,6 +1,7 @@
 """Filters over event documents: the dialects of CloudEvents Subscriptions 1.0 (exact, prefix, suffix, all, any, not).
 
-A filter is reduced once per `(source, type)` — most decide there — and only what is left runs per event.
+A filter is reduced once by what many events have in common, such as their source and type — most decide there — and
+only what is left runs per event.
 """
 
 from __future__ import annotations
@@ -67,28 +68,25 @@ def spell(value: Any) -> str | None:
     return str(value) if isinstance(value, (str, int, float)) else None
 
 
-def reduce(condition: Filter, source: str, type_: str) -> Residue:
-    """What is left of a filter for events of this source and type: True, False, or a smaller filter."""
+def reduce(condition: Filter, known: Mapping[str, str]) -> Residue:
+    """What is left of a filter where these paths are known: True, False, or a smaller filter."""
     match condition:
-        case Compare(path="source"):
-            return condition.holds(source)
-        case Compare(path="type"):
-            return condition.holds(type_)
-        case Compare():
-            return condition
+        case Compare(path=path):
+            found = known.get(path)
+            return condition if found is None else condition.holds(found)
         case Not(part):
-            rest = reduce(part, source, type_)
+            rest = reduce(part, known)
             return not rest if isinstance(rest, bool) else Not(rest)
         case All(parts):
-            return _reduce_parts(parts, source, type_, absorbing=False)
+            return _reduce_parts(parts, known, absorbing=False)
         case Any_(parts):
-            return _reduce_parts(parts, source, type_, absorbing=True)
+            return _reduce_parts(parts, known, absorbing=True)
 
 
-def _reduce_parts(parts: tuple[Filter, ...], source: str, type_: str, *, absorbing: bool) -> Residue:
+def _reduce_parts(parts: tuple[Filter, ...], known: Mapping[str, str], *, absorbing: bool) -> Residue:
     left: list[Filter] = []
     for part in parts:
-        rest = reduce(part, source, type_)
+        rest = reduce(part, known)
         if isinstance(rest, bool):
             if rest is absorbing:
                 return absorbing

@@ -1,11 +1,11 @@
 """Which workflows an event concerns, and what it means there.
 
-Filters are reduced once per `(source, type)`; what a pair can never match costs nothing per event.
+Filters are reduced once per `(source, type)`, those of spans by more; what can never match costs nothing per event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from slo_rules.acts import ACT_SOURCE, ACTS, read_act
 from slo_rules.event import Event
-from slo_rules.filters import Any_, Filter, Residue, holds, reduce
+from slo_rules.filters import SPAN_TYPE, Any_, Filter, Residue, holds, reduce
 from slo_rules.identity import Extract, Key, joining_key, key_extractor
 from slo_rules.match import NOTHING_BESIDES, Besides, Faults, Match
 from slo_rules.observation import measures, requirements, sayings
@@ -65,14 +65,15 @@ class WorkflowMatcher:
         """What is left to ask of events of this source and type; None when they can never concern the workflow."""
         if source == ACT_SOURCE:
             return _OF_ACTS if type_ in ACTS else None
-        reduced = [(m.name, reduce(m.condition, source, type_)) for m in self.workflow.milestones]
+        known = {"source": source, "type": type_}
+        reduced = [(m.name, reduce(m.condition, known)) for m in self.workflow.milestones]
         milestones = tuple((name, rest) for name, rest in reduced if rest is not False)
-        fails = _any(self.workflow.fails_on, source, type_)
-        cancels = _any(self.workflow.cancels_on, source, type_)
-        pauses = _any(self.workflow.pauses_on, source, type_)
-        resumes = _any(self.workflow.resumes_on, source, type_)
-        observes = _any((*self.workflow.observes, *(condition for _, condition in self.renames)), source, type_)
-        restarts = _any(self.workflow.restarts_on, source, type_)
+        fails = _any(self.workflow.fails_on, known)
+        cancels = _any(self.workflow.cancels_on, known)
+        pauses = _any(self.workflow.pauses_on, known)
+        resumes = _any(self.workflow.resumes_on, known)
+        observes = _any((*self.workflow.observes, *(condition for _, condition in self.renames)), known)
+        restarts = _any(self.workflow.restarts_on, known)
         rests = [*(rest for _, rest in milestones), fails, cancels, pauses, resumes, restarts]
         if observes is False and not any(rests):
             return None
@@ -80,9 +81,18 @@ class WorkflowMatcher:
         if all(isinstance(rest, bool) for rest in rests) and (any(rests) or observes is True):
             stops = _stops(pauses is True, resumes is True)
             decided = (tuple(name for name, _ in milestones), fails is True, cancels is True, stops, restarts is True)
-        reductions = [(extract, reduce(condition, source, type_)) for extract, condition in self.renames]
+        reductions = [(extract, reduce(condition, known)) for extract, condition in self.renames]
         renames = tuple((extract, rest) for extract, rest in reductions if rest is not False)
         return _Rules(milestones, fails, cancels, pauses, resumes, restarts, observes, renames, decided)
+
+    @property
+    def filters(self) -> list[Filter]:
+        """All filters of the workflow: what none of them takes does not concern it."""
+        workflow = self.workflow
+        more = (workflow.fails_on, workflow.cancels_on, workflow.pauses_on, workflow.resumes_on, workflow.restarts_on)
+        found = [milestone.condition for milestone in workflow.milestones]
+        found += [condition for conditions in more for condition in conditions]
+        return [*found, *workflow.observes, *(condition for _, condition in self.renames)]
 
     def means(self, rules: _Rules, document: dict[str, Any]) -> Meaning | None:
         """What an event document means to the workflow; None when it does not concern it."""
@@ -176,8 +186,8 @@ def _stops(pauses: bool, resumes: bool) -> bool | None:
     return True if pauses else False if resumes else None
 
 
-def _any(filters: Iterable[Filter], source: str, type_: str) -> Residue:
-    rests = [rest for condition in filters if (rest := reduce(condition, source, type_)) is not False]
+def _any(filters: Iterable[Filter], known: Mapping[str, str]) -> Residue:
+    rests = [rest for condition in filters if (rest := reduce(condition, known)) is not False]
     if True in rests:
         return True
     if not rests:
@@ -194,6 +204,8 @@ class Matcher:
             for workflow in sorted(workflows, key=lambda w: (w.name, -w.version))
         }
         self._plans: dict[tuple[str, str], list[tuple[WorkflowMatcher, _Rules]]] = {}
+        self._filters = [condition for one in self.versions.values() for condition in one.filters]
+        self._spans: dict[tuple[str, str, str, str], Residue] = {}
 
     def plan(self, source: str, type_: str) -> list[tuple[WorkflowMatcher, _Rules]]:
         """The versions that events of this source and type may concern."""
@@ -208,6 +220,21 @@ class Matcher:
                 if (rules := matcher.rules(source, type_)) is not None
             ]
         return plan
+
+    def of_span(self, service: str, name: str, kind: str, status: str) -> Residue:
+        """What must hold of spans like this one, of no reserved service, for one to concern any workflow.
+
+        Decided once for all that are alike: nearly always that is the answer, and nothing else of a span is looked at.
+        """
+        alike = (service, name, kind, status)
+        residue = self._spans.get(alike)
+        if residue is None:
+            if len(self._spans) >= _REMEMBERED_PAIRS:
+                self._spans.clear()
+            known = {"source": service, "type": SPAN_TYPE, "service": service}
+            known |= {"name": name, "kind": kind, "status": status}
+            residue = self._spans[alike] = _any(self._filters, known)
+        return residue
 
     def matches(self, event: Event) -> list[tuple[WorkflowMatcher, Match]]:
         """Every workflow version the event concerns, with what it means there."""

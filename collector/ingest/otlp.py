@@ -25,14 +25,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.copyformat import EARLIEST, LATEST, ReservedSource, event_row, span_row
 from slo_rules.acts import ACT_SOURCE
-from slo_rules.filters import SPAN_TYPE
+from slo_rules.filters import SPAN_TYPE, Residue, holds
 from slo_rules.matching import Matcher
 
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 MAX_NAME = 1024
 MAX_BODY = 2**20
-_NO_PARENT = bytes(8)
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _MOST_NANOS = 2**63 - 1
 _M = TypeVar("_M", bound=Message)
 
@@ -185,34 +185,45 @@ def _decode_span(
     matcher: Matcher | None,
 ) -> None:
     trace_id, span_id = span.trace_id, span.span_id
-    if len(trace_id) != 16 or not any(trace_id) or len(span_id) != 8 or not any(span_id):
+    if len(trace_id) != 16 or trace_id == _NO_TRACE or len(span_id) != 8 or span_id == _NO_SPAN:
         return decoded.reject("a trace id that is not 16 bytes or a span id that is not 8 bytes, or all zero")
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if start > _MOST_NANOS or end > _MOST_NANOS:
         return decoded.reject("a time beyond the year 2262")
     said: dict[str, Any] = {"attributes": attributes(span.attributes), "resource": resource}
-    if span.events:
+    happened, links = span.events, span.links
+    if happened:
         said["events"] = [
             {"name": one.name, "time_ns": one.time_unix_nano, "attributes": attributes(one.attributes)}
-            for one in span.events
+            for one in happened
         ]
-    if span.links:
-        said["links"] = [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in span.links]
-    if span.status.message:
-        said["status_message"] = span.status.message
-    name = span.name if len(span.name) <= MAX_NAME else span.name[:MAX_NAME]
-    kind = span.kind if span.kind in range(6) else 0
-    status = span.status.code if span.status.code in range(3) else 0
+    if links:
+        said["links"] = [{"trace_id": link.trace_id.hex(), "span_id": link.span_id.hex()} for link in links]
+    name, parent = span.name, span.parent_span_id
+    kind, status = int(span.kind), 0
+    if span.HasField("status"):
+        if span.status.message:
+            said["status_message"] = span.status.message
+        status = int(span.status.code)
+    if len(name) > MAX_NAME:
+        name = name[:MAX_NAME]
+    if not 0 <= kind < len(KINDS):
+        kind = 0
+    if not 0 <= status < len(STATUSES):
+        status = 0
     body = _encode(said)
     if len(body) > MAX_BODY:
         return decoded.reject(f"more than {MAX_BODY} bytes of attributes and events")
-    event = _span_event(span, service, resource, said["attributes"], name, kind, status, matcher) if matcher else None
-    parent = span.parent_span_id if len(span.parent_span_id) == 8 and span.parent_span_id != _NO_PARENT else None
+    event: bytes | None = None
+    if matcher is not None:
+        residue = matcher.of_span(service, name, KINDS[kind], STATUSES[status])
+        if residue is not False:
+            event = _span_event(span, service, resource, said["attributes"], name, kind, status, residue)
     decoded.spans.append(
         span_row(
             trace_id,
             span_id,
-            parent,
+            parent if len(parent) == 8 and parent != _NO_SPAN else None,
             service_bytes,
             _clean(name).encode("utf-8", "replace"),
             kind,
@@ -237,9 +248,9 @@ def _span_event(
     name: str,
     kind: int,
     status: int,
-    matcher: Matcher,
+    residue: Residue,
 ) -> bytes | None:
-    """The event row of a span that a definition refers to: it occurred when the span ended."""
+    """The event row of a span for which the residue holds: it occurred when the span ended."""
     document = {
         "id": f"{span.trace_id.hex()}-{span.span_id.hex()}",
         "source": service,
@@ -252,7 +263,7 @@ def _span_event(
         "data": said,
         "resource": resource,
     }
-    if all(found.means(rules, document) is None for found, rules in matcher.plan(service, SPAN_TYPE)):
+    if not holds(residue, document):
         return None
     return event_row(
         (span.end_time_unix_nano or span.start_time_unix_nano) // 1000,

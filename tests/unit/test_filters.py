@@ -120,7 +120,7 @@ def test_scalars_are_spelled_as_in_json(value: Any, text: str | None) -> None:
     ],
 )
 def test_a_filter_is_reduced_for_a_source_and_type(condition: Filter, left: Filter | bool) -> None:
-    assert reduce(condition, "sap", "sales_order.created") == left
+    assert reduce(condition, {"source": "sap", "type": "sales_order.created"}) == left
 
 
 TEXTS = st.sampled_from(["", "a", "b", "ab", "ba", "true", "1"])
@@ -151,7 +151,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 @given(FILTERS, DOCUMENTS)
 def test_what_is_left_of_a_filter_answers_as_the_whole(condition: Filter, document: dict[str, Any]) -> None:
-    left = reduce(condition, document["source"], document["type"])
+    left = reduce(condition, {"source": document["source"], "type": document["type"]})
     assert holds(left, document) is holds(condition, document)
 
 
@@ -169,9 +169,10 @@ def paths_in(condition: Filter | bool) -> set[str]:
 
 @given(FILTERS, TEXTS, TEXTS)
 def test_what_is_left_asks_neither_source_nor_type(condition: Filter, source: str, type_: str) -> None:
-    left = reduce(condition, source, type_)
+    known = {"source": source, "type": type_}
+    left = reduce(condition, known)
     assert not paths_in(left) & {"source", "type"}
-    assert isinstance(left, bool) or reduce(left, source, type_) == left
+    assert isinstance(left, bool) or reduce(left, known) == left
 
 
 @given(FILTERS, DOCUMENTS)

@@ -166,3 +166,38 @@ def test_a_match_says_what_the_filters_say(source: str, type_: str, data: dict[s
         else None
     )
     assert seen([ORDERS], said).get(("orders", 1)) == expected
+
+
+SPANS = """
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: shop, domain: orders, owner: operations}
+spec:
+  entity: order
+  keys: {order: {path: data.order, aliases: [{old: data.old, new: data.order, on: {span: {exact: {name: rename}}}}]}}
+  milestones:
+    - {name: served, on: {span: {exact: {service: shop, name: serve}}}}
+    - {name: paid, on: {span: {all: [{prefix: {name: pay}}, {exact: {status: ok}}, {exact: {data.final: true}}]}}}
+    - {name: sent, on: {span: {all: [{not: {exact: {kind: client}}}, {exact: {name: send}}]}}}
+  fails_on: [{span: {exact: {status: error, service: till}}}]
+  pauses_on: [{span: {exact: {name: hold}}}]
+  resumes_on: [{span: {suffix: {name: .go}}}]
+  observes: [{exact: {type: otel.span, data.seen: true}}]
+"""
+
+
+@given(
+    service=st.sampled_from(["shop", "till", "other"]),
+    name=st.sampled_from(["serve", "pay", "pay later", "send", "hold", "now.go", "rename", "noise"]),
+    kind=st.sampled_from(["client", "server"]),
+    status=st.sampled_from(["unset", "ok", "error"]),
+    data=st.fixed_dictionaries({}, optional={"final": st.booleans(), "seen": st.booleans()}),
+)
+def test_what_is_decided_of_spans_that_are_alike_is_what_each_of_them_means(
+    service: str, name: str, kind: str, status: str, data: dict[str, bool]
+) -> None:
+    matcher = Matcher(load({"a.yaml": SPANS}).workflows.values())
+    document = {"source": service, "type": "otel.span", "service": service, "name": name, "kind": kind}
+    document |= {"status": status, "data": data}
+    means = any(one.means(rules, document) is not None for one, rules in matcher.plan(service, "otel.span"))
+    assert holds(matcher.of_span(service, name, kind, status), document) is means
