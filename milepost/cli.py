@@ -20,6 +20,7 @@ from milepost.options import (
     DatabaseUrl,
     DataDir,
     DefinitionPaths,
+    OtlpGrpcPort,
     ReadDatabaseUrl,
     RetentionAudit,
     RetentionBuckets,
@@ -115,6 +116,7 @@ def serve(
     definitions: DefinitionPaths = None,
     host: Host = None,
     port: Port = None,
+    otlp_grpc_port: OtlpGrpcPort = None,
     public_url: PublicUrl = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
@@ -141,12 +143,19 @@ def demo(
     days: Annotated[int, typer.Option(help="Days of history to send first.", min=1, max=60)] = 7,
     host: Host = None,
     port: Port = None,
+    otlp_grpc_port: OtlpGrpcPort = None,
 ) -> None:
     """Run Milepost beside a simulated enterprise: seven days of history first, then live, with faults to find."""
-    settings = read_settings(None, data_dir=data_dir, host=host, port=port, log_level="warning")
+    settings = read_settings(
+        None, data_dir=data_dir, host=host, port=port, otlp_grpc_port=otlp_grpc_port, log_level="warning"
+    )
+    from collector.ingest.otlp_grpc import PortTaken
     from milepost.demonstration import Demonstration
 
-    Demonstration(settings, seed=seed, days=days, keep=data_dir is not None).run()
+    try:
+        Demonstration(settings, seed=seed, days=days, keep=data_dir is not None).run()
+    except PortTaken as error:
+        raise fail(f"OTLP/gRPC cannot be taken at {error}") from error
 
 
 @app.command(name="import")

@@ -31,6 +31,12 @@ DefinitionPaths = Annotated[
         "--definitions", help="A folder or file of definitions; may be repeated; 'packs' are the shipped ones."
     ),
 ]
+OtlpGrpcPort = Annotated[
+    str | None,
+    typer.Option(
+        "--otlp-grpc-port", metavar="PORT", help="Port for OTLP/gRPC, or off; without it 4317 where that is free."
+    ),
+]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 Since = Annotated[
     str | None, typer.Option("--since", help="Only what occurred since: 7d, 2026-11-21 or 2026-11-21T09:00:00Z.")

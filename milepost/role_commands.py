@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from milepost.options import Config, ReadDatabaseUrl, fail, read_settings, refuse_unfit
+from milepost.options import Config, OtlpGrpcPort, ReadDatabaseUrl, fail, read_settings, refuse_unfit
 from milepost.roles import ALL_ROLES, Role
 from milepost.settings import Settings
 from slo_rules.faults import DefinitionError
@@ -59,6 +59,7 @@ RoleDefinitions = Annotated[
 def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
     """Serve these roles until told to stop."""
     from collector.ingest.kafka.library import KafkaUnusable
+    from collector.ingest.otlp_grpc import PortTaken
     from milepost.server import DatabaseAway, Milepost
 
     try:
@@ -76,6 +77,8 @@ def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
         raise fail(f"The definitions cannot be used:\n{error}") from error
     except DatabaseAway as error:
         raise fail(f"The database cannot be reached: {error}") from error
+    except PortTaken as error:
+        raise fail(f"OTLP/gRPC cannot be taken at {error}") from error
     except KafkaUnusable as error:
         raise fail(str(error)) from error
 
@@ -117,6 +120,7 @@ def collector(
     definitions: RoleDefinitions = None,
     host: Host = None,
     port: Port = None,
+    otlp_grpc_port: OtlpGrpcPort = None,
     kafka_brokers: KafkaBrokers = None,
     kafka_produce: KafkaProduce = None,
     log_format: LogFormat = None,

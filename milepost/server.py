@@ -30,6 +30,7 @@ from collector.catalogue import Catalogue
 from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
 from collector.ingest.kafka.library import require_library
+from collector.ingest.otlp_grpc import GrpcDoor, PortTaken, refuse_taken
 from collector.log import LogWriter
 from collector.objective_gauges import measure_objectives
 from collector.projection_process import Activity, ProjectionProcess, settle_garbage_collection
@@ -51,7 +52,7 @@ from milepost.embedded import EmbeddedPostgres
 from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_routes
-from milepost.settings import Settings
+from milepost.settings import OTLP_GRPC_PORT, Settings
 from milepost.source_files import read_receivers
 from slo_rules import compiled
 from slo_rules.faults import Severity
@@ -119,7 +120,8 @@ class Milepost:
     def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run until told to stop (SIGINT, SIGTERM); then everything is closed before SystemExit(0) is raised.
 
-        Raises DatabaseAway, and DefinitionError where a secret of a source cannot be had.
+        Raises DatabaseAway, DefinitionError where a secret of a source cannot be had, and PortTaken where gRPC was
+        given a port that it cannot have.
         """
         if Role.COLLECTOR in self.roles:
             texts = definition_texts(self.settings.definitions)
@@ -173,8 +175,12 @@ class Milepost:
         @contextlib.asynccontextmanager
         async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
             await reader.open()
+            if grpc is not None:
+                await grpc.start()
             on_ready()
             yield
+            if grpc is not None:
+                await grpc.stop()
             await reader.close()
 
         def activities() -> dict[str, str]:
@@ -205,6 +211,7 @@ class Milepost:
         bodies = Bodies()
         collects = Role.COLLECTOR in self.roles
         doors = Doors(writer, lambda: catalogue.matcher, bodies, producer) if collects else None
+        grpc = _grpc_door(doors, bodies, self.settings) if doors else None
         sources = SourceDoor(writer, self._receivers, bodies, intake.wake) if writer and intake else None
         query = Query(reader, catalogue) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
@@ -225,6 +232,7 @@ class Milepost:
         log.info(
             "serving",
             address=self.settings.address,
+            otlp_grpc_port=grpc.port if grpc else None,
             roles=sorted(self.roles),
             workflows=len(catalogue.current),
             compiled_core=compiled.SAID,
@@ -336,6 +344,21 @@ def _with_pages(api: FastAPI, query: Query) -> Any:
     from dashboard.mount import mount  # noqa: PLC0415
 
     return mount(api, build_dashboard(query))
+
+
+def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings) -> GrpcDoor | None:
+    """None where it is off, or nobody said where it should be and the usual port is taken. Raises PortTaken."""
+    port = settings.otlp_grpc_port
+    if port == 0:
+        return None
+    try:
+        refuse_taken(settings.host, port or OTLP_GRPC_PORT)
+    except PortTaken as error:
+        if port is not None:
+            raise
+        log.warning("otlp_grpc_off", because=str(error))
+        return None
+    return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT)
 
 
 def _await_database(url: str) -> None:

@@ -29,6 +29,10 @@ from slo_rules.durations import format_duration, parse_duration
 ENVIRONMENT_PREFIX = "MILEPOST_"
 LOG_FORMATS = ("console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+HTTP_PORT = 8080
+OTLP_GRPC_PORT = 4317
+"""Where OTLP/gRPC is taken unless told otherwise: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-default-port."""
+OFF = "off"
 _USUAL = Retention()
 
 
@@ -44,7 +48,8 @@ class SettingsError(Exception):
 class Settings:
     """How one process runs. Without `database_url` an embedded PostgreSQL keeps its data under `data_dir`.
 
-    `read_database_url` is of a replica of `database_url`; without it that is read itself.
+    `read_database_url` is of a replica of `database_url`; without it that is read itself. `otlp_grpc_port` is 0 where
+    it is off, and None for the usual one where nobody else has that.
     """
 
     database_url: str | None = None
@@ -52,7 +57,8 @@ class Settings:
     data_dir: Path = Path("milepost-data")
     definitions: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: int = HTTP_PORT
+    otlp_grpc_port: int | None = None
     public_url: str | None = None
     log_format: str = "console"
     log_level: str = "info"
@@ -103,6 +109,7 @@ class Settings:
         """The settings for people and logs, secrets hidden."""
         shown = {one.name: str(getattr(self, one.name)) for one in fields(self)}
         shown["definitions"] = ", ".join(map(str, self.definitions)) or "none"
+        shown["otlp_grpc_port"] = _shown_grpc_port(self.otlp_grpc_port)
         for name, (_, for_good) in _LENGTHS.items():
             length = getattr(self, name)
             shown[name] = for_good if length is None else format_duration(length)
@@ -114,6 +121,12 @@ class Settings:
             shown[name] = ", ".join(map(str, getattr(self, name))) or "none"
         shown["kafka"] = ", ".join(self.kafka) or "none"
         return shown | {name: "***" for name in _SECRET if getattr(self, name)}
+
+
+def _shown_grpc_port(port: int | None) -> str:
+    if port is None:
+        return f"{OTLP_GRPC_PORT} if it is free"
+    return str(port) if port else OFF
 
 
 def _hidden(database_url: str) -> str:
@@ -159,6 +172,9 @@ def load(
     values = {name: _check(name, value, origin, faults) for name, (value, origin) in given.items()}
     if "read_database_url" in given and "database_url" not in given:
         faults.append(f"{given['read_database_url'][1]}: without database_url; an embedded PostgreSQL has no replica")
+    port = values.get("otlp_grpc_port")
+    if port and port == values.get("port", HTTP_PORT):
+        faults.append(f"{given['otlp_grpc_port'][1]}: {port} is the port of HTTP; gRPC needs one of its own")
     faults += faults_between(values)
     if faults:
         raise SettingsError(faults)
@@ -215,9 +231,12 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             absent = [path for path in paths if not path.exists() and str(path) != "packs"]
             faults += [f"{origin}: there is no file or folder {str(path)!r}" for path in absent]
             return paths
-        case "port":
+        case "otlp_grpc_port" if value == OFF:
+            return 0
+        case "port" | "otlp_grpc_port":
             if not (str(value).isascii() and str(value).isdecimal()) or not 0 < int(value) < 65536:
-                faults.append(f"{origin}: {str(value)!r} is not a port; it must be a number from 1 to 65535")
+                or_off = f", or {OFF}" if name == "otlp_grpc_port" else ""
+                faults.append(f"{origin}: {str(value)!r} is not a port; it must be a number from 1 to 65535{or_off}")
                 return 0
             return int(value)
         case "kafka_topic" | "kafka_produce":
@@ -251,6 +270,7 @@ def _length(name: str, value: Any, origin: str, faults: list[str]) -> int | None
 
 _KINDS = {
     "port": "a number",
+    "otlp_grpc_port": f"a number, or {OFF}",
     "definitions": "a path or a list of paths",
     "kafka": "a table of properties of librdkafka",
     **dict.fromkeys(("kafka_topic", "kafka_produce"), "the name of a topic or a list of them"),
@@ -260,7 +280,7 @@ _KINDS = {
 
 def _is_of_kind(name: str, value: Any) -> bool:
     """A TOML file may hold anything anywhere; the other origins cannot."""
-    if name == "port":
+    if name in ("port", "otlp_grpc_port"):
         return isinstance(value, (str, int)) and not isinstance(value, bool)
     if name == "kafka":
         return isinstance(value, dict)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -62,8 +62,7 @@ class Bodies:
                     self._in_flight += len(chunk)
                     if held > limit:
                         raise Refusal(413, f"the body is larger than {limit} bytes")
-                    if self._in_flight > MAX_IN_FLIGHT:
-                        raise Refusal(429, "too much is being received at once", 1)
+                    self._refuse_too_much()
                     chunks.append(chunk)
             except ClientDisconnect as error:
                 raise Refusal(400, "the connection closed before the body ended") from error
@@ -72,11 +71,29 @@ class Bodies:
                 body = _inflate(body, encoding, most.plain)
                 self._in_flight += len(body)
                 held += len(body)
-                if self._in_flight > MAX_IN_FLIGHT:
-                    raise Refusal(429, "too much is being received at once", 1)
+                self._refuse_too_much()
             yield body
         finally:
             self._in_flight -= held
+
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Count so many bytes as in flight, which somebody else has read. Raises Refusal."""
+        self._in_flight += size
+        try:
+            self._refuse_too_much()
+            yield
+        finally:
+            self._in_flight -= size
+
+    def _refuse_too_much(self) -> None:
+        if self._in_flight > MAX_IN_FLIGHT:
+            raise too_much()
+
+
+def too_much() -> Refusal:
+    """Why a request must wait until others are done."""
+    return Refusal(429, "too much is being received at once", 1)
 
 
 async def store(writer: LogWriter, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP doors: `POST /events`, `/v1/traces`, `/v1/logs`.
+"""The doors: `POST /events`, `/v1/traces`, `/v1/logs`, and what the last two have in common with gRPC (otlp_grpc.py).
 
 Every door does the same: bound what it reads, decode, hand the rows to the log, and answer 2xx only after the commit.
 A collector that was given brokers hands them the request instead, once it is decoded, and answers when they have it.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 import msgspec
 from google.protobuf.json_format import MessageToDict
@@ -34,7 +35,13 @@ _encode = msgspec.json.Encoder().encode
 
 _Records = Callable[[], list[outgoing.Outgoing]]
 """A request as Kafka is handed it."""
-_OtlpRequest = tuple[otlp.Decoded, _Records]
+
+
+class Signal(StrEnum):
+    """What OTLP brings that is taken."""
+
+    TRACES = "traces"
+    LOGS = "logs"
 
 
 class Doors:
@@ -128,62 +135,47 @@ class Doors:
 
     async def traces(self, request: Request) -> Response:
         """OTLP/HTTP traces."""
-
-        def decode(body: bytes, json: bool) -> _OtlpRequest:
-            spans = otlp.parse_traces(body, json=json)
-            return otlp.decode_traces(spans, self._matcher()), lambda: outgoing.of_traces(spans)
-
-        answer = ExportTraceServiceResponse()
-
-        def partial(decoded: otlp.Decoded) -> Message:
-            answer.partial_success.rejected_spans = decoded.rejected
-            answer.partial_success.error_message = decoded.message
-            return answer
-
-        return await self._otlp(request, "traces", decode, answer, partial)
+        return await self._otlp(request, Signal.TRACES)
 
     async def logs(self, request: Request) -> Response:
         """OTLP/HTTP logs: records with an event name are events."""
+        return await self._otlp(request, Signal.LOGS)
 
-        def decode(body: bytes, json: bool) -> _OtlpRequest:
-            records = otlp.parse_logs(body, json=json)
-            return otlp.decode_logs(records, _now()), lambda: outgoing.of_logs(records)
-
-        answer = ExportLogsServiceResponse()
-
-        def partial(decoded: otlp.Decoded) -> Message:
-            answer.partial_success.rejected_log_records = decoded.rejected
-            answer.partial_success.error_message = decoded.message
-            return answer
-
-        return await self._otlp(request, "logs", decode, answer, partial)
-
-    async def _otlp(
-        self,
-        request: Request,
-        door: str,
-        decode: Callable[[bytes, bool], _OtlpRequest],
-        answer: Message,
-        partial: Callable[[otlp.Decoded], Message],
-    ) -> Response:
+    async def _otlp(self, request: Request, signal: Signal) -> Response:
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         json = media == _JSON
         try:
             if media not in (_PROTOBUF, _JSON):
                 raise Refusal(415, f"{media!r} is not taken; send {_PROTOBUF} or {_JSON}")
             async with self._bodies.read(request) as body:
-                try:
-                    decoded, records = decode(body, json)
-                except otlp.Malformed as error:
-                    raise Refusal(400, str(error)) from error
-                await self._store(Batch(events=decoded.events, spans=decoded.spans), records)
+                answer = await self.export(signal, body, json=json)
         except Refusal as refusal:
-            metrics.THROTTLED.labels(door).inc(1 if refusal.retry_after else 0)
-            status = Status(code=_GRPC_CODES.get(refusal.status, 2), message=str(refusal))
-            return _otlp_response(status, json, refusal.status, refusal.retry_after)
-        metrics.RECEIVED.labels(door).inc(decoded.accepted)
-        metrics.REJECTED.labels(door).inc(decoded.rejected)
-        return _otlp_response(partial(decoded) if decoded.rejected else answer, json, 200, None)
+            return _otlp_response(status_of(refusal, signal), json, refusal.status, refusal.retry_after)
+        return _otlp_response(answer, json, 200, None)
+
+    async def export(self, signal: Signal, body: bytes, *, json: bool = False) -> Message:
+        """The answer that OTLP has for an export request, once what can be taken of it is durable. Raises Refusal."""
+        answer: ExportTraceServiceResponse | ExportLogsServiceResponse
+        try:
+            if signal is Signal.TRACES:
+                spans = otlp.parse_traces(body, json=json)
+                decoded, answer = otlp.decode_traces(spans, self._matcher()), ExportTraceServiceResponse()
+                await self._store(_batch(decoded), lambda: outgoing.of_traces(spans))
+                if decoded.rejected:
+                    answer.partial_success.rejected_spans = decoded.rejected
+            else:
+                records = otlp.parse_logs(body, json=json)
+                decoded, answer = otlp.decode_logs(records, _now()), ExportLogsServiceResponse()
+                await self._store(_batch(decoded), lambda: outgoing.of_logs(records))
+                if decoded.rejected:
+                    answer.partial_success.rejected_log_records = decoded.rejected
+        except otlp.Malformed as error:
+            raise Refusal(400, str(error)) from error
+        if decoded.rejected:
+            answer.partial_success.error_message = decoded.message
+        metrics.RECEIVED.labels(signal).inc(decoded.accepted)
+        metrics.REJECTED.labels(signal).inc(decoded.rejected)
+        return answer
 
     # Both
 
@@ -202,12 +194,22 @@ class Doors:
         await settle(lambda: forwarding.submit(records))
 
 
+def _batch(decoded: otlp.Decoded) -> Batch:
+    return Batch(events=decoded.events, spans=decoded.spans)
+
+
 def _now() -> int:
     return time.time_ns() // 1000
 
 
-_GRPC_CODES = {400: 3, 404: 5, 413: 3, 415: 3, 429: 8, 503: 14}
-"""google.rpc.Code of our refusals: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAVAILABLE."""
+_GRPC_CODES = {400: 3, 404: 5, 408: 4, 413: 3, 415: 3, 429: 8, 503: 14}
+"""google.rpc.Code of our refusals: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE."""
+
+
+def status_of(refusal: Refusal, signal: Signal) -> Status:
+    """A refusal as OTLP says it, which is counted where the request may come again."""
+    metrics.THROTTLED.labels(signal).inc(1 if refusal.retry_after else 0)
+    return Status(code=_GRPC_CODES.get(refusal.status, 2), message=str(refusal))
 
 
 def _otlp_response(message: Message, json: bool, status: int, retry_after: int | None) -> Response:

@@ -29,8 +29,9 @@ def free_port() -> int:
 
 
 def environment() -> dict[str, str]:
-    """Ours without what would be settings."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("MILEPOST_", "OTEL_")) and k != "DATABASE_URL"}
+    """Ours without what would be settings; of many processes on a machine only one can have the port of gRPC."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("MILEPOST_", "OTEL_")) and k != "DATABASE_URL"}
+    return ours | {"MILEPOST_OTLP_GRPC_PORT": "off"}
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
