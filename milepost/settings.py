@@ -212,7 +212,9 @@ def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict
     return given
 
 
-_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_TEST_PG_BIN", "MILEPOST_TEST_KAFKA", "MILEPOST_CHROMIUM", INTERPRETED}
+_OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_CHROMIUM", INTERPRETED} | {
+    f"MILEPOST_TEST_{name}" for name in ("PG_BIN", "KAFKA", "NODE_OTEL", "OTELCOL")
+}
 """Variables of the tests, which set them for every process they start."""
 
 

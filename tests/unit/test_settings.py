@@ -166,3 +166,28 @@ def test_definitions_may_be_several_and_the_packs(tmp_path: Path) -> None:
 def test_the_address_is_where_people_reach_us() -> None:
     assert load({"public_url": "https://m.example/"}, {}).address == "https://m.example"
     assert load({"host": "::1", "port": 1}, {}).address == "http://[::1]:1"
+
+
+def test_the_port_of_grpc_is_a_number_or_off_or_the_usual_one(file: Path) -> None:
+    assert load({}, {}).otlp_grpc_port is None
+    assert load({}, {}).shown()["otlp_grpc_port"] == "4317 if it is free"
+    assert load({}, {"MILEPOST_OTLP_GRPC_PORT": "4400"}).otlp_grpc_port == 4400
+    for text in ('"off"', "5000", '"5000"'):
+        file.write_text(f"otlp_grpc_port = {text}\n")
+        assert load({}, {}, file).shown()["otlp_grpc_port"] == text.strip('"')
+    assert load({"otlp_grpc_port": "off"}, {"MILEPOST_OTLP_GRPC_PORT": "4400"}).otlp_grpc_port == 0
+
+
+@pytest.mark.parametrize("port", ["0", "on", "65536", "-1", True])
+def test_what_is_no_port_of_grpc_is_refused(port: object) -> None:
+    (fault,) = faults({"otlp_grpc_port": port}, {})
+    assert fault.startswith("--otlp-grpc-port: ")
+    assert "or off" in fault
+
+
+def test_grpc_and_http_cannot_have_one_port() -> None:
+    assert faults({"otlp_grpc_port": "8080"}, {}) == [
+        "--otlp-grpc-port: 8080 is the port of HTTP; gRPC needs one of its own"
+    ]
+    assert len(faults({"otlp_grpc_port": "4400"}, {"MILEPOST_PORT": "4400"})) == 1
+    assert load({"otlp_grpc_port": "8080", "port": 80}, {}).otlp_grpc_port == 8080
