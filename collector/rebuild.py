@@ -33,6 +33,7 @@ def forget(conn: Connection, *, current_definitions: bool) -> None:
         conn.execute(Q["position"])
         for table in DERIVED:
             conn.execute(psql.SQL("DELETE FROM {}").format(psql.Identifier(table.name)))
+        conn.execute("DELETE FROM source_sample")
         conn.execute("DELETE FROM dead_letter WHERE seq IS NOT NULL AND settled_at IS NULL")
         if current_definitions:
             start_over(conn)

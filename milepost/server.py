@@ -23,7 +23,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from alerting import incidents, outbox
 from alerting.channels.transport import new_client
 from alerting.route import Route, SlackTarget
-from collector import duties, metrics
+from collector import duties, metrics, source_rates
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue
@@ -305,10 +305,15 @@ class Milepost:
             if duties.is_current(conn, now):
                 keep_periods(conn, to_micros(now), catalogue)
 
+        def sample(conn: Connection, now: datetime) -> None:
+            if duties.is_current(conn, now):
+                source_rates.sample(conn, now)
+
         memory = Memory()
         add("measure", 5, duties.measure)
         add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
         add("periods", 300, close)
+        add("source_rates", 60, sample)
         # Each class rests for a day once it has been gone through; what was left over is taken up by the next run.
         add("retention", 60, partial(retain, retention=self.settings.retention))
 

@@ -173,7 +173,7 @@ def wipe(conn: Connection) -> None:
     """Forget the log and everything derived from it."""
     tables = (
         "event, span, instance, instance_count, instance_key, instance_event, instance_merge, instance_split, hub_key, rejected_join, "
-        "verdict_change, sli_bucket, source_state, source_type_state, dead_letter, projection, definition, "
+        "verdict_change, sli_bucket, source_state, source_type_state, source_sample, dead_letter, projection, definition, "
         "current_definition, objective_state, shared_stretch, stretch_share"
     )
     with conn.transaction():

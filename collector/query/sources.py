@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
+from collector.source_rates import rates
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.acts import ACT_SOURCE
@@ -26,6 +27,10 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
     found = {row["source"]: row for row in await reader.all("sources") if row["source"] != ACT_SOURCE}
     marks = await _marks(reader, catalogue, list(found.values()))
     unused = {row["source"]: row for row in await reader.all("unused_of_sources")}
+    samples = {
+        row["source"]: dict(zip(row["taken"], row["counts"], strict=True)) for row in await reader.all("source_samples")
+    }
+    taken = sorted({instant for one in samples.values() for instant in one})
     at = to_micros(now)
     rows = []
     for name in sorted(found.keys() | catalogue.sources.keys()):
@@ -41,6 +46,7 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
                 **_standing(mark, expects, at),
                 "lag_seconds": (row["last_received_at"] - row["last_occurred_at"]).total_seconds() if row else None,
                 "received": row["received"] if row else 0,
+                "rate": _rate(rates(taken, samples.get(name, {}), row["received"] if row else 0, at)),
                 "duplicates": row["duplicates"] if row else 0,
                 "unmatched": row["unmatched"] if row else 0,
                 "matched_share": 1 - row["unmatched"] / row["received"] if row and row["received"] else None,
@@ -55,6 +61,11 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
             }
         )
     return rows
+
+
+def _rate(hours: list[float | None]) -> Row:
+    """Events a minute: in the last hour, and in each of the last 24, oldest first."""
+    return {"per_minute": hours[-1], "hours": hours}
 
 
 def _skew(row: Row | None, tolerated: int, now: int) -> Row:

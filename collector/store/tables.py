@@ -308,6 +308,18 @@ source_type_state = Table(
     PrimaryKeyConstraint("source", "type"),
 )
 
+# What each source had sent by when, for a day, in slots of a quarter of an hour (collector/source_rates.py). A rebuild
+# forgets it and cannot derive it: it comes again with time.
+source_sample = Table(
+    "source_sample",
+    metadata,
+    Column("slot", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False),
+    _time("taken_at"),
+    Column("received", BigInteger, nullable=False),
+    PrimaryKeyConstraint("slot", "source"),
+)
+
 # What sources sent in forms of their own, as it came but for what is sensitive. Those without `mapped_at` wait to
 # become events (collector/sources/intake.py).
 source_request = Table(

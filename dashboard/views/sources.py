@@ -86,12 +86,20 @@ def _row(s: Row, now: datetime, links: Links) -> list[Any]:
         c.when(s["last_received_at"], now),
         _expected(s, now),
         _clock(s["skew"]),
-        wording.count(s["received"]),
+        _received(s),
         wording.count(s["duplicates"]),
         wording.count(s["unmatched"]),
         html.A(wording.count(dead), href="#dead-letters", className="num" + ("" if dead else " zero")),
         dcc.Link("waiting work", href=links.worklist(source_awaited=s["source"], verdict=OPEN), className="under"),
     ]
+
+
+def _received(s: Row) -> Any:
+    a_minute = s["rate"]["per_minute"]
+    if a_minute is None:
+        return wording.count(s["received"])
+    lately = html.Span(f"{a_minute:g} a minute", className="sub", title="in the last hour")
+    return html.Div([html.Span(wording.count(s["received"])), lately], className="stacked")
 
 
 def _clock(skew: Row) -> Any:

@@ -417,7 +417,7 @@ class FakeQuery:
             items.append({
                 "source": source, "title": title, "owner": owner, "state": state, "last_received_at": last,
                 "last_occurred_at": last, "lag_seconds": (now - self.now).total_seconds() + ago if ago is not None else None,
-                "received": received, "duplicates": dup, "rejected": rejected, "unmatched": received // 40,
+                "received": received, "rate": {"per_minute": 12.5 if received else None, "hours": []}, "duplicates": dup, "rejected": rejected, "unmatched": received // 40,
                 "dead_letters": dead, "silent_after_seconds": silent,
                 "expects": f"at least every {silent // 60}m" if silent else None,
                 "expected_by": z(self.now - timedelta(seconds=ago - silent)) if silent and ago is not None else None,

@@ -10,14 +10,14 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client import Gauge
 
-from collector import duties, metrics
+from collector import duties, metrics, source_rates
 from collector.rebuild import forget
 from collector.sources import door, intake
 from collector.sources.exchange import Answer, Received
@@ -506,3 +506,32 @@ async def test_a_thread_maps_what_the_door_took(collector: Collector) -> None:
     assert await asyncio.to_thread(told.wait, 20)
     thread.close()
     assert collector.ids() == ["1", "2"]
+
+
+async def test_how_much_a_source_sends_is_told_once_it_is_known(collector: Collector) -> None:
+    async def rate() -> dict[str, Any]:
+        items = (await collector.get("/api/v1/sources"))["items"]
+        found: dict[str, Any] = {one["source"]: one["rate"] for one in items}["shop"]
+        return found
+
+    now = datetime.now(UTC)
+    await order(collector, placed("1"))
+    collector.map()
+    collector.project()
+    assert (await rate())["per_minute"] is None
+    assert source_rates.sample(collector.conn, now - timedelta(hours=2))
+    assert not source_rates.sample(collector.conn, now - timedelta(hours=2))
+    assert source_rates.sample(collector.conn, now - timedelta(hours=1))
+    await order(collector, [placed(str(number)) for number in range(2, 62)])
+    collector.map()
+    collector.project()
+    found = await rate()
+    assert 0.9 < found["per_minute"] <= 1.0
+    assert found["hours"][-1] == found["per_minute"]
+    assert found["hours"][-2] < 0.01
+    assert (len(found["hours"]), found["hours"][0]) == (24, None)
+    # Who sends much for a day leaves no more than a day of samples.
+    assert source_rates.sample(collector.conn, now + timedelta(days=2))
+    assert collector.rows("SELECT count(DISTINCT slot) FROM source_sample") == [(1,)]
+    forget(collector.conn, current_definitions=False)
+    assert (await rate())["per_minute"] is None

@@ -157,6 +157,13 @@ FROM (
 ) counted
 GROUP BY source
 
+-- name: source_samples
+-- purpose: What each source had sent by when (micros), in the last day.
+SELECT source, array_agg((extract(epoch FROM taken_at) * 1000000)::bigint ORDER BY slot) AS taken,
+       array_agg(received ORDER BY slot) AS counts
+FROM source_sample
+GROUP BY source
+
 -- name: source_types
 -- purpose: What has arrived of the types that are expected by themselves.
 SELECT source, type, last_received_at, last_occurred_at FROM source_type_state

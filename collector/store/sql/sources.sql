@@ -61,3 +61,17 @@ WHERE d.number = %(number)s
 -- purpose: Give a logged event to the projection once more, at the end of the log.
 INSERT INTO event (occurred_at, source, id, type, subject, trace_id, span_id, body)
 SELECT occurred_at, source, id, type, subject, trace_id, span_id, body FROM event WHERE seq = %(seq)s
+
+-- name: sample_taken
+-- purpose: Whether somebody has noted for this quarter of an hour what sources had sent.
+SELECT 1 FROM source_sample WHERE slot = %(slot)s LIMIT 1
+
+-- name: sample
+-- purpose: Note what every source has sent by now; of two processes that do so one is enough.
+INSERT INTO source_sample (slot, source, taken_at, received)
+SELECT %(slot)s, source, %(now)s, received FROM source_state
+ON CONFLICT DO NOTHING
+
+-- name: forget_samples
+-- purpose: Samples from before an instant say nothing of the last hours.
+DELETE FROM source_sample WHERE taken_at < %(before)s
