@@ -7,6 +7,7 @@ refused for now carries a RetryInfo: a sender gives up on RESOURCE_EXHAUSTED wit
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from typing import Any, NoReturn
 
@@ -44,6 +45,7 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
 )
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -53,14 +55,22 @@ class PortTaken(Exception):
 
 def refuse_taken(host: str, port: int) -> None:
     """Raises PortTaken where somebody else listens there, or nobody can."""
+    failed: list[OSError] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
+    except OSError as error:
+        raise PortTaken(f"{_address(host, port)}: {error.strerror}") from error
+    for family, kind, protocol, _, address in found:
+        try:
             with socket.socket(family, kind, protocol) as tried:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 tried.bind(address)
-    except OSError as error:
-        raise PortTaken(f"{_address(host, port)}: {error.strerror or error}") from error
+        except OSError as error:
+            failed.append(error)
+    for error in failed:
+        # A name may stand for an address of IPv6 too, on a machine that has none.
+        if len(failed) == len(found) or error.errno not in _ABSENT:
+            raise PortTaken(f"{_address(host, port)}: {error.strerror}") from error
 
 
 class GrpcDoor(grpc.GenericRpcHandler):

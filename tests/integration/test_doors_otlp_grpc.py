@@ -327,6 +327,8 @@ async def test_what_was_begun_is_finished_before_it_stops(collector: Collector) 
 async def test_a_port_that_somebody_has_is_not_shared(door: GrpcDoor) -> None:
     with pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{door.port}: "):
         refuse_taken("127.0.0.1", door.port)
+    with pytest.raises(PortTaken, match=r"192\.0\.2\.1:4317: "):
+        refuse_taken("192.0.2.1", 4317)
     other = GrpcDoor(door._doors, door._bodies, "127.0.0.1", door.port)
     with pytest.raises(PortTaken):
         await other.start()
