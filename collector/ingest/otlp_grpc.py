@@ -67,10 +67,10 @@ def refuse_taken(host: str, port: int) -> None:
                 tried.bind(address)
         except OSError as error:
             failed.append(error)
-    for error in failed:
+    for why in failed:
         # A name may stand for an address of IPv6 too, on a machine that has none.
-        if len(failed) == len(found) or error.errno not in _ABSENT:
-            raise PortTaken(f"{_address(host, port)}: {error.strerror}") from error
+        if len(failed) == len(found) or why.errno not in _ABSENT:
+            raise PortTaken(f"{_address(host, port)}: {why.strerror}") from why
 
 
 class GrpcDoor(grpc.GenericRpcHandler):
