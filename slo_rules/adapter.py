@@ -93,7 +93,8 @@ class Adapter(msgspec.Struct, frozen=True):
 
     Any of `secrets` will do, so that they can be changed one after the other. A `token` stands in the path for senders
     that can sign nothing. A signed time may be off by `tolerance` micros. `url` is the address that the sender calls,
-    where that is signed too. `claims` are what a signed token must say.
+    where that is signed too. `zone` is the time zone of the times that it sends without one. `claims` are what a signed
+    token must say.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Adapter(msgspec.Struct, frozen=True):
     tenant: str = ""
     tolerance: int = DEFAULT_TOLERANCE
     url: str = ""
+    zone: str = ""
     authentication: str = ""
     signature: Signature | None = None
     claims: dict[str, str] = {}

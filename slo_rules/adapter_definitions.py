@@ -20,12 +20,13 @@ from slo_rules.adapter import (
     Sensitive,
     Signature,
 )
+from slo_rules.calendar_definitions import read_zone
 from slo_rules.durations import DAY
 from slo_rules.filter_definitions import members_of, text_of
 from slo_rules.reading import Reader
 
 _ADAPTER = (
-    *("name", "secret", "token", "tenant", "tolerance", "url", "authentication", "signature", "claims"),
+    *("name", "secret", "token", "tenant", "tolerance", "url", "zone", "authentication", "signature", "claims"),
     *("mapping", "sensitive"),
 )
 _SIGNATURE = ("header", "algorithm", "encoding", "prefix", "timestamp", "format", "signs")
@@ -66,6 +67,7 @@ def read_adapter(entry: Reader) -> Adapter | None:
         tenant=text_of(entry, "tenant", longest=200),
         tolerance=DEFAULT_TOLERANCE if length is None else length,
         url=str(url.value) if url else "",
+        zone=read_zone(entry.optional("zone")),
         authentication=_word(entry, "authentication", AUTHENTICATIONS),
         signature=_signature(signature) if signature else None,
         claims=_words(claims, lambda member: member.text(longest=500)) if claims else {},

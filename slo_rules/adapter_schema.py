@@ -50,6 +50,7 @@ def _adapter() -> Schema:
             "tenant": text("The account, portal or organisation of the system; what comes from another is set aside."),
             "tolerance": described(ref("Duration"), "How far a signed time may be from now. By default 5m."),
             "url": text("The address that the sender calls, where that is signed too.", longest=2000),
+            "zone": text("The time zone of times that are sent without one.", "America/Los_Angeles", longest=100),
             "authentication": choice_of("How the secret comes in the header Authorization.", *AUTHENTICATIONS),
             "signature": _signature(),
             "claims": mapping_of(_claim(), description="What a signed token must say, each by its name."),

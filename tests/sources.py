@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from collector.sources.exchange import Credentials, Received
-from collector.sources.receiving import Receiver
+from collector.sources.receiving import Mapped, Receiver
 from slo_rules import adapter as said
 from slo_rules.workflow import Source
 
@@ -36,7 +36,8 @@ def name_of(sample: Path) -> str:
 
 def beside(sample: Path, what: str) -> Path:
     """A file that stands beside a sample."""
-    return sample.with_name(f"{sample.name.removesuffix('.json').removesuffix('.xml')}.{what}.json")
+    name = sample.name.removesuffix(".json").removesuffix(".xml").removesuffix(".txt")
+    return sample.with_name(f"{name}.{what}.json")
 
 
 def headers_of(sample: Path) -> dict[str, str]:
@@ -62,3 +63,23 @@ def receiver(system: str, name: str | None = None, *, credentials: Credentials |
 def events_of(mapped: Any) -> list[dict[str, Any]]:
     """The events that a request became."""
     return [msgspec.json.decode(event.body) for event in mapped.events]
+
+
+def becomes(known: Receiver, request: Received) -> dict[str, Any]:
+    """The one event that a request becomes."""
+    mapped = known.map(request, RECEIVED_AT)
+    assert mapped.letters == []
+    (event,) = events_of(mapped)
+    return event
+
+
+def why(mapped: Mapped) -> str:
+    """Why nothing of a request could be used."""
+    (letter,) = mapped.letters
+    return letter.detail
+
+
+def posted(document: Any, **headers: str) -> Received:
+    """A request with this document, or these bytes."""
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return Received("POST", "", {"content-type": "application/json"} | headers, body)

@@ -20,7 +20,7 @@ class Adapter:
     paths: ClassVar[frozenset[str]] = frozenset(("",))
     """What may follow the name of the source, and its token, in the address."""
     takes: ClassVar[frozenset[str]] = frozenset()
-    """Of `authentication`, `signature`, `claims`, `url`, and `each` of a mapping, what of a source it heeds."""
+    """Of `authentication`, `signature`, `claims`, `url`, `zone`, and `each` of a mapping, what of a source it heeds."""
     needs: ClassVar[str] = "secret"
     """What a source must say for its requests to be told from anybody's: a `secret`, a `token`, or `either`."""
     elsewhere: ClassVar[int] = 404
@@ -39,6 +39,10 @@ class Adapter:
         if not credentials.secrets:
             return ""
         return by_authorization(received, credentials, source.authentication or "bearer")
+
+    def asked(self, received: Received) -> Answer | None:
+        """The answer to a request of the source that asks something and brings nothing; None: it is no such request."""
+        return None
 
     def accepted(self) -> Answer:
         """The answer once a request is durable."""

@@ -70,12 +70,15 @@ class SourceDoor:
         asked = receiver.handshake(received)
         if asked is not None:
             return "handshake", _response(asked)
-        if received.method not in _SENDS:
+        asked = receiver.adapter.asked(received)
+        if asked is None and received.method not in _SENDS:
             raise Refusal(405, f"{received.method} is not taken here; send POST")
         if why := receiver.refuse(received, time.time_ns() // 1000):
             own = receiver.adapter.refused(401, why)
             refusal = problem("sources", Refusal(401, f"not authenticated: {why}"))
             return "unauthenticated", refusal if own is None else _response(own)
+        if asked is not None:
+            return "handshake", _response(asked)
         name = receiver.source.name
         try:
             if len(received.body) > _LARGE:

@@ -57,7 +57,7 @@ def faults_of(source: Source) -> list[tuple[str, str]]:
         return [("name", f"there is no adapter {said.name!r}{suggestion(said.name, names())}; {', '.join(names())}")]
     found = [
         (field, f"the adapter {said.name} has no use for it")
-        for field in ("authentication", "signature", "claims", "url")
+        for field in ("authentication", "signature", "claims", "url", "zone")
         if getattr(said, field) and field not in adapter.takes
     ]
     if said.mapping.each and "each" not in adapter.takes:

@@ -50,6 +50,8 @@ HEADERS = st.dictionaries(
             "x-hubspot-signature-v3", "x-hubspot-request-timestamp", "x-hubspot-signature", "authorization",
             "x-hubspot-signature-version", "ce-id", "ce-type", "ce-source", "ce-time", "x-sig", "x-at",
             "x-zendesk-webhook-invocation-id", "aeg-event-type", "idempotency-key", "x-ms-dynamics-msg-size-exceeded",
+            "x-ns-signature", "x-ns-timestamp", "x-ns-account", "x-ingest-signature", "x-ingest-timestamp",
+            "x-hmac-signature", "x-sn-instance", "x-correlation-id", "x-tenantid",
         ]
     ),
     st.text(max_size=20) | st.sampled_from(["v1", "v2", "t=1,v1=a", "Bearer x", "Basic eDp5", "2026-01-01T00:00:00Z"]),
