@@ -167,6 +167,7 @@ spec:
     tenant: acme
     tolerance: 10m
     url: https://milepost.example.com/sources/wms
+    zone: Europe/Berlin
     authentication: bearer
     signature:
       header: X-Signature

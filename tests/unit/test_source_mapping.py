@@ -322,6 +322,7 @@ class TestDefinitions:
             ('{name: stripe, secret: "${S}", mapping: {each: a}}', "mapping.each", "what in a request is an event"),
             ('{name: stripe, secret: "${S}", url: "https://x.example/"}', "url", "no use for it"),
             ('{name: zendesk, secret: "${S}", authentication: basic}', "authentication", "no use for it"),
+            ('{name: stripe, secret: "${S}", zone: UTC}', "zone", "no use for it"),
             (
                 '{name: generic, token: "${S}", signature: {header: X}, mapping: {id: id, type: t}}',
                 "signature",
