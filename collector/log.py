@@ -216,8 +216,7 @@ class LogWriter:
         requests = [request for batch in batches for request in batch.requests]
         started = time.perf_counter()
         with conn.transaction():
-            if requests:
-                _keep(conn, requests)
+            keep_requests(conn, requests)
             append(conn, events, spans, letters)
         metrics.LOG_COMMITS.observe(time.perf_counter() - started)
 
@@ -240,7 +239,10 @@ def append(conn: Connection, events: list[bytes], spans: list[bytes], letters: l
         _copy(conn, EVENT_COPY, events)
 
 
-def _keep(conn: Connection, requests: list[SourceRequest]) -> None:
+def keep_requests(conn: Connection, requests: list[SourceRequest]) -> None:
+    """Write what sources sent in forms of their own, in the caller's transaction."""
+    if not requests:
+        return
     conn.cursor().executemany(
         "INSERT INTO source_request (source, method, path, headers, body) VALUES (%s, %s, %s, %s::jsonb, %s)",
         [(one.source, one.method, one.path, msgspec.json.encode(one.headers).decode(), one.body) for one in requests],

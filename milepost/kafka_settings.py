@@ -72,6 +72,11 @@ def faults_between(values: Mapping[str, Any]) -> list[str]:
     told = [name for name in ("kafka_topic", "kafka_produce") if values.get(name)]
     if told and not values.get("kafka_brokers"):
         faults.append(f"kafka_brokers: not given; {' and '.join(told)} cannot do without")
+    faults += [
+        f"kafka_produce: {topic.name}: what a source sends in a form of its own is consumed only"
+        for topic in values.get("kafka_produce") or ()
+        if topic.source
+    ]
     formats = [topic.format for topic in values.get("kafka_produce") or ()]
     faults += [
         f"kafka_produce: names several topics for {format_}"

@@ -53,7 +53,7 @@ from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_routes
 from milepost.settings import OTLP_GRPC_PORT, Settings
-from milepost.source_files import read_receivers
+from milepost.source_files import consumed_sources, read_receivers
 from slo_rules import compiled
 from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
@@ -89,6 +89,7 @@ class Milepost:
         if Role.CONSUMER in self.roles or self._produces:
             require_library()
         self.definitions = read_definitions(settings.definitions)
+        self._consumed = consumed_sources(settings.kafka_topic, self.definitions) if Role.CONSUMER in self.roles else {}
         self.routes = read_routes(self.definitions, os.environ)
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._receivers: dict[str, Receiver] = {}
@@ -123,9 +124,11 @@ class Milepost:
         Raises DatabaseAway, DefinitionError where a secret of a source cannot be had, and PortTaken where gRPC was
         given a port that it cannot have.
         """
-        if Role.COLLECTOR in self.roles:
+        consumed = set(self._consumed.values())
+        if Role.COLLECTOR in self.roles or consumed:
             texts = definition_texts(self.settings.definitions)
-            self._receivers = read_receivers(texts, self.definitions, os.environ)
+            only = None if Role.COLLECTOR in self.roles else consumed
+            self._receivers = read_receivers(texts, self.definitions, os.environ, only)
         # uvicorn raises the signal again when it has stopped; with the default action nothing would be closed.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _exit)
@@ -149,7 +152,8 @@ class Milepost:
         projection = ProjectionProcess(url, prepare) if Role.PROJECTOR in self.roles else None
         on_commit = projection.wake if projection else _nothing
         writer = LogWriter(url, on_commit=on_commit) if self._writes else None
-        consumer = self._consumer(url, catalogue, on_commit) if Role.CONSUMER in self.roles else None
+        intake = Intake(url, self._receivers, on_commit) if self._receivers else None
+        consumer = self._consumer(url, catalogue, on_commit, intake) if Role.CONSUMER in self.roles else None
         producer = self._producer() if self._produces else None
         reads = self.settings.read_database_url if Role.DASHBOARD in self.roles else None
         reader = ReplicaReader(url, reads) if reads else Reader(url)
@@ -163,7 +167,6 @@ class Milepost:
         self._closing.append(pool.close)
         for role in self.roles:
             metrics.ROLE_ACTIVE.labels(role).set(role not in (Role.PROJECTOR, Role.CONSUMER))
-        intake = Intake(url, self._receivers, on_commit) if self._receivers else None
         for part in (projection, writer, intake, consumer, producer):
             if part is not None:
                 part.start()
@@ -253,17 +256,26 @@ class Milepost:
         """Whether the doors hand what arrives to Kafka."""
         return Role.COLLECTOR in self.roles and bool(self.settings.kafka_produce)
 
-    def _consumer(self, url: str, catalogue: Catalogue, on_commit: Callable[[], None]) -> KafkaConsumer:
+    def _consumer(
+        self, url: str, catalogue: Catalogue, on_commit: Callable[[], None], intake: Intake | None
+    ) -> KafkaConsumer:
         from collector.ingest.kafka.consuming import KafkaConsumer  # noqa: PLC0415
 
         settings = self.settings
+
+        def on_consumed() -> None:
+            on_commit()
+            if intake is not None:
+                intake.wake()
+
         return KafkaConsumer(
             url,
             settings.kafka_cluster,
             settings.kafka_group,
             settings.kafka_topic,
             lambda: catalogue.matcher,
-            on_commit=on_commit,
+            on_commit=on_consumed,
+            receivers={topic: self._receivers[name] for topic, name in self._consumed.items()},
         )
 
     def _producer(self) -> KafkaProducer:

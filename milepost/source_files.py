@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from collector.ingest.kafka.library import KafkaUnusable
+from collector.ingest.kafka.topics import Topic
 from collector.sources.exchange import Credentials
 from collector.sources.receiving import Receiver, credentials_of, receivers_of
 from collector.sources.registry import faults_of
@@ -24,18 +26,36 @@ def adapter_faults(texts: Mapping[str, str], definitions: Definitions) -> list[F
 
 
 def read_receivers(
-    texts: Mapping[str, str], definitions: Definitions, environment: Mapping[str, str]
+    texts: Mapping[str, str],
+    definitions: Definitions,
+    environment: Mapping[str, str],
+    only: Collection[str] | None = None,
 ) -> dict[str, Receiver]:
-    """The sources ready to receive. DefinitionError with every secret that cannot be had."""
+    """The sources ready to receive, or `only` these. DefinitionError with every secret that cannot be had."""
     faults: list[Fault] = []
     found: dict[str, Credentials] = {}
     for document, source in _documents(texts, definitions):
         assert source.adapter is not None
+        if only is not None and source.name not in only:
+            continue
         found[source.name], missing = credentials_of(source.adapter, environment)
         faults += [_fault(document, field, message) for field, message in missing]
     if faults:
         raise DefinitionError(faults)
-    return receivers_of(definitions.sources.values(), found)
+    wanted = [one for name, one in definitions.sources.items() if only is None or name in only]
+    return receivers_of(wanted, found)
+
+
+def consumed_sources(topics: Iterable[Topic], definitions: Definitions) -> dict[str, str]:
+    """The sources whose own forms topics have, by topic. KafkaUnusable where one is not there, or has no adapter."""
+    found = {topic.name: topic.source for topic in topics if topic.source}
+    adapted = {name for name, source in definitions.sources.items() if source.adapter is not None}
+    absent = [
+        f"{topic}: there is no Source {name!r} with an adapter" for topic, name in found.items() if name not in adapted
+    ]
+    if absent:
+        raise KafkaUnusable(f"kafka_topic: {'; '.join(absent)}")
+    return found
 
 
 def _documents(texts: Mapping[str, str], definitions: Definitions) -> Iterator[tuple[Document, Source]]:

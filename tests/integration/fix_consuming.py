@@ -11,6 +11,7 @@ import pytest
 from collector.ingest.kafka.consuming import KafkaConsumer
 from collector.ingest.kafka.library import Cluster
 from collector.ingest.kafka.topics import Topic
+from collector.sources.receiving import Receiver
 from slo_rules.definitions import load
 from slo_rules.matching import Matcher
 from tests.acceptance.process import wait_until
@@ -39,10 +40,12 @@ class Group:
         self.matcher = Matcher(load({"definitions.yaml": SPAN_DEFINITION}).workflows.values())
         self._conn = psycopg.connect(url, autocommit=True)
 
-    def join(self, *topics: Topic, name: str | None = None) -> KafkaConsumer:
-        """Start another member."""
+    def join(
+        self, *topics: Topic, name: str | None = None, receivers: dict[str, Receiver] | None = None
+    ) -> KafkaConsumer:
+        """Start another member; `receivers` are by topic."""
         cluster = Cluster(self.broker.address, {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"})
-        member = KafkaConsumer(self.url, cluster, name or self.name, topics, lambda: self.matcher)
+        member = KafkaConsumer(self.url, cluster, name or self.name, topics, lambda: self.matcher, receivers=receivers)
         member.start()
         self.members.append(member)
         return member

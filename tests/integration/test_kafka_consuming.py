@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections import Counter
@@ -24,11 +25,13 @@ from collector.ingest.kafka.offsets import append_stretches, begin
 from collector.ingest.kafka.records import Record, Taken, take
 from collector.ingest.kafka.topics import Format, Topic
 from collector.projection_process import Activity
+from collector.sources import intake
 from collector.store.database import Connection, connect
 from slo_rules.matching import Matcher
 from tests.acceptance.process import wait_until
 from tests.fix_kafka import STRUCTURED, Broker, event
 from tests.integration.fix_consuming import Group, ends, group  # noqa: F401
+from tests.sources import receiver
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -108,6 +111,29 @@ def test_topics_of_every_format_reach_the_log_and_what_is_poisoned_is_set_aside_
     assert told[f"{place} 7"][2:] == ("unreadable_record", b"avro")
     assert "no otlp_spans" in told[f"topic {traces}, partition 0, offset 0"][0]
     wait_until(lambda: member.missing == [] and member.activity is Activity.ACTIVE, 10, "it is ready")
+
+
+def test_what_a_system_sends_in_its_own_form_is_kept_for_its_source_once(
+    group: Group, broker: Broker, database_url: str
+) -> None:
+    topic = broker.topic(1)
+    known = receiver("servicenow", "desk")
+    bodies = [
+        json.dumps({"table": "incident", "sys_id": str(number), "event_id": str(number)}).encode() for number in (1, 2)
+    ]
+    broker.produce([(topic, 0, body, []) for body in (bodies[0], None, b"\xff not json", bodies[1])])
+    first = group.join(Topic(topic, source="desk"), receivers={topic: known})
+    group.wait_for({(topic, 0): 4})
+    group.leave(first)
+    second = group.join(Topic(topic, source="desk"), receivers={topic: known})
+    wait_until(lambda: second.activity is Activity.ACTIVE, 40, "another has the partition")
+    kept = group.rows("SELECT source, method, body FROM source_request ORDER BY number")
+    assert kept == [("desk", "KAFKA", body) for body in (bodies[0], b"\xff not json", bodies[1])]
+    with connect(database_url, "test") as conn:
+        assert intake.run_once(conn, {"desk": known}) == 3
+    assert group.ids() == ["1", "2"]
+    ((source, reason, _, body),) = group.letters()
+    assert (source, reason, bytes(body)) == ("desk", "unreadable_request", b"\xff not json")
 
 
 def test_an_event_without_a_time_happened_when_its_record_was_made(group: Group, broker: Broker) -> None:

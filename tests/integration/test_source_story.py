@@ -142,7 +142,9 @@ async def test_netsuite_is_known_by_the_signature_of_its_script(collector: Colle
     assert (await send(collector, name, **signed(body))).status_code == 200
     assert (await send(collector, name, **signed(body, b"other"))).status_code == 401
     assert (await send(collector, name, **signed(body + b" "))).status_code == 401
-    assert (await send(collector, name, **{"X-NS-Timestamp": "1773325542", "X-NS-Signature": "sha256=00"})).status_code == 401
+    assert (
+        await send(collector, name, **{"X-NS-Timestamp": "1773325542", "X-NS-Signature": "sha256=00"})
+    ).status_code == 401
     assert (await send(collector, name)).status_code == 401
     assert collector.map() == 1
 

@@ -12,6 +12,8 @@ from collector.ingest.kafka.library import CONSUMER_ONLY, OWN, PRODUCER_ONLY, Ka
 from collector.ingest.kafka.topics import Format, Topic
 from milepost.cli import app
 from milepost.settings import Settings, SettingsError, load
+from milepost.source_files import consumed_sources
+from slo_rules.definitions import load as definitions_of
 
 FILE = """
 kafka_brokers = "a:9092,b:9092"
@@ -50,6 +52,35 @@ def test_topics_come_from_lists_texts_and_flags(file: Path) -> None:
     assert load({}, {}, file).kafka_topic == (Topic("orders"), Topic("spans", Format.OTLP_SPANS))
     environment = {"MILEPOST_KAFKA_TOPIC": "a, b:otlp_spans", "MILEPOST_KAFKA_BROKERS": "a:1"}
     assert load({}, environment).kafka_topic == (Topic("a"), Topic("b", Format.OTLP_SPANS))
+
+
+def test_a_topic_may_have_the_own_form_of_a_source(file: Path) -> None:
+    (found,) = load({"kafka_topic": ["acme.incidents:source=servicenow"]}, {}, file).kafka_topic
+    assert found == Topic("acme.incidents", source="servicenow")
+    assert str(found) == "acme.incidents:source=servicenow"
+    told = faults(file, 'kafka_brokers = "a:1"\nkafka_topic = ["a:source="]\nkafka_produce = ["b:source=x"]')
+    assert any("'source=' is not a format" in fault and "source=NAME" in fault for fault in told)
+    told = faults(file, 'kafka_brokers = "a:1"\nkafka_produce = ["b:source=x"]')
+    assert told == ["kafka_produce: b: what a source sends in a form of its own is consumed only"]
+
+
+def test_the_source_of_a_topic_is_there_and_has_an_adapter() -> None:
+    text = """
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: servicenow}
+spec: {adapter: {name: servicenow, secret: "${S}"}}
+---
+{apiVersion: milepost/v1, kind: Source, metadata: {name: plain}, spec: {silent_after: 1h}}
+"""
+    definitions = definitions_of({"a.yaml": text})
+    good = [Topic("a", source="servicenow"), Topic("b")]
+    assert consumed_sources(good, definitions) == {"a": "servicenow"}
+    with pytest.raises(KafkaUnusable) as raised:
+        consumed_sources([*good, Topic("c", source="plain"), Topic("d", source="nobody")], definitions)
+    assert str(raised.value) == (
+        "kafka_topic: c: there is no Source 'plain' with an adapter; d: there is no Source 'nobody' with an adapter"
+    )
 
 
 def test_what_the_file_says_of_librdkafka_reaches_the_client_that_knows_it(file: Path, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from collector.ingest.kafka.records import Record, Taken
+from collector.ingest.kafka.sources import keep
 from collector.sources.exchange import Credentials, Received
-from slo_rules.adapter import Mapping, Signature
+from slo_rules.adapter import Mapping, Sensitive, Signature
 from slo_rules.durations import MINUTE, SECOND
 from tests.sources import FOLDER, becomes, posted, received, receiver, why
 
@@ -80,6 +82,55 @@ class TestServiceNow:
         for tenant in ("acme", "acme.service-now.com"):
             assert receiver("servicenow", tenant=tenant).map(self.sent(), 0).events
         assert "of another instance" in why(receiver("servicenow", tenant="other").map(self.sent(), 0))
+
+
+VALUE = {"number": "INC0010046", "caller_id": "Beth Anglin", "priority": "3", "state": "6"}
+
+
+class TestServiceNowOverKafka:
+    KEY = "9d385017c611228701d22104cc95c371"
+    HEADERS = (("origin", b"sn_business_rule"), ("ce_id", b"5f0d2c7e"))
+
+    def kept(self, value: Any, headers: Any = HEADERS, key: bytes | None = KEY.encode(), **more: Any) -> Taken:
+        taken = Taken()
+        body = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+        keep(taken, Record("acme.incidents", 2, 17, body, headers, None, key), receiver("servicenow", **more))
+        return taken
+
+    def event(self, *said: Any, **more: Any) -> dict[str, Any]:
+        (request,) = self.kept(*said, **more).batch.requests
+        assert (request.source, request.method, request.path) == ("servicenow", "KAFKA", "")
+        known = receiver("servicenow", mapping=Mapping(type_value="case.updated"))
+        return becomes(known, Received(request.method, request.path, request.headers, request.body))
+
+    def test_a_record_is_of_the_key_and_the_id_that_it_has(self) -> None:
+        event = self.event(VALUE)
+        assert (event["id"], event["subject"], event["data"]["case_number"]) == ("5f0d2c7e", self.KEY, "INC0010046")
+
+    def test_without_an_id_its_place_is_one_and_any_other_key_is_none_of_servicenows(self) -> None:
+        event = self.event(VALUE, (), b"my-key")
+        assert (event["id"], "subject" in event) == ("acme.incidents:2:17", False)
+        assert self.event(VALUE, None)["id"] == "acme.incidents:2:17"
+        whole = self.event(VALUE | {"event_id": "own", "sys_id": "0" * 32})
+        assert (whole["id"], whole["subject"]) == ("own", "0" * 32)
+
+    def test_nobody_says_where_a_record_stands_but_its_topic(self) -> None:
+        event = self.event(VALUE, [("kafka-place", b"other:0:0"), ("Kafka-Key", b"x" * 32)])
+        assert (event["id"], event["subject"]) == ("acme.incidents:2:17", self.KEY)
+
+    def test_what_is_sensitive_is_not_kept_and_what_cannot_be_told_of_neither(self) -> None:
+        hidden = Sensitive(("caller_id",))
+        (request,) = self.kept(VALUE, sensitive=hidden).batch.requests
+        assert b"Beth" not in request.body
+        taken = self.kept(b"Beth Anglin", sensitive=hidden)
+        (letter,) = taken.batch.dead_letters
+        assert (taken.batch.requests, taken.rejected, letter.source) == ([], 1, "servicenow")
+        assert b"Beth" not in letter.body
+        assert "topic acme.incidents, partition 2, offset 17" in letter.detail
+
+    def test_a_record_without_a_value_is_passed_over(self) -> None:
+        taken = self.kept(None)
+        assert (taken.passed_over, taken.batch.size) == (1, 0)
 
 
 class TestFreshdesk:

@@ -11,7 +11,7 @@ Everything happens on one thread. Whatever fails ends the session with brokers a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import psycopg
@@ -23,6 +23,7 @@ from collector.ingest.kafka.library import PRODUCER_ONLY, Cluster, KafkaUnusable
 from collector.ingest.kafka.session import Session
 from collector.ingest.kafka.topics import Topic
 from collector.projection_process import Activity
+from collector.sources.receiving import Receiver
 from collector.store.database import Connection, connect
 from slo_rules.matching import Matcher
 
@@ -59,13 +60,18 @@ class KafkaConsumer:
         matcher: Callable[[], Matcher],
         *,
         on_commit: Callable[[], None] = lambda: None,
+        receivers: Mapping[str, Receiver] | None = None,
     ) -> None:
-        """Raises KafkaUnusable where the client refuses its configuration."""
+        """`receivers` are, by topic, those of sources that send in forms of their own.
+
+        Raises KafkaUnusable where the client refuses its configuration.
+        """
         self._url = database_url
         self._group = group
         self._topics = {topic.name: topic.format for topic in topics}
         self._matcher = matcher
         self._on_commit = on_commit
+        self._receivers = receivers
         self._told = Told()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kafka-consumer", daemon=True)
@@ -129,7 +135,7 @@ class KafkaConsumer:
 
     def _be_member(self, conn: Connection) -> None:
         consumer = self._open()
-        session = Session(conn, consumer, self._group, self._topics, self._matcher, self._on_commit)
+        session = Session(conn, consumer, self._group, self._topics, self._matcher, self._on_commit, self._receivers)
         try:
             consumer.subscribe(
                 list(self._topics),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collector import metrics
 from collector.ingest.kafka.gathering import Partition, Stretch
 from collector.ingest.kafka.records import Taken
-from collector.log import append
+from collector.log import append, keep_requests
 from collector.store.database import Connection
 from collector.store.sql import load
 
@@ -38,6 +38,7 @@ def append_stretches(conn: Connection, group: str, stretches: Sequence[tuple[Str
             batches = [taken.batch for _, taken in following]
             started = time.perf_counter()
             conn.execute(Q["move"], _columns(group, [(one.partition, one.until) for one, _ in following]))
+            keep_requests(conn, [request for batch in batches for request in batch.requests])
             append(
                 conn,
                 [row for batch in batches for row in batch.events],

@@ -25,7 +25,8 @@ _STRUCTURED = ("application/cloudevents", "application/cloudevents+json")
 class Record(NamedTuple):
     """A record with its place. `made_at` is when its producer or the broker says that it was made (micros), or None.
 
-    `headers` are None where a name among them is not UTF-8.
+    `headers` are None where a name among them is not UTF-8. The key of a record means something to systems only that
+    send in forms of their own.
     """
 
     topic: str
@@ -34,6 +35,7 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers | None
     made_at: int | None
+    key: bytes | None = None
 
     @property
     def place(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -15,7 +15,9 @@ from collector import metrics
 from collector.ingest.kafka.gathering import Gathering, Partition, Stretch, halves, start
 from collector.ingest.kafka.offsets import append_stretches, begin
 from collector.ingest.kafka.records import Headers, Record, Taken, set_aside, take
+from collector.ingest.kafka.sources import keep
 from collector.ingest.kafka.topics import Format
+from collector.sources.receiving import Receiver
 from collector.store.database import Connection
 from slo_rules.matching import Matcher
 
@@ -39,6 +41,7 @@ class Session:
         topics: dict[str, Format],
         matcher: Callable[[], Matcher],
         on_commit: Callable[[], None],
+        receivers: Mapping[str, Receiver] | None = None,
     ) -> None:
         self._conn = conn
         self._consumer = consumer
@@ -46,6 +49,7 @@ class Session:
         self._topics = topics
         self._matcher = matcher
         self._on_commit = on_commit
+        self._receivers = receivers or {}
         self._gathered_since = 0.0
         self._failure: Exception | None = None
         self.gathering = Gathering()
@@ -195,14 +199,21 @@ class Session:
     def _take(self, stretch: Stretch, now: int) -> Taken:
         taken, matcher = Taken(), self._matcher()
         format_ = self._topics[stretch.partition[0]]
+        receiver = self._receivers.get(stretch.partition[0])
         for record in stretch.records:
-            take(taken, record, format_, matcher, now)
+            if receiver is None:
+                take(taken, record, format_, matcher, now)
+            else:
+                keep(taken, record, receiver)
         return taken
 
     def _note(self, stretch: Stretch, taken: Taken) -> None:
         topic, partition = stretch.partition
         self.gathering.appended(stretch)
-        metrics.RECEIVED.labels("kafka").inc(taken.accepted)
+        # What is kept for a source is counted as received once it is mapped.
+        metrics.RECEIVED.labels("kafka").inc(taken.accepted - len(taken.batch.requests))
+        for request in taken.batch.requests:
+            metrics.SOURCE_REQUESTS.labels(request.source, "accepted").inc()
         metrics.REJECTED.labels("kafka").inc(taken.rejected)
         metrics.KAFKA_PASSED_OVER.labels(topic).inc(taken.passed_over)
         metrics.KAFKA_RECORDS.labels(topic).inc(len(stretch.records) - taken.passed_over)
@@ -243,7 +254,13 @@ def _record(message: Message) -> Record:
         message.value(),
         _headers(message),
         made_at * 1000 if kind and made_at >= 0 else None,
+        _key(message),
     )
+
+
+def _key(message: Message) -> bytes | None:
+    key = message.key()
+    return key.encode() if isinstance(key, str) else key
 
 
 def _headers(message: Message) -> Headers | None:

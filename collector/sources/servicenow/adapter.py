@@ -6,6 +6,7 @@ its Table API has it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,9 @@ from slo_rules.adapter import Signature
 from slo_rules.filters import spell
 
 SIGNATURE = Signature("x-hmac-signature", encoding="base64")
-_INSTANCE, _CORRELATION = "x-sn-instance", "x-correlation-id"
+_INSTANCE, _CORRELATION, _EVENT = "x-sn-instance", "x-correlation-id", "ce_id"
+_KEY, _PLACE = "kafka-key", "kafka-place"
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
 _TIMES = ("occurred_at", "sys_updated_on", "sys_created_on", "opened_at", "resolved_at", "closed_at")
 _ENTITIES = {
     "incident": "case",
@@ -48,7 +51,7 @@ _VERBS = {
 class ServiceNow(Adapter):
     """See docs/sources/servicenow.md."""
 
-    keeps = frozenset((_INSTANCE, _CORRELATION))
+    keeps = frozenset((_INSTANCE, _CORRELATION, _EVENT, _KEY, _PLACE))
     takes = frozenset(("authentication", "signature", "zone"))
     needs = "either"
 
@@ -76,7 +79,18 @@ class ServiceNow(Adapter):
         result = body.get("result")
         found = {name: _plain(value) for name, value in (result if isinstance(result, dict) else body).items()}
         # What is not there is an empty text.
-        yield _of_record({name: value for name, value in found.items() if value != ""} | more, source)
+        record = _of_kafka(received) | {name: value for name, value in found.items() if value != ""}
+        yield _of_record(record | more, source)
+
+
+def _of_kafka(received: Received) -> dict[str, Any]:
+    """What a record of Kafka says beside its value; for what has no id of its own its place is one."""
+    headers = received.headers
+    if _PLACE not in headers:
+        return {}
+    key = headers.get(_KEY, "")
+    said = {"sys_id": key} if _SYS_ID.fullmatch(key) else {}
+    return said | {"kafka_id": headers.get(_EVENT) or headers[_PLACE]}
 
 
 def _plain(value: Any) -> Any:
@@ -92,7 +106,8 @@ def _of_record(record: dict[str, Any], source: said.Adapter) -> Native:
             record[name] = with_zone(text, source.zone or "UTC")
     if not spell(record.get("event_id")):
         parts = [table, *(spell(record.get(name)) for name in ("sys_id", "sys_mod_count"))]
-        record["event_id"] = ":".join(part for part in parts if part) if all(parts) else None
+        whole = ":".join(part for part in parts if part) if all(parts) else None
+        record["event_id"] = whole or record.get("kafka_id")
     state, before = (spell(record.get(name)) for name in ("state", "previous_state"))
     words = []
     if state and before and state != before:
