@@ -136,6 +136,10 @@ class TestInfor:
         assert "of another tenant" in why(known.map(posted(BOD), 0))
         bare = BOD.replace(b"<TenantID>GLOBEX_TST</TenantID>", b"")
         assert known.map(posted(bare, **{"x-tenantid": "OTHER"}), 0).events
+        assert "of another tenant" in why(known.map(posted(bare), 0))
+        ours = BOD.replace(b"GLOBEX_TST<", b"OTHER<")
+        assert known.map(posted(ours), 0).events
+        assert "of another tenant" in why(known.map(posted(ours, **{"x-tenantid": "GLOBEX_TST"}), 0))
 
     def test_what_is_sensitive_is_taken_out_of_every_form(self) -> None:
         known = receiver("infor", sensitive=Sensitive(("custom_owner",), ("CustomerParty.Name",)))
@@ -157,6 +161,22 @@ class TestInfor:
             return
         body = with_document(Message(document, parameters | {"encoding": "BASE64"}), BOUNDARY)
         assert message_of(body, BOUNDARY) == Message(document, parameters | {"encoding": "NONE"})
+
+    @given(
+        st.sampled_from(["NONE", "BASE64", "DEFLATE", "", None, 7]),
+        st.binary(max_size=60) | st.sampled_from([BOD, zlib.compress(BOD), base64.b64encode(zlib.compress(BOD))]),
+        st.integers(0, 5000), st.binary(max_size=4), st.booleans(),
+    )  # fmt: skip
+    @settings(max_examples=examples(300), deadline=None)
+    def test_whatever_a_document_is_it_is_read_or_set_aside(
+        self, encoding: Any, document: bytes, at: int, other: bytes, in_text: bool
+    ) -> None:
+        document = document[:at] + other + document[at + len(other) :]
+        inside = {"value": document.decode("latin-1"), "encoding": encoding}
+        said = {"messageId": "m", "encoding": encoding}
+        mapped = receiver("infor").map(posted({"document": inside}) if in_text else multipart(said, document), 0)
+        assert len(mapped.events) + len(mapped.letters) == 1
+        assert not any("failed" in letter.detail for letter in mapped.letters)
 
     def test_only_its_paths_are_there(self) -> None:
         known = receiver("infor")

@@ -88,7 +88,8 @@ class Infor(Adapter):
             raise Unreadable("not a BOD: its root is no verb with a noun, or it has no DataArea")
         verb, noun = bod[1], bod[2]
         about = _about(root, child_of(area, verb), message, received)
-        if source.tenant and about["tenant"] != source.tenant:
+        tenants = {about["tenant"], received.headers.get(_TENANT, about["tenant"])}
+        if source.tenant and tenants != {source.tenant}:
             raise Unreadable(f"of another tenant than {source.tenant!r}")
         nouns = [child for child in area if local_name(child) == noun]
         if not 0 < len(nouns) <= MAX_ITEMS:
