@@ -121,7 +121,7 @@ class TestInfor:
             (changed.replace(b"<Code>Closed", b"<Code>Hold"), "order.held"),
             (BOD.replace(b"<Code>Open", b"<Code>Closed"), "order.created"),
             (
-                BOD.replace(b'actionCode="Add"', b'actionCode="Delete"').replace(b"<Code>Open", b"<Code>"),
+                BOD.replace(b'actionCode="Add"', b'actionCode="Delete"').replace(b"<Code>Open", b"<Code>Closed"),
                 "order.deleted",
             ),
             (answered.replace(b'"Accepted"', b'"Rejected"'), "order.rejected"),

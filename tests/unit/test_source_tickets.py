@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from collector.ingest.kafka.records import Record, Taken
-from collector.ingest.kafka.sources import keep
+from collector.ingest.kafka.sources import as_kept, keep
 from collector.sources.exchange import Credentials, Received
 from slo_rules.adapter import Mapping, Sensitive, Signature
 from slo_rules.durations import MINUTE, SECOND
@@ -122,6 +122,10 @@ class TestServiceNowOverKafka:
         hidden = Sensitive(("caller_id",))
         (request,) = self.kept(VALUE, sensitive=hidden).batch.requests
         assert b"Beth" not in request.body
+        record = Record("acme.incidents", 2, 17, b"Beth Anglin", (), None)
+        assert as_kept(record, self.kept(VALUE, sensitive=hidden)) == record._replace(value=request.body)
+        assert b"Beth" not in (as_kept(record, self.kept(b"Beth", sensitive=hidden)).value or b"")
+        assert as_kept(record, self.kept(None)).value is None
         taken = self.kept(b"Beth Anglin", sensitive=hidden)
         (letter,) = taken.batch.dead_letters
         assert (taken.batch.requests, taken.rejected, letter.source) == ([], 1, "servicenow")

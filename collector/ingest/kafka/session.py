@@ -15,7 +15,7 @@ from collector import metrics
 from collector.ingest.kafka.gathering import Gathering, Partition, Stretch, halves, start
 from collector.ingest.kafka.offsets import append_stretches, begin
 from collector.ingest.kafka.records import Headers, Record, Taken, set_aside, take
-from collector.ingest.kafka.sources import keep
+from collector.ingest.kafka.sources import as_kept, keep
 from collector.ingest.kafka.topics import Format
 from collector.sources.receiving import Receiver
 from collector.store.database import Connection
@@ -182,9 +182,11 @@ class Session:
             parts = halves(stretches)
             if parts is not None:
                 return parts
-            log.warning("kafka_record_refused", place=stretches[0].records[0].place, error=str(error).strip())
-            refused = Taken()
-            set_aside(refused, stretches[0].records[0], f"the database refused it: {error.sqlstate}")
+            record, refused = stretches[0].records[0], Taken()
+            log.warning("kafka_record_refused", place=record.place, error=str(error).strip())
+            if record.topic in self._receivers:
+                record = as_kept(record, takings[0][1])
+            set_aside(refused, record, f"the database refused it: {error.sqlstate}")
             takings = [(stretches[0], refused)]
             overtaken = append_stretches(self._conn, self._group, takings)
         for stretch, taken in takings:

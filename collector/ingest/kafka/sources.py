@@ -36,3 +36,9 @@ def keep(taken: Taken, record: Record, receiver: Receiver) -> None:
         return
     taken.batch.requests.append(SourceRequest(name, METHOD, "", receiver.kept_headers(received), kept))
     taken.accepted += 1
+
+
+def as_kept(record: Record, taken: Taken) -> Record:
+    """A record with the body that `keep` made of it, without what is sensitive; with none where it kept nothing."""
+    bodies = [request.body for request in taken.batch.requests] + [one.body for one in taken.batch.dead_letters]
+    return record._replace(value=bodies[0] if bodies else None)

@@ -123,9 +123,7 @@ def _time(text: str, source: said.Adapter) -> dict[str, str]:
     return {"unreadable_time": text[:100]}
 
 
-def _native(
-    item: int, element: Element, verb: str, noun: str, about: dict[str, Any], *, several: bool
-) -> Native | Unfit:
+def _native(item: int, element: Element, verb: str, noun: str, about: dict[str, Any], *, several: bool) -> Native:
     header = next((child for child in element if local_name(child) == f"{noun}Header"), element)
     number = child_of(child_of(header, "DocumentID"), "ID")
     held = {} if number is None else dict(number.attrib)
@@ -146,7 +144,7 @@ def _native(
         noun: document_id,
     }
     word, action = f"{verb}.{noun}", about["action"]
-    states = [f"{word}:status={status}"] if status and action != "Add" else []
+    states = [f"{word}:status={status}"] if status and action not in ("Add", "Delete") else []
     words = (*states, f"{word}:{action}", word) if action else (*states, word)
     entity, verbs = _ENTITIES.get(noun), _VERBS.get(verb, {})
     happened = verbs.get(action, verbs.get("", ""))
