@@ -16,7 +16,7 @@ from collector.sources.exchange import Answer, Native, Received, Unfit, Unreadab
 from collector.sources.infor.messages import Message, message_of, with_document
 from collector.sources.sensitive import Hidden, hide, local_name, without
 from collector.sources.signatures import moment
-from collector.sources.times import has_zone, with_zone
+from collector.sources.times import with_zone
 from collector.sources.trees import child_of, fingerprint, text_at, tree_of
 from slo_rules import adapter as said
 from slo_rules.filters import spell
@@ -117,7 +117,7 @@ def _about(root: Element, verb: Element | None, message: Message, received: Rece
 
 def _time(text: str, source: said.Adapter) -> dict[str, str]:
     """Some senders write no ISO dates, or without a zone: then it counts from its arrival on, and says so."""
-    at = with_zone(text, source.zone) if source.zone and not has_zone(text) else text
+    at = with_zone(text, source.zone)
     if not text or moment(at, "rfc3339") is not None:
         return {"time": at}
     return {"unreadable_time": text[:100]}

@@ -14,8 +14,8 @@ from collector.sources.adapter import Adapter
 from collector.sources.bodies import object_of, xml_of
 from collector.sources.exchange import Credentials, Native, Received, Unfit, Unreadable
 from collector.sources.sensitive import Hidden, local_name, without
-from collector.sources.signatures import by_signature
-from collector.sources.times import has_zone, with_zone
+from collector.sources.signatures import by_signature, moment
+from collector.sources.times import with_zone
 from collector.sources.trees import fingerprint, tree_of
 from slo_rules import adapter as said
 from slo_rules.adapter import Signature
@@ -113,8 +113,9 @@ def _of_xml(root: Element, source: said.Adapter) -> Native:
     if name in _WRAPPERS:
         name = "PurchaseOrder" if "POHeaderId" in document else "event"
     at = next((text for one in _TIMES if (text := spell(document.get(one)))), "")
-    if at and (source.zone or has_zone(at)):
-        document["time"] = with_zone(at, source.zone)
+    at = with_zone(at, source.zone)
+    if moment(at, "rfc3339") is not None:
+        document["time"] = at
     action = spell(document.get("EventActionCode"))
     words = (f"{name}:{action}", name) if action else (name,)
     return Native(0, document | {"old": old, "event_id": fingerprint([name, tree])}, words)
