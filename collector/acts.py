@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
@@ -61,9 +61,21 @@ class Asked:
     answer: Row
 
 
-async def ask(reader: Reader, catalogue: Catalogue, id_: str, said: Mapping[str, Any], *, withdraws: bool) -> Asked:
-    """What waives an instance, or withdraws its waiver. Raises ActRefused with every fault."""
-    now, act_id, faults = to_micros(await reader.now()), str(uuid4()), list[str]()
+async def ask(
+    reader: Reader,
+    catalogue: Catalogue,
+    id_: str,
+    said: Mapping[str, Any],
+    *,
+    withdraws: bool,
+    request: UUID | None = None,
+) -> Asked:
+    """What waives an instance, or withdraws its waiver. Raises ActRefused with every fault.
+
+    The same `request` for the same instance makes the same event, which counts once however often it is said.
+    """
+    act_id = str(uuid4() if request is None else uuid5(request, id_))
+    now, faults = to_micros(await reader.now()), list[str]()
     waiver = read_waiver(said, now, event_key(ACT_SOURCE, act_id), withdraws=withdraws, faults=faults)
     unfit = bool(faults)
     found, progress = _meant(await _known(reader, id_), faults)
@@ -202,9 +214,13 @@ class Acts:
         self._catalogue = catalogue
         self._writer = writer
 
-    async def waive(self, id_: str, said: Mapping[str, Any]) -> Row:
-        """Waive an instance; the answer comes when that is durable. Raises ActRefused and Unavailable."""
-        return await self._do(await ask(self._reader, self._catalogue, id_, said, withdraws=False))
+    async def waive(self, id_: str, said: Mapping[str, Any], *, request: UUID | None = None) -> Row:
+        """Waive an instance; the answer comes when that is durable. Raises ActRefused and Unavailable.
+
+        The same `request` for the same instance counts once.
+        """
+        asked = await ask(self._reader, self._catalogue, id_, said, withdraws=False, request=request)
+        return await self._do(asked)
 
     async def withdraw(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Withdraw the waiver of an instance, likewise."""

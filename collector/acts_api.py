@@ -6,8 +6,11 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, HTTPException, Request
+from starlette.responses import Response
 
 from collector.acts import Acts
+from collector.handling import ACTS, MOST_AT_ONCE, Handling
+from collector.saved_views import SavedViews
 from collector.sources.dead_letters import DeadLetters
 
 Row = dict[str, Any]
@@ -55,6 +58,35 @@ def add_acts(api: FastAPI, acts: Acts) -> None:
         return await acts.move(id, await _said(request))
 
 
+def add_handling(api: FastAPI, handling: Handling) -> None:
+    """What people do with many instances at once."""
+    body = _body_of("act", "ids", "by", may=("to", "text", "until", "request"))
+
+    @api.post("/api/v1/instances/acts", tags=["act"], responses={400: _ACT_ANSWERS[400]}, openapi_extra=body)
+    async def act(request: Request) -> Row:
+        """Assign, acknowledge, comment or waive instances; each is answered by itself."""
+        return await handling.act(await _said(request, MOST_SAID + 48 * MOST_AT_ONCE))
+
+
+def add_views(api: FastAPI, views: SavedViews) -> None:
+    """The views of the worklist that people share."""
+    answers: dict[int | str, Row] = {400: _ACT_ANSWERS[400], 409: {"description": "there is one of that name"}}
+
+    @api.put(
+        "/api/v1/views/{name}", tags=["act"], responses=answers, openapi_extra=_body_of("query", "by", may=("replace",))
+    )
+    async def save(name: str, request: Request) -> Row:
+        """Share a view; `replace` puts it in the place of the one that has the name."""
+        return await views.save(name, await _said(request))
+
+    @api.delete("/api/v1/views/{name}", tags=["act"], status_code=204, response_class=Response)
+    async def drop(name: str) -> Response:
+        """Share it no longer."""
+        if not await views.drop(name):
+            raise HTTPException(404, "there is no such view")
+        return Response(status_code=204)
+
+
 def add_letters(api: FastAPI, letters: DeadLetters) -> None:
     """What people ask of dead letters, and do with them."""
     how: Row = {"tags": ["act"], "responses": {400: _ACT_ANSWERS[400]}}
@@ -86,14 +118,17 @@ def _body_of(*fields: str, may: tuple[str, ...] = ()) -> Row:
         "version": {"type": "integer", "minimum": 1},
         "ids": {"type": "array", "items": text},
         "dry_run": {"type": "boolean"},
+        "replace": {"type": "boolean"},
+        "act": text | {"enum": list(ACTS)},
+        "request": text | {"format": "uuid"},
     }
     properties = {name: others.get(name, text) for name in (*fields, *may)}
     schema = {"type": "object", "required": list(fields), "additionalProperties": False, "properties": properties}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-async def _said(request: Request) -> Row:
-    """The JSON object of a small body.
+async def _said(request: Request, most: int = MOST_SAID) -> Row:
+    """The JSON object of a small body, of at most so many bytes.
 
     Nothing but application/json is read: that is what a page of another site cannot send without being asked first.
     """
@@ -102,8 +137,8 @@ async def _said(request: Request) -> Row:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_SAID:
-            raise HTTPException(413, f"the body is larger than {MOST_SAID} bytes")
+        if len(body) > most:
+            raise HTTPException(413, f"the body is larger than {most} bytes")
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError as error:

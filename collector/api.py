@@ -17,18 +17,21 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector.acts import ActRefused, Acts
-from collector.acts_api import Row, add_acts, add_letters, or_404
+from collector.acts_api import Row, add_acts, add_handling, add_letters, add_views, or_404
+from collector.handling import Handling
 from collector.ingest.doors import Doors
 from collector.log import Unavailable
 from collector.query import Query
-from collector.query.instances import CHANCE, SORTS, BadQuery
+from collector.query.export import CSV, TYPES
+from collector.query.instances import CHANCE, NOBODY, SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
 from collector.query.replica_reader import answered_as_of
+from collector.saved_views import SavedViews, ViewTaken
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import METHODS, SourceDoor
 from slo_rules import instants
@@ -85,6 +88,8 @@ def build_api(
     *,
     sources: SourceDoor | None = None,
     letters: DeadLetters | None = None,
+    handling: Handling | None = None,
+    views: SavedViews | None = None,
 ) -> FastAPI:
     """The application, with what there is of query API, acts, doors and dead letters; health and metrics always.
 
@@ -114,6 +119,10 @@ def build_api(
         add_acts(api, acts)
     if letters is not None:
         add_letters(api, letters)
+    if handling is not None:
+        add_handling(api, handling)
+    if views is not None:
+        add_views(api, views)
     return api
 
 
@@ -130,6 +139,11 @@ def _errors(api: FastAPI) -> None:
         parts = [fault.partition(": ") for fault in error.faults]
         status = 404 if error.unknown else 409 if error.conflicting else 400
         return problem(status, str(error), [{"field": field, "message": message} for field, _, message in parts])
+
+    @api.exception_handler(ViewTaken)
+    async def view_taken(_request: Request, error: Exception) -> Response:
+        said = f"there is a view named {error} already; say replace to put this one in its place"
+        return problem(409, said, [{"field": "name", "message": "is taken"}])
 
     @api.exception_handler(Unavailable)
     async def unavailable(_request: Request, error: Exception) -> Response:
@@ -226,6 +240,12 @@ def _asked(
     due_within_seconds: Annotated[
         float | None, Parameter(description="on track or due soon, and the next deadline falls within this time")
     ] = None,
+    assigned_to: Annotated[
+        str | None, Parameter(description=f"who handles it; `{NOBODY}`: nobody was assigned to it")
+    ] = None,
+    acknowledged: Annotated[
+        bool | None, Parameter(description="whether somebody has acknowledged how it stands now")
+    ] = None,
 ) -> Row:
     """Which instances: every filter that is given must hold."""
     return {
@@ -241,6 +261,8 @@ def _asked(
         "min_age_seconds": min_age_seconds,
         "min_value": min_value,
         "due_within_seconds": due_within_seconds,
+        "assigned_to": assigned_to,
+        "acknowledged": acknowledged,
     }
 
 
@@ -289,6 +311,42 @@ def _reads(api: FastAPI, query: Query) -> None:
             as_of=as_of,
             known_at=known_at,
         )
+
+    @api.get("/api/v1/instances/export", tags=["query"], response_class=StreamingResponse, responses={400: _PAST[400]})
+    async def export(
+        asked: Asked,
+        format: Annotated[str, Parameter(description="csv; or parquet, where pyarrow is installed")] = CSV,
+        sort: Annotated[str | None, Parameter(description="as of the list; without it, in no order")] = None,
+    ) -> StreamingResponse:
+        """Everything that a filter finds, as a file that is written while it is read."""
+        parts = await query.export(format, sort, **asked)
+        name = f"milepost-instances.{format}"
+        return StreamingResponse(
+            parts, media_type=TYPES[format], headers={"content-disposition": f'attachment; filename="{name}"'}
+        )
+
+    @api.get("/api/v1/accounts/{namespace}/{value:path}", tags=["query"], responses={400: _PAST[400]})
+    async def account(namespace: str, value: str) -> Row:
+        """Everything that carries a key, such as a customer's number, across all domains.
+
+        By domain and workflow how many of each verdict, what they are worth, and which are most pressing.
+        """
+        return or_404(await query.account(namespace, value), "key")
+
+    @api.get("/api/v1/workflows/{name}/flow", tags=["query"])
+    async def flow(name: str) -> Row:
+        """A workflow step by step: what waits there, how long it takes until then, how many are late or drop off."""
+        return or_404(await query.flow(name), "workflow")
+
+    @api.get("/api/v1/views", tags=["query"])
+    async def views() -> Row:
+        """The views of the worklist that people share."""
+        return await query.views()
+
+    @api.get("/api/v1/assignees", tags=["query"])
+    async def assignees() -> Row:
+        """Those who handle something."""
+        return await query.assignees()
 
     @api.get("/api/v1/instances/{id}", tags=["query"], responses=_PAST)
     async def instance(id: str, as_of: AsOf = None, known_at: KnownAt = None) -> Row:

@@ -27,6 +27,7 @@ from collector import duties, metrics, source_rates
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue
+from collector.handling import Handling
 from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
 from collector.ingest.kafka.library import require_library
@@ -42,6 +43,7 @@ from collector.query.staleness import Memory
 from collector.rebuild import keep_objectives
 from collector.registration import Registered, Watch, put_in_force
 from collector.retention.duty import run_once as retain
+from collector.saved_views import SavedViews
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import SourceDoor
 from collector.sources.intake import Intake
@@ -219,7 +221,18 @@ class Milepost:
         query = Query(reader, catalogue) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
         letters = DeadLetters(pool, catalogue, reader.note_write) if query else None
-        api = build_api(query, acts, doors, ready, lifespan, activities, sources=sources, letters=letters)
+        api = build_api(
+            query,
+            acts,
+            doors,
+            ready,
+            lifespan,
+            activities,
+            sources=sources,
+            letters=letters,
+            handling=Handling(pool, acts, reader.note_write) if query else None,
+            views=SavedViews(pool, reader.note_write) if query else None,
+        )
         config = uvicorn.Config(
             _with_pages(api, query) if query else api,
             host=self.settings.host,

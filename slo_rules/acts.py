@@ -82,7 +82,7 @@ def read_act(event: Event) -> Act:
     if not isinstance(said, Mapping):
         raise BadAct(["data: must be an object"])
     faults: list[str] = []
-    workflow, key = (_text(said, name, LONGEST_REASON, faults) for name in ("workflow", "key"))
+    workflow, key = (said_text(said, name, LONGEST_REASON, faults) for name in ("workflow", "key"))
     rest = {name: value for name, value in said.items() if name not in ("workflow", "key")}
     if event.type in (JOIN_REJECTED, JOIN_ACCEPTED):
         join = read_join_word(rest, accepts=event.type == JOIN_ACCEPTED, faults=faults)
@@ -102,9 +102,9 @@ def read_act(event: Event) -> Act:
 
 def read_waiver(said: Mapping[str, Any], at: int, key: bytes, *, withdraws: bool, faults: list[str]) -> Waiver | None:
     """The waiver that somebody asks for at an instant (micros), or its withdrawal; None with every fault added."""
-    found = _strangers(said, ("by", "reason") if withdraws else ("by", "reason", "until"))
-    by = _text(said, "by", LONGEST_NAME, found)
-    reason = _text(said, "reason", LONGEST_REASON, found)
+    found = unknown_fields(said, ("by", "reason") if withdraws else ("by", "reason", "until"))
+    by = said_text(said, "by", LONGEST_NAME, found)
+    reason = said_text(said, "reason", LONGEST_REASON, found)
     until = at if withdraws else _until(said.get("until"), at, found)
     faults += found
     return None if found or until is None else Waiver(at, key, until, by, reason)
@@ -112,10 +112,10 @@ def read_waiver(said: Mapping[str, Any], at: int, key: bytes, *, withdraws: bool
 
 def read_join_word(said: Mapping[str, Any], *, accepts: bool, faults: list[str]) -> JoinWord | None:
     """The word that somebody asks for on the event `source` and `event`; None with every fault added."""
-    found = _strangers(said, ("source", "event", "by", "reason"))
+    found = unknown_fields(said, ("source", "event", "by", "reason"))
     event = event_named(said, found)
-    by = _text(said, "by", LONGEST_NAME, found)
-    reason = _text(said, "reason", LONGEST_REASON, found)
+    by = said_text(said, "by", LONGEST_NAME, found)
+    reason = said_text(said, "reason", LONGEST_REASON, found)
     faults += found
     return None if found or event is None else JoinWord(event, by, reason, accepts)
 
@@ -132,17 +132,18 @@ def event_named(said: Mapping[str, Any], faults: list[str]) -> bytes | None:
 
 def read_move(said: Mapping[str, Any], faults: list[str]) -> Move | None:
     """The move that somebody asks for to a `version`; None with every fault added."""
-    found = _strangers(said, ("version", "by", "reason"))
+    found = unknown_fields(said, ("version", "by", "reason"))
     version = said.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or not 0 < version < 2**31:
         found.append(f"version: {'is missing' if version is None else 'must be the number of a version'}")
-    by = _text(said, "by", LONGEST_NAME, found)
-    reason = _text(said, "reason", LONGEST_REASON, found)
+    by = said_text(said, "by", LONGEST_NAME, found)
+    reason = said_text(said, "reason", LONGEST_REASON, found)
     faults += found
     return None if found or not isinstance(version, int) else Move(version, by, reason)
 
 
-def _strangers(said: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+def unknown_fields(said: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    """A fault for each field that is none of these."""
     return [f"{str(name)[:40]}: is not known here; known are {', '.join(names)}" for name in said if name not in names]
 
 
@@ -158,7 +159,8 @@ def _exact(said: Mapping[str, Any], name: str, faults: list[str]) -> str:
     return text or ""
 
 
-def _text(said: Mapping[str, Any], name: str, longest: int, faults: list[str]) -> str:
+def said_text(said: Mapping[str, Any], name: str, longest: int, faults: list[str]) -> str:
+    """One line of plain text that somebody says, without blanks around it; with every fault added."""
     value = _string(said, name, faults)
     if value is None:
         return ""

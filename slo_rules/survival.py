@@ -139,7 +139,12 @@ class Survival:
 
     def median(self) -> int | None:
         """The shortest duration by which at least half are through; None where they have not been seen to be."""
-        return next((time for time, left in zip(self._times, self._surviving[1:], strict=True) if left <= 0.5), None)
+        return self.quantile(0.5)
+
+    def quantile(self, share: float) -> int | None:
+        """The shortest duration by which at least this share is through; None where so many were not seen to be."""
+        most = 1 - share + 1e-12
+        return next((time for time, left in zip(self._times, self._surviving[1:], strict=True) if left <= most), None)
 
     def _place(self, duration: int) -> int:
         return bisect_right(self._times, coarse(duration))

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, amounts, money, rfc3339
-from collector.store.tables import instance, instance_key
+from collector.store.handling_tables import instance_handling
+from collector.store.tables import instance, instance_key, instance_merge
 from slo_rules.explain import explain
 from slo_rules.identity import Key, spellings, split_key
 from slo_rules.instants import to_micros
@@ -40,6 +41,8 @@ CHANCE = "chance"
 """The sort that is no column: by the chance that the next deadline is missed."""
 LONGEST_AHEAD = 31 * 86_400
 """Seconds: what is due later is not soon."""
+NOBODY = "nobody"
+"""As who handles an instance: those that nobody was assigned to."""
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
@@ -67,6 +70,8 @@ class InstanceFilter:
     min_age_seconds: float | None = None
     min_value: float | None = None
     due_within_seconds: float | None = None
+    assigned_to: str | None = None
+    acknowledged: bool | None = None
 
     def faults(self, now: datetime) -> list[str]:
         """Everything in it that cannot be asked so."""
@@ -113,6 +118,10 @@ class InstanceFilter:
             # How long the start of an orphan is waited for is no deadline of a milestone.
             found += [columns.verdict.in_(BEFORE_DEADLINE), columns.reason != Reason.AWAITING_START]
             found.append(sa.and_(columns.deadline_at > now, columns.deadline_at <= until))
+        if self.assigned_to is not None:
+            found.append(_assigned(_plain("assigned_to", self.assigned_to)))
+        if self.acknowledged is not None:
+            found.append(_acknowledged(self.acknowledged))
         return found
 
 
@@ -148,6 +157,32 @@ def _with_words(text: str) -> sa.ColumnElement[bool]:
     return sa.or_(sa.and_(sa.true(), *words), instance.c.id.in_(by_key))
 
 
+_HANDLED = instance_handling.outerjoin(instance_merge, instance_merge.c.merged_id == instance_handling.c.instance_id)
+_HANDLED_ID = sa.func.coalesce(instance_merge.c.instance_id, instance_handling.c.instance_id)
+
+
+def _assigned(name: str) -> sa.ColumnElement[bool]:
+    """Who handles it, also where that was said of an instance that was merged into this one."""
+    assigned = instance_handling.c.assigned_to
+    ids = sa.select(_HANDLED_ID).select_from(_HANDLED)
+    if name == NOBODY:
+        return instance.c.id.not_in(ids.where(assigned.is_not(None)))
+    return instance.c.id.in_(ids.where(assigned == name))
+
+
+def _acknowledged(wanted: bool) -> sa.ColumnElement[bool]:
+    """Whether somebody has seen it as it stands now: with this verdict, waiting for this milestone."""
+    said = instance_handling.c
+    # All of it stands in the index of what is open.
+    stands = sa.tuple_(instance.c.id, instance.c.verdict, sa.func.coalesce(instance.c.waiting_for, ""))
+    seen = (
+        sa.select(_HANDLED_ID, said.acknowledged_verdict, sa.func.coalesce(said.acknowledged_waiting_for, ""))
+        .select_from(_HANDLED)
+        .where(said.acknowledged_verdict.is_not(None))
+    )
+    return stands.in_(seen) if wanted else stands.not_in(seen)
+
+
 async def list_instances(
     reader: Reader,
     catalogue: Catalogue,
@@ -168,7 +203,7 @@ async def list_instances(
     conditions = asked.conditions(now, catalogue.key_rules, names)
     column, descending = _sort(sort)
     check_page(limit, offset)
-    order = ((column.desc() if descending else column.asc()).nulls_last(), instance.c.id)
+    order = order_of(sort)
     # Which they are, the index of what is open says alone; only of these is the rest looked up.
     page = sa.select(instance.c.id).where(*conditions)
     if cursor:
@@ -217,6 +252,12 @@ def _sort(sort: str) -> tuple[sa.ColumnElement[Any], bool]:
     if name not in SORTS:
         raise BadQuery(f"sort: {name[:40]!r} is none of {', '.join((*SORTS, CHANCE))}")
     return SORTS[name], sort.startswith("-")
+
+
+def order_of(sort: str) -> tuple[sa.ColumnElement[Any], ...]:
+    """The order that a sort asks for, with those that have no such value last. Raises BadQuery."""
+    column, descending = _sort(sort)
+    return (column.desc() if descending else column.asc()).nulls_last(), instance.c.id
 
 
 def _cursor(sort: str, row: Row) -> str:

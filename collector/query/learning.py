@@ -93,7 +93,7 @@ class Lessons:
 async def learn(reader: Reader, catalogue: Catalogue, workflow: str, group_of: GroupOf, now: int) -> Lessons:
     """What the instances of a workflow that began last say at `now` (micros)."""
     lessons = Lessons(catalogue, group_of, now)
-    await reader.feed(_begun_last(workflow).limit(MOST_INSTANCES + 1), lessons.take)
+    await reader.feed(begun_last(workflow).limit(MOST_INSTANCES + 1), lessons.take)
     return lessons
 
 
@@ -107,11 +107,12 @@ async def look_back(
         for _, name, version, _, packed in rows:
             looking.take(decode_progress(packed), catalogue.versions[name, version].workflow)
 
-    await reader.feed(_begun_last(workflow).limit(MOST_INSTANCES), take)
+    await reader.feed(begun_last(workflow).limit(MOST_INSTANCES), take)
     return looking.result()
 
 
-def _begun_last(workflow: str) -> sa.Select[Any]:
+def begun_last(workflow: str) -> sa.Select[Any]:
+    """The id, workflow, version, title and progress of the instances of a workflow, those that began last first."""
     # The ids grow with the time.
     return sa.select(*_COLUMNS).where(instance.c.workflow == workflow).order_by(instance.c.id.desc())
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from collector.catalogue import Catalogue
+from collector.query import export
+from collector.query.account import account
 from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
 from collector.query.details import instance_details
 from collector.query.differences import compare
+from collector.query.flow import Flows
 from collector.query.forecast import forecast
+from collector.query.handling import notes_of, with_handling
 from collector.query.incidents import list_incidents, one_incident
-from collector.query.instances import BadQuery, InstanceFilter, list_instances
+from collector.query.instances import BadQuery, InstanceFilter, list_instances, order_of
 from collector.query.moments import moment_of
 from collector.query.names import names_besides
 from collector.query.objectives import list_objectives, named, one_objective
@@ -79,6 +83,7 @@ class Query:
         self._comparing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._outlook = Outlook(reader, catalogue)
+        self._flows = Flows(reader, catalogue)
 
     def replica(self) -> Row | None:
         """Whether the replica is read and else why not, as of when, and its lag; None where no replica is read."""
@@ -143,6 +148,8 @@ class Query:
         min_age_seconds: float | None = None,
         min_value: float | None = None,
         due_within_seconds: float | None = None,
+        assigned_to: str | None = None,
+        acknowledged: bool | None = None,
         sort: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
@@ -167,6 +174,8 @@ class Query:
             min_age_seconds=min_age_seconds,
             min_value=min_value,
             due_within_seconds=due_within_seconds,
+            assigned_to=assigned_to,
+            acknowledged=acknowledged,
         )
         if as_of is not None or known_at is not None:
             now = await self.reader.clock()
@@ -183,6 +192,7 @@ class Query:
             page = await list_by_chance(self.reader, self._catalogue, self._outlook, marks, asked, names, **place)
         else:
             page = await list_instances(self.reader, self._catalogue, marks, asked, names, **place)
+        await with_handling(self.reader, page["items"])
         if due_within_seconds is None:
             return page
         return await with_chances(self._catalogue, self._outlook, asked, page)
@@ -214,7 +224,49 @@ class Query:
         if found is None:
             return None
         marks = await load_marks(self.reader, self._catalogue)
-        return await instance_details(self.reader, self._catalogue, marks, found)
+        details = await instance_details(self.reader, self._catalogue, marks, found)
+        if details is not None:
+            await with_handling(self.reader, [details])
+            details["notes"] = await notes_of(self.reader, UUID(details["id"]))
+        return details
+
+    async def export(self, form: str, sort: str | None = None, **asked: Any) -> AsyncIterator[bytes]:
+        """Everything that filters of `instances` find as a file, in the order of `sort`. Raises BadQuery, at once."""
+        writer = export.writer_of(form)
+        return export.written(self.reader, await self._found(asked, sort), writer)
+
+    @_question
+    async def _found(self, asked: Row, sort: str | None) -> bytes:
+        wanted = InstanceFilter(**asked | {"verdict": tuple(asked.get("verdict") or ())})
+        names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
+        conditions = wanted.conditions(await self.reader.now(), self._catalogue.key_rules, names)
+        return await export.ids_of(self.reader, conditions, () if sort is None else order_of(sort))
+
+    @_question
+    async def account(self, namespace: str, value: str) -> Row | None:
+        """Everything that carries a key, such as a customer's number, by domain; None when nothing does.
+
+        Raises BadQuery.
+        """
+        marks = await load_marks(self.reader, self._catalogue)
+        names = await names_besides(self.reader, self._catalogue, f"{namespace}={value}")
+        return await account(self.reader, self._catalogue, marks, namespace, value, names)
+
+    @_question
+    async def flow(self, workflow: str) -> Row | None:
+        """A workflow step by step: what waits, how long it takes, what drops off; None when there is none."""
+        return await self._flows.flow(workflow)
+
+    @_question
+    async def views(self) -> Row:
+        """The views of the worklist that people share."""
+        rows = await self.reader.all("saved_views")
+        return {"items": [row | {"at": rfc3339(row["at"])} for row in rows]}
+
+    @_question
+    async def assignees(self) -> Row:
+        """Those who handle something."""
+        return {"items": [row["assigned_to"] for row in await self.reader.all("assignees")]}
 
     @_question
     async def periods(
@@ -348,7 +400,7 @@ class Query:
                     "title": row["title"],
                     "workflow": row["workflow"],
                     "verdict": row["verdict"],
-                    "key": {"namespace": row["namespace"], "value": row["value"]},
+                    "key": {"namespace": row["namespace"], "value": row["value"], "joins": row["joins"]},
                 }
                 for row in rows
             ]

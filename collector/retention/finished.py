@@ -21,7 +21,16 @@ from slo_rules.progress import Progress
 Q = load("retention")
 AT_ONCE = 1_000
 FIRST = UUID(int=0)
-_BY_ID = ("drop_links", "drop_changes", "drop_merges", "drop_instances", "drop_counts_of_none", "drop_splits")
+_BY_ID = (
+    "drop_links",
+    "drop_changes",
+    "drop_notes",
+    "drop_handling",
+    "drop_merges",
+    "drop_instances",
+    "drop_counts_of_none",
+    "drop_splits",
+)
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 

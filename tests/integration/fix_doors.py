@@ -18,12 +18,14 @@ from psycopg_pool import ConnectionPool
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue, register
+from collector.handling import Handling
 from collector.ingest.doors import Doors
 from collector.log import LogWriter
 from collector.projector import Projector
 from collector.query import Query
 from collector.query.reader import Reader
 from collector.query.replica_reader import ReplicaReader
+from collector.saved_views import SavedViews
 from collector.sources import intake
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import SourceDoor
@@ -163,14 +165,17 @@ async def running(
 
         receivers = receivers_by(catalogue, environment or {})
         pool: ConnectionPool[Connection] = ConnectionPool(url, min_size=0, max_size=2, open=True)
+        acts = Acts(reader, catalogue, writer)
         api = build_api(
             Query(reader, catalogue),
-            Acts(reader, catalogue, writer),
+            acts,
             Doors(writer, lambda: catalogue.matcher),
             ready,
             contextlib.nullcontext,
             sources=SourceDoor(writer, receivers),
             letters=DeadLetters(pool, catalogue, reader.note_write),
+            handling=Handling(pool, acts, reader.note_write),
+            views=SavedViews(pool, reader.note_write),
         )  # type: ignore[arg-type]
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:

@@ -311,12 +311,12 @@ WHERE settled_at IS NULL AND (%(source)s::text IS NULL OR source = %(source)s)
 
 -- name: search
 -- purpose: Instances that carry a key beginning with this text; an exact match first.
-SELECT k.namespace, k.value, i.id, i.title, i.workflow, i.verdict
+SELECT k.namespace, k.value, k.joins, i.id, i.title, i.workflow, i.verdict
 FROM (
-    (SELECT namespace, value, instance_id FROM instance_key WHERE joins AND value LIKE %(prefix)s
+    (SELECT namespace, value, joins, instance_id FROM instance_key WHERE joins AND value LIKE %(prefix)s
      ORDER BY value USING ~<~ LIMIT 200)
     UNION
-    (SELECT namespace, value, instance_id FROM instance_key WHERE NOT joins AND value LIKE %(prefix)s
+    (SELECT namespace, value, joins, instance_id FROM instance_key WHERE NOT joins AND value LIKE %(prefix)s
      ORDER BY value USING ~<~ LIMIT 200)
 ) k
 JOIN instance i ON i.id = k.instance_id
@@ -574,3 +574,37 @@ SELECT workflow, version, fingerprint, body, since_seq, until_seq, loaded_at
 FROM definition
 WHERE workflow = ANY(%(names)s)
 ORDER BY workflow, version
+
+-- name: handling
+-- purpose: Who handles these instances, the latest word where several were merged; whether what was acknowledged still stands so.
+SELECT i.id,
+       (array_agg(h.assigned_to ORDER BY h.assigned_at DESC) FILTER (WHERE h.assigned_at IS NOT NULL))[1] AS assigned_to,
+       (array_agg(h.acknowledged_by ORDER BY h.acknowledged_at DESC) FILTER (WHERE h.acknowledged_verdict = i.verdict
+           AND h.acknowledged_waiting_for IS NOT DISTINCT FROM i.waiting_for))[1] AS acknowledged_by,
+       max(h.acknowledged_at) FILTER (WHERE h.acknowledged_verdict = i.verdict
+           AND h.acknowledged_waiting_for IS NOT DISTINCT FROM i.waiting_for) AS acknowledged_at
+FROM instance i
+JOIN LATERAL (
+    SELECT i.id UNION ALL SELECT m.merged_id FROM instance_merge m WHERE m.instance_id = i.id
+) known ON true
+JOIN instance_handling h ON h.instance_id = known.id
+WHERE i.id = ANY (%(ids)s::uuid[])
+GROUP BY i.id
+
+-- name: notes
+-- purpose: What people noted of one instance and of those merged into it, the latest first.
+SELECT n.at, n.act, n.by, n.assigned_to, n.text
+FROM instance_note n
+WHERE n.instance_id = ANY (
+    ARRAY[%(id)s::uuid] || ARRAY(SELECT m.merged_id FROM instance_merge m WHERE m.instance_id = %(id)s)
+)
+ORDER BY n.id DESC
+LIMIT %(limit)s
+
+-- name: assignees
+-- purpose: Those who handle something.
+SELECT DISTINCT assigned_to FROM instance_handling WHERE assigned_to IS NOT NULL ORDER BY assigned_to LIMIT 200
+
+-- name: saved_views
+-- purpose: The views that people share.
+SELECT name, query, by, at FROM saved_view ORDER BY lower(name), name

@@ -131,6 +131,16 @@ DELETE FROM instance_event WHERE instance_id = ANY(%(ids)s)
 -- purpose: What was said of them.
 DELETE FROM verdict_change WHERE instance_id = ANY(%(ids)s)
 
+-- name: drop_notes
+-- purpose: What people noted of them and of what was merged into them …
+DELETE FROM instance_note
+WHERE instance_id = ANY(%(ids)s || ARRAY(SELECT m.merged_id FROM instance_merge m WHERE m.instance_id = ANY(%(ids)s)))
+
+-- name: drop_handling
+-- purpose: … and who handled them.
+DELETE FROM instance_handling
+WHERE instance_id = ANY(%(ids)s || ARRAY(SELECT m.merged_id FROM instance_merge m WHERE m.instance_id = ANY(%(ids)s)))
+
 -- name: drop_merges
 -- purpose: The ids that led to them.
 DELETE FROM instance_merge WHERE instance_id = ANY(%(ids)s)

@@ -1,0 +1,194 @@
+"""Who handles what: assigning, acknowledging, commenting and waiving instances, one or many at once.
+
+A waiver changes how an instance is judged, so it goes to the log (collector/acts.py). The others are notes of people:
+they change no verdict and no message, and are kept beside what is derived (collector/store/handling_tables.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+from starlette.concurrency import run_in_threadpool
+
+from collector.acts import ActRefused, Acts
+from collector.query.instances import BadQuery
+from collector.query.reader import Row
+from collector.store.database import Connection
+from collector.store.sql import load
+from slo_rules.acts import LONGEST_NAME, LONGEST_REASON, said_text, unknown_fields
+from slo_rules.judgement import FINAL
+
+Q = load("handling")
+
+MOST_AT_ONCE = 500
+"""Instances that one request acts on."""
+_WAIVED_SIDE_BY_SIDE = 4
+
+ASSIGN, ACKNOWLEDGE, UNACKNOWLEDGE, COMMENT, WAIVE = "assign", "acknowledge", "unacknowledge", "comment", "waive"
+_FIELDS: dict[str, tuple[str, ...]] = {
+    ASSIGN: ("to", "text"),
+    ACKNOWLEDGE: ("text",),
+    UNACKNOWLEDGE: ("text",),
+    COMMENT: ("text",),
+    WAIVE: ("text", "until"),
+}
+ACTS = tuple(_FIELDS)
+_ALWAYS = ("act", "ids", "by", "request")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody asks for: an act of ACTS on instances.
+
+    `to` is who handles them from now on, None for nobody; `text` is None where nothing is said; `until` is the end of a
+    waiver as it was said. A `request` is acted on once.
+    """
+
+    act: str
+    ids: tuple[UUID, ...]
+    by: str
+    request: UUID
+    to: str | None = None
+    text: str | None = None
+    until: Any = None
+
+
+def read_said(said: Mapping[str, Any]) -> Said:
+    """What somebody asks for. Raises BadQuery with every fault."""
+    faults: list[str] = []
+    act = said.get("act")
+    if not isinstance(act, str) or act not in _FIELDS:
+        faults.append(f"act: {'is missing' if act is None else 'must be one of ' + ', '.join(ACTS)}")
+        act, fields = "", tuple({name: None for names in _FIELDS.values() for name in names})
+    else:
+        fields = _FIELDS[act]
+    faults += unknown_fields(said, (*_ALWAYS, *fields))
+    ids = _ids(said.get("ids"), faults)
+    by = said_text(said, "by", LONGEST_NAME, faults)
+    to = _perhaps(said, "to", LONGEST_NAME, faults)
+    needed = act in (COMMENT, WAIVE)
+    text = (said_text if needed else _perhaps)(said, "text", LONGEST_REASON, faults)
+    request = uuid4() if said.get("request") is None else _uuid(said["request"])
+    if request is None:
+        faults.append("request: must be a UUID")
+    if act == WAIVE and said.get("until") is None:
+        faults.append("until: is missing: a waiver always has an end")
+    if faults or request is None:
+        raise BadQuery(*faults)
+    return Said(act, ids, by, request, to, text, said.get("until"))
+
+
+def _ids(said: Any, faults: list[str]) -> tuple[UUID, ...]:
+    if not isinstance(said, list) or not said:
+        faults.append("ids: must be a list of ids")
+        return ()
+    if len(said) > MOST_AT_ONCE:
+        faults.append(f"ids: there are {len(said)}; at most {MOST_AT_ONCE} are allowed at once")
+        return ()
+    found = {_uuid(one): one for one in said}
+    if None in found:
+        faults.append(f"ids: {str(found[None])[:60]!r} is no id of an instance")
+    return tuple(one for one in found if one is not None)
+
+
+def _uuid(text: Any) -> UUID | None:
+    try:
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _perhaps(said: Mapping[str, Any], name: str, longest: int, faults: list[str]) -> str | None:
+    """Text that may be left out, or be empty."""
+    value = said.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    return said_text(said, name, longest, faults)
+
+
+def refused(act: str, row: Mapping[str, Any]) -> str | None:
+    """Why an act does not fit an instance as it stands; None where it does."""
+    if act in (ASSIGN, ACKNOWLEDGE) and row["verdict"] in FINAL:
+        return f"id: the instance is {row['verdict'].replace('_', ' ')}: there is nothing left to do"
+    return None
+
+
+class Handling:
+    """What people do with instances through the API; `wrote` is told when something was noted.
+
+    Without `acts` nothing can be waived: this process does not write the log.
+    """
+
+    def __init__(self, pool: ConnectionPool[Connection], acts: Acts | None, wrote: Callable[[], None]) -> None:
+        self._pool, self._acts, self._wrote = pool, acts, wrote
+
+    async def act(self, said: Mapping[str, Any]) -> Row:
+        """Act on instances; each is answered by itself, in the order asked. Raises BadQuery with every fault.
+
+        An instance that is refused keeps none of the others from being acted on.
+        """
+        asked = read_said(said)
+        items = await (self._waive(asked) if asked.act == WAIVE else run_in_threadpool(self._note, asked))
+        if asked.act != WAIVE:
+            self._wrote()
+        done = sum(item["done"] for item in items)
+        return {
+            "act": asked.act,
+            "request": str(asked.request),
+            "done": done,
+            "refused": len(items) - done,
+            "items": items,
+        }
+
+    def _note(self, asked: Said) -> list[Row]:
+        with self._pool.connection() as conn, conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+            meant = {row["asked"]: row for row in cursor.execute(Q["meant"], {"ids": list(asked.ids)})}
+            fit = [row["id"] for row in meant.values() if refused(asked.act, row) is None]
+            terms = {"act": asked.act, "by": asked.by, "assigned_to": asked.to, "text": asked.text}
+            noted = cursor.execute(Q["note"], terms | {"ids": fit, "request": asked.request}).fetchall()
+            # What was asked for before is not done again: somebody else may have had a word since.
+            new = {"ids": [row["instance_id"] for row in noted], "by": asked.by}
+            if asked.act == ASSIGN:
+                cursor.execute(Q["assign"], new | {"assigned_to": asked.to})
+            elif asked.act in (ACKNOWLEDGE, UNACKNOWLEDGE):
+                cursor.execute(Q[asked.act], new)
+        return [_result(id_, meant.get(id_), asked.act) for id_ in asked.ids]
+
+    async def _waive(self, asked: Said) -> list[Row]:
+        side_by_side = asyncio.Semaphore(_WAIVED_SIDE_BY_SIDE)
+
+        async def one(id_: UUID) -> Row:
+            if self._acts is None:
+                return _answer(id_, None, ["act: this process does not write the log"])
+            terms = {"by": asked.by, "reason": asked.text, "until": asked.until}
+            async with side_by_side:
+                try:
+                    await self._acts.waive(str(id_), terms, request=asked.request)
+                except ActRefused as error:
+                    return _answer(id_, None, error.faults)
+            return _answer(id_, None, [])
+
+        return list(await asyncio.gather(*map(one, asked.ids)))
+
+
+def _result(id_: UUID, row: Row | None, act: str) -> Row:
+    if row is None:
+        return _answer(id_, None, ["id: there is no such instance"])
+    fault = refused(act, row)
+    return _answer(id_, row["title"], [] if fault is None else [fault])
+
+
+def _answer(id_: UUID, title: str | None, faults: Sequence[str]) -> Row:
+    said = [fault.partition(": ") for fault in faults]
+    return {
+        "id": str(id_),
+        "title": title,
+        "done": not faults,
+        "faults": [{"field": field, "message": message} for field, _, message in said],
+    }
