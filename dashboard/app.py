@@ -12,13 +12,25 @@ from dash import hooks, no_update
 from fastapi import FastAPI
 
 from dashboard.links import Links
-from dashboard.pages import counted, incident, incidents, instance, objective, objectives, overview, sources, worklist
+from dashboard.pages import (
+    account,
+    counted,
+    flow,
+    incident,
+    incidents,
+    instance,
+    objective,
+    objectives,
+    overview,
+    sources,
+    worklist,
+)
 from dashboard.query_port import DashboardQuery
 from dashboard.shell import register_shell
 
 log = logging.getLogger(__name__)
 
-PAGES = (overview, worklist, instance, objectives, objective, counted, incidents, incident, sources)
+PAGES = (overview, worklist, instance, account, flow, objectives, objective, counted, incidents, incident, sources)
 
 dmc.pre_render_color_scheme()
 

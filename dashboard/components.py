@@ -10,8 +10,6 @@ from dash import dcc, html
 from dash_iconify import DashIconify
 
 from dashboard import wording
-from dashboard.links import Links
-from dashboard.query_port import Row
 
 Child = Any
 
@@ -167,27 +165,4 @@ def unavailable() -> html.Div:
         ],
         className="empty error",
         role="alert",
-    )
-
-
-def search_results(items: Sequence[Row] | None, links: Links) -> Child:
-    if items is None:
-        return quiet("Type a key, a title or an attribute.")
-    if not items:
-        return quiet("Nothing found.")
-    return html.Ul(
-        [
-            html.Li(
-                dcc.Link(
-                    [
-                        mark(item["verdict"]),
-                        html.Span(item["title"], className="strong"),
-                        html.Span(f"{item['key']['namespace']} {item['key']['value']}", className="muted"),
-                        html.Span(wording.humanise(item["workflow"]), className="muted push"),
-                    ],
-                    href=links.instance(item["id"]),
-                )
-            )
-            for item in items
-        ]
     )

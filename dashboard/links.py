@@ -30,6 +30,14 @@ class Links:
     def instance(self, instance_id: str) -> str:
         return f"{self.prefix}instances/{quote(instance_id, safe='')}"
 
+    def account(self, namespace: str, value: str) -> str:
+        """Everything that carries a key, such as a customer's number."""
+        return f"{self.prefix}accounts/{quote(namespace, safe='')}/{quote(value, safe='')}"
+
+    def flows(self, workflow: str | None = None) -> str:
+        """All workflows, or one as it flows."""
+        return f"{self.prefix}flows" + (f"/{quote(workflow, safe='')}" if workflow else "")
+
     def objectives(self, name: str | None = None, group: Sequence[str | None] = ()) -> str:
         """All of them, one, or one for a group: the values of what it is told apart by, in their order."""
         page = f"{self.prefix}objectives" + (f"/{quote(name, safe='')}" if name else "")

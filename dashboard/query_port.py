@@ -32,6 +32,8 @@ class DashboardQuery(Protocol):
         min_age_seconds: float | None = None,
         min_value: float | None = None,
         due_within_seconds: float | None = None,
+        assigned_to: str | None = None,
+        acknowledged: bool | None = None,
         sort: str = "deadline_at",
         cursor: str | None = None,
         limit: int = 50,
@@ -71,5 +73,11 @@ class DashboardQuery(Protocol):
     async def sources(self) -> Row: ...
 
     async def dead_letters(self, source: str | None = None, cursor: str | None = None, limit: int = 50) -> Row: ...
+
+    async def account(self, namespace: str, value: str, /) -> Row | None: ...
+
+    async def flow(self, workflow: str, /) -> Row | None: ...
+
+    async def assignees(self) -> Row: ...
 
     async def search(self, text: str, limit: int = 10) -> Row: ...

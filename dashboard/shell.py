@@ -3,15 +3,21 @@
 # mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
+import asyncio
+import logging
+
 import dash
 import dash_mantine_components as dmc
 import orjson
 from dash import ClientsideFunction, Input, Output, dcc, html
 
-from dashboard.components import icon, search_results
-from dashboard.links import NEEDS_A_PERSON, Links
-from dashboard.query_port import DashboardQuery
+from dashboard.components import icon
+from dashboard.links import Links
+from dashboard.query_port import DashboardQuery, Row
+from dashboard.views import found as view
 from dashboard.wording import UNKNOWN_LABELS, VERDICT_LABELS, behind_words
+
+log = logging.getLogger(__name__)
 
 TICK_MILLISECONDS = 5_000
 
@@ -58,10 +64,24 @@ def register_shell(app: dash.Dash, query: DashboardQuery, links: Links) -> dmc.M
         prevent_initial_call=True,
     )
 
-    @app.callback(Output("search-results", "children"), Input("search-text", "value"), prevent_initial_call=True)
-    async def find(text: str | None) -> object:
+    # Also when it is opened: before the first word it offers the pages.
+    @app.callback(Output("search-results", "children"), Input("search-text", "value"), Input("search", "opened"))
+    async def find(text: str | None, opened: bool | None) -> object:
+        if not opened:
+            return dash.no_update
         words = (text or "").strip()
-        return search_results((await query.search(words))["items"] if words else None, links)
+        workflows, instances = await asyncio.gather(
+            query.workflows(), query.search(words) if words else _nothing(), return_exceptions=True
+        )
+        for one in (workflows, instances):
+            if isinstance(one, BaseException):
+                log.error("looking up for the palette failed", exc_info=one)
+        return view.found(
+            words,
+            [] if isinstance(workflows, BaseException) else workflows["items"],
+            None if isinstance(instances, BaseException) else instances["items"],
+            links,
+        )
 
     if query.replica() is not None:
 
@@ -71,6 +91,10 @@ def register_shell(app: dash.Dash, query: DashboardQuery, links: Links) -> dmc.M
             return said, said is None
 
     return dmc.MantineProvider(id="mantine", defaultColorScheme="auto", theme=THEME, children=_layout(links))
+
+
+async def _nothing() -> Row:
+    return {"items": []}
 
 
 def _layout(links: Links) -> list[object]:
@@ -112,14 +136,15 @@ def _layout(links: Links) -> list[object]:
         ),
         dmc.Modal(
             id="search",
-            title="Find an instance",
+            title="Go to",
             children=[
                 dmc.TextInput(
                     id="search-text",
-                    placeholder="Order, account, case number …",
+                    placeholder="Order, account, case number, workflow, page …",
                     debounce=200,
                     leftSection=icon("search", 16),
-                    **{"aria-label": "Find by key, title or attribute", "data-autofocus": True},
+                    attributes={"input": {"role": "combobox", "aria-expanded": "true", "aria-controls": "search-results"}},
+                    **{"aria-label": "Find a key, an account, a workflow or a page", "data-autofocus": True},
                 ),
                 html.Div(id="search-results", className="found", **{"aria-live": "polite"}),
             ],
@@ -144,13 +169,13 @@ def _header(links: Links) -> html.Div:
             html.Div(
                 [
                     html.Button(
-                        [icon("search", 15), html.Span("Find an instance"), html.Kbd("Ctrl K")],
+                        [icon("search", 15), html.Span("Find"), html.Kbd("Ctrl K")],
                         id="open-search",
                         className="find",
                     ),
                     html.Button(
                         icon("search", 18), id="open-search-small", className="find-small",
-                        **{"aria-label": "Find an instance"},
+                        **{"aria-label": "Find"},
                     ),
                     dmc.Switch(id="live", label="Live", checked=True, size="xs", className="live"),
                     dmc.ColorSchemeToggle(
@@ -166,14 +191,7 @@ def _header(links: Links) -> html.Div:
 
 
 def _navigation(links: Links) -> list[dmc.NavLink]:
-    pages = [
-        ("Overview", links.overview(), "layout-dashboard", "exact"),
-        ("Worklist", links.worklist(verdict=NEEDS_A_PERSON), "list-check", "partial"),
-        ("Objectives", links.objectives(), "target-arrow", "partial"),
-        ("Incidents", links.incidents(), "alert-triangle", "partial"),
-        ("Sources", links.sources(), "plug-connected", "partial"),
-    ]
     return [
         dmc.NavLink(label=label, href=href, leftSection=icon(name), active=active, className="nav")
-        for label, href, name, active in pages
+        for label, href, name, active in view.pages(links)
     ]

@@ -28,7 +28,8 @@ async def account(
 ) -> Row | None:
     """What carries `namespace=value`, or another of the `names` of the same thing; None when nothing does.
 
-    By domain and workflow: how many of each verdict, what they are worth, and those that are most pressing.
+    By domain and workflow: how many of each verdict, what they are worth, and those that are most pressing. Where
+    something needs a person stands first, then where something is open.
     Raises BadQuery.
     """
     now = await reader.now()
@@ -39,7 +40,7 @@ async def account(
     items = await _listed(reader, catalogue, marks, conditions, now)
     workflows = [_workflow(name, rows, items.get(name, []), catalogue) for name, rows in counted.items()]
     domains: dict[str, list[Row]] = {}
-    for one in sorted(workflows, key=lambda one: (one["domain"], one["title"])):
+    for one in sorted(workflows, key=lambda one: (not one["pressing"], not one["open"], one["domain"], one["title"])):
         domains.setdefault(one["domain"], []).append(one)
     rows = [row for found in counted.values() for row in found]
     return {
@@ -124,7 +125,7 @@ def _totals(rows: Sequence[Row]) -> Row:
         "total": sum(row["count"] for row in rows),
         "open": sum(row["count"] for row in rows if row["verdict"] not in final),
         "pressing": sum(row["count"] for row in rows if row["verdict"] in _PRESSING),
-        "value": _worth(rows),
+        "value_total": _worth(rows),
         "value_open": _worth([row for row in rows if row["verdict"] not in final]),
         "value_at_risk": _worth([row for row in rows if row["verdict"] in _PRESSING]),
     }

@@ -66,32 +66,35 @@
       e.preventDefault();
       window.dash_clientside.set_props('search', {opened: true});
     }
+    const field = document.getElementById('filter-q');
+    if (e.key === '/' && !milepost.typing() && field) { e.preventDefault(); field.focus(); }
+  });
+  milepost.typing = function () {
     const on = document.activeElement;
     const quiet = ['radio', 'checkbox', 'button', 'range'];
-    const typing = on && (on.isContentEditable || on.tagName === 'TEXTAREA' || (on.tagName === 'INPUT' && quiet.indexOf(on.type) < 0));
-    const field = document.getElementById('filter-q');
-    if (e.key === '/' && !typing && field) { e.preventDefault(); field.focus(); }
-  });
+    return Boolean(on && (on.isContentEditable || on.tagName === 'TEXTAREA' || (on.tagName === 'INPUT' && quiet.indexOf(on.type) < 0)));
+  };
 
   // --- the worklist's filters live in the address. dcc.Location is left alone: it would mount the page anew.
-  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'source_awaited', 'waiting_for', 'reason', 'min_age_seconds', 'due_within_seconds'];
-  const KEPT = ['key', 'min_value'];          // no control of their own, but a link may carry them
-  const onWorklist = () => location.pathname === config().prefix + 'worklist';
+  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'assigned_to', 'acknowledged', 'source_awaited', 'waiting_for', 'reason', 'key', 'min_age_seconds', 'min_value', 'due_within_seconds'];
+  const TYPED = ['q', 'key'];
+  const onWorklist = milepost.onWorklist = () => location.pathname === config().prefix + 'worklist';
 
-  function address(filters, sort) {
+  function address(filters, sort, columns) {
     const p = new URLSearchParams();
     for (const [name, value] of Object.entries(filters)) {
       if (Array.isArray(value)) value.forEach(v => p.append(name, v));
       else if (value) p.set(name, value);
     }
     if (sort) p.set('sort', sort);
+    if (columns) p.set('columns', columns.join(','));
     const text = p.toString();
     return location.pathname + (text ? '?' + text : '');
   }
   milepost.filters = {};
   milepost.rewrite = function () {
     if (!onWorklist()) return;
-    const next = address(milepost.filters, milepost.grid.sort);
+    const next = address(milepost.filters, milepost.grid.sort, milepost.grid.columns);
     if (next !== location.pathname + location.search) history.replaceState(history.state, '', next);
   };
 
@@ -101,10 +104,13 @@
       if (!onWorklist() || !document.getElementById('filter-q')) return;
       const p = new URLSearchParams(location.search);
       CONTROLS.forEach(function (name) {
-        const value = name === 'verdict' ? p.getAll(name) : p.get(name) || (name === 'q' ? '' : null);
-        if (JSON.stringify(value) !== JSON.stringify(milepost.filters[name] || (name === 'verdict' ? [] : name === 'q' ? '' : null)))
+        const none = name === 'verdict' ? [] : TYPED.includes(name) ? '' : null;
+        const value = name === 'verdict' ? p.getAll(name) : p.get(name) || none;
+        if (JSON.stringify(value) !== JSON.stringify(milepost.filters[name] || none))
           window.dash_clientside.set_props('filter-' + name, {value: value});
       });
+      milepost.grid.choose((p.get('columns') || '').split(','));
+      milepost.grid.order(p.get('sort'));
     }, 60);
   }
   window.addEventListener('_dashprivate_pushstate', follow);
@@ -120,12 +126,11 @@
     live: function (checked) { live = checked !== false; return document.hidden || !live; },
     toggleFilters: n => 'filters' + ((n || 0) % 2 ? ' open' : ''),
     filter: function () {
-      const filters = {}, values = arguments, p = new URLSearchParams(location.search);
+      const filters = {}, values = arguments;
       CONTROLS.forEach(function (name, i) {
         const value = values[i];
         if (value && value.length) filters[name] = value;
       });
-      KEPT.forEach(name => { if (p.get(name)) filters[name] = p.get(name); });
       const same = JSON.stringify(filters) === JSON.stringify(milepost.filters);
       milepost.filters = filters;
       milepost.grid.refit();

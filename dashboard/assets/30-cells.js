@@ -29,6 +29,13 @@
   cells.Deadline = needsRow(r => time(r.deadline_at && Date.parse(r.deadline_at) < Date.now() ? 'moment' : 'relative', r.deadline_at));
   cells.Chance = needsRow(r => h('span', {className: r.forecast && r.forecast.chance != null ? 'figure' : 'muted', title: why(r.forecast)}, chance(r.forecast)));
   cells.Owner = needsRow(r => r.owner || h('span', {className: 'muted'}, '–'));
+  const handling = r => r.handling || {};
+  const seen = r => handling(r).acknowledged_by ? h('span', {className: 'seen', title: 'Acknowledged by ' + handling(r).acknowledged_by + ', ' + m.relative(handling(r).acknowledged_at)}, 'seen') : null;
+  cells.Assigned = needsRow(r => h('span', {className: 'assigned'}, handling(r).assigned_to || h('span', {className: 'muted'}, '–'), seen(r)));
+  cells.Started = needsRow(r => h('span', {className: 'muted'}, time('relative', r.started_at)));
+  cells.Domain = needsRow(r => words(r.domain));
+  cells.Reason = needsRow(r => words(r.reason));
+  cells.Keys = needsRow(r => { const told = r.keys.map(k => k.namespace + ' ' + k.value).join(', '); return h('span', {className: 'muted', title: told}, told); });
   cells.Value = needsRow(r => h('span', {className: r.value ? 'figure' : 'muted'}, m.money(r.value)));
   cells.LastEvent = needsRow(r => h('span', {className: 'muted'}, time('relative', r.updated_at)));
   cells.Card = needsRow(r => h('div', {className: 'work-card'},
@@ -36,7 +43,7 @@
     h('div', {className: 'work-card-line'}, r.waiting_for ? 'waits for ' + (r.waiting_for_title || words(r.waiting_for)) + (r.source_awaited ? ' from ' + r.source_awaited : '') : words(r.workflow)),
     h('div', {className: 'work-card-foot'},
       h('span', null, held(r) ? ['for ', time('age', held(r))] : r.deadline_at ? ['due ', time('relative', r.deadline_at), r.forecast ? ', likely late: ' + chance(r.forecast) : ''] : time('relative', r.updated_at)),
-      h('span', null, r.owner || ''), h('span', {className: 'figure push'}, m.money(r.value)))));
+      h('span', null, handling(r).assigned_to || r.owner || ''), seen(r), h('span', {className: 'figure push'}, m.money(r.value)))));
 
   functions.milepostTheme = theme => theme.withParams({
     accentColor: 'var(--mantine-primary-color-filled)', backgroundColor: 'var(--mp-card)', foregroundColor: 'var(--mp-text)',

@@ -36,6 +36,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         regions = {
             "instance": view.head(data, now, links),
             "instance-incidents": view.incidents_card(data, now, links),
+            "instance-notes": view.notes_card(data, now),
             "instance-why": view.why(data),
             "instance-history": view.history(data),
             "instance-journey": view.journey_table(data),
@@ -96,6 +97,7 @@ def _sections(instance_id: str) -> list[Any]:
             [
                 html.Div(id="instance-incidents"),
                 html.Div(id="instance-outlook"),
+                html.Div(id="instance-notes"),
                 c.card(figures.graph("instance-timeline"), "Journey", "times in UTC"),
                 html.Div(
                     [

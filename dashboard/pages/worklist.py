@@ -1,8 +1,10 @@
 # mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any
 
 import dash
@@ -18,17 +20,20 @@ log = logging.getLogger(__name__)
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
+    parquet = find_spec("pyarrow") is not None
+
     async def layout(**asked: Any) -> html.Div:
         try:
-            workflows = (await query.workflows())["items"]
+            found = await asyncio.gather(query.workflows(), query.assignees())
+            workflows, assignees = (one["items"] for one in found)
         except Exception:  # noqa: BLE001 - the filters can do without; the region below says what is wrong
-            workflows = []
+            workflows, assignees = [], []
         filters = view.filters_from(asked)
         return html.Div(
             [
                 *live_state("worklist", pending=True),
                 html.Div(id="worklist"),
-                *view.worklist(workflows, filters, asked.get("sort")),
+                *view.worklist(workflows, assignees, filters, asked.get("sort"), parquet=parquet),
             ],
             className="worklist",
         )
@@ -59,6 +64,12 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             log.exception("comparing for the worklist failed")
             return c.quiet("What they have in common cannot be told right now.")
         return view.in_common(found, filters, links)
+
+    @app.callback(Output("worklist-chips", "children"), Input("worklist-ask", "data"), prevent_initial_call=True)
+    async def tell(asked: dict[str, Any] | None) -> Any:
+        if asked is None or asked.get("pending"):
+            return no_update
+        return view.chips(view.filters_from(asked))
 
     app.clientside_callback(
         ClientsideFunction("milepost", "filter"),

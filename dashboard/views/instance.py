@@ -119,7 +119,7 @@ def _state(j: Row) -> Any:
 def keys_table(i: Row, links: Links) -> Any:
     rows = [
         [
-            html.Div([html.Span(k["namespace"], className="muted"), html.Code(k["value"])], className="row"),
+            html.Div([html.Span(k["namespace"], className="muted"), _key(k, links)], className="row"),
             "joins" if k["joins"] else "finds only",
             _event(k["event"]),
             c.at_time(k["at"]),
@@ -141,6 +141,40 @@ def keys_table(i: Row, links: Links) -> Any:
     notes += [html.Li(_rejection(r, i["id"], links)) for r in i.get("rejected") or ()]
     listed = html.Ul(notes, className="notes") if notes else None
     return html.Div([c.table(("Key", "Use", "Brought by", "At"), rows, "Keys", "keys"), listed])
+
+
+def _key(k: Row, links: Links) -> Any:
+    """A key that only finds, such as a customer's number, opens everything that carries it."""
+    if k["joins"]:
+        return html.Code(k["value"])
+    return dcc.Link(html.Code(k["value"]), href=links.account(k["namespace"], k["value"]), className="under")
+
+
+def notes_card(i: Row, now: datetime) -> Any:
+    """Who handles it, and what people noted; nothing where nobody did."""
+    notes, handling = i.get("notes") or (), i.get("handling") or {}
+    if not notes:
+        return None
+    lines = [
+        html.Li(
+            [
+                html.Span(n["by"], className="strong"),
+                f" {_noted(n)} ",
+                html.Span(c.when(n["at"], now), className="muted"),
+                html.Span(n["text"], className="note-text") if n["text"] else None,
+            ]
+        )
+        for n in notes
+    ]
+    aside = f"assigned to {handling['assigned_to']}" if handling.get("assigned_to") else "assigned to nobody"
+    return c.card(html.Ul(lines, className="people-notes"), "Notes", aside)
+
+
+def _noted(n: Row) -> str:
+    if n["act"] == "assign":
+        return f"assigned it to {n['assigned_to']}" if n["assigned_to"] else "assigned it to nobody"
+    told = {"acknowledge": "acknowledged it", "unacknowledge": "took the acknowledgement back", "comment": "wrote"}
+    return told.get(n["act"], wording.humanise(n["act"]).lower())
 
 
 def _rejection(r: Row, id_: str, links: Links) -> list[Any]:

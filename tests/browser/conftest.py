@@ -89,7 +89,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
     query = request.getfixturevalue("served").query
     rows = [dict(row) for row in query.rows]
     yield
-    query.rows, query.broken, query.empty, query.behind = rows, False, False, 0.0
+    query.rows, query.broken, query.empty, query.behind, query.views = rows, False, False, 0.0, []
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS
+from fake_handling import account_of, flow_of
 from fake_instances import make, population, z
 
 AT_RISK = ("stuck", "failed", "inconsistent")
@@ -44,6 +46,7 @@ class FakeQuery:
         self.broken = False
         self.added = 0
         self.behind = 0.0
+        self.views: list[dict[str, Any]] = []
 
     def replica(self) -> dict[str, Any]:
         as_of = z(datetime.now(UTC) - timedelta(seconds=self.behind))
@@ -118,9 +121,9 @@ class FakeQuery:
         self._up()
         return {"items": [
             {"name": n, "version": 3, "title": w["title"], "domain": w["domain"], "owner": w["owner"],
-             "entity": w["entity"], "counts": {},
+             "entity": w["entity"], "counts": dict(Counter(r["verdict"] for r in self.rows if r["workflow"] == n)),
              "milestones": [{"name": m[0], "title": m[1], "after": None, "source": m[2], "owner": m[3],
-                             "deadline": {"from": None, "warn": m[4], "breach": m[5], "calendar": None, "by": {}}, "completes": False, "starts": i == 0}
+                             "deadline": {"from": None, "warn": m[4] and f"{m[4] // 60}m", "breach": m[5] and f"{m[5] // 60}m", "calendar": None, "by": {}}, "completes": False, "starts": i == 0}
                             for i, m in enumerate(w["milestones"])]}
             for n, w in WORKFLOWS.items() if not self.empty]}  # fmt: skip
 
@@ -128,7 +131,8 @@ class FakeQuery:
                         verdict: list[str] | None = None, owner: str | None = None,
                         source_awaited: str | None = None, waiting_for: str | None = None,
                         reason: str | None = None, key: str | None = None, q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
-                        due_within_seconds: float | None = None, sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
+                        due_within_seconds: float | None = None, assigned_to: str | None = None, acknowledged: bool | None = None,
+                        sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
                         offset: int | None = None) -> dict[str, Any]:  # fmt: skip
         self._up()
         wanted = {"workflow": workflow, "domain": domain, "owner": owner, "source_awaited": source_awaited,
@@ -137,6 +141,16 @@ class FakeQuery:
         rows = [r for r in rows if not verdict or r["verdict"] in verdict]
         if q:
             rows = [r for r in rows if q.lower() in (r["title"] + str(r["keys"]) + str(r["attributes"])).lower()]
+        if key:
+            value = key.partition("=")[2] or key
+            rows = [r for r in rows if any(k["value"] == value for k in r["keys"])]
+        if min_value is not None:
+            rows = [r for r in rows if r["value"] and r["value"]["amount"] >= min_value]
+        if assigned_to:
+            wanted_to = None if assigned_to == "nobody" else assigned_to
+            rows = [r for r in rows if r["handling"]["assigned_to"] == wanted_to]
+        if acknowledged is not None:
+            rows = [r for r in rows if bool(r["handling"]["acknowledged_by"]) == acknowledged]
         if min_age_seconds:
             limit_at = z(self.now - timedelta(seconds=min_age_seconds))
             rows = [r for r in rows if r["stuck_since"] and r["stuck_since"] <= (limit_at or "")]
@@ -187,7 +201,7 @@ class FakeQuery:
             "arithmetic": [f"The clock for “{line['title']}” started at {line['started_at']}.",
                            f"It is due within its limit: deadline {line['deadline_at']}.",
                            "No calendar applies, so every hour counts."],
-            "keys": [{**k, "joins": i == 0, "event": event, "at": row["started_at"]} for i, k in enumerate(row["keys"])],
+            "keys": [{**k, "event": event, "at": row["started_at"]} for k in row["keys"]],
             "linked": [{"id": other["id"], "workflow": other["workflow"], "title": other["title"],
                         "verdict": other["verdict"], "keys": ["account=A-1"]}
                        for other in self.rows if other["workflow"] != row["workflow"]][:2],
@@ -443,7 +457,19 @@ class FakeQuery:
         items = [i for i in items if source in (None, i["source"])] if not self.empty else []
         return {"items": items[:limit], "next_cursor": None, "total": len(items)}
 
+    async def account(self, namespace: str, value: str) -> dict[str, Any] | None:
+        self._up()
+        return account_of(self.rows, namespace, value)
+
+    async def flow(self, workflow: str) -> dict[str, Any] | None:
+        self._up()
+        return flow_of(self.rows, workflow, self.now)
+
+    async def assignees(self) -> dict[str, Any]:
+        self._up()
+        return {"items": sorted({r["handling"]["assigned_to"] for r in self.rows} - {None})}
+
     async def search(self, text: str, limit: int = 10) -> dict[str, Any]:
         found = (await self.instances(q=text, limit=limit))["items"]
         return {"items": [{"id": r["id"], "title": r["title"], "workflow": r["workflow"], "verdict": r["verdict"],
-                           "key": r["keys"][0]} for r in found]}  # fmt: skip
+                           "key": next((k for k in r["keys"] if k["value"].startswith(text)), r["keys"][0])} for r in found]}  # fmt: skip

@@ -87,6 +87,7 @@ async def test_a_parquet_file_has_the_same_rows(collector: Collector) -> None:
 async def test_an_account_tells_of_everything_that_carries_its_key(collector: Collector) -> None:
     await orders(collector)
     found = await collector.get("/api/v1/accounts/account/ACME-0")
+    assert (found["namespace"], found["value"]) == ("account", "ACME-0")
     assert (found["total"], found["open"], found["pressing"]) == (5, 4, 1)
     assert found["value_at_risk"] == [{"currency": "EUR", "amount": 106.0}]
     ((workflow,),) = [domain["workflows"] for domain in found["domains"]]
