@@ -36,8 +36,9 @@ def places(after: Mapping[str, Sequence[str]]) -> dict[str, Place]:
 
     def row_of(name: str, on_the_way: frozenset[str]) -> int:
         if name not in rows:
-            before = [one for one in after[name] if one in after and one not in on_the_way]
-            rows[name] = max((row_of(one, on_the_way | {name}) + 1 for one in before), default=0)
+            seen = on_the_way | {name}
+            before = [one for one in after[name] if one in after and one not in seen]
+            rows[name] = max((row_of(one, seen) + 1 for one in before), default=0)
         return rows[name]
 
     for name in after:

@@ -61,7 +61,9 @@ async def test_an_acknowledgement_ends_when_the_instance_stands_otherwise(collec
     await act(collector, "acknowledge", [one])
     assert await listed(collector, acknowledged=True) == ["O-1"]
     assert await listed(collector, acknowledged=False) == []
-    await collector.events(cloud_event("accepted", source="sap", type="sales_order.created", time=ago(9.5), data={"order_id": "O-1"}))
+    await collector.events(
+        cloud_event("accepted", source="sap", type="sales_order.created", time=ago(9.5), data={"order_id": "O-1"})
+    )
     collector.project()
     assert await listed(collector, acknowledged=True) == []
     (item,) = (await collector.get("/api/v1/instances", acknowledged=False))["items"]
@@ -113,7 +115,9 @@ async def test_many_are_waived_at_once_and_asking_again_logs_the_same_events(col
 
 async def test_what_was_noted_follows_an_instance_into_the_one_it_is_merged_with(collector: Collector) -> None:
     (one,) = await orders(collector, 1)
-    await collector.events(cloud_event("other", source="sap", type="sales_order.created", time=ago(8), data={"sales_order": "S-1"}))
+    await collector.events(
+        cloud_event("other", source="sap", type="sales_order.created", time=ago(8), data={"sales_order": "S-1"})
+    )
     collector.project()
     (other,) = (await collector.get("/api/v1/instances", key="sales_order=S-1"))["items"]
     await act(collector, "assign", [one], to="maria")
@@ -122,7 +126,9 @@ async def test_what_was_noted_follows_an_instance_into_the_one_it_is_merged_with
     collector.project()
     (left,) = (await collector.get("/api/v1/instances", key="order=O-1"))["items"]
     assert left["handling"]["assigned_to"] == "maria"
-    assert [item["id"] for item in (await collector.get("/api/v1/instances", assigned_to="maria"))["items"]] == [left["id"]]
+    assert [item["id"] for item in (await collector.get("/api/v1/instances", assigned_to="maria"))["items"]] == [
+        left["id"]
+    ]
     notes = (await collector.get(f"/api/v1/instances/{left['id']}"))["notes"]
     assert [note["act"] for note in notes] == ["comment", "assign"]
     told = await act(collector, "assign", [one, other["id"]], to="lee")

@@ -29,18 +29,23 @@ async def orders(collector: Collector) -> None:
         began = 2 if n == 9 else 10
         events.append(cloud_event(f"order-{n}", time=ago(began), data=said(n)))
         if n < 6:
-            events.append(cloud_event(f"so-{n}", source="sap", type="sales_order.created", time=ago(9), data={"order_id": f"O-{n}"}))
+            events.append(
+                cloud_event(
+                    f"so-{n}", source="sap", type="sales_order.created", time=ago(9), data={"order_id": f"O-{n}"}
+                )
+            )
     events.append(cloud_event("off", type="order.cancelled", time=ago(9), data={"order_id": "O-8"}))
     events.append(cloud_event("ticket", source="desk", type="ticket.opened", time=ago(1), data={"ticket_id": "=1+1"}))
-    for source in ("sap", "shop", "desk"):
-        events.append(cloud_event(f"alive-{source}", source=source, type="heartbeat", time=ago(0)))
+    events += [cloud_event(f"alive-{one}", source=one, type="heartbeat", time=ago(0)) for one in ("sap", "shop", "desk")]
     await collector.events(*events)
     collector.project()
 
 
 async def test_an_export_has_every_row_of_the_filter_in_the_order_of_the_list(collector: Collector) -> None:
     await orders(collector)
-    answer = await collector.http.get("/api/v1/instances/export", params={"workflow": "order-to-cash", "sort": "-value"})
+    answer = await collector.http.get(
+        "/api/v1/instances/export", params={"workflow": "order-to-cash", "sort": "-value"}
+    )
     assert answer.headers["content-type"].startswith("text/csv")
     assert "attachment" in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -73,7 +78,7 @@ async def test_an_export_that_cannot_be_is_refused_before_anything_is_sent(colle
 
 async def test_a_parquet_file_has_the_same_rows(collector: Collector) -> None:
     pytest.importorskip("pyarrow")
-    from pyarrow import parquet  # noqa: PLC0415
+    from pyarrow import parquet
 
     await orders(collector)
     answer = await collector.http.get("/api/v1/instances/export", params={"format": "parquet", "sort": "title"})

@@ -49,7 +49,10 @@ def test_what_cannot_be_read_is_no_filter() -> None:
 
 
 def test_a_filter_that_no_definition_knows_can_still_be_seen_and_taken_away() -> None:
-    parts = json.dumps(worklist.worklist([], {"workflow": "retired_flow"}, None), default=lambda o: o.to_plotly_json())
+    parts = json.dumps(
+        worklist.worklist([], [], {"workflow": "retired_flow"}, None, parquet=False),
+        default=lambda o: o.to_plotly_json(),
+    )
     assert '"value": "retired_flow"' in parts
     assert "Retired flow" in parts
 

@@ -1,0 +1,82 @@
+"""What instances say of the steps of a workflow: how long, how many late, where they drop off."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from slo_rules.definitions import load
+from slo_rules.durations import DAY, HOUR
+from slo_rules.flow_times import StepSeen, see
+from slo_rules.progress import Progress, Reached, Stamped
+from slo_rules.workflow import Workflow
+
+DEFINITION = """
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: orders, domain: orders, owner: ops}
+spec:
+  entity: order
+  keys: {order: {path: data.order}}
+  milestones:
+    - {name: received, on: {exact: {type: received}}, starts: true}
+    - {name: accepted, on: {exact: {type: accepted}}, within: 4h}
+    - {name: shipped, on: {exact: {type: shipped}}, completes: true}
+  cancels_on: [{exact: {type: cancelled}}]
+"""
+BEGAN = 1_000 * DAY
+
+
+def workflow() -> Workflow:
+    (found,) = load({"a.yaml": DEFINITION}).workflows.values()
+    return found
+
+
+def progress(*, accepted: int | None = None, shipped: int | None = None, cancelled: int | None = None) -> Progress:
+    """An order with what happened so many hours after it began."""
+    came = {"received": 0, "accepted": accepted, "shipped": shipped}
+    known = {name: hours for name, hours in came.items() if hours is not None}
+    return Progress(
+        BEGAN,
+        BEGAN,
+        {
+            name: Reached(BEGAN + hours * HOUR, bytes(16), BEGAN + hours * HOUR, bytes(16))
+            for name, hours in known.items()
+        },
+        cancelled=None if cancelled is None else Stamped(BEGAN + cancelled * HOUR, bytes(16)),
+    )
+
+
+def seen(*of: Progress, hours: int = 100) -> dict[str, StepSeen]:
+    steps: dict[str, StepSeen] = defaultdict(StepSeen)
+    for one in of:
+        see(steps, one, workflow(), BEGAN + hours * HOUR)
+    return steps
+
+
+def test_what_still_waits_counts_as_what_takes_longer() -> None:
+    steps = seen(*[progress(accepted=1)] * 6, *[progress()] * 4)
+    assert steps["accepted"].quantile(0.5)[0] is not None
+    median = steps["accepted"].quantile(0.5)[0] or 0
+    assert 0.99 * HOUR < median <= HOUR
+    assert steps["accepted"].quantile(0.95)[0] is None
+    assert (steps["accepted"].reached, steps["accepted"].measured) == (6, 6)
+
+
+def test_what_came_after_its_deadline_is_late_whether_it_went_on_or_not() -> None:
+    steps = seen(progress(accepted=5, shipped=6), progress(accepted=3), progress())
+    assert (steps["accepted"].reached, steps["accepted"].late) == (2, 1)
+
+
+def test_what_was_called_off_dropped_at_the_step_it_waited_for() -> None:
+    steps = seen(progress(cancelled=2), progress(accepted=1, cancelled=9))
+    assert (steps["accepted"].dropped, steps["shipped"].dropped) == (1, 1)
+    assert steps["received"].dropped == 0
+
+
+def test_what_was_done_without_a_step_neither_dropped_nor_reached_it() -> None:
+    steps = seen(progress(shipped=9))
+    assert (steps["accepted"].reached, steps["accepted"].dropped, steps["accepted"].without) == (0, 0, 1)
+
+
+def test_a_step_that_starts_has_no_time() -> None:
+    assert seen(progress(accepted=1))["received"].quantile(0.5) == (None, None)
