@@ -20,6 +20,7 @@ from dashboard.wording import UNKNOWN_LABELS, VERDICT_LABELS, behind_words
 log = logging.getLogger(__name__)
 
 TICK_MILLISECONDS = 5_000
+FOUND = "search-results"
 
 # ten shades each, light to dark; the brand is Okabe-Ito blue
 THEME = {
@@ -65,7 +66,7 @@ def register_shell(app: dash.Dash, query: DashboardQuery, links: Links) -> dmc.M
     )
 
     # Also when it is opened: before the first word it offers the pages.
-    @app.callback(Output("search-results", "children"), Input("search-text", "value"), Input("search", "opened"))
+    @app.callback(Output(FOUND, "children"), Input("search-text", "value"), Input("search", "opened"))
     async def find(text: str | None, opened: bool | None) -> object:
         if not opened:
             return dash.no_update
@@ -143,10 +144,12 @@ def _layout(links: Links) -> list[object]:
                     placeholder="Order, account, case number, workflow, page …",
                     debounce=200,
                     leftSection=icon("search", 16),
-                    attributes={"input": {"role": "combobox", "aria-expanded": "true", "aria-controls": "search-results"}},
+                    attributes={
+                        "input": {"role": "combobox", "aria-expanded": "true", "aria-controls": "search-results"}
+                    },
                     **{"aria-label": "Find a key, an account, a workflow or a page", "data-autofocus": True},
                 ),
-                html.Div(id="search-results", className="found", **{"aria-live": "polite"}),
+                html.Div(id=FOUND, className="found", **{"aria-live": "polite"}),
             ],
         ),
     ]

@@ -29,7 +29,13 @@ def act_on(rows: list[dict[str, Any]], said: dict[str, Any], now: Any) -> dict[s
             told = row["verdict"].replace("_", " ")
             faults = [{"field": "id", "message": f"the instance is {told}: there is nothing left to do"}]
         if row and not faults:
-            note = {"at": z(now), "act": said["act"], "by": said["by"], "assigned_to": said.get("to"), "text": said.get("text")}
+            note = {
+                "at": z(now),
+                "act": said["act"],
+                "by": said["by"],
+                "assigned_to": said.get("to"),
+                "text": said.get("text"),
+            }
             row["notes"] = [note, *row["notes"]]
             if said["act"] == "assign":
                 row["handling"] = row["handling"] | {"assigned_to": said.get("to")}
@@ -39,7 +45,13 @@ def act_on(rows: list[dict[str, Any]], said: dict[str, Any], now: Any) -> dict[s
                 row |= {"verdict": "waived", "reason": "waived", "stuck_since": None}
         items.append({"id": id_, "title": row and row["title"], "done": not faults, "faults": faults})
     done = sum(item["done"] for item in items)
-    return {"act": said["act"], "request": said.get("request"), "done": done, "refused": len(items) - done, "items": items}
+    return {
+        "act": said["act"],
+        "request": said.get("request"),
+        "done": done,
+        "refused": len(items) - done,
+        "items": items,
+    }
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -77,7 +89,15 @@ def flow_of(rows: list[dict[str, Any]], name: str, now: Any) -> dict[str, Any] |
         here = [r for r in opened if r["waiting_for"] == step]
         late = round(reached * 0.031) if breach and i % 2 else 0
         # the second and the third do not wait for each other
-        after = [] if i == 0 else [names[0]] if i == 2 and len(names) > 4 else names[1:3] if i == 3 and len(names) > 4 else [names[i - 1]]
+        after = (
+            []
+            if i == 0
+            else [names[0]]
+            if i == 2 and len(names) > 4
+            else names[1:3]
+            if i == 3 and len(names) > 4
+            else [names[i - 1]]
+        )
         steps.append({
             "name": step, "title": title, "after": after, "after_any": False, "optional": False, "starts": i == 0,
             "completes": i == len(names) - 1, "source": source, "owner": owner,

@@ -44,7 +44,9 @@ def fake_api(query: FakeQuery) -> FastAPI:
         )  # fmt: skip
 
     @api.get("/api/v1/instances/export")
-    async def export(verdict: Annotated[list[str] | None, Query()] = None, sort: str | None = None) -> PlainTextResponse:
+    async def export(
+        verdict: Annotated[list[str] | None, Query()] = None, sort: str | None = None
+    ) -> PlainTextResponse:
         rows = (await query.instances(verdict=verdict, sort=sort or "title", limit=1_000))["items"]
         text = "id,title\r\n" + "".join(f"{r['id']},{r['title']}\r\n" for r in rows)
         return PlainTextResponse(text, headers={"content-disposition": 'attachment; filename="instances.csv"'})

@@ -36,7 +36,9 @@ async def orders(collector: Collector) -> None:
             )
     events.append(cloud_event("off", type="order.cancelled", time=ago(9), data={"order_id": "O-8"}))
     events.append(cloud_event("ticket", source="desk", type="ticket.opened", time=ago(1), data={"ticket_id": "=1+1"}))
-    events += [cloud_event(f"alive-{one}", source=one, type="heartbeat", time=ago(0)) for one in ("sap", "shop", "desk")]
+    events += [
+        cloud_event(f"alive-{one}", source=one, type="heartbeat", time=ago(0)) for one in ("sap", "shop", "desk")
+    ]
     await collector.events(*events)
     collector.project()
 

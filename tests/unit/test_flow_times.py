@@ -42,7 +42,7 @@ def progress(*, accepted: int | None = None, shipped: int | None = None, cancell
             name: Reached(BEGAN + hours * HOUR, bytes(16), BEGAN + hours * HOUR, bytes(16))
             for name, hours in known.items()
         },
-        cancelled=None if cancelled is None else Stamped(BEGAN + cancelled * HOUR, bytes(16)),
+        cancelled=None if cancelled is None else Stamped(BEGAN + cancelled * HOUR, bytes(16), ""),
     )
 
 
