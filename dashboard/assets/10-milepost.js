@@ -94,7 +94,10 @@
   milepost.filters = {};
   milepost.rewrite = function () {
     if (!onWorklist()) return;
-    const next = address(milepost.filters, milepost.grid.sort, milepost.grid.columns);
+    // before the grid is there the address knows better which columns are meant
+    const asked = new URLSearchParams(location.search).get('columns');
+    const columns = milepost.grid.alive() ? milepost.grid.columns : asked && asked.split(',');
+    const next = address(milepost.filters, milepost.grid.sort, columns);
     if (next !== location.pathname + location.search) history.replaceState(history.state, '', next);
   };
 

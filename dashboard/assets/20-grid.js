@@ -8,6 +8,7 @@
   const grid = milepost.grid = {sort: '', api: null, version: null, last: 0, total: 0, columns: null, chosen: new Map()};
   const element = id => document.getElementById(id);
   const alive = () => grid.api && !grid.api.isDestroyed();
+  grid.alive = () => Boolean(alive());
   let timer = null, behind = false;
 
   const foretold = () => Boolean(milepost.filters.due_within_seconds);   // nothing else has a chance to tell
@@ -98,12 +99,12 @@
   grid.attach = function (id) {
     if (!id) return;
     window.dash_ag_grid.getApiAsync(id).then(function (api) {
+      const columns = new URLSearchParams(location.search).get('columns');
       grid.api = api;
       grid.last = Date.now();
       clear();
       const sorted = api.getColumnState().find(c => c.sort);
       grid.sort = sorted ? (sorted.sort === 'desc' ? '-' : '') + sorted.colId : '';
-      const columns = new URLSearchParams(location.search).get('columns');
       grid.columns = null;
       if (columns) grid.choose(columns.split(','));
       api.addEventListener('rowSelected', function (e) {
