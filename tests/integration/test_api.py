@@ -173,7 +173,7 @@ async def test_what_means_something_to_like_means_nothing_in_a_search(api: Colle
     assert titles(by_words["items"]) == titles(wanted)
     by_prefix = await api.get("/api/v1/search", q=key, limit=50)
     assert {one["key"]["value"] for one in by_prefix["items"]} == {odd for odd in ODD_KEYS if odd.startswith(key)}
-    assert by_prefix["items"][0]["key"] == {"namespace": "order", "value": key}
+    assert by_prefix["items"][0]["key"] == {"namespace": "order", "value": key, "joins": True}
     (exact,) = (await api.get("/api/v1/instances", key=f"order={key}"))["items"]
     assert exact["title"] == key
 
