@@ -18,6 +18,11 @@ SOURCE_REQUESTS = Counter(
     "Requests of sources with an adapter: accepted, handshake, unauthenticated, withheld, throttled or refused.",
     ["source", "outcome"],
 )
+SOURCE_POLLS = Counter(
+    "milepost_source_polls",
+    "Times that a system was asked for one of its objects: asked, failed, or overtaken by another process.",
+    ["source", "outcome"],
+)
 SOURCE_LETTERS = Counter(
     "milepost_source_dead_letters", "What a source sent that could not be mapped.", ["source", "reason"]
 )

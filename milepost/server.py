@@ -47,6 +47,7 @@ from collector.saved_views import SavedViews
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import SourceDoor
 from collector.sources.intake import Intake
+from collector.sources.polling import Poller
 from collector.sources.receiving import Receiver
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
@@ -317,6 +318,10 @@ class Milepost:
         if Role.COLLECTOR in self.roles:
             known = frozenset(registered.catalogue.sources)
             add("sources", 15, lambda conn, now: duties.measure_sources(conn, now, known))
+        if any(receiver.said.poll for receiver in self._receivers.values()):
+            client = new_client()
+            self._closing.append(client.close)
+            add("polling", 5, Poller(self._receivers, client).run_once)
         if Role.PROJECTOR in self.roles:
             self._add_measuring(add, registered.catalogue)
         if Role.NOTIFIER in self.roles:

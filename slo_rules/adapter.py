@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from slo_rules.durations import MINUTE
+from slo_rules.durations import DAY, MINUTE
 
 DEFAULT_TOLERANCE = 5 * MINUTE
 """How far from now a signed time may be where nobody says otherwise."""
@@ -88,6 +88,23 @@ class Sensitive(msgspec.Struct, frozen=True):
     key: Secret | None = None
 
 
+class Poll(msgspec.Struct, frozen=True):
+    """How a system that does not push is asked for what is new.
+
+    `url` is its address, `secret` what it knows us by, and `objects` what of it is asked for, each by itself. It is
+    asked `every` so many micros for what has changed since it was asked last, and by `overlap` more; the first time
+    for what has changed within `lookback`. `scope` is that of a token that is fetched first.
+    """
+
+    url: str
+    objects: tuple[str, ...]
+    secret: Secret | None = None
+    every: int = MINUTE
+    overlap: int = 2 * MINUTE
+    lookback: int = DAY
+    scope: str = ""
+
+
 class Adapter(msgspec.Struct, frozen=True):
     """How a source that sends in its own form is received.
 
@@ -109,3 +126,4 @@ class Adapter(msgspec.Struct, frozen=True):
     claims: dict[str, str] = {}
     mapping: Mapping = Mapping()
     sensitive: Sensitive | None = None
+    poll: Poll | None = None

@@ -15,21 +15,23 @@ from slo_rules.adapter import (
     Mapping,
     Named,
     Paths,
+    Poll,
     Rules,
     Secret,
     Sensitive,
     Signature,
 )
 from slo_rules.calendar_definitions import read_zone
-from slo_rules.durations import DAY
+from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.filter_definitions import members_of, text_of
 from slo_rules.reading import Reader
 
 _ADAPTER = (
     *("name", "secret", "token", "tenant", "tolerance", "url", "zone", "authentication", "signature", "claims"),
-    *("mapping", "sensitive"),
+    *("mapping", "sensitive", "poll"),
 )
 _SIGNATURE = ("header", "algorithm", "encoding", "prefix", "timestamp", "format", "signs")
+_POLL = ("url", "secret", "objects", "every", "overlap", "lookback", "scope")
 _RULES = ("fields", "correlation", "amount")
 _MAPPING = ("each", "id", "time", "type", "types", "outcomes", "for", *_RULES)
 ALGORITHMS = ("sha256", "sha384", "sha512", "sha1")
@@ -38,6 +40,8 @@ AUTHENTICATIONS = ("bearer", "basic")
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 TYPE = re.compile(r"[^\s]{1,200}")
 FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}")
+OBJECT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_/-]{0,99}")
+ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 HEADER = re.compile(r"[A-Za-z0-9_-]{1,100}")
 GIVEN = ("entity", "native_type", "tenant", "correlation", "amount", "currency", "outcome")
 """Fields of canonical events that have rules of their own."""
@@ -50,7 +54,7 @@ def read_adapter(entry: Reader) -> Adapter | None:
     secret, token, url = entry.optional("secret"), entry.optional("token"), entry.optional("url")
     signature, mapping = entry.optional("signature"), entry.optional("mapping")
     sensitive, tolerance = entry.optional("sensitive"), entry.optional("tolerance")
-    claims = entry.optional("claims")
+    claims, poll = entry.optional("claims"), entry.optional("poll")
     name = named.name() if (named := entry.optional("name")) else ""
     secrets = tuple(found for one in members_of(secret) if (found := _secret(one))) if secret else ()
     if secret is not None and secret.value == []:
@@ -73,6 +77,7 @@ def read_adapter(entry: Reader) -> Adapter | None:
         claims=_words(claims, lambda member: member.text(longest=500)) if claims else {},
         mapping=read_mapping(mapping) if mapping else Mapping(),
         sensitive=_sensitive(sensitive) if sensitive else None,
+        poll=_poll(poll) if poll else None,
     )
 
 
@@ -138,6 +143,40 @@ def _sensitive(entry: Reader) -> Sensitive | None:
         entry.fault("what is hashed needs a 'key', and a key something to hash: without one ids could be guessed")
     return Sensitive(
         native_paths(drop) if drop else (), native_paths(hash_) if hash_ else (), _secret(key) if key else None
+    )
+
+
+def _poll(entry: Reader) -> Poll | None:
+    if not entry.mapping(_POLL, ("url", "secret", "objects")):
+        return None
+    url, secret, objects = (entry.optional(field) for field in ("url", "secret", "objects"))
+    if url is not None and not ADDRESS.fullmatch(url.text(longest=2000) or "https://x"):
+        url.fault("must be the http or https address of the system, without user name, query and fragment")
+    names = []
+    for member in members_of(objects) if objects else ():
+        name = member.text(longest=100)
+        if name and not OBJECT.fullmatch(name):
+            member.fault("must be a name of letters, digits, '_', '-' and '/'")
+        elif name in names:
+            member.fault(f"{name!r} is asked for already")
+        names.append(name)
+    if objects is not None and not names:
+        objects.fault("must name at least one thing to ask for")
+    given = {}
+    for field, least, most in (("every", 5 * SECOND, DAY), ("overlap", 0, 7 * DAY), ("lookback", 0, 3650 * DAY)):
+        member = entry.optional(field)
+        length = member.duration() if member else None
+        if member is None or length is None:
+            continue
+        if not least <= length <= most:
+            member.fault(f"must be from {format_duration(least)} to {format_duration(most)}")
+        given[field] = length
+    return Poll(
+        url=str(url.value).rstrip("/") if url else "",
+        objects=tuple(names),
+        secret=_secret(secret) if secret else None,
+        scope=text_of(entry, "scope", longest=1000),
+        **given,
     )
 
 

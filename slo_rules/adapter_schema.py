@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from slo_rules.adapter import IGNORE, OUTCOMES, TIME_FORMATS
-from slo_rules.adapter_definitions import ALGORITHMS, AUTHENTICATIONS, ENCODINGS, FIELD, HEADER, REFERENCE, TYPE
+from slo_rules.adapter_definitions import (
+    ADDRESS,
+    ALGORITHMS,
+    AUTHENTICATIONS,
+    ENCODINGS,
+    FIELD,
+    HEADER,
+    OBJECT,
+    REFERENCE,
+    TYPE,
+)
 from slo_rules.schema_words import (
     MOST_ENTRIES,
     Schema,
@@ -56,6 +66,7 @@ def _adapter() -> Schema:
             "claims": mapping_of(_claim(), description="What a signed token must say, each by its name."),
             "mapping": described(ref("Mapping"), "What of the system's own words becomes what here."),
             "sensitive": _sensitive(),
+            "poll": _poll(),
         },
         title="Adapter",
         description="How a source is received that sends in a form of its own: POST /sources/NAME.",
@@ -197,4 +208,28 @@ def _sensitive() -> Schema:
         },
         title="Sensitive",
         description="What is taken out of the body before anything of it is stored.",
+    )
+
+
+def _poll() -> Schema:
+    name = text("A name in the words of the system.", longest=100) | {"pattern": f"^(?:{OBJECT.pattern})$"}
+    return fields(
+        {
+            "url": text("The address of the system.", "https://acme.coupahost.com", longest=2000)
+            | {"pattern": f"^(?:{ADDRESS.pattern})$"},
+            "secret": described(ref("Secret"), "What the system knows us by, in the form that its page says."),
+            "objects": {
+                "description": "What is asked for, in the words of the system.",
+                "anyOf": [name, list_of(name, least=1)],
+                "examples": [["purchase_orders", "invoices"]],
+            },
+        },
+        {
+            "every": described(ref("Duration"), "How often it is asked, at least 5s. By default 1m."),
+            "overlap": described(ref("Duration"), "By how much more than since the last time. By default 2m."),
+            "lookback": described(ref("Duration"), "How far back it is asked the first time. By default 1d."),
+            "scope": text("The scope of the token that is fetched first.", "core.invoice.read", longest=1000),
+        },
+        title="Poll",
+        description="How a system that does not push is asked for what is new.",
     )

@@ -45,6 +45,7 @@ class Credentials:
     secrets: tuple[bytes, ...] = field(default=(), repr=False)
     token: bytes | None = field(default=None, repr=False)
     hash_key: bytes | None = field(default=None, repr=False)
+    poll: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

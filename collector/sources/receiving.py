@@ -48,9 +48,17 @@ class Receiver:
         sensitive = self.said.sensitive
         self._hidden = Hidden(sensitive, credentials.hash_key or b"") if sensitive else None
 
+    @property
+    def poll_secret(self) -> bytes | None:
+        """What the system knows us by, where it is asked."""
+        return self._credentials.poll
+
     def split(self, rest: str) -> str | None:
         """What follows the token in the path; None where the path is none of this source's."""
         token = self._credentials.token
+        if self.said.poll is not None and self.said.token is None and not self.said.secrets:
+            # It is only asked: by nothing could its requests be told from anybody's.
+            return None
         if token is None and self.said.token is not None:
             return None
         if token is not None:
@@ -157,4 +165,5 @@ def credentials_of(source: said.Adapter, environment: Mapping[str, str]) -> tupl
     if token is not None and b"/" in token:
         faults.append(("token", "must not hold a '/': it is one part of a path"))
     key = resolved(source.sensitive.key, "sensitive.key") if source.sensitive else None
-    return Credentials(tuple(secrets), token, key), faults
+    poll = resolved(source.poll.secret, "poll.secret") if source.poll else None
+    return Credentials(tuple(secrets), token, key, poll), faults

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from collector.sources.adapter import Adapter
+from collector.sources.polled import Polled
 from slo_rules.adapter import Mapping
 from slo_rules.adapter_definitions import read_mapping
 from slo_rules.documents import load_documents
@@ -64,8 +65,12 @@ def faults_of(source: Source) -> list[tuple[str, str]]:
         found.append(("mapping.each", f"the adapter {said.name} knows what in a request is an event"))
     if said.signature is not None and said.authentication:
         found.append(("authentication", "a request is signed, or brings the secret itself: say one of them"))
+    if said.poll is not None and not isinstance(adapter, Polled):
+        found.append(("poll", f"the adapter {said.name} cannot ask; its system sends by itself"))
     has = {"secret": bool(said.secrets), "token": said.token is not None}
-    if adapter.needs == "either" and not any(has.values()):
+    if said.poll is not None and not any(has.values()):
+        pass  # it is asked, and nothing is taken from who sends
+    elif adapter.needs == "either" and not any(has.values()):
         found.append(("", "say a 'secret' or a 'token': without one anybody could send in its name"))
     elif adapter.needs in has and not has[adapter.needs]:
         found.append(("", f"the adapter {said.name} needs a {adapter.needs!r} to tell its requests from anybody's"))

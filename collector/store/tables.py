@@ -337,6 +337,21 @@ source_request = Table(
     Index("ix_source_request_received_at", "received_at"),
 )
 
+# How far systems that do not push have been asked, object by object (collector/sources/polling.py). Whoever asks holds
+# it until `claimed_until`; `claim` grows with each who takes it.
+source_poll = Table(
+    "source_poll",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("claim", BigInteger, nullable=False, server_default=text("0")),
+    Column("claimed_until", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
+    PrimaryKeyConstraint("source", "name"),
+)
+
 # `seq` names the logged event a dead letter was made of (then it is derived, and a rebuild makes it anew), `request`
 # and `item` the part of a source's request that could not be mapped; without `seq`, `body` is all there is.
 # What was replayed or discarded is settled, and stays as a record of that.

@@ -73,7 +73,7 @@ def test_the_log_is_partitioned_by_week_elsewhere(database_url: str) -> None:
 
 def _undo_what_came_later(conn: Connection, version: str) -> None:
     """Bring the schema back to what it was when this was the last migration."""
-    conn.execute("DROP TABLE instance_split, hub_key, rejected_join, source_type_state, source_sample")
+    conn.execute("DROP TABLE instance_split, hub_key, rejected_join, source_type_state, source_sample, source_poll")
     conn.execute("DROP TABLE objective_version, objective_period, shared_stretch, stretch_share, source_request")
     conn.execute("DROP TABLE instance_handling, instance_note, saved_view")
     for column in ("request", "item", "settled_at", "settled_as", "settled_by", "settled_because"):

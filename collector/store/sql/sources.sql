@@ -75,3 +75,39 @@ ON CONFLICT DO NOTHING
 -- name: forget_samples
 -- purpose: Samples from before an instant say nothing of the last hours.
 DELETE FROM source_sample WHERE taken_at < %(before)s
+
+-- name: declare_polls
+-- purpose: Note what is to be asked for, from now on; what is noted already stays as it is.
+INSERT INTO source_poll (source, name)
+SELECT * FROM unnest(%(sources)s::text[], %(names)s::text[])
+ON CONFLICT (source, name) DO NOTHING
+
+-- name: claim_poll
+-- purpose: Take what is due for longest and nobody has, for so many seconds; whoever had it before can store nothing more.
+WITH due AS (
+    SELECT p.source, p.name
+    FROM source_poll p
+    JOIN unnest(%(sources)s::text[], %(names)s::text[]) AS wanted (source, name) USING (source, name)
+    WHERE p.due_at <= clock_timestamp() AND p.claimed_until <= clock_timestamp()
+    ORDER BY p.due_at
+    LIMIT 1
+    FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE source_poll p
+SET claim = p.claim + 1, claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM due
+WHERE p.source = due.source AND p.name = due.name
+RETURNING p.source, p.name, p.state, p.failures, p.claim
+
+-- name: poll_went_on
+-- purpose: Move the place to ask on from, with what was read in the same transaction; nothing where the claim is another's.
+UPDATE source_poll
+SET state = %(state)s, failures = 0, claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE source = %(source)s AND name = %(name)s AND claim = %(claim)s
+
+-- name: poll_rests
+-- purpose: Let go of it for so many seconds.
+UPDATE source_poll
+SET due_at = clock_timestamp() + make_interval(secs => %(seconds)s), failures = %(failures)s,
+    claimed_until = '-infinity'
+WHERE source = %(source)s AND name = %(name)s AND claim = %(claim)s
