@@ -164,12 +164,12 @@ def _poll(entry: Reader) -> Poll | None:
         objects.fault("must name at least one thing to ask for")
     given = {}
     for field, least, most in (("every", 5 * SECOND, DAY), ("overlap", 0, 7 * DAY), ("lookback", 0, 3650 * DAY)):
-        member = entry.optional(field)
-        length = member.duration() if member else None
-        if member is None or length is None:
+        asked = entry.optional(field)
+        length = asked.duration() if asked else None
+        if asked is None or length is None:
             continue
         if not least <= length <= most:
-            member.fault(f"must be from {format_duration(least)} to {format_duration(most)}")
+            asked.fault(f"must be from {format_duration(least)} to {format_duration(most)}")
         given[field] = length
     return Poll(
         url=str(url.value).rstrip("/") if url else "",

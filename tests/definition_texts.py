@@ -165,6 +165,14 @@ spec:
     secret: ["${WMS_SECRET}", {file: /run/secrets/wms}]
     token: "${WMS_TOKEN}"
     tenant: acme
+    poll:
+      url: https://wms.example.com/api
+      secret: "${WMS_CLIENT}"
+      objects: [orders, stock/moves]
+      every: 2m
+      overlap: 10m
+      lookback: 7d
+      scope: read
     tolerance: 10m
     url: https://milepost.example.com/sources/wms
     zone: Europe/Berlin

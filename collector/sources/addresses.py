@@ -1,4 +1,4 @@
-"""Where a request of ours may go: no definition makes Milepost ask the machine it runs on, or its cloud, for secrets."""
+"""Where a request of ours may go: no definition makes Milepost ask the cloud that it runs in for secrets."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Polled(Adapter):
         """What the answer to `ask` with the same state and `now` comes to. Raises Unreadable where it is none."""
         raise NotImplementedError
 
-    def without_place(self, state: State) -> State | None:
+    def without_place(self, state: State) -> State | None:  # noqa: ARG002 (of whoever overrides it)
         """From where to go on when the system does not know the place any more; None where it needs to know none."""
         return None
 

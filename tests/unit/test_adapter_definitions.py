@@ -9,9 +9,9 @@ import pytest
 from collector.sources.registry import faults_of
 from milepost.definition_files import read_definitions
 from milepost.source_files import read_receivers
-from slo_rules.adapter import Adapter, Amount, Mapping, Rules, Secret, Sensitive, Signature
+from slo_rules.adapter import Adapter, Amount, Mapping, Poll, Rules, Secret, Sensitive, Signature
 from slo_rules.definitions import load
-from slo_rules.durations import MINUTE
+from slo_rules.durations import DAY, MINUTE
 from slo_rules.faults import DefinitionError
 from tests.definition_texts import FULL, of_documentation
 
@@ -49,6 +49,15 @@ def test_everything_that_can_be_said_is_read() -> None:
             },
         ),
         sensitive=Sensitive(("order.customer.email",), ("order.customer.name",), Secret("WMS_KEY")),
+        poll=Poll(
+            "https://wms.example.com/api",
+            ("orders", "stock/moves"),
+            Secret("WMS_CLIENT"),
+            2 * MINUTE,
+            10 * MINUTE,
+            7 * DAY,
+            "read",
+        ),
     )
 
 
@@ -64,6 +73,14 @@ def test_everything_that_can_be_said_is_read() -> None:
         ("url: ftp://x", "url", "http or https"),
         ("url: https://me:pw@example.com/", "url", "without user name"),
         ("zone: Europe/Berln", "zone", "there is no time zone"),
+        ("poll: {url: https://x, objects: a}", "poll", "'secret' is missing"),
+        ('poll: {url: "https://x/?a=b", secret: "${A}", objects: a}', "poll.url", "without user name, query"),
+        ('poll: {url: "https://me:pw@x", secret: "${A}", objects: a}', "poll.url", "without user name, query"),
+        ("poll: {url: https://x, secret: plain, objects: a}", "poll.secret", "no secret stands in a definition"),
+        ('poll: {url: https://x, secret: "${A}", objects: []}', "poll.objects", "at least one thing"),
+        ('poll: {url: https://x, secret: "${A}", objects: [a, a]}', "poll.objects[1]", "asked for already"),
+        ('poll: {url: https://x, secret: "${A}", objects: "a b?"}', "poll.objects", "a name of letters"),
+        ('poll: {url: https://x, secret: "${A}", objects: a, every: 1s}', "poll.every", "from 5s to 1d"),
         ("authentication: digest", "authentication", "one of bearer, basic"),
         ("signature: {algorithm: md5}", "signature", "'header' is missing"),
         ("signature: {header: X, algorithm: md5}", "signature.algorithm", "one of sha256"),

@@ -72,7 +72,9 @@ class Boomi(Polled):
         found = json_of(received.body)
         members = found if isinstance(found, list) else [found]
         if isinstance(found, dict):
-            members = next((found[name] for name in ("result", "messages") if isinstance(found.get(name), list)), [found])
+            members = next(
+                (found[name] for name in ("result", "messages") if isinstance(found.get(name), list)), [found]
+            )
         if len(members) > MAX_ITEMS:
             raise Unreadable(f"has {len(members)} entries; at most {MAX_ITEMS} are taken at once")
         for item, member in enumerate(members):
@@ -119,19 +121,19 @@ def _native(item: int, member: dict[str, Any], received: Received) -> Native | U
     return Native(item, document, (f"{kind}:{word}", kind) if word else (kind,), type_)
 
 
-def _message(item: int, message: dict[str, Any]) -> Native | Unfit:
+def _message(item: int, message: dict[str, Any]) -> Native:
     """A message of Event Streams. It has no id of its own: what it holds is its id."""
     payload, properties = message.get("payload"), message.get("properties")
     inner: Any = payload
     word = ""
     if isinstance(payload, str):
-        text = payload.encode("utf-8", "surrogatepass")
+        sent = payload.encode("utf-8", "surrogatepass")
         try:
             if payload.lstrip()[:1] == "<":
-                root = xml_of(text)
+                root = xml_of(sent)
                 inner, word = _plain(root), local_name(root)
             else:
-                inner = json_of(text)
+                inner = json_of(sent)
         except Unreadable:
             inner = {"text": payload}
     types = inner if isinstance(inner, dict) else {}
@@ -142,7 +144,7 @@ def _message(item: int, message: dict[str, Any]) -> Native | Unfit:
         "properties": properties if isinstance(properties, dict) else {},
     }
     own = word if "." in word else "integration.message"
-    return Native(item, document, (word, "message") if word else ("message",), own)
+    return Native(item, document, (word or "message",), own)
 
 
 def _plain(element: Element) -> Any:

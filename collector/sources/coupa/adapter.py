@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -39,6 +40,8 @@ _RESOURCE_OF_ROOT = {
     "payment": "coupa_pay/payments",
 }
 _CREDIT_NOTE = "credit note"
+_TELLS = 4
+"""How many events an object may tell of."""
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -69,17 +72,20 @@ class Coupa(Polled):
         found = json_of(answer)
         if not isinstance(found, list):
             raise Unreadable("the answer is not a list")
-        ids = [member.get("id") if isinstance(member, dict) else None for member in found]
-        if not ids:
+        if not found:
             return Step({"since": until}, more=False, holds=False)
+        ids: list[Any] = [member.get("id") if isinstance(member, dict) else None for member in found]
         # Whoever does not heed the filter or the order would be asked for the same for ever, or passed over.
-        if any(type(one) is not int for one in ids) or any(one <= other for one, other in zip(ids, [after, *ids])):
+        if any(type(one) is not int for one in ids) or any(
+            one <= other for one, other in zip(ids, [after, *ids], strict=False)
+        ):
             raise Unreadable("the answer is not in the order of ids from where it was asked on")
         return Step({"from": since, "to": until, "id": ids[-1]}, more=True, holds=True)
 
     def read(self, received: Received, source: said.Adapter) -> Iterable[Native | Unfit]:
-        item = -1
-        for item, (resource, found) in enumerate(_objects(received)):
+        # Places are counted over all that may come of an object, so that each can be mapped again by itself.
+        item = -_TELLS
+        for item, (resource, found) in zip(count(0, _TELLS), _objects(received), strict=False):
             if not isinstance(found, dict):
                 yield Unfit(item, "not an object of Coupa")
                 continue
@@ -87,9 +93,8 @@ class Coupa(Polled):
             if not resource:
                 yield Unfit(item, "cannot be told what it is of: send it to /sources/NAME/purchase_orders or the like")
                 continue
-            # Places are counted over all that comes of an object, so that each can be mapped again by itself.
             for place, native in enumerate(_told(resource, found)):
-                yield Native(item * 4 + place, *native)
+                yield Native(item + place, *native)
         if item < 0:
             yield Native(0, {}, ("nothing",))
 
@@ -136,7 +141,9 @@ def _ties(found: dict[str, Any]) -> dict[str, Any]:
     if own := spell(found.get("po-number")):
         return {"purchase-order": own, "purchase-orders": [own]}
     lines = found.get("invoice-lines")
-    numbers = (spell(line.get("po-number")) for line in lines if isinstance(line, dict)) if isinstance(lines, list) else ()
+    numbers = (
+        (spell(line.get("po-number")) for line in lines if isinstance(line, dict)) if isinstance(lines, list) else ()
+    )
     several = [number for number in dict.fromkeys(numbers) if number]
     return {"purchase-orders": several} | ({"purchase-order": several[0]} if len(several) == 1 else {})
 

@@ -68,16 +68,16 @@ class Workato(Polled):
     def read(self, received: Received, source: said.Adapter) -> Iterable[Native | Unfit]:
         found = json_of(received.body)
         if isinstance(found, dict) and isinstance(found.get("messages"), list):
-            members, read = found["messages"], _message
+            members, are_messages = found["messages"], True
         else:
-            members, read = _jobs(found), _event
+            members, are_messages = _jobs(found), False
         if len(members) > MAX_ITEMS:
             raise Unreadable(f"has {len(members)} entries; at most {MAX_ITEMS} are taken at once")
         for item, member in enumerate(members):
-            if isinstance(member, dict):
-                yield read(item, member, source)
-            else:
+            if not isinstance(member, dict):
                 yield Unfit(item, "not a JSON object")
+            else:
+                yield _message(item, member) if are_messages else _event(item, member, source)
         if not members:
             yield Native(0, {}, ("nothing",))
 
@@ -109,7 +109,7 @@ def _event(item: int, body: dict[str, Any], source: said.Adapter) -> Native | Un
     return Native(item, document, words, f"integration.job.{status.lower()}".replace(" ", "_"))
 
 
-def _message(item: int, message: dict[str, Any], source: said.Adapter) -> Native | Unfit:
+def _message(item: int, message: dict[str, Any]) -> Native:
     payload = message.get("payload")
     if isinstance(payload, str):
         # A topic may carry text, which often is JSON all the same.
@@ -120,7 +120,7 @@ def _message(item: int, message: dict[str, Any], source: said.Adapter) -> Native
     inner = payload if isinstance(payload, dict) else {}
     type_ = next((text for name in ("event_type", "type") if (text := spell(inner.get(name)))), "")
     document = {"event_id": message.get("message_id"), "message_time": message.get("time"), "payload": payload}
-    return Native(item, document, (type_,) if type_ else ("message",), type_ or "integration.message")
+    return Native(item, document, (type_ or "message",), type_ or "integration.message")
 
 
 ADAPTER = Workato()
