@@ -160,7 +160,12 @@ def demo(
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CloudEvents .jsonl, .csv with --mapping, or .xes; each also as .gz.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="CloudEvents .jsonl, .csv with --mapping, .xes, OCEL .jsonocel, .xmlocel, .sqlite; each also as .gz."
+        ),
+    ],
     workflow: Annotated[str, typer.Option(help="The workflow the events belong to.")],
     mapping: Annotated[Path | None, typer.Option(help="For CSV: which column is what, as YAML.")] = None,
     source: Annotated[

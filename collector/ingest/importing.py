@@ -16,7 +16,18 @@ from pathlib import Path
 import orjson
 
 from collector.ingest.cloudevents import decode
-from collector.ingest.files import CsvMapping, Fault, OpenedFile, Record, read_csv, read_jsonl, read_xes
+from collector.ingest.files import (
+    CsvMapping,
+    Fault,
+    OpenedFile,
+    Record,
+    read_csv,
+    read_jsonl,
+    read_ocel_json,
+    read_ocel_sqlite,
+    read_ocel_xml,
+    read_xes,
+)
 from collector.log import DeadLetter, LetterReason, append
 from collector.store.database import Connection
 
@@ -38,6 +49,12 @@ def read_records(opened: OpenedFile, source: str, mapping: CsvMapping | None) ->
     """The records of a file by its format. Raises UnreadableFile."""
     if opened.format == "xes":
         return read_xes(opened.stream, source=source)
+    if opened.format == "ocel-json":
+        return read_ocel_json(opened.stream, source=source)
+    if opened.format == "ocel-xml":
+        return read_ocel_xml(opened.stream, source=source)
+    if opened.format == "ocel-sqlite":
+        return read_ocel_sqlite(opened, source=source)
     if opened.format == "csv" or mapping is not None:
         if mapping is None:
             raise ValueError("a CSV file needs --mapping: which column is the case, the activity and the time")

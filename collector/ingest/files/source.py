@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from collector.ingest.files.record import UnreadableFile
 
 __all__ = ["FileFormat", "OpenedFile", "bounded_lines", "chunks", "open_source"]
 
-FileFormat = Literal["xes", "csv", "jsonl"]
+FileFormat = Literal["xes", "csv", "jsonl", "ocel-json", "ocel-xml", "ocel-sqlite"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 256 * 1024
@@ -23,7 +24,15 @@ _FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
     ".tsv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".jsonocel": "ocel-json",
+    ".xmlocel": "ocel-xml",
+    ".sqlite": "ocel-sqlite",
+    ".sqlite3": "ocel-sqlite",
 }
+_AMBIGUOUS = (".json", ".xml")
+_HEAD_BYTES = 64 * 1024
+_OCEL_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"(?:objectTypes|eventTypes|objects|events|ocel:[a-z-]+)"\s*:')
+_OCEL_XML = re.compile(rb"<(?:object-types|event-types|objects|events)[\s/>]")
 
 
 @dataclass(slots=True)
@@ -35,6 +44,8 @@ class OpenedFile:
     total_bytes: int
     compressed: bool
     _raw: BinaryIO
+    found: FileFormat | None = None
+    """What its beginning says it is, where its name could say two things."""
 
     def consumed(self) -> int:
         """Bytes of the file read so far, 0 … `total_bytes`; in a compressed file the compressed ones."""
@@ -42,14 +53,15 @@ class OpenedFile:
 
     @property
     def format(self) -> FileFormat | None:
-        """What the name says the file is; None where it says nothing."""
-        return _FORMAT_OF_SUFFIX.get(_without_gz(self.path).suffix.lower())
+        """What the name says the file is, or else its beginning; None where they say nothing."""
+        return _FORMAT_OF_SUFFIX.get(_without_gz(self.path).suffix.lower()) or self.found
 
     @property
     def default_source(self) -> str:
         """The CloudEvents source of its events unless another is given: `xes:receipt` for `receipt.xes.gz`."""
         name = _without_gz(self.path)
-        return f"{self.format or 'file'}:{name.stem if self.format else name.name}"
+        word = (self.format or "file").partition("-")[0]
+        return f"{word}:{name.stem if self.format else name.name}"
 
     def close(self) -> None:
         if self.stream is not self._raw:
@@ -79,10 +91,27 @@ def open_source(path: Path | str) -> OpenedFile:
     except OSError as error:
         raw.close()
         raise UnreadableFile(f"cannot read {path.name}: {error.strerror or error}") from error
-    if magic != _GZIP_MAGIC:
-        return OpenedFile(path=path, stream=raw, total_bytes=total, compressed=False, _raw=raw)
-    unzipped = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
-    return OpenedFile(path=path, stream=unzipped, total_bytes=total, compressed=True, _raw=raw)
+    compressed = magic == _GZIP_MAGIC
+    stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb")) if compressed else raw
+    return OpenedFile(path, stream, total, compressed, raw, _found(path, stream))
+
+
+def _found(path: Path, stream: BinaryIO) -> FileFormat | None:
+    """The format of a file whose suffix stands for several, by its beginning."""
+    if _without_gz(path).suffix.lower() not in _AMBIGUOUS:
+        return None
+    try:
+        head = stream.read(_HEAD_BYTES)
+        stream.seek(0)
+    except (OSError, EOFError, zlib.error):
+        # Whoever reads it says so, with the place.
+        stream.seek(0)
+        return None
+    if _OCEL_JSON.match(head):
+        return "ocel-json"
+    if b"<log" not in head:
+        return None
+    return "ocel-xml" if _OCEL_XML.search(head) else "xes"
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
