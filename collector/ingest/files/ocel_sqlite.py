@@ -27,9 +27,9 @@ def read_ocel_sqlite(
     """The events of an OCEL 2.0 log as SQLite, type by type; `position` is their ordinal in that order.
 
     As `read_ocel_json`. The database is opened read-only and as if nobody could change it: nothing is written beside
-    it, a journal is not looked at. Only plain tables are read; views, virtual tables, generated columns and anything else that would run
-    what stands in the file are refused. Held in memory are objects and which of them belong to which event. Raises
-    UnreadableFile.
+    it, a journal is not looked at. Only plain tables are read; views, virtual tables, generated columns and anything
+    else that would run what stands in the file are refused. Held in memory are objects and which of them belong to
+    which event. Raises UnreadableFile.
     """
     try:
         with _file_of(opened) as path, closing(_open(path, max_record_bytes)) as conn:
