@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -281,6 +282,65 @@ async def test_who_is_only_asked_has_no_door(database_url: str, server: Coupa) -
         for path in ("/sources/coupa", "/sources/coupa/invoices", "/sources/coupa/x"):
             assert (await collector.http.post(path, content=b'{"id": 1}')).status_code == 404
         assert collector.receivers["coupa"].said.poll == Poll(server.url, ("invoices",), Secret("COUPA"))
+
+
+def with_handler(conn: Connection, known: Receiver, handler: Any) -> Asking:
+    asking = Asking(conn, known)
+    asking.poller = Poller(asking.receivers, httpx.Client(transport=httpx.MockTransport(handler)))
+    return asking
+
+
+def test_a_topic_is_read_to_its_end_and_on_from_there_also_when_it_forgot_the_place(conn: Connection) -> None:
+    held = [f"m{number:04}" for number in range(120)]
+    published = datetime.now(UTC) - timedelta(minutes=5)
+    asked: list[dict[str, Any]] = []
+
+    def topic(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer t0ken"
+        assert request.url.path == "/api/v1/topics/1042/consume"
+        place = json.loads(request.content)
+        asked.append(place)
+        if "after_message_id" in place:
+            if place["after_message_id"] not in held:
+                return httpx.Response(404, json={"message": "Message not found"})
+            found = held[held.index(place["after_message_id"]) + 1 :]
+        else:
+            found = list(held)
+        messages = [
+            {"message_id": one, "time": published.isoformat(), "payload": {"event_type": "order.created"}}
+            for one in found[: place["batch_size"]]
+        ]
+        return httpx.Response(200, json={"messages": messages})
+
+    poll = Poll("https://127.0.0.1", ("1042",), Secret("T"))
+    known = Receiver(Source("workato", adapter=Adapter("workato", poll=poll)), Credentials(poll=b"t0ken"))
+    asking = with_handler(conn, known, topic)
+    assert asking.now() == 3
+    assert asking.events() == held
+    held.append("m9999")
+    assert asking.now() == 1
+    assert asking.events()[-1] == "m9999"
+    # The topic no longer keeps the message that was the last one.
+    held[:] = ["n0001"]
+    asking.now()
+    assert any("since_time" in place for place in asked[1:])
+    assert asking.events()[-1] == "n0001"
+    assert asking.row()[0] == 0
+
+
+def test_events_of_a_platform_are_read_page_by_page(conn: Connection) -> None:
+    def platform(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Basic " + base64.b64encode(b"BOOMI_TOKEN.me:t").decode()
+        page = int(request.content) if request.url.path.endswith("/queryMore") else 0
+        said = {"eventType": "process.execution", "status": "COMPLETE", "eventDate": "2026-03-02T10:15:32Z"}
+        result = {"@type": "QueryResult", "result": [{"eventId": f"e{page}{n}"} | said for n in range(3)]}
+        return httpx.Response(200, json=result | ({"queryToken": str(page + 1)} if page < 2 else {}))
+
+    poll = Poll("https://127.0.0.1/api/rest/v1/acme", ("Event",), Secret("B"))
+    known = Receiver(Source("boomi", adapter=Adapter("boomi", poll=poll)), Credentials(poll=b"BOOMI_TOKEN.me:t"))
+    asking = with_handler(conn, known, platform)
+    assert asking.now() == 3
+    assert asking.events() == [f"e{page}{n}" for page in range(3) for n in range(3)]
 
 
 class TestTimes:

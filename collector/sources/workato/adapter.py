@@ -22,7 +22,7 @@ from slo_rules.instants import rfc3339
 
 BATCH = 50
 _WAIT_SECONDS = 0
-_ADDRESSES = ("context.user_email", "logEntries.context.user_email")
+_ADDRESS = "user_email"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,7 +60,9 @@ class Workato(Polled):
     def redact(self, received: Received, hidden: Hidden | None) -> bytes:
         """Who owns a recipe is nobody's business here, whatever a source says."""
         document = json_of(received.body)
-        hide(document, Hidden(said.Sensitive(drop=_ADDRESSES)))
+        if isinstance(document, dict) and isinstance(wrapped := document.get("logEntries"), str):
+            document["logEntries"] = json_of(wrapped.encode("utf-8", "surrogatepass"))
+        _drop_addresses(document)
         if hidden is not None:
             hide(document, hidden)
         return _encode(document)
@@ -80,6 +82,15 @@ class Workato(Polled):
                 yield _message(item, member) if are_messages else _event(item, member, source)
         if not members:
             yield Native(0, {}, ("nothing",))
+
+
+def _drop_addresses(found: Any) -> None:
+    todo = [found]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, dict):
+            one.pop(_ADDRESS, None)
+        todo.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
 
 
 def _jobs(found: Any) -> list[Any]:
