@@ -7,7 +7,7 @@ from xml.parsers import expat
 
 from collector.ingest.files.ocel import Objects, Related, ocel_record
 from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, Record, UnreadableFile
-from collector.ingest.files.source import chunks
+from collector.ingest.files.xml_feed import feed
 
 __all__ = ["read_ocel_xml"]
 
@@ -66,21 +66,7 @@ def _members(stream: BinaryIO, part: str, max_record_bytes: int) -> Iterator[_Me
     """The members of one part of the log, `objects` or `events`. Raises UnreadableFile."""
     parser = expat.ParserCreate()
     log = _Parts(parser, part, max_record_bytes)
-    fed = 0
-    try:
-        for chunk in chunks(stream):
-            fed += len(chunk)
-            parser.Parse(chunk, False)
-            yield from log.take()
-            if fed - parser.CurrentByteIndex > max_record_bytes + len(chunk):
-                reason = f"one XML element is longer than {max_record_bytes} bytes"
-                raise UnreadableFile(reason, line=parser.CurrentLineNumber, byte=parser.CurrentByteIndex)
-        parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        yield from log.take()
-        reason = f"not well-formed XML: {expat.ErrorString(error.code)}"
-        raise UnreadableFile(reason, line=error.lineno, byte=parser.ErrorByteIndex) from error
-    yield from log.take()
+    yield from feed(parser, stream, log.take, max_record_bytes)
 
 
 class _Parts:

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO, NoReturn
 from xml.parsers import expat
 
 from collector.ingest.files.record import MAX_RECORD_BYTES, Fault, Record, UnreadableFile
-from collector.ingest.files.source import chunks
 from collector.ingest.files.timestamps import rfc3339
+from collector.ingest.files.xml_feed import feed
 
 __all__ = ["read_xes"]
 
@@ -37,24 +37,7 @@ def read_xes(stream: BinaryIO, *, source: str, max_record_bytes: int = MAX_RECOR
     """
     parser = expat.ParserCreate()
     log = _Log(parser, source, max_record_bytes)
-    fed = 0
-    try:
-        for chunk in chunks(stream):
-            fed += len(chunk)
-            parser.Parse(chunk, False)
-            yield from log.take()
-            if fed - parser.CurrentByteIndex > max_record_bytes + len(chunk):
-                reason = f"one XML element is longer than {max_record_bytes} bytes"
-                raise UnreadableFile(reason, line=parser.CurrentLineNumber, byte=parser.CurrentByteIndex)
-        parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        yield from log.take()
-        reason = f"not well-formed XML: {expat.ErrorString(error.code)}"
-        raise UnreadableFile(reason, line=error.lineno, byte=parser.ErrorByteIndex) from error
-    except UnreadableFile:
-        yield from log.take()
-        raise
-    yield from log.take()
+    yield from feed(parser, stream, log.take, max_record_bytes)
 
 
 class _Log:
