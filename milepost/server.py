@@ -318,7 +318,7 @@ class Milepost:
         if Role.COLLECTOR in self.roles:
             known = frozenset(registered.catalogue.sources)
             add("sources", 15, lambda conn, now: duties.measure_sources(conn, now, known))
-        if any(receiver.said.poll for receiver in self._receivers.values()):
+        if Role.COLLECTOR in self.roles and any(receiver.said.poll for receiver in self._receivers.values()):
             client = new_client()
             self._closing.append(client.close)
             add("polling", 5, Poller(self._receivers, client).run_once)
