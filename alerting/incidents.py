@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from alerting.address import Address
 from alerting.incident import (
     SAMPLES,
     Cause,
@@ -35,7 +36,8 @@ from alerting.incident import (
     should_notify,
 )
 from alerting.message import notice, title
-from alerting.route import Address, Route, targets_for, written_address
+from alerting.route import Route, targets_for
+from alerting.targets import written_address
 from collector.store.sql import load
 from slo_rules.instants import to_datetime, to_micros
 
@@ -148,7 +150,7 @@ class _Run:
         found: dict[UUID, list[_Told]] = {}
         for row in self.cursor.execute(Q["told"], {"incidents": incidents}).fetchall():
             last = LastNotified(Status(row["told_status"]), row["told_count"], to_micros(row["told_at"]))
-            address = Address(row["address"]["url"], row["address"].get("secret"))
+            address = Address.from_json(row["address"])
             found.setdefault(row["incident_id"], []).append(_Told(row["target"], row["kind"], address, last))
         return found
 
@@ -248,7 +250,7 @@ class _Run:
             "incident_id": incident.id,
             "target": target,
             "kind": kind,
-            "address": Jsonb({"url": address.url, "secret": address.secret}),
+            "address": Jsonb(address.to_json()),
             "told_status": incident.status.value,
             "told_count": incident.population.count,
             "message_id": f"msg_{uuid4().hex}",

@@ -23,11 +23,13 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
+from alerting.address import Address
 from alerting.channels import slack, webhook
 from alerting.channels.answer import Fate, Outcome
 from alerting.channels.transport import post
 from alerting.message import Notice, fallback
-from alerting.route import Address, Route, Target, resolve_address, targets_by_name
+from alerting.route import Route, targets_by_name
+from alerting.targets import Target, resolve_address
 from collector.store.sql import load
 from slo_rules.durations import DAY, MINUTE, SECOND
 from slo_rules.instants import to_datetime, to_micros
@@ -153,7 +155,7 @@ def _lease(conn: psycopg.Connection[Any], now: int, patience: Patience) -> _Mess
     if row is None:
         return None
     row["created_at"] = to_micros(row["created_at"])
-    row["address"] = Address(row["address"]["url"], row["address"].get("secret"))
+    row["address"] = Address.from_json(row["address"])
     return _Message(**row)
 
 
@@ -161,7 +163,7 @@ def _address(message: _Message, targets: Mapping[str, Target], env: Mapping[str,
     target = targets.get(message.target)
     if target is not None and target.kind == message.kind:
         return target.address
-    return resolve_address(message.address, env)
+    return resolve_address(message.kind, message.address, env)
 
 
 def _send(client: httpx.Client, message: _Message, address: Address | None, at: int) -> Outcome:

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from alerting.faults import RouteFault
 from alerting.route import Route, parse_route
+from alerting.targets import Target, parse_target_document
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.workflow import Definitions
 
 
 def read_routes(definitions: Definitions, environment: Mapping[str, str]) -> list[Route]:
     """The routes, with `${NAME}` resolved from the environment. DefinitionError with all faults of all routes."""
-    routes: list[Route] = []
     faults: list[Fault] = []
+    targets: dict[str, Target | None] = {}
+    for name, document in sorted(definitions.targets.items()):
+        target = parse_target_document(document, environment)
+        targets[name] = target if isinstance(target, Target) else None
+        if not isinstance(target, Target):
+            faults += _placed(name, document, target)
+    routes: list[Route] = []
     for name, document in sorted(definitions.routes.items()):
-        found = parse_route(document, environment)
+        found = parse_route(document, environment, targets)
         if isinstance(found, Route):
             routes.append(found)
         else:
-            faults += [
-                Fault(
-                    document["file"],
-                    document["lines"].get(one.path, document["line"]),
-                    one.path,
-                    f"{name}: {one.message}",
-                )
-                for one in found
-            ]
+            faults += _placed(name, document, found)
     if faults:
         raise DefinitionError(faults)
     return routes
+
+
+def _placed(name: str, document: Mapping[str, Any], found: Iterable[RouteFault]) -> list[Fault]:
+    lines, line = document["lines"], document["line"]
+    return [Fault(document["file"], lines.get(one.path, line), one.path, f"{name}: {one.message}") for one in found]

@@ -21,8 +21,10 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from alerting import incidents, outbox
+from alerting.address import Address
 from alerting.channels.transport import new_client
-from alerting.route import Route, SlackTarget
+from alerting.route import Route
+from alerting.targets import Target
 from collector import duties, metrics, source_rates
 from collector.acts import Acts
 from collector.api import build_api
@@ -100,7 +102,7 @@ class Milepost:
 
     def add_chat(self, webhook_url: str) -> None:
         """Tell every incident to one Slack-compatible webhook."""
-        self.routes.append(Route("chat", {}, (SlackTarget("chat/slack", webhook_url),)))
+        self.routes.append(Route("chat", {}, (Target("chat/slack", "slack", Address(webhook_url)),)))
 
     def open_database(self) -> str:
         """The database's URL, once it is there and its schema is up to date. Raises SchemaBlocked."""

@@ -28,6 +28,7 @@ from slo_rules.schema_words import (
     text,
 )
 from slo_rules.source_schema import expectation, source_spec
+from slo_rules.target_schema import target_spec
 from slo_rules.workflow import JOINS_AT_MOST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -38,6 +39,7 @@ def definition_schema(kind: str | None = None) -> Schema:
     defs = {**_small(), **_filters(), **_milestone(), **_calendar_parts(), **adapter_parts()}
     defs["Expectation"] = expectation()
     kinds = {"Workflow": _workflow, "Objective": _objective, "Calendar": _calendar, "Source": _source, "Route": _route}
+    kinds["Target"] = _target
     defs |= {name: kinds[name]() for name in KINDS}
     top: Schema = {"$schema": DIALECT, "title": f"Milepost {kind or 'definition'}"}
     if kind is None:
@@ -345,7 +347,7 @@ def _requirement() -> Schema:
     return said | {"oneOf": there}
 
 
-# Objective, Calendar, Source, Route
+# Objective, Calendar, Source, Route, Target
 
 
 def _calendar_parts() -> dict[str, Schema]:
@@ -414,9 +416,6 @@ def _source() -> Schema:
 
 
 def _route() -> Schema:
-    def address(description: str, example: str) -> Schema:
-        return {"description": description, "type": "string", "minLength": 1, "examples": [example]}
-
     def wanted(description: str) -> Schema:
         return {"description": description, "type": "string", "minLength": 1}
 
@@ -431,24 +430,12 @@ def _route() -> Schema:
         "additionalProperties": False,
         "examples": [{"owner": "erp-platform"}],
     }
-    slack = fields(
-        {"webhook_url": address("${NAME} is taken from the environment.", "${SLACK_WEBHOOK_URL}")},
-        description="A Slack incoming webhook.",
-    )
-    webhook = fields(
-        {"url": address("Where it is sent.", "https://hooks.example.com/milepost")},
-        {"secret": address("Signs as Standard Webhooks say: whsec_ and random bytes in base64.", "${HOOK_SECRET}")},
-        description="A webhook.",
-    )
-    target = {
-        "title": "Target",
-        "description": "Says exactly one of slack or webhook.",
-        "type": "object",
-        "properties": {"slack": slack, "webhook": webhook},
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
+    named = {"description": "The name of a Target.", "type": "string", "minLength": 1}
+    target = {"title": "Target", "anyOf": [named, target_spec()]}
     send_to: Schema = {"description": "Who is told.", "type": "array", "items": target, "minItems": 1}
     spec = fields({"send_to": send_to}, {"match": match}, title="Route")
     return _document("Route", "Who is told of incidents.", _metadata(read=()), spec)
+
+
+def _target() -> Schema:
+    return _document("Target", "Somebody who can be told, for routes to name.", _metadata(read=()), target_spec())

@@ -21,6 +21,7 @@ from slo_rules.openslo import is_openslo, read_openslo
 from slo_rules.openslo_forms import API_VERSION as OPENSLO
 from slo_rules.reading import Reader, spelled, suggestion
 from slo_rules.source_definitions import read_source, with_calendars
+from slo_rules.target_fields import TARGET_KINDS
 from slo_rules.workflow import (
     DEFAULT_ORPHAN_AFTER,
     DEFAULT_SKEW,
@@ -35,7 +36,7 @@ from slo_rules.workflow import (
 MOST_JOINED = 10_000
 API_VERSION = "milepost/v1"
 TOLERATE = "tolerate"
-KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route")
+KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route", "Target")
 _KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases", "joins_at_most")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
 
@@ -100,7 +101,9 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
         if said.spec is not None:
             keep("Objective", said.name, said.metadata, said.spec, len(faults))
     _check_references(read, specs)
-    return Definitions(read["Workflow"], read["Objective"], read["Calendar"], read["Source"], read["Route"])
+    return Definitions(
+        read["Workflow"], read["Objective"], read["Calendar"], read["Source"], read["Route"], read["Target"]
+    )
 
 
 def _check_references(read: dict[str, dict[str, Any]], specs: dict[tuple[str, str], Reader]) -> None:
@@ -293,13 +296,23 @@ def _value(spec: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (paths_of(amount) if amount else ()), (paths_of(currency) if currency else ())
 
 
-# Route
+# Route, Target
 
 
 def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
     metadata.mapping(("name", "owner", "title", "description"), ())
     if not spec.mapping(("send_to", "match"), ("send_to",)):
         return None
+    return _place(metadata, spec)
+
+
+def _target(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
+    metadata.mapping(("name", "owner", "title", "description"), ())
+    return _place(metadata, spec) if spec.mapping(tuple(TARGET_KINDS), ()) else None
+
+
+def _place(metadata: Reader, spec: Reader) -> dict[str, Any]:
+    """A document that alerting reads, and where it stands."""
     lines = {spelled(path): line for path, line in spec.document.lines.items()}
     place = {"file": spec.document.file, "line": metadata.document.line(("metadata",)), "lines": lines}
     return {"metadata": metadata.value, "spec": spec.value, **place}
@@ -311,4 +324,5 @@ _READERS: dict[str, Any] = {
     "Calendar": read_calendar,
     "Source": read_source,
     "Route": _route,
+    "Target": _target,
 }

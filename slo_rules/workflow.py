@@ -432,10 +432,11 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Definitions(msgspec.Struct, frozen=True):
-    """Everything a set of definition files says. Routes stay documents: alerting gives them their meaning."""
+    """Everything a set of definition files says. Routes and targets stay documents: alerting says what they mean."""
 
     workflows: dict[str, Workflow]
     objectives: dict[str, Objective]
     calendars: dict[str, CalendarRules]
     sources: dict[str, Source]
     routes: dict[str, dict[str, Any]]
+    targets: dict[str, dict[str, Any]]

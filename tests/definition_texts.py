@@ -211,7 +211,12 @@ kind: Route
 metadata: {name: default, owner: erp, title: All, description: Everybody.}
 spec:
   match: {domain: sales, owner: erp, workflow: orders}
-  send_to: [{slack: {webhook_url: "${SLACK}"}}, {webhook: {url: "https://example.com/x", secret: "${SECRET}"}}]
+  send_to: [{slack: {webhook_url: "${SLACK}"}}, {webhook: {url: "https://example.com/x", secret: "${SECRET}"}}, mail]
+---
+apiVersion: milepost/v1
+kind: Target
+metadata: {name: mail, owner: erp, title: Mail, description: By mail.}
+spec: {email: {server: "smtp://mail.example.com", from: milepost@example.com, to: [erp@example.com], zone: Asia/Tokyo}}
 """
 
 

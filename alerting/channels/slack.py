@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from alerting.address import Address
 from alerting.channels.answer import Answer, Fate, Outcome, Request, classify
 from alerting.message import Notice, Style, headline, sentence, shorten
-from alerting.route import Address
 
 # Block Kit; a message over a limit is refused as a whole.
 HEADER_LIMIT = 150

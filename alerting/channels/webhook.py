@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import orjson
 
+from alerting.address import Address
 from alerting.channels.answer import Answer, Outcome, Request, classify
 from alerting.message import Notice, headline, sentence
-from alerting.route import Address, secret_bytes
+from alerting.targets import secret_bytes
 from slo_rules.durations import SECOND
 from slo_rules.instants import rfc3339
 

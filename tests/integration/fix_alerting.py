@@ -129,10 +129,12 @@ class World:
         return parsed
 
     def webhook(self, path: str = "/hook") -> dict[str, Any]:
-        return {"webhook": {"url": f"{self.receiver.url}{path}", "secret": self.secret}}
+        self.env["HOOK_SECRET"] = self.secret
+        return {"webhook": {"url": f"{self.receiver.url}{path}", "secret": "${HOOK_SECRET}"}}
 
     def slack(self, path: str = "/slack") -> dict[str, Any]:
-        return {"slack": {"webhook_url": f"{self.receiver.url}{path}"}}
+        self.env["SLACK"] = self.receiver.url
+        return {"slack": {"webhook_url": "${SLACK}" + path}}
 
     def stuck(self, count: int, **columns: Any) -> list[UUID]:
         """As many orders that SAP has not accepted in time."""

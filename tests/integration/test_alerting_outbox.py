@@ -383,7 +383,7 @@ def test_whatever_the_receivers_answer_every_firing_heard_is_followed_by_its_res
         send(20 * MINUTE)
     assert "pending" not in {row["state"] for row in world.rows("outbox")}
     assert len(heard) > 2
-    paths = {target.name: "/" + target.url[-1] for target in routes[0].targets}
+    paths = {target.name: "/" + target.address.url[-1] for target in routes[0].targets}
     sent = {(paths[row["target"]], str(row["incident_id"]), row["transition"]): row for row in world.rows("outbox")}
     for line, transitions in heard.items():
         firing, resolved = sent[*line, "firing"], sent[*line, "resolved"]

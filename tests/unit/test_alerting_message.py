@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from alerting.address import Address
 from alerting.channels import slack, webhook
 from alerting.channels.answer import Answer, Fate, classify, retry_after
 from alerting.incident import Cause, ChangeReason, Incident, LastNotified, NotifyReason, Population, Status
 from alerting.message import Notice, fallback, headline, instant, money, notice, sentence, worklist_link
 from alerting.outbox import Patience, backoff
-from alerting.route import Address
 from slo_rules.durations import HOUR, MINUTE, SECOND
 from slo_rules.instants import to_micros
 

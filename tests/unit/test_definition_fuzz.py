@@ -175,7 +175,7 @@ def test_what_everything_is_said_in_runs(events: list[Event]) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_refused_with_faults_or_is_nothing(text: str) -> None:
-    assert loaded(text) in (None, Definitions({}, {}, {}, {}, {}))
+    assert loaded(text) in (None, Definitions({}, {}, {}, {}, {}, {}))
 
 
 TAKEN = "takes the calendar away that a named deadline needs: give it a duration as well"

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alerting.route import MATCHES, Route, parse_route
+from alerting.route import MATCHES
 from milepost.cli import app
+from milepost.routes import read_routes
 from slo_rules import schema_words
 from slo_rules.deadline_rules import SPELLINGS, parse_deadline_rule
 from slo_rules.definition_schema import definition_schema, spell_schema
@@ -22,6 +23,7 @@ from slo_rules.definitions import KINDS, load
 from slo_rules.durations import parse_duration
 from slo_rules.faults import DefinitionError
 from slo_rules.reading import Reader
+from slo_rules.target_fields import COMMON, TARGET_KINDS
 from tests.definition_texts import FULL, TOP, changed, of_documentation, of_tests, packs, spelled, values_of
 from tests.examples import examples
 from tests.json_schema import valid
@@ -56,9 +58,7 @@ def test_what_the_schema_refuses_the_loader_refuses(values: list[Any]) -> None:
     if refused(read):
         with pytest.raises(DefinitionError):
             loaded = load({"a.yaml": spelled(values)})
-            for route in loaded.routes.values():
-                if not isinstance(parse_route(route, ENVIRONMENT), Route):
-                    raise DefinitionError([])
+            read_routes(loaded, ENVIRONMENT)
 
 
 def objects_of(schema: Any) -> set[tuple[frozenset[str], frozenset[str]]]:
@@ -92,11 +92,10 @@ def test_the_schema_has_the_fields_of_the_loader_and_no_others(monkeypatch: pyte
     load({"a.yaml": FULL})
     asked = {(frozenset(known), frozenset(required_at[place])) for place, known in known_at.items()}
     # Routes have a reader of their own.
-    asked |= {(frozenset(MATCHES), frozenset()), (frozenset(("slack", "webhook")), frozenset())}
-    asked |= {
-        (frozenset(("url", "secret")), frozenset(("url",))),
-        (frozenset(("webhook_url",)), frozenset(("webhook_url",))),
-    }
+    asked |= {(frozenset(MATCHES), frozenset()), (frozenset(TARGET_KINDS), frozenset())}
+    for kind in TARGET_KINDS.values():
+        needed = frozenset(one.name for one in kind.fields if one.needed)
+        asked.add((frozenset(one.name for one in (*kind.fields, *COMMON)), needed))
     assert objects_of(SCHEMA) == asked
 
 
@@ -201,7 +200,7 @@ def test_one_kind_alone_takes_only_that(kind: str) -> None:
 def test_an_unknown_kind_is_named() -> None:
     code, text = run("schema", "--kind", "Workflo")
     assert code == 1
-    assert text == "There is no kind 'Workflo': Workflow, Objective, Calendar, Source, Route.\n"
+    assert text == "There is no kind 'Workflo': Workflow, Objective, Calendar, Source, Route, Target.\n"
 
 
 def test_the_documents_say_where_it_is() -> None:

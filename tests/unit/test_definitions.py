@@ -179,8 +179,10 @@ def test_definitions_in_several_files_refer_to_each_other() -> None:
 
 
 def test_nothing_is_no_fault() -> None:
-    assert load({}) == Definitions({}, {}, {}, {}, {})
-    assert load({"a.yaml": "", "b.yaml": "# only this\n", "c.yaml": "---\n---\n"}) == Definitions({}, {}, {}, {}, {})
+    assert load({}) == Definitions({}, {}, {}, {}, {}, {})
+    assert load({"a.yaml": "", "b.yaml": "# only this\n", "c.yaml": "---\n---\n"}) == Definitions(
+        {}, {}, {}, {}, {}, {}
+    )
 
 
 def test_fingerprint_is_of_the_meaning() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from alerting.route import Route, parse_route
 from collector.ingest import bodies, cloudevents, otlp
 from collector.log import MAX_PENDING_BYTES
 from collector.query.instances import MAX_LIMIT, SORTS
+from milepost.routes import read_routes
 from slo_rules.definitions import KINDS, load
 from slo_rules.faults import DefinitionError
 from slo_rules.judgement import VerdictKind
@@ -67,9 +67,9 @@ def test_the_routes_of_the_reference_are_routes() -> None:
     environment = {
         "SLACK_WEBHOOK_URL": "https://hooks.example.com/slack",
         "HOOK_SECRET": "whsec_" + "A" * 32,
+        "SLACK_TOKEN": "xoxb-1",
     }
-    for document in load(blocks(DEFINITIONS, "yaml definition")).routes.values():
-        assert isinstance(parse_route(document, environment), Route)
+    assert read_routes(load(blocks(DEFINITIONS, "yaml definition")), environment)
 
 
 def test_every_filter_of_the_reference_is_a_filter() -> None:
