@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode
 
 from alerting.incident import TYPE_SILENT, Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
-from slo_rules.durations import format_duration
-from slo_rules.instants import to_datetime
+from alerting.reader import PLAIN_READER, Reader
 
 _WORD_LIMIT = 200
 _LIST_LIMIT = 3
@@ -25,7 +23,6 @@ _REASONS = {
     "impossible_order": "it came before what it can only come after",
     "orphan": "later steps came, but this start never did",
 }
-_UNITS = ((Decimal(10) ** 12, " T"), (Decimal(10) ** 9, " B"), (Decimal(10) ** 6, " M"), (Decimal(10) ** 3, " k"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +58,9 @@ class Notice:
     entity: str | None = None
     samples: Sequence[str] = ()
     link: str | None = None
+    # Said as it is, where the message is of no incident: a test, or a target that takes no more messages.
+    said_title: str = ""
+    said: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
@@ -75,10 +75,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a channel escapes what comes from outside, and how it sets it off."""
+    """How a channel escapes what comes from outside, how it sets it off, and how numbers and times are spelled."""
 
     escape: Callable[[str], str] = str
     strong: Callable[[str], str] = str
+    reader: Reader = PLAIN_READER
 
     def word(self, text: str | None) -> str:
         """Text from outside, shortened and escaped."""
@@ -167,6 +168,8 @@ def title(cause: Cause, entity: str | None, milestone_title: str | None = None) 
 
 def headline(n: Notice) -> str:
     """A short line without numbers: `Orders waiting for Order accepted from sap`."""
+    if n.said_title:
+        return n.said_title
     things = _capital(_plural(n.entity))
     at = f" at {_milestone(n)}" if _milestone(n) else ""
     why = f": {_why(n)}" if n.cause_reason else ""
@@ -186,12 +189,19 @@ def headline(n: Notice) -> str:
 
 def sentence(n: Notice, style: Style = PLAIN) -> str:
     """The message in plain words, one to three sentences."""
+    if n.said:
+        return ("Resolved: " if n.transition == "resolved" else "") + style.escape(n.said)
     match n.transition:
         case "resolved":
             return _resolved(n, style)
         case "updated" if n.told_count:
-            return f"Grown from {n.told_count:,} to {n.count:,}: {_firing(n, style)}"
+            number = style.reader.number
+            return f"Grown from {number(n.told_count)} to {number(n.count)}: {_firing(n, style)}"
     return _firing(n, style)
+
+
+WORDS = {"firing": "Firing", "updated": "Growing", "resolved": "Resolved", "note": "Note"}
+"""What a transition is called."""
 
 
 def fallback(document: Mapping[str, Any]) -> Notice:
@@ -206,19 +216,14 @@ def fallback(document: Mapping[str, Any]) -> Notice:
     )
 
 
-def money(value: Sequence[tuple[str, str]]) -> str:
+def money(value: Sequence[tuple[str, str]], reader: Reader = PLAIN_READER) -> str:
     """`USD 1.2 M and EUR 300 k`; empty where there is no value."""
-    return _listed([spelled for currency, amount in value if (spelled := _amount(currency, amount))])
+    return _listed(reader.money(value))
 
 
 def instant(at: int, now: int) -> str:
     """`09:14 UTC` today, `19 Nov 09:14 UTC` this year, `19 Nov 2025 09:14 UTC` before."""
-    moment, today = to_datetime(at), to_datetime(now)
-    clock = f"{moment:%H:%M} UTC"
-    if moment.date() == today.date():
-        return clock
-    year = "" if moment.year == today.year else f" {moment.year}"
-    return f"{moment.day} {moment:%b}{year} {clock}"
+    return PLAIN_READER.instant(at, now)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -228,10 +233,10 @@ def shorten(text: str, limit: int) -> str:
 
 def _firing(n: Notice, style: Style) -> str:
     several = n.count != 1
-    things = _counted(n.count, n.entity, style) + _worth(n.value)
+    things = _counted(n.count, n.entity, style) + _worth(n.value, style)
     since = ""
     if n.oldest_since is not None:
-        since = f", {'oldest ' if several else ''}since {instant(n.oldest_since, n.at)}"
+        since = f", {'oldest ' if several else ''}since {style.reader.instant(n.oldest_since, n.at)}"
     at = f" at {style.name(_milestone(n))}" if _milestone(n) else ""
     why = f": {style.word(_why(n))}" if n.cause_reason else ""
     be, have = ("are", "have") if several else ("is", "has")
@@ -284,8 +289,8 @@ def _resolved(n: Notice, style: Style) -> str:
         case _:
             said = "Resolved."
     if n.opened_at is not None and n.resolved_at is not None:
-        lasted = format_duration(n.resolved_at - n.opened_at)
-        held = f" and held up {_counted(n.peak_count, n.entity, style)}{_worth(n.peak_value)} at its worst"
+        lasted = style.reader.duration(n.resolved_at - n.opened_at)
+        held = f" and held up {_counted(n.peak_count, n.entity, style)}{_worth(n.peak_value, style)} at its worst"
         said += f" It lasted {lasted}{held if n.peak_count else ''}."
     return said + _owned(n, style)
 
@@ -301,8 +306,8 @@ def _from(n: Notice, style: Style) -> str:
     return f" from {style.word(n.source)}" if n.source else ""
 
 
-def _worth(value: Sequence[tuple[str, str]]) -> str:
-    return f" worth {spelled}" if (spelled := money(value)) else ""
+def _worth(value: Sequence[tuple[str, str]], style: Style) -> str:
+    return f" worth {spelled}" if (spelled := money(value, style.reader)) else ""
 
 
 def _why(n: Notice) -> str:
@@ -315,7 +320,7 @@ def _milestone(n: Notice) -> str:
 
 def _counted(count: int, entity: str | None, style: Style) -> str:
     noun = (_spaced(entity) or "item") if count == 1 else _plural(entity)
-    return f"{count:,} {style.word(noun)}"
+    return f"{style.reader.number(count)} {style.word(noun)}"
 
 
 def _plural(entity: str | None) -> str:
@@ -338,24 +343,6 @@ def _listed(parts: Sequence[str]) -> str:
     if len(parts) > _LIST_LIMIT:
         shown.append(f"{len(parts) - _LIST_LIMIT} more")
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
-
-
-def _amount(currency: str, amount: str) -> str:
-    try:
-        number = Decimal(amount)
-    except InvalidOperation:
-        return ""
-    if not number.is_finite() or number == 0:
-        return ""
-    for size, unit in _UNITS:
-        # What would round up to 1000 of the smaller unit is 1 of this one.
-        if abs(number) >= size * Decimal("0.99995"):
-            return f"{currency} {_trimmed((number / size).quantize(Decimal('0.1'), ROUND_HALF_UP))}{unit}"
-    return f"{currency} {_trimmed(number.quantize(Decimal('0.01'), ROUND_HALF_UP))}"
-
-
-def _trimmed(number: Decimal) -> str:
-    return f"{number:f}".rstrip("0").rstrip(".") if number == number.to_integral_value() else f"{number:f}"
 
 
 def _spelled(value: Money) -> list[tuple[str, str]]:

@@ -14,7 +14,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,21 +23,28 @@ import httpx
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
+from alerting import undelivered
 from alerting.address import Address
-from alerting.channels import slack, webhook
 from alerting.channels.answer import Fate, Outcome
-from alerting.channels.transport import post
+from alerting.channels.letter import Channel
+from alerting.channels.reach import PUBLIC_ONLY, Reach
+from alerting.channels.registry import CHANNELS
+from alerting.channels.scrub import scrub
+from alerting.channels.transport import Sent, send
 from alerting.message import Notice, fallback
+from alerting.rendering import letter
 from alerting.route import Route, targets_by_name
-from alerting.targets import Target, resolve_address
+from alerting.targets import Rate, Target, resolve_address, written_address
 from collector.store.sql import load
 from slo_rules.durations import DAY, MINUTE, SECOND
 from slo_rules.instants import to_datetime, to_micros
 
 Q = load("outbox", package="alerting")
 
-_CHANNELS = {"webhook": webhook, "slack": slack}
+SENT_LIMIT, ANSWER_LIMIT = 8_000, 1_000
+"""Characters that are kept of what went out and of what came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,10 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run did. `outcomes` counts (kind of target, reason); `disabled` names targets that want no more."""
+    """What one run did. `outcomes` counts (kind of target, reason).
+
+    `disabled` names targets that want no more; `faulty` says what is wrong with the templates of a target.
+    """
 
     delivered: int = 0
     retried: int = 0
@@ -69,13 +80,14 @@ class Report:
     dropped: int = 0
     outcomes: Mapping[tuple[str, str], int] = field(default_factory=dict)
     disabled: tuple[str, ...] = ()
+    faulty: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
     id: int
     message_id: str
-    incident_id: UUID
+    incident_id: UUID | None
     target: str
     kind: str
     transition: str
@@ -83,6 +95,7 @@ class _Message:
     attempts: int
     created_at: int
     address: Address
+    handle: Mapping[str, str]
     disabled_digest: str | None
 
 
@@ -99,13 +112,15 @@ def run_once(
     routes: Sequence[Route],
     env: Mapping[str, str],
     *,
+    reach: Reach = PUBLIC_ONLY,
     patience: Patience = PATIENCE,
     chance: random.Random | None = None,
 ) -> Report:
-    """Send what is due at `now` (micros, UTC).
+    """Send what is due at `now` (micros, UTC). Several may run at once.
 
     A target is looked up by its name in `routes`; one that vanished from them is reached at the address stored when it
-    was told, with `${NAME}` references read from `env`. `conn` must not be in a transaction (ValueError).
+    was told, with `${NAME}` references read from `env`. `client` guards what goes by HTTP, `reach` what does not.
+    `conn` must not be in a transaction (ValueError).
     """
     if conn.info.transaction_status is not TransactionStatus.IDLE:
         raise ValueError("the outbox commits before it sends; give it a connection outside of a transaction")
@@ -114,29 +129,40 @@ def run_once(
     counts: Counter[str] = Counter()
     outcomes: Counter[tuple[str, str]] = Counter()
     disabled: list[str] = []
+    faulty: dict[str, str] = {}
     started = time.monotonic()
     at = now
     counts["dropped"] = _drop(conn, at)
     for _ in range(patience.batch):
-        message = _lease(conn, at, patience)
+        message = _lease(conn, at, patience, targets)
         if message is None:
             break
         address = _address(message, targets, env)
-        outcome = _send(client, message, address, at)
+        sent, remark = _send(client, message, targets.get(message.target), address, at, reach)
+        if remark:
+            faulty[message.target] = remark
         # A run may take longer than a lease: what it decides by the clock follows the time that passed since `now`.
         at = now + round((time.monotonic() - started) * SECOND)
-        counts[_record(conn, message, outcome, at, patience, chance.random())] += 1
+        outcome = sent.outcome
+        attempt = _Attempt(message, sent, address, remark)
+        counts[_record(conn, attempt, at, patience, chance.random(), targets)] += 1
         outcomes[message.kind, outcome.reason] += 1
         if outcome.disables and address is not None:
-            _disable(conn, message, address, outcome, at)
             disabled.append(message.target)
         if outcome.fate is Fate.FAILED:
             counts["dropped"] += _drop(conn, at)
         if at - now >= patience.run:
             break
-    return Report(
-        counts["delivered"], counts["retried"], counts["dead"], counts["dropped"], dict(outcomes), tuple(disabled)
-    )
+    counted = (counts["delivered"], counts["retried"], counts["dead"], counts["dropped"])
+    return Report(*counted, dict(outcomes), tuple(disabled), faulty)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    message: _Message
+    sent: Sent
+    address: Address | None
+    remark: str
 
 
 def _drop(conn: psycopg.Connection[Any], now: int) -> int:
@@ -148,15 +174,50 @@ def _drop(conn: psycopg.Connection[Any], now: int) -> int:
     return dropped
 
 
-def _lease(conn: psycopg.Connection[Any], now: int, patience: Patience) -> _Message | None:
+def _lease(
+    conn: psycopg.Connection[Any], now: int, patience: Patience, targets: Mapping[str, Target]
+) -> _Message | None:
+    """The next message whose target has room for it."""
     parameters = {"now": to_datetime(now), "lease_until": to_datetime(now + patience.lease)}
-    with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(Q["lease"], parameters).fetchone()
+    row: dict[str, Any] | None = None
+    for _ in range(patience.batch):
+        granted = False
+        with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(Q["lease"], parameters).fetchone()
+            granted = row is None or _takes_slot(cursor, row, targets, now)
+            if not granted:
+                raise psycopg.Rollback
+        if granted:
+            break
+        if row is not None:
+            rate = _pace(row, targets)
+            with conn.transaction():
+                conn.execute(Q["wait_for_slot"], {"target": row["target"], "ahead": _ahead(rate)})
+    else:
+        return None
     if row is None:
         return None
     row["created_at"] = to_micros(row["created_at"])
     row["address"] = Address.from_json(row["address"])
     return _Message(**row)
+
+
+def _takes_slot(cursor: psycopg.Cursor[Any], row: Mapping[str, Any], targets: Mapping[str, Target], now: int) -> bool:
+    rate = _pace(row, targets)
+    if rate is None:
+        return True
+    each = timedelta(microseconds=rate.period / rate.count)
+    slot = {"target": row["target"], "now": to_datetime(now), "each": each, "ahead": _ahead(rate)}
+    return cursor.execute(Q["take_slot"], slot).fetchone() is not None
+
+
+def _pace(row: Mapping[str, Any], targets: Mapping[str, Target]) -> Rate | None:
+    target, channel = targets.get(row["target"]), CHANNELS.get(row["kind"])
+    return (target.at_most if target else None) or (channel.PACE if channel else None)
+
+
+def _ahead(rate: Rate | None) -> timedelta:
+    return timedelta() if rate is None else timedelta(microseconds=rate.period - rate.period / rate.count)
 
 
 def _address(message: _Message, targets: Mapping[str, Target], env: Mapping[str, str]) -> Address | None:
@@ -166,59 +227,124 @@ def _address(message: _Message, targets: Mapping[str, Target], env: Mapping[str,
     return resolve_address(message.kind, message.address, env)
 
 
-def _send(client: httpx.Client, message: _Message, address: Address | None, at: int) -> Outcome:
+def _send(
+    client: httpx.Client, message: _Message, target: Target | None, address: Address | None, at: int, reach: Reach
+) -> tuple[Sent, str]:
+    """How it went, and what is wrong with the target's templates."""
+
+    def ended(outcome: Outcome) -> tuple[Sent, str]:
+        return Sent(outcome, message.handle), ""
+
     if address is None:
-        return Outcome(Fate.RETRY, "no_address", error="a variable the address refers to is not set")
+        return ended(Outcome(Fate.RETRY, "no_address", error="a variable the address refers to is not set"))
     if message.disabled_digest == address.digest:
-        return Outcome(Fate.FAILED, "target_disabled")
-    channel = _CHANNELS.get(message.kind)
+        return ended(Outcome(Fate.FAILED, "target_disabled"))
+    channel = CHANNELS.get(message.kind)
     if channel is None:
-        return Outcome(Fate.FAILED, "unknown_channel")
+        return ended(Outcome(Fate.FAILED, "unknown_channel"))
+    if target is not None and target.kind != message.kind:
+        target = None
     try:
         try:
-            request = channel.request(Notice.from_json(message.notice), address, message.message_id, at)
+            made, remark = letter(Notice.from_json(message.notice), target, address, message.message_id, at)
+            made = replace(made, handle=message.handle)
+            channel.request(made)
         except Exception:  # noqa: BLE001
             # Whatever is wrong with the rendering, people are told that something happened.
-            request = channel.request(fallback(message.notice), address, message.message_id, at)
-        return post(client, request, channel.judge, at)
+            made, remark = letter(fallback(message.notice), None, address, message.message_id, at)
+            made = replace(made, handle=message.handle)
+        return send(client, channel, made, reach), remark
     except Exception as error:  # noqa: BLE001
         # A fault of ours must not hold up the messages behind this one; its text could quote the address.
-        return Outcome(Fate.RETRY, "internal", error=type(error).__name__, uncertain=True)
+        return ended(Outcome(Fate.RETRY, "internal", error=type(error).__name__, uncertain=True))
 
 
 def _record(
-    conn: psycopg.Connection[Any], message: _Message, outcome: Outcome, now: int, patience: Patience, chance: float
+    conn: psycopg.Connection[Any],
+    attempt: _Attempt,
+    now: int,
+    patience: Patience,
+    chance: float,
+    targets: Mapping[str, Target],
 ) -> str:
+    """Write down how an attempt ended, all of it or nothing; nothing where another process took the message over."""
+    message, outcome, address = attempt.message, attempt.sent.outcome, attempt.address
+    gave_up = outcome.fate is Fate.RETRY and now - message.created_at >= patience.give_up
+    again = outcome.fate is Fate.RETRY and not gave_up
+    state = "retried" if again else "delivered" if outcome.fate is Fate.DELIVERED else "dead"
+    wait = max(backoff(message.attempts, patience, chance), outcome.retry_after or 0)
     parameters: dict[str, Any] = {
         "id": message.id,
+        "incident_id": message.incident_id,
+        "target": message.target,
         "attempts": message.attempts,
         "status": outcome.status,
-        "error": outcome.error,
+        "error": scrub(outcome.error, address),
         "uncertain": outcome.uncertain,
         "now": to_datetime(now),
-    }
-    gave_up = outcome.fate is Fate.RETRY and now - message.created_at >= patience.give_up
-    with conn.transaction():
-        if outcome.fate is Fate.RETRY and not gave_up:
-            wait = max(backoff(message.attempts, patience, chance), outcome.retry_after or 0)
-            conn.execute(Q["retry"], {**parameters, "next_attempt_at": to_datetime(now + wait)})
-            # Without an address nothing was sent, so nothing is known about the target.
-            if outcome.reason != "no_address":
-                pause = now + max(outcome.retry_after or 0, patience.breather)
-                conn.execute(Q["pause_target"], {"target": message.target, "paused_until": to_datetime(pause)})
-            return "retried"
-        state = "delivered" if outcome.fate is Fate.DELIVERED else "dead"
-        reason = "gave_up" if gave_up else outcome.reason
-        conn.execute(Q["settle"], {**parameters, "state": state, "outcome": reason})
-        return state
-
-
-def _disable(conn: psycopg.Connection[Any], message: _Message, address: Address, outcome: Outcome, now: int) -> None:
-    parameters = {
-        "target": message.target,
-        "digest": address.digest,
-        "now": to_datetime(now),
-        "because": outcome.error or outcome.reason,
+        "next_attempt_at": to_datetime(now + wait),
+        "state": state,
+        "fate": outcome.fate.value,
+        "outcome": "gave_up" if gave_up else outcome.reason,
+        "sent": (scrub(attempt.sent.request.decode("utf-8", "replace"), address) or "")[:SENT_LIMIT],
+        "answer": (scrub(attempt.sent.answer.decode("utf-8", "replace"), address) or "")[:ANSWER_LIMIT],
+        "remark": attempt.remark or None,
+        "handle": Jsonb(dict(attempt.sent.handle)),
+        "repeat_at": None if (every := repeat_of(CHANNELS.get(message.kind))) is None else to_datetime(now + every),
     }
     with conn.transaction():
-        conn.execute(Q["disable_target"], parameters)
+        if conn.execute(Q["retry" if again else "settle"], parameters).rowcount == 0:
+            return state
+        conn.execute(Q["add_delivery"], parameters)
+        if message.incident_id is not None:
+            if state != "delivered":
+                parameters["repeat_at"] = None
+            conn.execute(Q["remember"], parameters)
+        # Without an address nothing was sent, so nothing is known about the target.
+        if again and outcome.reason != "no_address":
+            pause = now + max(outcome.retry_after or 0, patience.breather)
+            conn.execute(Q["pause_target"], {"target": message.target, "paused_until": to_datetime(pause)})
+        if outcome.disables and address is not None:
+            because = parameters["error"] or outcome.reason
+            disabled = {"target": message.target, "digest": address.digest, "because": because}
+            conn.execute(Q["disable_target"], parameters | disabled)
+        if state == "dead" and outcome.reason != "target_disabled":
+            _tell_another(conn, attempt, now, parameters, targets)
+    return state
+
+
+def _tell_another(
+    conn: psycopg.Connection[Any],
+    attempt: _Attempt,
+    now: int,
+    parameters: Mapping[str, Any],
+    targets: Mapping[str, Target],
+) -> None:
+    """Tell the owner of a target through another one that it does not hear what it should."""
+    message = attempt.message
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(Q["disabled_targets"]).fetchall()
+    other = undelivered.another(message.target, targets, {(row["target"], row["address_digest"]) for row in rows})
+    if other is None:
+        return
+    why = (str(parameters["outcome"]), parameters["status"], parameters["error"])
+    disables = attempt.sent.outcome.disables
+    said = undelivered.note(message.target, message.transition, message.notice, now, why, disables=disables)
+    conn.execute(
+        Q["add_note"],
+        {
+            "message_id": undelivered.note_id(message.target, other.name, now),
+            "target": other.name,
+            "kind": other.kind,
+            "reason": "undelivered",
+            "notice": Jsonb(said.to_json()),
+            "address": Jsonb(written_address(other).to_json()),
+            "now": to_datetime(now),
+        },
+    )
+
+
+def repeat_of(channel: Channel | None) -> int | None:
+    """How often what was said is said again (micros), where a channel forgets."""
+    found: int | None = getattr(channel, "REPEAT", None)
+    return found

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from alerting.address import REFERENCE, Address, resolve
 from alerting.faults import RouteFault
+from alerting.reader import locale_fault
+from alerting.templates import template_fault
 from slo_rules.durations import parse_duration
 from slo_rules.reading import suggestion
 from slo_rules.target_fields import COMMON, TARGET_KINDS, TargetField, TargetKind
@@ -243,6 +245,11 @@ class _Fields:
             for name in {"from", "to"} & values.keys():
                 if any(not _MAIL.fullmatch(one.strip()) for one in values[name].split(",")):
                     self._fault(name, "must be mail addresses such as erp@example.com")
+        if "locale" in values and (fault := locale_fault(values["locale"])):
+            self._fault("locale", fault)
+        for name in {"title", "text"} & values.keys():
+            if fault := template_fault(values[name]):
+                self._fault(name, fault)
         if "zone" in values and not _is_zone(values["zone"]):
             self._fault("zone", "must be an IANA time zone such as Europe/Berlin")
 

@@ -23,6 +23,10 @@ _CONSUMER_NEEDED = {"kafka_brokers": "they have the records", "kafka_topic": "it
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
+PrivateHosts = Annotated[
+    list[str] | None,
+    typer.Option("--private-host", help="A host that messages may be sent to although it is not public; repeatable."),
+]
 PublicUrl = Annotated[str | None, typer.Option(help="Where people reach the dashboard; used in messages.")]
 LogFormat = Annotated[str | None, typer.Option(help="console or json.")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
@@ -161,6 +165,7 @@ def notifier(
     host: Host = None,
     port: Port = None,
     public_url: PublicUrl = None,
+    private_hosts: PrivateHosts = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     config: Config = None,

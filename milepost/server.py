@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg
 import structlog
@@ -20,9 +21,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from alerting import incidents, outbox
+from alerting import incidents, outbox, repeating
 from alerting.address import Address
-from alerting.channels.transport import new_client
+from alerting.channels.guarded import new_client
+from alerting.channels.reach import reach_of
 from alerting.route import Route
 from alerting.targets import Target
 from collector import duties, metrics, source_rates
@@ -73,6 +75,9 @@ log = structlog.get_logger("milepost")
 DATABASE_SECONDS = 60.0
 """How long a database that is not there yet is waited for."""
 
+SENDERS = 3
+"""How many send at once in one process."""
+
 Duty = Callable[[Connection, datetime], object]
 Add = Callable[[str, float, Duty], None]
 _LET_GO = "-c idle_in_transaction_session_timeout=60s"
@@ -96,12 +101,14 @@ class Milepost:
         self.definitions = read_definitions(settings.definitions)
         self._consumed = consumed_sources(settings.kafka_topic, self.definitions) if Role.CONSUMER in self.roles else {}
         self.routes = read_routes(self.definitions, os.environ)
+        self.private_hosts = settings.private_hosts
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._receivers: dict[str, Receiver] = {}
         self._closing: list[Callable[[], None]] = []
 
     def add_chat(self, webhook_url: str) -> None:
         """Tell every incident to one Slack-compatible webhook."""
+        self.private_hosts += (urlsplit(webhook_url).hostname or "",)
         self.routes.append(Route("chat", {}, (Target("chat/slack", "slack", Address(webhook_url)),)))
 
     def open_database(self) -> str:
@@ -165,7 +172,7 @@ class Milepost:
         pool: ConnectionPool[Connection] = ConnectionPool(
             sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False),
             min_size=1,
-            max_size=4,
+            max_size=4 + SENDERS,
             open=True,
             kwargs=session("duties", _LET_GO),
         )
@@ -305,7 +312,7 @@ class Milepost:
         A run that comes late still runs: skipping one would be silence.
         """
         scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(4)},
+            executors={"default": ThreadPoolExecutor(4 + SENDERS)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=UTC,
         )
@@ -352,7 +359,8 @@ class Milepost:
     def _add_telling(self, add: Add, catalogue: Catalogue) -> None:
         """What opens incidents, and tells of them."""
         titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
-        client = new_client()
+        reach = reach_of(self.private_hosts)
+        client = new_client(reach)
         self._closing.append(client.close)
         # A notifier serves no pages: where they are only a setting can say.
         public_url = self.settings.address if Role.DASHBOARD in self.roles else self.settings.public_url or ""
@@ -367,12 +375,20 @@ class Milepost:
                 log.info("incidents", opened=report.opened, resolved=report.resolved)
 
         def send(conn: Connection, now: datetime) -> None:
-            report = outbox.run_once(conn, to_micros(now), client, self.routes, os.environ)
+            report = outbox.run_once(conn, to_micros(now), client, self.routes, os.environ, reach=reach)
             if report.dead or report.disabled:
                 log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
+            for target, why in report.faulty.items():
+                log.error("template_faulty", target=target, error=why)
+
+        def repeat(conn: Connection, now: datetime) -> None:
+            repeating.run_once(conn, to_micros(now), client, self.routes, os.environ, reach=reach)
 
         add("incidents", 2, look_after_incidents)
-        add("outbox", 1, send)
+        # A target that answers slowly holds up one of them; they never send the same message.
+        for number in range(SENDERS):
+            add(f"outbox-{number + 1}", 1, send)
+        add("repeating", 5, repeat)
 
 
 def _with_pages(api: FastAPI, query: Query) -> Any:

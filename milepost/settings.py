@@ -60,6 +60,7 @@ class Settings:
     port: int = HTTP_PORT
     otlp_grpc_port: int | None = None
     public_url: str | None = None
+    private_hosts: tuple[str, ...] = ()
     log_format: str = "console"
     log_level: str = "info"
     retention_events: int | None = _USUAL.events
@@ -113,6 +114,7 @@ class Settings:
         for name, (_, for_good) in _LENGTHS.items():
             length = getattr(self, name)
             shown[name] = for_good if length is None else format_duration(length)
+        shown["private_hosts"] = ", ".join(self.private_hosts) or "none"
         shown["database_url"] = _hidden(self.database_url) if self.database_url else "embedded"
         shown["read_database_url"] = _hidden(self.read_database_url) if self.read_database_url else "none"
         if not self.kafka_brokers:
@@ -233,6 +235,8 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             absent = [path for path in paths if not path.exists() and str(path) != "packs"]
             faults += [f"{origin}: there is no file or folder {str(path)!r}" for path in absent]
             return paths
+        case "private_hosts":
+            return tuple(filter(None, value.replace(",", " ").split()) if isinstance(value, str) else value)
         case "otlp_grpc_port" if value == OFF:
             return 0
         case "port" | "otlp_grpc_port":
@@ -274,6 +278,7 @@ _KINDS = {
     "port": "a number",
     "otlp_grpc_port": f"a number, or {OFF}",
     "definitions": "a path or a list of paths",
+    "private_hosts": "a list of hosts",
     "kafka": "a table of properties of librdkafka",
     **dict.fromkeys(("kafka_topic", "kafka_produce"), "the name of a topic or a list of them"),
     **dict.fromkeys(_LENGTHS, "a duration such as 90d in quotes"),
@@ -286,7 +291,7 @@ def _is_of_kind(name: str, value: Any) -> bool:
         return isinstance(value, (str, int)) and not isinstance(value, bool)
     if name == "kafka":
         return isinstance(value, dict)
-    if name in ("definitions", "kafka_topic", "kafka_produce") and isinstance(value, (list, tuple)):
+    if name in ("definitions", "private_hosts", "kafka_topic", "kafka_produce") and isinstance(value, (list, tuple)):
         return all(isinstance(entry, (str, Path)) for entry in value)
     return isinstance(value, (str, Path))
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+import orjson
+
 from slo_rules.durations import HOUR, SECOND
 from slo_rules.instants import to_micros
 
@@ -35,7 +37,8 @@ class Outcome:
     """How one attempt ended.
 
     `uncertain`: the message may have arrived although it was not confirmed. `disables`: the address wants no more.
-    `retry_after` is a duration in micros. `error` never holds an address.
+    `retry_after` is a duration in micros. `error` never holds an address. `remember` is what the next message to this
+    target about this incident will need; `onward` asks for another request for the same message.
     """
 
     fate: Fate
@@ -45,18 +48,51 @@ class Outcome:
     retry_after: int | None = None
     uncertain: bool = False
     disables: bool = False
+    remember: Mapping[str, str] = field(default_factory=dict)
+    onward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST, ready to be sent."""
+    """One request, ready to be sent."""
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    method: str = "POST"
 
 
-Judge = Callable[[Answer, int], Outcome]
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail, ready to be sent; `server` is an smtp:// or smtps:// URL. Its answer has the status of SMTP."""
+
+    server: str = field(repr=False)
+    sender: str
+    recipients: tuple[str, ...]
+    body: bytes = field(repr=False)
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What Apprise is to send to its URL. It answers 200 or 500, and says no more."""
+
+    url: str = field(repr=False)
+    title: str
+    body: str
+    kind: str
+
+
+Sendable = Request | Mail | Push
+Judge = Callable[[Answer], Outcome]
+
+
+def json_request(url: str, document: object, method: str = "POST", **headers: str) -> Request:
+    """A request with a body of JSON; in names of headers `_` stands for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    plain = {"content-type": "application/json", "user-agent": "milepost"}
+    return Request(url, plain | named, orjson.dumps(document), method)
 
 
 def classify(answer: Answer, now: int) -> Outcome:

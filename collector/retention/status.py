@@ -34,7 +34,7 @@ TABLES = {
         "instance_split",
     ),
     Kept.BUCKETS: ("sli_bucket",),
-    Kept.AUDIT: ("incident", "incident_event", "incident_target", "outbox", "rejected_join"),
+    Kept.AUDIT: ("incident", "incident_event", "incident_target", "outbox", "delivery", "rejected_join"),
 }
 """Where each class lies. What people did is in the log besides."""
 LOG = {Kept.EVENTS: "event", Kept.SPANS: "span"}

@@ -97,6 +97,10 @@ incident_target = Table(
     Column("told_status", Text, nullable=False),
     Column("told_count", Integer, nullable=False),
     Column("told_at", DateTime(timezone=True), nullable=False),
+    # What its channel must know for the next message, such as the id of the first.
+    Column("handle", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # When it is to be told the same again, where its channel forgets.
+    Column("repeat_at", DateTime(timezone=True)),
     CheckConstraint("told_status IN ('firing', 'resolved')", name="told_status"),
 )
 Index(
@@ -105,6 +109,8 @@ Index(
     postgresql_where=text("told_status = 'firing'"),
 )
 
+Index("ix_incident_target_repeat_at", incident_target.c.repeat_at)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -112,7 +118,9 @@ outbox = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     # The webhook-id: the same on every attempt, so that a receiver can drop repetitions.
     Column("message_id", Text, nullable=False, unique=True),
-    Column("incident_id", Uuid, ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
+    # Null where it belongs to no incident; then the address, as it is written, stands here.
+    Column("incident_id", Uuid, ForeignKey("incident.id", ondelete="CASCADE")),
+    Column("address", JSONB),
     Column("target", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("transition", Text, nullable=False),
@@ -133,7 +141,7 @@ outbox = Table(
     Column("last_attempt_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("settled_at", DateTime(timezone=True)),
-    CheckConstraint("transition IN ('firing', 'updated', 'resolved')", name="transition"),
+    CheckConstraint("transition IN ('firing', 'updated', 'resolved', 'note')", name="transition"),
     CheckConstraint("state IN ('pending', 'delivered', 'dropped', 'dead')", name="state"),
     CheckConstraint("(state = 'pending') = (settled_at IS NULL)", name="settled_at"),
 )
@@ -164,4 +172,26 @@ target_state = Table(
     Column("disabled_because", Text),
     # No message goes to the target before this instant: it said Retry-After, or it did not answer.
     Column("paused_until", DateTime(timezone=True)),
+    # Until when what went out counts against its pace; see alerting/sql/outbox.sql, take_slot.
+    Column("paced_until", DateTime(timezone=True)),
 )
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("outbox_id", BigInteger, ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    # delivered, retry, failed; and why.
+    Column("fate", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    # What went out and what came back, cut short and without secrets.
+    Column("sent", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    # What was wrong with a template.
+    Column("remark", Text),
+)
+Index("ix_delivery_outbox_id", delivery.c.outbox_id, delivery.c.id)

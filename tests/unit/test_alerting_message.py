@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from alerting.address import Address
-from alerting.channels import slack, webhook
-from alerting.channels.answer import Answer, Fate, classify, retry_after
+from alerting.channels.answer import Answer, Fate, Request, classify, retry_after
+from alerting.channels.letter import Channel, Letter
+from alerting.channels.registry import CHANNELS
+from alerting.channels.slack import blocks
+from alerting.channels.slack import channel as slack
+from alerting.channels.webhook import channel as webhook
 from alerting.incident import Cause, ChangeReason, Incident, LastNotified, NotifyReason, Population, Status
 from alerting.message import Notice, fallback, headline, instant, money, notice, sentence, worklist_link
 from alerting.outbox import Patience, backoff
@@ -45,6 +49,19 @@ def order_incident(count: int = 37, **cause: Any) -> Incident:
 
 def first(incident: Incident, **more: Any) -> Notice:
     return notice(incident, NotifyReason.FIRST, NOW, public_url="https://milepost.example/", **more)
+
+
+MAIL = (("from", "a@example.com"), ("to", "b@example.com"))
+
+
+def letter_of(said: Notice, secret: str | None = None, at: int = NOW) -> Letter:
+    return Letter(said, Address("http://127.0.0.1/x", secret), "msg_1", at)
+
+
+def sent_by(channel: Channel, said: Notice, secret: str | None, at: int) -> Request:
+    sent = channel.request(letter_of(said, secret, at))
+    assert isinstance(sent, Request)
+    return sent
 
 
 class TestWords:
@@ -150,8 +167,10 @@ class TestWords:
     )
     def test_every_stored_notice_can_be_sent(self, document: dict[str, Any], transition: str) -> None:
         bare = fallback({**document, "transition": transition})
-        for channel in (slack, webhook):
-            assert channel.request(bare, Address("http://127.0.0.1/x"), "msg_1", NOW).body
+        for channel in CHANNELS.values():
+            for handle in ({}, {"ts": "1", "channel": "C1", "sys_id": "a"}):
+                letter = Letter(bare, Address("http://127.0.0.1/x", SECRET, MAIL), "msg_1", NOW, handle)
+                assert channel.request(letter)
 
     @pytest.mark.parametrize("verdict", ["stuck", "blind", "failed", "inconsistent", "unheard-of"])
     @pytest.mark.parametrize("transition", ["firing", "updated", "resolved"])
@@ -159,14 +178,14 @@ class TestWords:
         bare = Notice.from_json({"verdict": verdict, "transition": transition, "field of the future": 1})
         assert sentence(bare)
         assert headline(bare)
-        assert slack.payload(bare)["text"]
+        assert blocks.payload(letter_of(bare))["text"]
         assert webhook.payload(bare)["type"] == f"milepost.incident.{transition}"
 
 
 class TestWebhook:
     def test_the_reference_library_accepts_the_signature(self) -> None:
         now = to_micros(datetime.now(UTC))
-        sent = webhook.request(first(order_incident()), Address("http://127.0.0.1/x", SECRET), "msg_1", now)
+        sent = sent_by(webhook, first(order_incident()), SECRET, now)
         body = Webhook(SECRET).verify(sent.body, dict(sent.headers))
         assert body["type"] == "milepost.incident.firing"
         assert body["timestamp"] == "2026-11-20T13:20:00Z"
@@ -176,28 +195,25 @@ class TestWebhook:
         assert body["data"]["link"].startswith("https://milepost.example/dashboard/worklist?")
 
     def test_without_a_secret_it_is_not_signed(self) -> None:
-        sent = webhook.request(first(order_incident()), Address("http://127.0.0.1/x"), "msg_1", NOW)
+        sent = sent_by(webhook, first(order_incident()), None, NOW)
         assert "webhook-signature" not in sent.headers
         assert sent.headers["webhook-id"] == "msg_1"
 
     def test_only_the_timestamp_and_signature_differ_between_attempts(self) -> None:
         stored = orjson.loads(orjson.dumps(first(order_incident()).to_json()))
-        one, two = (
-            webhook.request(Notice.from_json(stored), Address("http://127.0.0.1/x", SECRET), "msg_1", at)
-            for at in (NOW, NOW + MINUTE)
-        )
+        one, two = (sent_by(webhook, Notice.from_json(stored), SECRET, at) for at in (NOW, NOW + MINUTE))
         assert one.body == two.body
         assert one.headers["webhook-id"] == two.headers["webhook-id"]
         assert int(two.headers["webhook-timestamp"]) - int(one.headers["webhook-timestamp"]) == 60
 
     def test_no_secret_shows_in_a_repr(self) -> None:
-        sent = webhook.request(first(order_incident()), Address("http://127.0.0.1/hush", SECRET), "msg_1", NOW)
+        sent = webhook.request(Letter(first(order_incident()), Address("http://127.0.0.1/hush", SECRET), "msg_1", NOW))
         assert "hush" not in repr(sent)
 
 
 class TestSlack:
     def test_what_comes_from_outside_is_escaped(self) -> None:
-        said = slack.payload(first(order_incident(source="<!channel> & co")))
+        said = blocks.payload(letter_of(first(order_incident(source="<!channel> & co"))))
         assert "<!channel>" not in str(said["text"])
         assert "&lt;!channel&gt; &amp; co" in said["text"]
         assert "*Order accepted*" in said["blocks"][1]["text"]["text"]
@@ -206,15 +222,15 @@ class TestSlack:
         huge = "<" * 100_000
         incident = order_incident(source=huge, workflow=huge, waiting_for=huge)
         incident = replace(incident, population=replace(incident.population, owners=(huge,) * 50, entity=huge))
-        said = slack.payload(first(incident))
+        said = blocks.payload(letter_of(first(incident)))
         header, section = said["blocks"]
         assert len(header["text"]["text"]) <= 150
         assert len(section["text"]["text"]) <= 3000
         assert len(orjson.dumps(webhook.payload(first(order_incident())))) < 20_000
 
     def test_a_cut_never_splits_an_entity(self) -> None:
-        assert slack.fit("ab&amp;&amp;", 7) == "ab…"
-        assert slack.fit("ab&amp;", 7) == "ab&amp;"
+        assert blocks.fit("ab&amp;&amp;", 7) == "ab…"
+        assert blocks.fit("ab&amp;", 7) == "ab&amp;"
 
     @pytest.mark.parametrize(
         ("status", "body", "fate", "disables"),
@@ -229,7 +245,7 @@ class TestSlack:
         ],
     )
     def test_answers(self, status: int, body: bytes, fate: Fate, *, disables: bool) -> None:
-        outcome = slack.judge(Answer(status, {}, body), NOW)
+        outcome = slack.judge(letter_of(first(order_incident())), Answer(status, {}, body))
         assert (outcome.fate, outcome.disables) == (fate, disables)
 
 

@@ -151,9 +151,8 @@ def test_a_route_names_targets_that_have_documents_of_their_own() -> None:
     assert [target.name for target in parsed.targets] == ["mine", "default/webhook"]
     unknown = parse_route(document("mien"), ENV, {"mine": mine})
     assert isinstance(unknown, list)
-    assert [(one.path, one.message) for one in unknown] == [
-        ("spec.send_to[0]", "there is no Target 'mien': did you mean 'mine'?")
-    ]
+    assert [one.path for one in unknown] == ["spec.send_to[0]"]
+    assert "'mine'" in unknown[0].message
 
 
 @pytest.mark.parametrize(

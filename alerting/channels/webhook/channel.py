@@ -9,27 +9,32 @@ from collections.abc import Sequence
 
 import orjson
 
-from alerting.address import Address
 from alerting.channels.answer import Answer, Outcome, Request, classify
+from alerting.channels.letter import Letter
 from alerting.message import Notice, headline, sentence
-from alerting.targets import secret_bytes
+from alerting.targets import Rate, secret_bytes
 from slo_rules.durations import SECOND
 from slo_rules.instants import rfc3339
 
+PACE: Rate | None = None
+NOTES = True
 
-def request(notice: Notice, address: Address, message_id: str, at: int) -> Request:
-    """The request of one attempt at `at`; only the timestamp and the signature differ between attempts."""
-    body = orjson.dumps(payload(notice))
-    timestamp = str(at // SECOND)
+
+def request(letter: Letter) -> Request | None:
+    """The request of one attempt; only the timestamp and the signature differ between attempts."""
+    if letter.step:
+        return None
+    body = orjson.dumps(payload(letter.notice))
+    timestamp = str(letter.at // SECOND)
     headers = {
         "content-type": "application/json",
         "user-agent": "milepost",
-        "webhook-id": message_id,
+        "webhook-id": letter.message_id,
         "webhook-timestamp": timestamp,
     }
-    if address.secret:
-        headers["webhook-signature"] = sign(address.secret, message_id, timestamp, body)
-    return Request(address.url, headers, body)
+    if letter.address.secret:
+        headers["webhook-signature"] = sign(letter.address.secret, letter.message_id, timestamp, body)
+    return Request(letter.address.url, headers, body)
 
 
 def payload(notice: Notice) -> dict[str, object]:
@@ -78,9 +83,9 @@ def sign(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     return "v1," + base64.b64encode(digest).decode()
 
 
-def judge(answer: Answer, now: int) -> Outcome:
+def judge(letter: Letter, answer: Answer) -> Outcome:
     """As the status says."""
-    return classify(answer, now)
+    return classify(answer, letter.at)
 
 
 def _money(value: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -1,0 +1,81 @@
+"""An HTTP client that connects only where it may, to the very address that was looked at."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterable
+from urllib.request import getproxies
+
+import httpcore
+import httpx
+
+from alerting.channels.reach import Reach
+
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+
+
+class _Backend(httpcore.SyncBackend):
+    """Looks a host up, refuses what may not be reached, and connects to what was found.
+
+    TLS still asks for the host by its name and holds the certificate against it: this is below it.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            found = self._reach.addresses(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError("the host is not known") from error
+        until = time.monotonic() + (timeout or 5.0)
+        for address in found[:-1]:
+            try:
+                return super().connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if time.monotonic() > until:
+                    raise
+        return super().connect_tcp(found[-1], port, timeout, local_address, socket_options)
+
+
+class GuardedTransport(httpx.HTTPTransport):
+    """What httpx sends through."""
+
+    def __init__(self, reach: Reach) -> None:
+        context = ssl.create_default_context()
+        super().__init__(verify=context)
+        # httpx takes no backend for its pool.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=20,
+            max_keepalive_connections=5,
+            keepalive_expiry=30.0,
+            network_backend=_Backend(reach),
+        )
+
+
+def new_client(reach: Reach) -> httpx.Client:
+    """A client for the outbox. It follows no redirects.
+
+    A proxy named by the environment is used: names are then looked up by it, and it is the place to limit reach; hosts
+    of NO_PROXY are connected to as the guard allows.
+    """
+    guarded = GuardedTransport(reach)
+    proxies = getproxies()
+    mounts: dict[str, httpx.BaseTransport | None] = {}
+    for scheme in ("http", "https"):
+        proxy = proxies.get(scheme) or proxies.get("all")
+        if proxy:
+            mounts[f"{scheme}://"] = httpx.HTTPTransport(proxy=httpx.Proxy(proxy))
+    if mounts:
+        for host in filter(None, (one.strip().lstrip(".") for one in proxies.get("no", "").split(","))):
+            mounts |= {f"all://{host}": guarded, f"all://*.{host}": guarded}
+    return httpx.Client(transport=guarded, mounts=mounts, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
