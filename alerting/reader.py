@@ -73,7 +73,7 @@ class Reader:
         if not number.is_finite() or number == 0:
             return ""
         if self.locale:
-            if abs(number) >= 1000:
+            if abs(number) >= 1_000_000:
                 return format_compact_currency(number, currency, locale=self.locale, fraction_digits=1)
             return format_currency(number, currency, locale=self.locale)
         for size, unit in _UNITS:

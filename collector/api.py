@@ -462,6 +462,11 @@ def _reads(api: FastAPI, query: Query) -> None:
         """One incident with its timeline and deliveries."""
         return or_404(await query.incident(id), "incident")
 
+    @api.get("/api/v1/incidents/{id}/attempts", tags=["query"])
+    async def incident_attempts(id: str) -> Row:
+        """Every attempt to deliver what was told of an incident: what went out, and what came back."""
+        return or_404(await query.incident_attempts(id), "incident")
+
     @api.get("/api/v1/sources", tags=["query"])
     async def sources() -> Row:
         """What each source has sent, and whether it can be seen."""

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from collector.store.online import SchemaBlocked
+from milepost.alert_commands import alert_commands
 from milepost.database_commands import database_commands, rebuild
 from milepost.instance_commands import instance_commands
 from milepost.letter_commands import letter_commands
@@ -465,6 +466,7 @@ app.command()(rebuild)
 app.add_typer(database_commands, name="db")
 app.add_typer(source_commands, name="sources")
 app.add_typer(letter_commands, name="dead-letters")
+app.add_typer(alert_commands, name="alerts")
 app.add_typer(report_commands)
 # They stand last in the help.
 app.add_typer(instance_commands)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alerting.faults import RouteFault
-from alerting.route import Route, parse_route
+from alerting.route import Route, parse_route, targets_by_name
 from alerting.targets import Target, parse_target_document
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.workflow import Definitions
@@ -14,6 +14,16 @@ from slo_rules.workflow import Definitions
 
 def read_routes(definitions: Definitions, environment: Mapping[str, str]) -> list[Route]:
     """The routes, with `${NAME}` resolved from the environment. DefinitionError with all faults of all routes."""
+    return _read(definitions, environment)[0]
+
+
+def read_targets(definitions: Definitions, environment: Mapping[str, str]) -> dict[str, Target]:
+    """Every target by its name, also those that no route names. DefinitionError as `read_routes`."""
+    routes, named = _read(definitions, environment)
+    return named | targets_by_name(routes)
+
+
+def _read(definitions: Definitions, environment: Mapping[str, str]) -> tuple[list[Route], dict[str, Target]]:
     faults: list[Fault] = []
     targets: dict[str, Target | None] = {}
     for name, document in sorted(definitions.targets.items()):
@@ -30,7 +40,7 @@ def read_routes(definitions: Definitions, environment: Mapping[str, str]) -> lis
             faults += _placed(name, document, found)
     if faults:
         raise DefinitionError(faults)
-    return routes
+    return routes, {name: target for name, target in targets.items() if target is not None}
 
 
 def _placed(name: str, document: Mapping[str, Any], found: Iterable[RouteFault]) -> list[Fault]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +25,10 @@ from alerting import incidents, outbox, repeating
 from alerting.address import Address
 from alerting.channels.guarded import new_client
 from alerting.channels.reach import reach_of
-from alerting.route import Route
+from alerting.inbound.act import Act
+from alerting.inbound.door import InboundDoor
+from alerting.inbound.performing import perform
+from alerting.route import Route, targets_by_name
 from alerting.targets import Target
 from collector import duties, metrics, source_rates
 from collector.acts import Acts
@@ -243,6 +246,8 @@ class Milepost:
             handling=Handling(pool, acts, reader.note_write) if query else None,
             views=SavedViews(pool, reader.note_write) if query else None,
         )
+        if query:
+            api.router.routes += self._inbound(pool).paths()
         config = uvicorn.Config(
             _with_pages(api, query) if query else api,
             host=self.settings.host,
@@ -264,6 +269,24 @@ class Milepost:
             compiled_core=compiled.SAID,
         )
         uvicorn.Server(config).run()
+
+    def _inbound(self, pool: ConnectionPool[Connection]) -> InboundDoor:
+        """What people say where they were told."""
+        secrets: dict[str, set[str]] = {}
+        for target in targets_by_name(self.routes).values():
+            if target.inbound_secret:
+                secrets.setdefault(target.kind, set()).add(target.inbound_secret)
+
+        def clock() -> int:
+            return to_micros(datetime.now(UTC))
+
+        def do(acts: Sequence[Act]) -> None:
+            with pool.connection() as conn:
+                for act in acts:
+                    known = perform(conn, act, clock())
+                    log.info("said_elsewhere", what=act.what, incident=str(act.incident), who=act.who, known=known)
+
+        return InboundDoor(secrets, do, clock)
 
     @property
     def _writes(self) -> bool:

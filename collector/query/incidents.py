@@ -38,3 +38,11 @@ async def one_incident(reader: Reader, id_: UUID) -> Row | None:
             for one in deliveries
         ],
     }
+
+
+async def attempts_of(reader: Reader, id_: UUID) -> Row | None:
+    """Every attempt to deliver what was told of an incident, the newest first; None when there is none."""
+    if await reader.one("incident", {"id": id_}) is None:
+        return None
+    rows = await reader.all("incident_attempts", {"id": id_})
+    return {"items": [row | {"at": rfc3339(row["at"])} for row in rows]}

@@ -18,7 +18,7 @@ from collector.query.differences import compare
 from collector.query.flow import Flows
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
-from collector.query.incidents import list_incidents, one_incident
+from collector.query.incidents import attempts_of, list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances, order_of
 from collector.query.moments import moment_of
 from collector.query.names import names_besides
@@ -351,6 +351,12 @@ class Query:
         """One incident with its timeline; None when there is none."""
         found = _uuid(id)
         return None if found is None else await one_incident(self.reader, found)
+
+    @_question
+    async def incident_attempts(self, id: str) -> Row | None:
+        """Every attempt to deliver what was told of an incident; None when there is none."""
+        found = _uuid(id)
+        return None if found is None else await attempts_of(self.reader, found)
 
     @_question
     async def sources(self) -> Row:

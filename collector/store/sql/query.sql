@@ -350,6 +350,15 @@ FROM outbox
 WHERE incident_id = %(id)s
 ORDER BY id
 
+-- name: incident_attempts
+-- purpose: Every attempt to deliver the messages of an incident, what went out and what came back, the newest first.
+SELECT o.message_id, o.target, o.transition, d.attempt, d.at, d.fate, d.reason, d.status, d.error, d.sent, d.answer, d.remark
+FROM outbox AS o
+JOIN delivery AS d ON d.outbox_id = o.id
+WHERE o.incident_id = %(id)s
+ORDER BY d.id DESC
+LIMIT 200
+
 -- name: incidents_of_instance
 -- purpose: Open incidents with the cause of one instance.
 SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, owner, count, peak_count, value,
