@@ -25,7 +25,7 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 PrivateHosts = Annotated[
     list[str] | None,
-    typer.Option("--private-host", help="A host that messages may be sent to although it is not public; repeatable."),
+    typer.Option(help="A host that messages may be sent to although it is not public; repeatable."),
 ]
 PublicUrl = Annotated[str | None, typer.Option(help="Where people reach the dashboard; used in messages.")]
 LogFormat = Annotated[str | None, typer.Option(help="console or json.")]

@@ -84,7 +84,8 @@ class Landscape:
         definitions.write_text(DEFINITIONS + ROUTE.format(url=hook))
         given = ("--database-url", database_url, "--definitions", str(definitions))
         self.dashboard = Running(folder, "dashboard", "dashboard", *given)
-        self.notifiers = [Running(folder, f"notifier-{number}", "notifier", *given) for number in range(2)]
+        allowed = (*given, "--private-hosts", "127.0.0.1")
+        self.notifiers = [Running(folder, f"notifier-{number}", "notifier", *allowed) for number in range(2)]
         self.projectors = [Running(folder, f"projector-{number}", "projector", *given) for number in range(2)]
         self.collectors = [Running(folder, f"collector-{number}", "collector", *given) for number in range(2)]
         self.all = [self.dashboard, *self.notifiers, *self.projectors, *self.collectors]
