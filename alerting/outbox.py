@@ -47,6 +47,10 @@ SENT_LIMIT, ANSWER_LIMIT = 8_000, 1_000
 """Characters that are kept of what went out and of what came back."""
 
 
+_TOLD_AT = "told_at"
+"""In a handle, the digest of the address that heard the first message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long the sender waits, and for how long it tries; durations in micros."""
@@ -221,10 +225,13 @@ def _ahead(rate: Rate | None) -> timedelta:
 
 
 def _address(message: _Message, targets: Mapping[str, Target], env: Mapping[str, str]) -> Address | None:
-    target = targets.get(message.target)
-    if target is not None and target.kind == message.kind:
-        return target.address
-    return resolve_address(message.kind, message.address, env)
+    """Where the target is now; or where it was told, if what was told lives there and that can still be reached."""
+    target, channel = targets.get(message.target), CHANNELS.get(message.kind)
+    stored = resolve_address(message.kind, message.address, env)
+    if target is None or target.kind != message.kind:
+        return stored
+    told_there = stored is not None and stored.digest == message.handle.get(_TOLD_AT)
+    return stored if told_there and channel is not None and channel.STAYS else target.address
 
 
 def _send(
@@ -289,7 +296,7 @@ def _record(
         "sent": (scrub(attempt.sent.request.decode("utf-8", "replace"), address) or "")[:SENT_LIMIT],
         "answer": (scrub(attempt.sent.answer.decode("utf-8", "replace"), address) or "")[:ANSWER_LIMIT],
         "remark": attempt.remark or None,
-        "handle": Jsonb(dict(attempt.sent.handle)),
+        "handle": Jsonb(_with_place(attempt)),
         "repeat_at": None if (every := repeat_of(CHANNELS.get(message.kind))) is None else to_datetime(now + every),
     }
     with conn.transaction():
@@ -311,6 +318,14 @@ def _record(
         if state == "dead" and outcome.reason != "target_disabled":
             _tell_another(conn, attempt, now, parameters, targets)
     return state
+
+
+def _with_place(attempt: _Attempt) -> dict[str, str]:
+    """What is remembered, and where it was told."""
+    handle = dict(attempt.sent.handle)
+    if attempt.sent.outcome.fate is Fate.DELIVERED and attempt.address is not None:
+        handle.setdefault(_TOLD_AT, attempt.address.digest)
+    return handle
 
 
 def _tell_another(

@@ -63,11 +63,13 @@ class Channel(Protocol):
 
     `request` makes the next request of a message, or None where nothing is left to do. `judge` says what an answer
     means. PACE is what the vendor takes from one sender, None without a limit; NOTES whether it is a place to tell what
-    belongs to no incident.
+    belongs to no incident; STAYS whether what was told lives where it was told, so that what follows must go there
+    too, wherever the target has moved since.
     """
 
     PACE: Rate | None
     NOTES: bool
+    STAYS: bool
 
     def request(self, letter: Letter, /) -> Sendable | None:
         """The next request of this message; None when it is done."""

@@ -159,15 +159,15 @@ class _Run:
             self._note(Kept.BUCKETS, drop_buckets(self._conn, first, some, self._now))
 
     def _audit(self, until: datetime) -> None:
-        while True:
-            with self._conn.transaction():
-                gone = self._conn.execute(Q["drop_incidents"], {"until": until, "limit": ROWS_AT_ONCE}).rowcount
-                if gone:
-                    said = {"class": Kept.AUDIT, "kept_since": until, "rows": gone, "bytes": 0}
-                    self._conn.execute(Q["record_dropped"], said)
-            self._note(Kept.AUDIT, Dropped(gone, 0))
-            if gone < ROWS_AT_ONCE:
-                return
+        for name in ("drop_incidents", "drop_notes"):
+            gone = ROWS_AT_ONCE
+            while gone >= ROWS_AT_ONCE:
+                with self._conn.transaction():
+                    gone = self._conn.execute(Q[name], {"until": until, "limit": ROWS_AT_ONCE}).rowcount
+                    if gone:
+                        said = {"class": Kept.AUDIT, "kept_since": until, "rows": gone, "bytes": 0}
+                        self._conn.execute(Q["record_dropped"], said)
+                self._note(Kept.AUDIT, Dropped(gone, 0))
 
 
 def run_once(conn: Connection, now: datetime, retention: Retention) -> Report:

@@ -88,6 +88,7 @@ class Teams:
     """A workflow: it is triggered by anything, and posts only cards that Teams takes."""
 
     posted: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
     say: list[Answer] = field(default_factory=list)
 
     def __call__(self, call: Call) -> Answer:
@@ -95,6 +96,7 @@ class Teams:
             return self.say.pop(0)
         if call.query.get("sig") != ["hush"]:
             return answer({"error": {"code": "DirectApiAuthorizationRequired"}}, 401)
+        self.raw.append(call.raw)
         body = call.body
         # What Teams makes of it is larger than what was sent.
         if len(call.raw) * 1.2 < 28_672 and body["attachments"][0]["content"]["type"] == "AdaptiveCard":

@@ -61,7 +61,11 @@ class TestSlack:
         assert [one["thread_ts"] for one in thread] == ["1790000000.000000"] * 2
         assert thread[0]["text"].startswith("Grown from 3 to 7: 7 orders worth USD 7 k are waiting for")
         assert thread[1]["text"].startswith("Resolved: no orders are waiting too long")
-        assert world.rows("incident_target")[0]["handle"] == {"channel": "C024BE91L", "ts": "1790000000.000000"}
+        assert world.rows("incident_target")[0]["handle"] | {"told_at": ""} == {
+            "channel": "C024BE91L",
+            "ts": "1790000000.000000",
+            "told_at": "",
+        }
 
     def test_the_bytes_are_these(self, world: World, vendors: Vendors) -> None:
         tell(world, vendors, "slack")
@@ -166,6 +170,30 @@ class TestTeams:
         assert titles == [f"{word}: Orders waiting for Order accepted from sap" for word in ("Firing", "Resolved")]
         assert world.outbox() == [("firing", "delivered", "accepted"), ("resolved", "delivered", "accepted")]
 
+    def test_the_bytes_are_these(self, world: World, vendors: Vendors) -> None:
+        tell(world, vendors, "teams")
+        said = (
+            "3 orders worth USD 3 k are waiting for **Order accepted** from sap, oldest since 14:13 UTC. "
+            "Owner: erp-platform."
+        )
+        link = world.rows("outbox")[0]["notice"]["link"]
+        title = "Firing: Orders waiting for Order accepted from sap"
+        heading = {"type": "TextBlock", "text": title, "weight": "Bolder", "size": "Medium", "wrap": True}
+        content = {
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "type": "AdaptiveCard",
+            "version": "1.4",
+            "msteams": {"width": "Full"},
+            "body": [heading | {"color": "Attention"}, {"type": "TextBlock", "text": said, "wrap": True}],
+            "actions": [{"type": "Action.OpenUrl", "title": "Open the list", "url": link}],
+        }
+        card = {
+            "contentType": "application/vnd.microsoft.card.adaptive",
+            "contentUrl": None,
+            "content": content,
+        }
+        assert vendors.teams.raw == [orjson.dumps({"type": "message", "attachments": [card]})]
+
     def test_a_card_stays_small_enough_to_be_posted(self, world: World, vendors: Vendors) -> None:
         tell(world, vendors, "teams", text="{% for one in sentence %}\u4e16\\_*{{ sentence }}{% endfor %}")
         assert len(vendors.teams.posted) == 1
@@ -195,6 +223,18 @@ class TestPagerDuty:
             {"routing_key": vendors.pagerduty.key, "event_action": "resolve", "dedup_key": key}
         )
         assert vendors.pagerduty.key not in str(world.rows("delivery"))
+
+    def test_a_resolve_goes_to_the_integration_that_was_told_although_the_target_has_another_now(
+        self, world: World, vendors: Vendors
+    ) -> None:
+        tell(world, vendors, "pagerduty")
+        world.routes.clear()
+        world.env["OTHER"] = "f" * 32
+        moved = vendors.target("pagerduty")
+        moved["pagerduty"]["routing_key"] = "${OTHER}"
+        world.route(moved)
+        clear(world)
+        assert vendors.pagerduty.open == {}
 
     def test_400_is_final_and_told_elsewhere(self, world: World, vendors: Vendors) -> None:
         world.route(world.webhook(), name="other")

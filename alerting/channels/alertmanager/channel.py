@@ -18,6 +18,7 @@ from slo_rules.instants import rfc3339
 
 PACE: Rate | None = Rate(20, SECOND)
 NOTES = False
+STAYS = True
 
 REPEAT = MINUTE
 """How often what fires is said again."""

@@ -10,6 +10,7 @@ from slo_rules.durations import SECOND
 
 PACE: Rate | None = Rate(1, SECOND)
 NOTES = True
+STAYS = False
 
 TITLE_LIMIT = 250
 _KINDS = {"resolved": "success", "note": "info"}

@@ -23,8 +23,10 @@ from slo_rules.instants import to_datetime
 
 PACE: Rate | None = Rate(5, SECOND)
 NOTES = True
+STAYS = False
 
 SUBJECT_LIMIT = 200
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COLOURS = {"resolved": "#2b8a3e", "note": "#495057", "updated": "#c92a2a", "firing": "#c92a2a"}
 
 
@@ -48,7 +50,7 @@ def message(letter: Letter) -> EmailMessage:
     mail["From"], mail["To"] = address.get("from"), address.get("to")
     # Mail programs sort by the subject as well: it stays the same for the whole thread, but for what has become of it.
     subject = letter.title or f"{'Resolved: ' if letter.over else ''}{headline(notice)}"
-    mail["Subject"] = shorten(re.sub(r"[\x00-\x1f\x7f]+", " ", subject), SUBJECT_LIMIT)
+    mail["Subject"] = shorten(" ".join(_CONTROLS.sub(" ", subject).split()), SUBJECT_LIMIT)
     mail["Date"] = format_datetime(to_datetime(notice.at))
     root = _message_id(f"{notice.incident or letter.message_id}/{address.get('to')}", domain)
     first = notice.transition in ("firing", "note") or not notice.incident

@@ -17,6 +17,7 @@ from slo_rules.durations import SECOND
 
 PACE: Rate | None = Rate(4, SECOND)
 NOTES = False
+STAYS = True
 
 MESSAGE_LIMIT, DESCRIPTION_LIMIT, ALIAS_LIMIT, ENTITY_LIMIT = 130, 15_000, 512, 512
 TAG_LIMIT = 50

@@ -18,6 +18,7 @@ from slo_rules.instants import rfc3339
 # 120 events a minute are taken for one integration key.
 PACE: Rate | None = Rate(10, 5 * SECOND)
 NOTES = False
+STAYS = True
 
 SUMMARY_LIMIT = 1024
 KEY_LIMIT = 255

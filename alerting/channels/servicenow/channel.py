@@ -20,6 +20,7 @@ from slo_rules.durations import SECOND
 
 PACE: Rate | None = Rate(5, SECOND)
 NOTES = False
+STAYS = True
 
 SHORT_LIMIT, TEXT_LIMIT = 160, 4_000
 RESOLVED = "6"

@@ -19,13 +19,17 @@ from slo_rules.durations import SECOND
 # One message a second is taken for a channel, and short bursts are.
 PACE: Rate | None = Rate(5, 5 * SECOND)
 NOTES = True
+STAYS = True
 
 _TRANSIENT = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 _GONE = {
     "account_inactive", "channel_not_found", "invalid_auth", "is_archived", "missing_scope", "no_permission",
     "not_authed", "not_in_channel", "token_expired", "token_revoked", "restricted_action",
 }  # fmt: skip
-_CANNOT_UPDATE = {"message_not_found", "cant_update_message", "edit_window_closed"}
+_CANNOT_UPDATE = {
+    "cant_update_message", "channel_not_found", "edit_window_closed", "is_archived", "message_not_found",
+    "not_in_channel",
+}  # fmt: skip
 _GONE_WEBHOOKS = {(404, b"no_service"), (410, b"channel_is_archived")}
 
 
@@ -79,8 +83,8 @@ def _refused(letter: Letter, error: str, outcome: Outcome) -> Outcome:
         sure = error.startswith("rate")
         return replace(outcome, fate=Fate.RETRY, reason="slack_error", error=error, uncertain=not sure)
     if error in _CANNOT_UPDATE and letter.handle.get("ts"):
-        # Somebody deleted it, or it is too old: say it anew.
-        return replace(outcome, error=error, remember={"ts": ""}, onward=True)
+        # Somebody deleted it, it is too old, or the channel is another one: say it anew.
+        return replace(outcome, error=error, remember={"ts": "", "channel": ""}, onward=True)
     return replace(outcome, fate=Fate.FAILED, reason="refused", error=error[:200], disables=error in _GONE)
 
 

@@ -19,6 +19,7 @@ from slo_rules.durations import SECOND
 
 PACE: Rate | None = Rate(2, SECOND)
 NOTES = True
+STAYS = False
 
 # Teams takes 28 KB after it has expanded a card, which it does by a fifth and more.
 CARD_LIMIT = 20_000

@@ -18,6 +18,7 @@ from slo_rules.instants import rfc3339
 
 PACE: Rate | None = None
 NOTES = True
+STAYS = False
 
 
 def request(letter: Letter) -> Request | None:

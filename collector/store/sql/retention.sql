@@ -215,3 +215,10 @@ DELETE FROM incident
 WHERE id IN (
     SELECT id FROM incident WHERE status = 'resolved' AND resolved_at < %(until)s ORDER BY opened_at LIMIT %(limit)s
 )
+
+-- name: drop_notes
+-- purpose: Some of the messages that belong to no incident and were settled before an instant, with their history.
+DELETE FROM outbox
+WHERE id IN (
+    SELECT id FROM outbox WHERE incident_id IS NULL AND settled_at < %(until)s ORDER BY id LIMIT %(limit)s
+)
