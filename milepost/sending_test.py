@@ -36,7 +36,9 @@ def send_test(settings: Settings, name: str, now: int, env: Mapping[str, str] = 
         known = f"; there are {', '.join(sorted(targets))}" if targets else "; there are no targets"
         raise NoSuchTarget(f"There is no target {name!r}{suggestion(name, targets)}{known}.")
     reach = reach_of(settings.private_hosts)
-    incident, lines, handle = str(uuid4()), [], {}
+    incident = str(uuid4())
+    lines: list[str] = []
+    handle: dict[str, str] = {}
     with new_client(reach) as client:
         for transition in ("firing", "resolved"):
             said = _notice(transition, incident, now)

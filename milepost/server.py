@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -25,10 +25,7 @@ from alerting import incidents, outbox, repeating
 from alerting.address import Address
 from alerting.channels.guarded import new_client
 from alerting.channels.reach import reach_of
-from alerting.inbound.act import Act
-from alerting.inbound.door import InboundDoor
-from alerting.inbound.performing import perform
-from alerting.route import Route, targets_by_name
+from alerting.route import Route
 from alerting.targets import Target
 from collector import duties, metrics, source_rates
 from collector.acts import Acts
@@ -59,6 +56,7 @@ from collector.sources.receiving import Receiver
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
 from milepost.embedded import EmbeddedPostgres
+from milepost.hearing import hear
 from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_routes
@@ -247,7 +245,7 @@ class Milepost:
             views=SavedViews(pool, reader.note_write) if query else None,
         )
         if query:
-            api.router.routes += self._inbound(pool).paths()
+            api.router.routes += hear(self.routes, pool).paths()
         config = uvicorn.Config(
             _with_pages(api, query) if query else api,
             host=self.settings.host,
@@ -269,24 +267,6 @@ class Milepost:
             compiled_core=compiled.SAID,
         )
         uvicorn.Server(config).run()
-
-    def _inbound(self, pool: ConnectionPool[Connection]) -> InboundDoor:
-        """What people say where they were told."""
-        secrets: dict[str, set[str]] = {}
-        for target in targets_by_name(self.routes).values():
-            if target.inbound_secret:
-                secrets.setdefault(target.kind, set()).add(target.inbound_secret)
-
-        def clock() -> int:
-            return to_micros(datetime.now(UTC))
-
-        def do(acts: Sequence[Act]) -> None:
-            with pool.connection() as conn:
-                for act in acts:
-                    known = perform(conn, act, clock())
-                    log.info("said_elsewhere", what=act.what, incident=str(act.incident), who=act.who, known=known)
-
-        return InboundDoor(secrets, do, clock)
 
     @property
     def _writes(self) -> bool:
