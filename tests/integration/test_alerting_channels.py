@@ -127,6 +127,16 @@ class TestSlack:
         assert said["blocks"][0]["text"]["text"].startswith("Resolved: ")
         assert world.outbox()[-1] == ("resolved", "delivered", "delivered")
 
+    def test_a_message_whose_thread_takes_no_word_is_up_to_date_all_the_same(
+        self, world: World, vendors: Vendors
+    ) -> None:
+        tell(world, vendors, "slack")
+        (ts,) = vendors.slack.messages
+        kept = (200, {}, orjson.dumps({"ok": True, "channel": vendors.slack.channel, "ts": ts}))
+        vendors.slack.say += [kept, (200, {}, b'{"ok":false,"error":"restricted_action"}')]
+        clear(world)
+        assert world.outbox()[-1] == ("resolved", "delivered", "without_thread")
+
     def test_buttons_are_there_where_they_are_heard_and_while_it_fires(self, world: World, vendors: Vendors) -> None:
         world.env["SIGNING"] = "8f742231b10e8888abcd99yyyzzz85a5"
         tell(world, vendors, "slack", signing_secret="${SIGNING}")
@@ -284,6 +294,15 @@ class TestServiceNow:
         world.conn.commit()
         world.send(HOUR)
         assert len(vendors.servicenow.incidents) == 1
+
+    def test_one_that_somebody_deleted_is_created_anew_while_it_fires(self, world: World, vendors: Vendors) -> None:
+        tell(world, vendors, "servicenow")
+        vendors.servicenow.incidents.clear()
+        grow(world)
+        assert len(vendors.servicenow.incidents) == 1
+        vendors.servicenow.incidents.clear()
+        clear(world)
+        assert world.outbox()[-1] == ("resolved", "delivered", "not_there")
 
     def test_an_instance_that_sleeps_is_tried_again(self, world: World, vendors: Vendors) -> None:
         vendors.servicenow.asleep = True

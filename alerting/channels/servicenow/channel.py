@@ -44,6 +44,9 @@ def request(letter: Letter) -> Request | None:
 def judge(letter: Letter, answer: Answer) -> Outcome:
     """As the status says; what was found or created is remembered."""
     outcome = classify(answer, letter.at)
+    if answer.status == 404 and letter.handle.get("sys_id"):
+        # Somebody deleted it: what fires becomes another one, what has resolved needs none.
+        return Outcome(Fate.DELIVERED, "not_there", 404, remember={"sys_id": ""}, onward=not letter.over)
     if outcome.fate is not Fate.DELIVERED:
         return replace(outcome, disables=outcome.disables or answer.status in (401, 403))
     looked = not letter.handle.get("sys_id") and letter.step == 0

@@ -82,6 +82,9 @@ def _refused(letter: Letter, error: str, outcome: Outcome) -> Outcome:
     if error in _TRANSIENT:
         sure = error.startswith("rate")
         return replace(outcome, fate=Fate.RETRY, reason="slack_error", error=error, uncertain=not sure)
+    if letter.step and letter.handle.get("ts"):
+        # The message itself is up to date.
+        return replace(outcome, reason="without_thread", error=error[:200])
     if error in _CANNOT_UPDATE and letter.handle.get("ts"):
         # Somebody deleted it, it is too old, or the channel is another one: say it anew.
         return replace(outcome, error=error, remember={"ts": "", "channel": ""}, onward=True)
