@@ -15,12 +15,21 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from slo_rules.durations import MINUTE, SECOND
+from alerting.trend import observed
+from slo_rules.durations import HOUR, MINUTE, SECOND
 
 Money = tuple[tuple[str, Decimal], ...]
 SAMPLES = 5
 TYPE_SILENT = "type_silent"
 """The reason of what is blind because one type of events does not come; its source may be well."""
+
+
+SEVERITIES = ("info", "warning", "critical")
+
+
+def rank(severity: str) -> int:
+    """Higher is graver; a word that is none of SEVERITIES is as `info`."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else 0
 
 
 class Status(StrEnum):
@@ -40,24 +49,65 @@ class ChangeReason(StrEnum):
     CLEARED = "cleared"
     SOURCE_BLIND = "source_blind"
     WAIVED = "waived"
+    SETTLED = "settled"
 
 
 class NotifyReason(StrEnum):
     """Why a target is told, or why not; flows unchanged to the outbox, the log and the metric."""
 
     FIRST = "first"
+    ESCALATED = "escalated"
     GROWN = "grown"
+    RAISED = "raised"
+    UNMUTED = "unmuted"
+    REPEAT = "repeat"
     RESOLVED = "resolved"
     GROUP_WAIT = "group_wait"
     NOT_GROWN = "not_grown"
     TOO_SOON = "too_soon"
     NEVER_TOLD = "never_told"
     ALREADY_RESOLVED = "already_resolved"
+    SILENCED = "silenced"
+    MAINTENANCE = "maintenance"
+    INHIBITED = "inhibited"
+    POSTPONED = "postponed"
+    ACKNOWLEDGED = "acknowledged"
+    OUTSIDE_HOURS = "outside_hours"
+    ESCALATES_LATER = "escalates_later"
+    DISABLED = "disabled"
+    NO_LONGER_ROUTED = "no_longer_routed"
+    DRAINED = "drained"
+    NEW_IN_GROUP = "new_in_group"
+    SOME_RESOLVED = "some_resolved"
 
     @property
     def tells(self) -> bool:
         """Whether a message goes out."""
-        return self in (NotifyReason.FIRST, NotifyReason.GROWN, NotifyReason.RESOLVED)
+        return self in _TRANSITIONS
+
+    @property
+    def mutes(self) -> bool:
+        """Whether the target is kept from hearing of it for a time, after which it is told again."""
+        return self in _MUTES
+
+    @property
+    def transition(self) -> str:
+        """What such a message says of the incident: `firing`, `updated` or `resolved`."""
+        return _TRANSITIONS.get(self, "firing")
+
+
+_TRANSITIONS = {
+    NotifyReason.FIRST: "firing",
+    NotifyReason.ESCALATED: "firing",
+    NotifyReason.GROWN: "updated",
+    NotifyReason.RAISED: "updated",
+    NotifyReason.UNMUTED: "updated",
+    NotifyReason.REPEAT: "updated",
+    NotifyReason.NEW_IN_GROUP: "updated",
+    NotifyReason.SOME_RESOLVED: "updated",
+    NotifyReason.RESOLVED: "resolved",
+}
+_MUTES = (NotifyReason.SILENCED, NotifyReason.MAINTENANCE, NotifyReason.INHIBITED, NotifyReason.POSTPONED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +116,9 @@ class Cause:
 
     stuck: workflow, waiting_for, source · blind: source alone, over all workflows, or where only one type of its
     events does not come, waiting_for, source, reason ·
-    failed: workflow, reason · inconsistent: workflow, waiting_for, reason
+    failed: workflow, reason · inconsistent: workflow, waiting_for, reason ·
+    burning: workflow, reason, the name of the objective · silence: reason, its id: one that has lasted for long ·
+    group: reason, what the incidents of a route are taken together by · drill: reason, its id
     """
 
     workflow: str | None
@@ -84,8 +136,15 @@ class Cause:
 
     @property
     def severity(self) -> str:
-        """`critical` where work has surely come to a halt, else `warning`."""
+        """What it is where no rule says else: `critical` where work has surely come to a halt."""
+        if self.verdict in ("silence", "drill"):
+            return "info"
         return "critical" if self.verdict in ("stuck", "failed") else "warning"
+
+    @property
+    def is_of_instances(self) -> bool:
+        """Whether it holds instances up, so that there is a list of them."""
+        return self.verdict in ("stuck", "blind", "failed", "inconsistent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +164,35 @@ class Population:
     owners: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
+    severity: str | None = None
+    """How grave it is by its kind, where that differs within it: of a burning objective `critical` or `warning`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A value of an attribute that sets the held-up apart: so many of them have it, so many of the others."""
+
+    attribute: str
+    value: str
+    held: int
+    held_of: int
+    others: int
+    others_of: int
+
+
+Point = tuple[int, int]
+"""When (micros) how many were held up."""
+Attributes = tuple[tuple[str, tuple[str, ...]], ...]
+"""By name, the values of attributes that what is held up has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A resolved incident keeps the last population it was seen with."""
+    """A resolved incident keeps the last population it was seen with.
+
+    `clear_since` is set while a flapping cause holds nothing up and is not called resolved yet. `acknowledged_until`
+    None means until it resolves. `settled_by` is who called it resolved while it still held something up.
+    """
 
     id: UUID
     cause: Cause
@@ -119,11 +202,37 @@ class Incident:
     peak_value: Money
     noted_count: int
     resolved_at: int | None = None
+    severity: str = ""
+    clear_since: int | None = None
+    openings: int = 1
+    points: tuple[Point, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    attributes: Attributes = ()
+    compared_at: int | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: int | None = None
+    acknowledged_until: int | None = None
+    postponed_by: str | None = None
+    postponed_until: int | None = None
+    assignee: str | None = None
+    settled_by: str | None = None
+    runbook: str | None = None
+    drill: bool = False
 
     @property
     def status(self) -> Status:
         """Follows from `resolved_at`."""
         return Status.FIRING if self.resolved_at is None else Status.RESOLVED
+
+    def is_acknowledged(self, now: int) -> bool:
+        """Whether somebody has taken it on, and that still holds."""
+        if self.acknowledged_by is None:
+            return False
+        return self.acknowledged_until is None or now < self.acknowledged_until
+
+    def is_postponed(self, now: int) -> bool:
+        """Whether somebody has put it off, and that still holds."""
+        return self.postponed_until is not None and now < self.postponed_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +245,13 @@ class Policy:
     regrowth: int = 2
     # … and not sooner than this after it.
     min_interval: int = 5 * MINUTE
+    # A cause that opens for the third time within an hour flaps …
+    flap_openings: int = 3
+    flap_window: int = HOUR
+    # … and is not called resolved before it was clear for this long.
+    flap_hold: int = 15 * MINUTE
+    # What somebody called resolved while it still held something up stays closed this long, unless it grows.
+    settled_for: int = 4 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +261,25 @@ class LastNotified:
     status: Status
     count: int
     at: int
+    severity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A cause that was not known."""
+    """A cause that was not known. `openings` counts how often it opened within the flap window, with this time."""
 
     cause: Cause
     population: Population
     reason: ChangeReason
+    openings: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A cause that somebody called resolved (micros), while it held up so many."""
+
+    at: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,24 +310,52 @@ def decide(
     policy: Policy,
     blinded: AbstractSet[UUID] = frozenset(),
     waived: AbstractSet[UUID] = frozenset(),
+    *,
+    openings: Mapping[Cause, int] | None = None,
+    settled: Mapping[Cause, Settled] | None = None,
 ) -> list[Change]:
     """What to do about the open incidents, given the populations seen. A cause without one resolves at once.
 
+    But one that flaps is held: its incident stays, without anybody being told, until the cause was clear for a while.
     `blinded` are the samples of open incidents that are judged `blind` now, `waived` those that were waived.
+    `openings` counts how often a cause has opened within the flap window, `settled` are those called resolved by hand.
     """
+    openings, settled = openings or {}, settled or {}
     held = {cause: population for cause, population in seen.items() if population.count > 0}
     changes: list[Change] = []
     for cause, population in held.items():
         incident = open_.get(cause)
-        if incident is None:
-            changes.append(Open(cause, population, ChangeReason.APPEARED))
-        elif incident.population != population:
-            changes.append(_update(incident, population, policy))
+        if incident is not None and incident.settled_by is not None:
+            changes.append(Resolve(replace(incident, resolved_at=now), ChangeReason.SETTLED))
+        elif incident is None:
+            if not _stays_settled(settled.get(cause), population, now, policy):
+                changes.append(Open(cause, population, ChangeReason.APPEARED, openings.get(cause, 0) + 1))
+        elif incident.population != population or incident.clear_since is not None:
+            changes.append(_update(incident, population, now, policy))
     for cause, incident in open_.items():
-        if cause not in held:
-            reason = _why_resolved(cause, incident.population.samples, blinded, waived)
-            changes.append(Resolve(replace(incident, resolved_at=now), reason))
+        if cause in held:
+            continue
+        if incident.openings >= policy.flap_openings:
+            if incident.clear_since is None:
+                changes.append(_drained(incident, now))
+                continue
+            if now - incident.clear_since < policy.flap_hold:
+                continue
+        reason = _why_resolved(cause, incident.population.samples, blinded, waived)
+        changes.append(Resolve(replace(incident, resolved_at=now), reason))
     return changes
+
+
+def _stays_settled(settled: Settled | None, population: Population, now: int, policy: Policy) -> bool:
+    if settled is None or now - settled.at >= policy.settled_for:
+        return False
+    return population.count < max(1, settled.count) * policy.regrowth
+
+
+def _drained(incident: Incident, now: int) -> Update:
+    """A cause that flaps holds nothing up at this moment; its last population stays, for the words of the resolve."""
+    after = replace(incident, clear_since=now, points=observed(incident.points, now, 0))
+    return Update(incident, after, ChangeReason.SHRANK, note=True)
 
 
 def _why_resolved(
@@ -220,16 +374,26 @@ def should_notify(incident: Incident, last: LastNotified | None, now: int, polic
             return NotifyReason.NEVER_TOLD
         return NotifyReason.RESOLVED if last.status is Status.FIRING else NotifyReason.ALREADY_RESOLVED
     if last is None:
+        if incident.clear_since is not None:
+            return NotifyReason.DRAINED
         waited = now - incident.opened_at >= policy.group_wait
         return NotifyReason.FIRST if waited else NotifyReason.GROUP_WAIT
     if last.status is Status.RESOLVED:
         return NotifyReason.ALREADY_RESOLVED
-    if incident.population.count < last.count * policy.regrowth:
+    if incident.clear_since is not None:
+        return NotifyReason.DRAINED
+    if last.severity and rank(incident.severity) > rank(last.severity):
+        return NotifyReason.RAISED
+    count, grown = incident.population.count, NotifyReason.GROWN
+    if incident.cause.verdict == "group":
+        # It counts causes: each that comes or goes is worth a word.
+        grown = NotifyReason.NEW_IN_GROUP if count > last.count else NotifyReason.SOME_RESOLVED
+    if count == last.count or (grown is NotifyReason.GROWN and count < last.count * policy.regrowth):
         return NotifyReason.NOT_GROWN
-    return NotifyReason.GROWN if now - last.at >= policy.min_interval else NotifyReason.TOO_SOON
+    return grown if now - last.at >= policy.min_interval else NotifyReason.TOO_SOON
 
 
-def _update(incident: Incident, population: Population, policy: Policy) -> Update:
+def _update(incident: Incident, population: Population, now: int, policy: Policy) -> Update:
     before, count = incident.population.count, population.count
     reason = ChangeReason.GREW if count > before else ChangeReason.SHRANK if count < before else ChangeReason.CHANGED
     noted = incident.noted_count
@@ -241,5 +405,7 @@ def _update(incident: Incident, population: Population, policy: Policy) -> Updat
         peak_count=max(incident.peak_count, count),
         peak_value=population.value if higher else incident.peak_value,
         noted_count=count if note else noted,
+        clear_since=None,
+        points=observed(incident.points, now, count),
     )
     return Update(incident, after, reason, note)

@@ -1,14 +1,14 @@
 """The incident duty: reads who is held up, opens, updates and resolves incidents, and queues what is to be told.
 
 All of one run is one transaction, so an incident never stands without its messages in the outbox, nor they without it.
+What is decided is decided in `alerting.round`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,37 +16,38 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from alerting.address import Address
+from alerting.apart import compare
+from alerting.drills import populations_of
 from alerting.incident import (
     SAMPLES,
     Cause,
-    Change,
     ChangeReason,
     Incident,
-    LastNotified,
-    Money,
     NotifyReason,
-    Open,
-    Policy,
     Population,
     Resolve,
-    Status,
+    Settled,
     Update,
-    decide,
-    should_notify,
 )
 from alerting.message import notice, title
-from alerting.route import Route, targets_for
-from alerting.targets import written_address
+from alerting.round import Opened, Outcome, Standing, Tell, change_of, look
+from alerting.route import Route
+from alerting.rows import cause_of, columns_of, incident_of, population_of, silence_of, told_of, whom_json
+from alerting.setup import Setup
+from alerting.telling import Told
+from alerting.words import linked
+from collector.catalogue import Catalogue
 from collector.store.sql import load
+from slo_rules.durations import MINUTE
 from slo_rules.instants import to_datetime, to_micros
 
 Q = load("incident", package="alerting")
 
-POLICY = Policy()
-
 # Any number will do that no other duty locks by.
 LOCK_KEY = 0x6D696C65_0101
+COMPARED_EVERY = 5 * MINUTE
+MOST_COMPARED = 5
+"""Incidents whose population is compared with the others in one run, those never compared first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +66,31 @@ class Report:
     notified: Mapping[NotifyReason, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    target: str
-    kind: str
-    address: Address
-    last: LastNotified
-
-
 def run_once(
     conn: psycopg.Connection[Any],
     now: int,
-    routes: Sequence[Route],
+    setup: Setup | Sequence[Route],
     *,
     public_url: str = "",
     milestone_titles: Mapping[tuple[str, str], str] | None = None,
-    policy: Policy = POLICY,
+    catalogue: Catalogue | None = None,
+    burning: Mapping[Cause, Population] | None = None,
 ) -> Report:
     """Bring the incidents up to `now` (micros, UTC). Safe to run in several processes at once.
 
     `public_url` is where people reach Milepost; messages carry no link without it. `milestone_titles` maps
-    (workflow, milestone) to what people call the milestone.
+    (workflow, milestone) to what people call the milestone. `burning` are the objectives to tell of; without a
+    `catalogue` populations are not compared with the others of their workflows.
     """
+    whole = setup if isinstance(setup, Setup) else Setup(tuple(setup))
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
         lock = cursor.execute(Q["try_lock"], {"key": LOCK_KEY}).fetchone()
         if lock is None or not lock["locked"]:
             return Report(held_elsewhere=True)
-        return _Run(cursor, now, routes, public_url, milestone_titles or {}, policy).go()
+        run = _Run(cursor, now, whole, public_url, milestone_titles or {})
+        if catalogue is not None:
+            run.compare(conn, catalogue)
+        return run.go(burning or {})
 
 
 class _Run:
@@ -101,169 +100,154 @@ class _Run:
         self,
         cursor: psycopg.Cursor[dict[str, Any]],
         now: int,
-        routes: Sequence[Route],
+        setup: Setup,
         public_url: str,
         milestone_titles: Mapping[tuple[str, str], str],
-        policy: Policy,
     ) -> None:
         self.cursor = cursor
         self.now = now
-        self.routes = routes
+        self.setup = setup
         self.public_url = public_url
         self.milestone_titles = milestone_titles
-        self.policy = policy
-        self.notified: Counter[NotifyReason] = Counter()
+        self.rows = cursor.execute(Q["open_incidents"]).fetchall()
 
-    def go(self) -> Report:
-        rows = self.cursor.execute(Q["open_incidents"]).fetchall()
-        before = {incident.cause: incident for incident in map(_incident, rows)}
+    def compare(self, conn: psycopg.Connection[Any], catalogue: Catalogue) -> None:
+        """Look again what sets some of the open incidents apart."""
+        found = [incident_of(row) for row in self.rows]
+        due = [
+            one
+            for one in found
+            if one.cause.is_of_instances and (one.compared_at is None or self.now - one.compared_at >= COMPARED_EVERY)
+        ]
+        due.sort(key=lambda one: (one.compared_at or 0, one.opened_at))
+        for incident in due[:MOST_COMPARED]:
+            apart, attributes = compare(conn, incident.cause, catalogue)
+            parts = [{name: getattr(one, name) for name in one.__slots__} for one in apart]
+            said = {"apart": Jsonb(parts), "attributes": Jsonb(dict(attributes))}
+            self.cursor.execute(Q["note_apart"], {"id": incident.id, "now": to_datetime(self.now), **said})
+        if due:
+            self.rows = self.cursor.execute(Q["open_incidents"]).fetchall()
+
+    def go(self, burning: Mapping[Cause, Population]) -> Report:
+        before = [incident_of(row) for row in self.rows]
         rows = self.cursor.execute(Q["populations"], {"samples": SAMPLES}).fetchall()
-        seen = {_cause(row): _population(row) for row in rows}
-        told = self._told([incident.id for incident in before.values()])
-        disabled = self._disabled()
-        left = self._left(before.values())
-        changes = decide(before, seen, self.now, self.policy, left["blind"], left["waived"])
-        firing = {incident.id: incident for incident in before.values()}
-        for change in changes:
-            incident = self._apply(change)
-            firing[incident.id] = incident
-            if isinstance(change, Resolve):
-                del firing[incident.id]
-                for known in told.get(incident.id, []):
-                    self._tell(incident, known.target, known.kind, known.address, known.last, change.reason)
-        untold = 0
-        for incident in firing.values():
-            knowing = told.get(incident.id, [])
-            newly = self._tell_firing(incident, knowing, disabled)
-            untold += not (knowing or newly)
-        kinds = Counter(type(change) for change in changes)
+        seen = {cause_of(row): population_of(row) for row in rows} | dict(burning)
+        seen |= populations_of(self.cursor.execute(Q["drills"], {"now": to_datetime(self.now)}).fetchall())
+        outcome = look(self._standing(before), seen, self.setup, self.now, uuid4)
+        for change in outcome.changes:
+            self._keep(change)
+        stored = {row["id"]: row["whom"] for row in self.rows}
+        for id_, whom in outcome.whom.items():
+            said = whom_json(whom)
+            if said != stored.get(id_, []):
+                self.cursor.execute(Q["note_whom"], {"id": id_, "whom": Jsonb(said)})
+        for (id_, target), muted in outcome.muted.items():
+            self.cursor.execute(Q["note_mute"], {"incident_id": id_, "target": target, "muted": muted})
+        for tell in outcome.tells:
+            self._say(tell, outcome)
+        kinds = Counter(type(change) for change in outcome.changes)
         return Report(
-            opened=kinds[Open],
+            opened=kinds[Opened],
             updated=kinds[Update],
             resolved=kinds[Resolve],
-            firing=len(firing),
-            untold=untold,
-            notified=dict(self.notified),
+            firing=len(outcome.firing),
+            untold=outcome.untold,
+            notified=dict(Counter(tell.reason for tell in outcome.tells)),
         )
 
-    def _told(self, incidents: list[UUID]) -> dict[UUID, list[_Told]]:
-        found: dict[UUID, list[_Told]] = {}
-        for row in self.cursor.execute(Q["told"], {"incidents": incidents}).fetchall():
-            last = LastNotified(Status(row["told_status"]), row["told_count"], to_micros(row["told_at"]))
-            address = Address.from_json(row["address"])
-            found.setdefault(row["incident_id"], []).append(_Told(row["target"], row["kind"], address, last))
+    def _standing(self, before: Sequence[Incident]) -> Standing:
+        policy = self.setup.policy
+        left = self._left(before)
+        at = {"now": to_datetime(self.now)}
+        flapped = self._all("openings", {"since": to_datetime(self.now - policy.flap_window)})
+        settled = self._all("settled", {"since": to_datetime(self.now - policy.settled_for)})
+        return Standing(
+            before,
+            self._told([incident.id for incident in before]),
+            {(row["target"], row["address_digest"]) for row in self._all("disabled_targets")},
+            [silence_of(row) for row in self._all("silences", at)],
+            {cause_of(row): row["count"] for row in flapped},
+            {cause_of(row): Settled(to_micros(row["resolved_at"]), row["count"]) for row in settled},
+            left["blind"],
+            left["waived"],
+        )
+
+    def _told(self, incidents: list[UUID]) -> dict[UUID, list[Told]]:
+        found: dict[UUID, list[Told]] = {}
+        for row in self._all("told", {"incidents": incidents}):
+            found.setdefault(row["incident_id"], []).append(told_of(row))
         return found
 
-    def _left(self, incidents: Iterable[Incident]) -> dict[str, set[UUID]]:
+    def _left(self, incidents: Sequence[Incident]) -> dict[str, set[UUID]]:
         """The samples of these incidents that are blind or waived now."""
         samples = [sample for incident in incidents for sample in incident.population.samples]
         left: dict[str, set[UUID]] = {"blind": set(), "waived": set()}
-        for row in self.cursor.execute(Q["left"], {"samples": samples}).fetchall():
+        for row in self._all("left", {"samples": samples}):
             left[row["verdict"]].add(row["id"])
         return left
 
-    def _disabled(self) -> set[tuple[str, str]]:
-        rows = self.cursor.execute(Q["disabled_targets"]).fetchall()
-        return {(row["target"], row["address_digest"]) for row in rows}
+    def _all(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        return self.cursor.execute(Q[name], parameters).fetchall()
 
-    def _apply(self, change: Change) -> Incident:
+    def _keep(self, change: Opened | Update | Resolve) -> None:
+        incident = change_of(change)
         match change:
-            case Open():
-                incident = Incident(
-                    id=uuid4(),
-                    cause=change.cause,
-                    population=change.population,
-                    opened_at=self.now,
-                    peak_count=change.population.count,
-                    peak_value=change.population.value,
-                    noted_count=change.population.count,
-                )
-                cause = change.cause
-                self.cursor.execute(
-                    Q["open"],
-                    {
-                        **self._columns(incident),
-                        "dedup_key": cause.dedup_key,
-                        "verdict": cause.verdict,
-                        "workflow": cause.workflow,
-                        "waiting_for": cause.waiting_for,
-                        "source": cause.source,
-                        "reason": cause.reason,
-                        "severity": cause.severity,
-                        "title": title(cause, change.population.entity, self._milestone_title(cause)),
-                    },
-                )
-                self._event(incident, "opened", f"{incident.population.count} held up")
-                return incident
-            case Update(before=before, after=after):
-                self.cursor.execute(Q["update"], self._columns(after))
-                if change.note:
+            case Opened():
+                cause = incident.cause
+                parts = {name: getattr(cause, name) for name in cause.__slots__}
+                called = title(cause, incident.population.entity, self._milestone_title(cause))
+                row = self._columns(incident) | parts | {"dedup_key": cause.dedup_key, "title": called}
+                self.cursor.execute(Q["open"], row)
+                flapping = ", again within the hour" if incident.openings > 1 else ""
+                self._event(incident, "opened", f"{incident.population.count} held up{flapping}")
+            case Update(before=before):
+                self.cursor.execute(Q["update"], self._columns(incident))
+                if change.note and incident.clear_since is not None:
+                    self._event(incident, "drained", "it flaps: resolved when it has been clear for a while")
+                elif change.note:
                     what = "grown" if change.reason is ChangeReason.GREW else "shrunk"
-                    self._event(after, what, f"from {before.noted_count} to {after.population.count}")
-                return after
-            case Resolve(incident=incident, reason=reason):
+                    self._event(incident, what, f"from {before.noted_count} to {incident.population.count}")
+                if before.severity and before.severity != incident.severity:
+                    self._event(incident, "severity", f"from {before.severity} to {incident.severity}")
+            case Resolve():
                 self.cursor.execute(Q["resolve"], {"id": incident.id, "now": to_datetime(self.now)})
-                self._event(incident, "resolved", reason.value)
-                return incident
+                self._event(incident, "resolved", change.reason.value)
 
-    def _tell_firing(self, incident: Incident, knowing: Sequence[_Told], disabled: set[tuple[str, str]]) -> int:
-        """Tell whom the routes name now; returns how many were told that did not know."""
-        wanted = targets_for(self.routes, incident.cause, incident.population)
-        by_name = {target.name: target for target in wanted}
-        by_address = {(target.kind, written_address(target)): target for target in wanted}
-        reached: set[str] = set()
-        for known in knowing:
-            target = by_name.get(known.target) or by_address.get((known.kind, known.address))
-            # One that the routes no longer name hears nothing more but the resolve.
-            if target is not None:
-                reached.add(target.name)
-                address = written_address(target) if target.name == known.target else known.address
-                self._tell(incident, known.target, known.kind, address, known.last)
-        newly = 0
-        for target in wanted:
-            if target.name not in reached and (target.name, target.address.digest) not in disabled:
-                newly += self._tell(incident, target.name, target.kind, written_address(target), None)
-        return newly
-
-    def _tell(
-        self,
-        incident: Incident,
-        target: str,
-        kind: str,
-        address: Address,
-        last: LastNotified | None,
-        because: ChangeReason | None = None,
-    ) -> bool:
-        reason = should_notify(incident, last, self.now, self.policy)
-        if not reason.tells:
-            return False
-        told = notice(
+    def _say(self, tell: Tell, outcome: Outcome) -> None:
+        incident = tell.incident
+        told = linked(
+            notice(
+                incident,
+                tell.reason,
+                self.now,
+                last=tell.last,
+                because=tell.because,
+                milestone_title=self._milestone_title(incident.cause),
+                public_url=self.public_url,
+            ),
             incident,
-            reason,
+            outcome.members.get(incident.id, ()),
             self.now,
-            last=last,
-            because=because,
-            milestone_title=self._milestone_title(incident.cause),
-            public_url=self.public_url,
+            self.public_url,
+            self.milestone_titles,
         )
         row = {
             "incident_id": incident.id,
-            "target": target,
-            "kind": kind,
-            "address": Jsonb(address.to_json()),
+            "target": tell.target,
+            "kind": tell.kind,
+            "address": Jsonb(tell.address.to_json()),
             "told_status": incident.status.value,
             "told_count": incident.population.count,
+            "told_severity": incident.severity,
             "message_id": f"msg_{uuid4().hex}",
             "transition": told.transition,
-            "reason": reason.value,
+            "reason": tell.reason.value,
             "notice": Jsonb(told.to_json()),
             "now": to_datetime(self.now),
         }
         self.cursor.execute(Q["note_told"], row)
         self.cursor.execute(Q["add_message"], row)
-        self._event(incident, "told", f"{target}: {reason.value}")
-        self.notified[reason] += 1
-        return True
+        self._event(incident, "told", f"{tell.target}: {tell.reason.value} ({tell.way})")
 
     def _event(self, incident: Incident, what: str, detail: str) -> None:
         row = {"incident_id": incident.id, "now": to_datetime(self.now), "what": what, "detail": detail}
@@ -273,61 +257,4 @@ class _Run:
         return self.milestone_titles.get((cause.workflow or "", cause.waiting_for or ""))
 
     def _columns(self, incident: Incident) -> dict[str, Any]:
-        population = incident.population
-        return {
-            "id": incident.id,
-            "count": population.count,
-            "peak_count": incident.peak_count,
-            "noted_count": incident.noted_count,
-            "value": _money_json(population.value),
-            "peak_value": _money_json(incident.peak_value),
-            "oldest_since": to_datetime(population.oldest_since),
-            "owner": population.owner,
-            "domain": population.domain,
-            "entity": population.entity,
-            "owners": list(population.owners),
-            "domains": list(population.domains),
-            "workflows": list(population.workflows),
-            "samples": list(population.samples),
-            "now": to_datetime(self.now),
-        }
-
-
-def _cause(row: Mapping[str, Any]) -> Cause:
-    parts = {key: row[key] or None for key in ("workflow", "waiting_for", "source", "reason")}
-    return Cause(verdict=row["verdict"], **parts)
-
-
-def _population(row: Mapping[str, Any]) -> Population:
-    return Population(
-        count=row["count"],
-        oldest_since=to_micros(row["oldest_since"]),
-        value=_money(row["value"]),
-        owner=row["owner"],
-        domain=row["domain"],
-        entity=row["entity"],
-        samples=tuple(row["samples"] or ()),
-        owners=tuple(row["owners"] or ()),
-        domains=tuple(row["domains"] or ()),
-        workflows=tuple(row["workflows"] or ()),
-    )
-
-
-def _incident(row: Mapping[str, Any]) -> Incident:
-    return Incident(
-        id=row["id"],
-        cause=_cause(row),
-        population=_population(row),
-        opened_at=to_micros(row["opened_at"]),
-        peak_count=row["peak_count"],
-        peak_value=_money(row["peak_value"]),
-        noted_count=row["noted_count"],
-    )
-
-
-def _money(value: Sequence[Mapping[str, str]]) -> Money:
-    return tuple((part["currency"], Decimal(part["amount"])) for part in value)
-
-
-def _money_json(value: Money) -> Jsonb:
-    return Jsonb([{"currency": currency, "amount": str(amount)} for currency, amount in value])
+        return columns_of(incident, self.now)

@@ -16,6 +16,7 @@ from alerting.reader import PLAIN_READER, Reader
 
 _WORD_LIMIT = 200
 _LIST_LIMIT = 3
+_GROUPED = 10
 _REASONS = {
     "failure_event": "a failure was reported",
     "requirement_unmet": "something it requires is missing",
@@ -61,6 +62,15 @@ class Notice:
     # Said as it is, where the message is of no incident: a test, or a target that takes no more messages.
     said_title: str = ""
     said: str = ""
+    incident_link: str | None = None
+    apart: Sequence[str] = ()
+    per_hour: float | None = None
+    drained_at: int | None = None
+    runbook: str | None = None
+    drill: bool = False
+    assignee: str | None = None
+    acknowledged_by: str | None = None
+    parts: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
@@ -105,15 +115,14 @@ def notice(
 ) -> Notice:
     """The notice of one transition; `because` is why the incident resolved, `last` what the target knows."""
     cause, population = incident.cause, incident.population
-    transitions = {NotifyReason.GROWN: "updated", NotifyReason.RESOLVED: "resolved"}
     return Notice(
-        transition=transitions.get(reason, "firing"),
+        transition=reason.transition,
         reason=reason.value,
         at=now,
         incident=str(incident.id),
         dedup_key=cause.dedup_key,
         verdict=cause.verdict,
-        severity=cause.severity,
+        severity=incident.severity or cause.severity,
         workflow=cause.workflow,
         waiting_for=cause.waiting_for,
         waiting_for_title=milestone_title,
@@ -184,6 +193,14 @@ def headline(n: Notice) -> str:
             return f"{things} failed{why}"
         case "inconsistent":
             return f"{things} inconsistent{at}{why}"
+        case "burning":
+            return f"The objective {shorten(n.cause_reason or '', _WORD_LIMIT)} is missed too often"
+        case "group":
+            return f"Several causes at once: {shorten((n.cause_reason or '').partition(': ')[2], _WORD_LIMIT)}"
+        case "silence":
+            return "A silence that has lasted for more than a day keeps something from being told"
+        case "drill":
+            return "Drill: nothing has happened"
     return f"{things} need attention"
 
 
@@ -257,6 +274,21 @@ def _firing(n: Notice, style: Style) -> str:
             said = f"{things} {have} failed{why}{since}."
         case "inconsistent":
             said = f"{things} {be} inconsistent{at}{why}{since}."
+        case "burning":
+            objective = style.name(n.cause_reason)
+            said = (
+                f"The objective {objective} is missed so often that its error budget will soon be gone: {n.count:,} "
+                f"missed{since.replace('oldest ', '')}."
+            )
+        case "group":
+            listed = "; ".join(style.word(part) for part in n.parts[:_GROUPED])
+            more = f"; and {len(n.parts) - _GROUPED} more" if len(n.parts) > _GROUPED else ""
+            causes = "causes" if several else "cause"
+            said = f"{n.count:,} {causes} at once{_worth(n.value, style)}{since}: {listed}{more}."
+        case "silence":
+            said = f"A silence keeps {n.count:,} {'incidents' if several else 'incident'} from being told{since}."
+        case "drill":
+            said = "This is a drill: nothing has happened, and it resolves by itself. Whoever reads this was reached."
         case _:
             said = f"{things} {'need' if several else 'needs'} attention{since}."
     return said + _owned(n, style)
@@ -273,6 +305,8 @@ def _resolved(n: Notice, style: Style) -> str:
         )
     if n.resolved_because == ChangeReason.WAIVED:
         return f"No longer told: what was left of it has been waived, and comes back when that ends.{_owned(n, style)}"
+    if n.resolved_because == ChangeReason.SETTLED:
+        return f"Called resolved by hand; it is told again if it grows, or still holds in some hours.{_owned(n, style)}"
     why = f": {style.word(_why(n))}" if n.cause_reason else ""
     match n.verdict:
         case "stuck":
@@ -286,6 +320,14 @@ def _resolved(n: Notice, style: Style) -> str:
         case "inconsistent":
             at = f" at {style.name(milestone)}" if milestone else ""
             said = f"Resolved: no {things} are inconsistent{at} any more{why}."
+        case "burning":
+            said = f"Resolved: the objective {style.name(n.cause_reason)} is no longer missed too often."
+        case "group":
+            said = "Resolved: none of the causes is left."
+        case "silence":
+            return f"The silence has ended, or keeps nothing from being told any more.{_owned(n, style)}"
+        case "drill":
+            return f"The drill is over.{_owned(n, style)}"
         case _:
             said = "Resolved."
     if n.opened_at is not None and n.resolved_at is not None:

@@ -30,42 +30,42 @@ def add_acts(api: FastAPI, acts: Acts) -> None:
     path = "/api/v1/instances/{id}/waiver"
     how: Row = {"status_code": 202, "tags": ["act"], "responses": _ACT_ANSWERS}
 
-    @api.post(path, **how, openapi_extra=_body_of("by", "reason", "until"))
+    @api.post(path, **how, openapi_extra=body_of("by", "reason", "until"))
     async def waive(id: str, request: Request) -> Row:
         """Say that an instance needs no attention until then: it leaves alerting and stays in every report."""
-        return await acts.waive(id, await _said(request))
+        return await acts.waive(id, await said_in(request))
 
-    @api.delete(path, **how, openapi_extra=_body_of("by", "reason"))
+    @api.delete(path, **how, openapi_extra=body_of("by", "reason"))
     async def withdraw(id: str, request: Request) -> Row:
         """Withdraw the waiver of an instance before its end."""
-        return await acts.withdraw(id, await _said(request))
+        return await acts.withdraw(id, await said_in(request))
 
     path = "/api/v1/instances/{id}/rejected-joins"
 
-    @api.post(path, **how, openapi_extra=_body_of("source", "event", "by", "reason"))
+    @api.post(path, **how, openapi_extra=body_of("source", "event", "by", "reason"))
     async def reject_join(id: str, request: Request) -> Row:
         """Say that one of its events joined what does not belong together: it counts in none from then on."""
-        return await acts.reject_join(id, await _said(request))
+        return await acts.reject_join(id, await said_in(request))
 
-    @api.delete(path, **how, openapi_extra=_body_of("source", "event", "by", "reason"))
+    @api.delete(path, **how, openapi_extra=body_of("source", "event", "by", "reason"))
     async def accept_join(id: str, request: Request) -> Row:
         """Let such an event count after all."""
-        return await acts.accept_join(id, await _said(request))
+        return await acts.accept_join(id, await said_in(request))
 
-    @api.post("/api/v1/instances/{id}/version", **how, openapi_extra=_body_of("version", "by", "reason"))
+    @api.post("/api/v1/instances/{id}/version", **how, openapi_extra=body_of("version", "by", "reason"))
     async def move(id: str, request: Request) -> Row:
         """Let an open instance count under the version of its workflow that is in force, derived anew."""
-        return await acts.move(id, await _said(request))
+        return await acts.move(id, await said_in(request))
 
 
 def add_handling(api: FastAPI, handling: Handling) -> None:
     """What people do with many instances at once."""
-    body = _body_of("act", "ids", "by", may=("to", "text", "until", "request"))
+    body = body_of("act", "ids", "by", may=("to", "text", "until", "request"))
 
     @api.post("/api/v1/instances/acts", tags=["act"], responses={400: _ACT_ANSWERS[400]}, openapi_extra=body)
     async def act(request: Request) -> Row:
         """Assign, acknowledge, comment or waive instances; each is answered by itself."""
-        return await handling.act(await _said(request, MOST_SAID + 48 * MOST_AT_ONCE))
+        return await handling.act(await said_in(request, MOST_SAID + 48 * MOST_AT_ONCE))
 
 
 def add_views(api: FastAPI, views: SavedViews) -> None:
@@ -73,11 +73,11 @@ def add_views(api: FastAPI, views: SavedViews) -> None:
     answers: dict[int | str, Row] = {400: _ACT_ANSWERS[400], 409: {"description": "there is one of that name"}}
 
     @api.put(
-        "/api/v1/views/{name}", tags=["act"], responses=answers, openapi_extra=_body_of("query", "by", may=("replace",))
+        "/api/v1/views/{name}", tags=["act"], responses=answers, openapi_extra=body_of("query", "by", may=("replace",))
     )
     async def save(name: str, request: Request) -> Row:
         """Share a view; `replace` puts it in the place of the one that has the name."""
-        return await views.save(name, await _said(request))
+        return await views.save(name, await said_in(request))
 
     @api.delete("/api/v1/views/{name}", tags=["act"], status_code=204, response_class=Response)
     async def drop(name: str) -> Response:
@@ -97,21 +97,22 @@ def add_letters(api: FastAPI, letters: DeadLetters) -> None:
         return or_404(await letters.one(id), "dead letter")
 
     @api.post(
-        "/api/v1/dead-letters/replay", **how, openapi_extra=_body_of("by", may=("ids", "source", "reason", "dry_run"))
+        "/api/v1/dead-letters/replay", **how, openapi_extra=body_of("by", may=("ids", "source", "reason", "dry_run"))
     )
     async def replay(request: Request) -> Row:
         """Use letters by the mapping and the definitions in force; `dry_run` only says what would come of it."""
-        return await letters.replay(await _said(request))
+        return await letters.replay(await said_in(request))
 
     @api.post(
-        "/api/v1/dead-letters/discard", **how, openapi_extra=_body_of("by", "because", may=("ids", "source", "reason"))
+        "/api/v1/dead-letters/discard", **how, openapi_extra=body_of("by", "because", may=("ids", "source", "reason"))
     )
     async def discard(request: Request) -> Row:
         """Settle what needs not be used, and say why."""
-        return await letters.discard(await _said(request))
+        return await letters.discard(await said_in(request))
 
 
-def _body_of(*fields: str, may: tuple[str, ...] = ()) -> Row:
+def body_of(*fields: str, may: tuple[str, ...] = ()) -> Row:
+    """What OpenAPI says of a body with these fields, and with those it `may` have besides."""
     text = {"type": "string"}
     others: Row = {
         "until": text | _INSTANT,
@@ -121,13 +122,15 @@ def _body_of(*fields: str, may: tuple[str, ...] = ()) -> Row:
         "replace": {"type": "boolean"},
         "act": text | {"enum": list(ACTS)},
         "request": text | {"format": "uuid"},
+        "since": text | _INSTANT,
+        "match": {"type": "object"},
     }
     properties = {name: others.get(name, text) for name in (*fields, *may)}
     schema = {"type": "object", "required": list(fields), "additionalProperties": False, "properties": properties}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-async def _said(request: Request, most: int = MOST_SAID) -> Row:
+async def said_in(request: Request, most: int = MOST_SAID) -> Row:
     """The JSON object of a small body, of at most so many bytes.
 
     Nothing but application/json is read: that is what a page of another site cannot send without being asked first.

@@ -108,7 +108,7 @@ class Demonstration:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         chat = _Listener(self._console)
         milepost = Milepost(self._settings)
-        if not milepost.routes:
+        if not milepost.alerting.routes:
             milepost.add_chat(chat.url)
         self._console.print("Starting PostgreSQL, collector, evaluator, alerting and dashboard …")
         try:

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from alerting.faults import RouteFault
-from alerting.route import Route, parse_route, targets_by_name
-from alerting.targets import Target, parse_target_document
+from alerting.route import targets_by_name
+from alerting.setup import Setup, read_setup
+from alerting.targets import Target
+from alerting.teams import calendar_files
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.workflow import Definitions
 
-
-def read_routes(definitions: Definitions, environment: Mapping[str, str]) -> list[Route]:
-    """The routes, with `${NAME}` resolved from the environment. DefinitionError with all faults of all routes."""
-    return _read(definitions, environment)[0]
+MOST_CALENDAR_BYTES = 2 * 2**20
 
 
 def read_targets(definitions: Definitions, environment: Mapping[str, str]) -> dict[str, Target]:
-    """Every target by its name, also those that no route names. DefinitionError as `read_routes`."""
-    routes, named = _read(definitions, environment)
-    return named | targets_by_name(routes)
+    """Every target by its name, also those that no route names. DefinitionError as `read_alerting`."""
+    setup = read_alerting(definitions, environment)
+    return {**setup.targets, **targets_by_name(setup.routes)}
 
 
-def _read(definitions: Definitions, environment: Mapping[str, str]) -> tuple[list[Route], dict[str, Target]]:
+def read_alerting(definitions: Definitions, environment: Mapping[str, str]) -> Setup:
+    """Who is told what, with `${NAME}` resolved from the environment. DefinitionError with all faults of all documents.
+
+    Calendars that teams refer to are read, by paths relative to the file that names them.
+    """
     faults: list[Fault] = []
-    targets: dict[str, Target | None] = {}
-    for name, document in sorted(definitions.targets.items()):
-        target = parse_target_document(document, environment)
-        targets[name] = target if isinstance(target, Target) else None
-        if not isinstance(target, Target):
-            faults += _placed(name, document, target)
-    routes: list[Route] = []
-    for name, document in sorted(definitions.routes.items()):
-        found = parse_route(document, environment, targets)
-        if isinstance(found, Route):
-            routes.append(found)
-        else:
-            faults += _placed(name, document, found)
+
+    def report(document: Mapping[str, Any], found: Iterable[RouteFault]) -> None:
+        faults.extend(_placed(document["metadata"]["name"], document, found))
+
+    setup = read_setup(definitions, environment, _calendar_texts(definitions), report)
     if faults:
         raise DefinitionError(faults)
-    return routes, {name: target for name, target in targets.items() if target is not None}
+    return setup
+
+
+def _calendar_texts(definitions: Definitions) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for document in definitions.teams.values():
+        for name in calendar_files(document):
+            path = Path(document["file"]).parent / name
+            # What cannot be read is missing from the texts, and said so where it is named.
+            with contextlib.suppress(OSError, UnicodeDecodeError, ValueError):
+                if path.stat().st_size <= MOST_CALENDAR_BYTES:
+                    texts[name] = path.read_text("utf-8")
+    return texts
 
 
 def _placed(name: str, document: Mapping[str, Any], found: Iterable[RouteFault]) -> list[Fault]:

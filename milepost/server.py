@@ -22,10 +22,14 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from alerting import incidents, outbox, repeating
+from alerting.acts_api import add_incident_acts
 from alerting.address import Address
+from alerting.burning import burning_on
 from alerting.channels.guarded import new_client
 from alerting.channels.reach import reach_of
+from alerting.incident import Cause, Population
 from alerting.route import Route
+from alerting.setup import with_routes
 from alerting.targets import Target
 from collector import duties, metrics, source_rates
 from collector.acts import Acts
@@ -59,10 +63,11 @@ from milepost.embedded import EmbeddedPostgres
 from milepost.hearing import hear
 from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
-from milepost.routes import read_routes
+from milepost.routes import read_alerting
 from milepost.settings import OTLP_GRPC_PORT, Settings
 from milepost.source_files import consumed_sources, read_receivers
 from slo_rules import compiled
+from slo_rules.durations import SECOND
 from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
 
@@ -78,6 +83,8 @@ DATABASE_SECONDS = 60.0
 
 SENDERS = 3
 """How many send at once in one process."""
+RECKONED_EVERY = 30 * SECOND
+"""How often objectives are asked whether their budgets burn."""
 
 Duty = Callable[[Connection, datetime], object]
 Add = Callable[[str, float, Duty], None]
@@ -101,7 +108,7 @@ class Milepost:
             require_library()
         self.definitions = read_definitions(settings.definitions)
         self._consumed = consumed_sources(settings.kafka_topic, self.definitions) if Role.CONSUMER in self.roles else {}
-        self.routes = read_routes(self.definitions, os.environ)
+        self.alerting = read_alerting(self.definitions, os.environ)
         self.private_hosts = settings.private_hosts
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._receivers: dict[str, Receiver] = {}
@@ -110,7 +117,8 @@ class Milepost:
     def add_chat(self, webhook_url: str) -> None:
         """Tell every incident to one Slack-compatible webhook."""
         self.private_hosts += (urlsplit(webhook_url).hostname or "",)
-        self.routes.append(Route("chat", {}, (Target("chat/slack", "slack", Address(webhook_url)),)))
+        chat = Route("chat", {}, (Target("chat/slack", "slack", Address(webhook_url)),))
+        self.alerting = with_routes(self.alerting, chat)
 
     def open_database(self) -> str:
         """The database's URL, once it is there and its schema is up to date. Raises SchemaBlocked."""
@@ -245,7 +253,8 @@ class Milepost:
             views=SavedViews(pool, reader.note_write) if query else None,
         )
         if query:
-            api.router.routes += hear(self.routes, pool).paths()
+            api.router.routes += hear(self.alerting.routes, pool).paths()
+            add_incident_acts(api, pool, lambda: to_micros(datetime.now(UTC)), reader.note_write)
         config = uvicorn.Config(
             _with_pages(api, query) if query else api,
             host=self.settings.host,
@@ -368,24 +377,41 @@ class Milepost:
         # A notifier serves no pages: where they are only a setting can say.
         public_url = self.settings.address if Role.DASHBOARD in self.roles else self.settings.public_url or ""
 
+        memory = Memory()
+        burning: dict[Cause, Population] = {}
+        reckoned_until = 0
+
         def look_after_incidents(conn: Connection, now: datetime) -> None:
+            nonlocal burning, reckoned_until
             if not duties.is_current(conn, now):
                 return
+            at = to_micros(now)
+            # Objectives change when five minutes are over, and with corrections of what was counted before.
+            if at - reckoned_until >= RECKONED_EVERY:
+                with conn.transaction():
+                    burning = burning_on(conn, at, catalogue, memory)
+                reckoned_until = at
             report = incidents.run_once(
-                conn, to_micros(now), self.routes, public_url=public_url, milestone_titles=titles
+                conn,
+                at,
+                self.alerting,
+                public_url=public_url,
+                milestone_titles=titles,
+                catalogue=catalogue,
+                burning=burning,
             )
             if report.opened or report.resolved:
                 log.info("incidents", opened=report.opened, resolved=report.resolved)
 
         def send(conn: Connection, now: datetime) -> None:
-            report = outbox.run_once(conn, to_micros(now), client, self.routes, os.environ, reach=reach)
+            report = outbox.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
             if report.dead or report.disabled:
                 log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
             for target, why in report.faulty.items():
                 log.error("template_faulty", target=target, error=why)
 
         def repeat(conn: Connection, now: datetime) -> None:
-            repeating.run_once(conn, to_micros(now), client, self.routes, os.environ, reach=reach)
+            repeating.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
 
         add("incidents", 2, look_after_incidents)
         # A target that answers slowly holds up one of them; they never send the same message.

@@ -105,7 +105,7 @@ def read_waiver(said: Mapping[str, Any], at: int, key: bytes, *, withdraws: bool
     found = unknown_fields(said, ("by", "reason") if withdraws else ("by", "reason", "until"))
     by = said_text(said, "by", LONGEST_NAME, found)
     reason = said_text(said, "reason", LONGEST_REASON, found)
-    until = at if withdraws else _until(said.get("until"), at, found)
+    until = at if withdraws else read_until(said.get("until"), at, found)
     faults += found
     return None if found or until is None else Waiver(at, key, until, by, reason)
 
@@ -186,7 +186,8 @@ def _bound(text: str, name: str, longest: int, faults: list[str]) -> None:
         faults.append(f"{name}: has {len(text)} characters; at most {longest} are allowed")
 
 
-def _until(value: Any, at: int, faults: list[str]) -> int | None:
+def read_until(value: Any, at: int, faults: list[str]) -> int | None:
+    """Micros of an instant that lies ahead; None after a fault."""
     if value is None:
         faults.append("until: is missing: a waiver always has an end")
         return None

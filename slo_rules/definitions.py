@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -36,7 +36,16 @@ from slo_rules.workflow import (
 MOST_JOINED = 10_000
 API_VERSION = "milepost/v1"
 TOLERATE = "tolerate"
-KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route", "Target")
+ALERTING = {"Team": "teams", "Severity": "severities", "Maintenance": "maintenance", "Inhibition": "inhibitions"}
+"""Kinds that stay documents like routes and targets, and where in the definitions they stand."""
+ROUTE_FIELDS = ("send_to", "match", "hours", "group_by", "repeat_every", "escalate", "routes", "continue")
+ALERTING_FIELDS = {
+    "Team": ("send_to", "hours", "members", "on_call", "runbook"),
+    "Severity": ("rules",),
+    "Maintenance": ("match", "from", "to", "for", "repeat", "zone", "reason"),
+    "Inhibition": ("when", "mutes", "equal"),
+}
+KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route", "Target", *ALERTING)
 _KEY = ("path", "joins", "case", "strip_prefix", "strip_zeros", "unique", "aliases", "joins_at_most")
 _LIFE = ("fails_on", "cancels_on", "pauses_on", "resumes_on", "restarts_on", "completion")
 
@@ -102,7 +111,13 @@ def _read(documents: list[Document], faults: list[Fault]) -> Definitions:
             keep("Objective", said.name, said.metadata, said.spec, len(faults))
     _check_references(read, specs)
     return Definitions(
-        read["Workflow"], read["Objective"], read["Calendar"], read["Source"], read["Route"], read["Target"]
+        read["Workflow"],
+        read["Objective"],
+        read["Calendar"],
+        read["Source"],
+        read["Route"],
+        read["Target"],
+        **{field: read[kind] for kind, field in ALERTING.items()},
     )
 
 
@@ -296,14 +311,21 @@ def _value(spec: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (paths_of(amount) if amount else ()), (paths_of(currency) if currency else ())
 
 
-# Route, Target
+# What alerting reads
 
 
 def _route(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
     metadata.mapping(("name", "owner", "title", "description"), ())
-    if not spec.mapping(("send_to", "match"), ("send_to",)):
-        return None
-    return _place(metadata, spec)
+    required = () if spec.optional("routes") else ("send_to",)
+    return _place(metadata, spec) if spec.mapping(ROUTE_FIELDS, required) else None
+
+
+def _alerting(fields: tuple[str, ...]) -> Callable[[str, Reader, Reader], dict[str, Any] | None]:
+    def read(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
+        metadata.mapping(("name", "owner", "title", "description"), ())
+        return _place(metadata, spec) if spec.mapping(fields) else None
+
+    return read
 
 
 def _target(_name: str, metadata: Reader, spec: Reader) -> dict[str, Any] | None:
@@ -325,4 +347,5 @@ _READERS: dict[str, Any] = {
     "Source": read_source,
     "Route": _route,
     "Target": _target,
+    **{kind: _alerting(fields) for kind, fields in ALERTING_FIELDS.items()},
 }

@@ -432,7 +432,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Definitions(msgspec.Struct, frozen=True):
-    """Everything a set of definition files says. Routes and targets stay documents: alerting says what they mean."""
+    """Everything a set of definition files says. From routes on they stay documents: alerting says what they mean."""
 
     workflows: dict[str, Workflow]
     objectives: dict[str, Objective]
@@ -440,3 +440,7 @@ class Definitions(msgspec.Struct, frozen=True):
     sources: dict[str, Source]
     routes: dict[str, dict[str, Any]]
     targets: dict[str, dict[str, Any]]
+    teams: dict[str, dict[str, Any]] = {}
+    severities: dict[str, dict[str, Any]] = {}
+    maintenance: dict[str, dict[str, Any]] = {}
+    inhibitions: dict[str, dict[str, Any]] = {}

@@ -6,19 +6,25 @@ from typing import Any
 
 import psycopg
 
+from alerting import acts
 from alerting.inbound.act import Act
-from collector.store.sql import load
-from slo_rules.instants import to_datetime
+from collector.acts import ActRefused
 
-Q = load("inbound", package="alerting")
+BECAUSE = "said where it was told"
 
 
 def perform(conn: psycopg.Connection[Any], act: Act, now: int) -> bool:
-    """Write it into the history of the incident; False where there is no such incident that still fires.
+    """Do it, as if it had been asked of the API; False where there is no such incident that still fires.
 
-    `now` is micros, UTC. The same said twice by the same person is written once: senders repeat what they say.
+    `now` is micros, UTC. The same said twice by the same person is done once: senders repeat what they say.
     """
-    what = {"acknowledge": "acknowledged", "resolve": "resolve_asked"}[act.what]
-    row = {"incident_id": act.incident, "now": to_datetime(now), "what": what, "detail": f"by {act.who}"}
-    with conn.transaction():
-        return conn.execute(Q["note_act"], row).fetchone() is not None
+    id_ = str(act.incident)
+    try:
+        if act.what == "resolve":
+            acts.resolve(conn, id_, {"by": act.who, "reason": BECAUSE}, now)
+        else:
+            acts.acknowledge(conn, id_, {"by": act.who}, now)
+    except ActRefused as refused:
+        # Whoever says it again has been heard.
+        return refused.conflicting and any("already" in fault for fault in refused.faults)
+    return True

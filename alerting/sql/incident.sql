@@ -54,8 +54,10 @@ ORDER BY verdict, workflow, waiting_for, source, reason;
 -- name: open_incidents
 -- purpose: every incident that still fires
 SELECT
-    id, verdict, workflow, waiting_for, source, reason, count, peak_count, noted_count, value, peak_value,
-    oldest_since, owner, domain, entity, owners, domains, workflows, samples, opened_at
+    id, verdict, workflow, waiting_for, source, reason, severity, count, peak_count, noted_count, value, peak_value,
+    oldest_since, owner, domain, entity, owners, domains, workflows, samples, opened_at, openings, clear_since, points,
+    apart, attributes, compared_at, runbook, acknowledged_by, acknowledged_at, acknowledged_until, postponed_by,
+    postponed_until, assignee, settled_by, whom
 FROM incident
 WHERE status = 'firing'
 ORDER BY opened_at, id;
@@ -66,7 +68,7 @@ SELECT id, verdict FROM instance WHERE id = ANY(%(samples)s) AND verdict IN ('bl
 
 -- name: told
 -- purpose: what each target was last told about these incidents
-SELECT incident_id, target, kind, address, told_status, told_count, told_at
+SELECT incident_id, target, kind, address, told_status, told_count, told_at, told_severity, first_at, muted
 FROM incident_target
 WHERE incident_id = ANY(%(incidents)s)
 ORDER BY incident_id, target;
@@ -82,20 +84,22 @@ WHERE disabled_at IS NOT NULL;
 INSERT INTO incident (
     id, dedup_key, verdict, workflow, waiting_for, source, reason, status, severity, title,
     count, peak_count, noted_count, value, peak_value, oldest_since, owner, domain, entity,
-    owners, domains, workflows, samples, opened_at, updated_at
+    owners, domains, workflows, samples, openings, points, runbook, opened_at, updated_at
 ) VALUES (
     %(id)s, %(dedup_key)s, %(verdict)s, %(workflow)s, %(waiting_for)s, %(source)s, %(reason)s, 'firing', %(severity)s,
     %(title)s, %(count)s, %(peak_count)s, %(noted_count)s, %(value)s, %(peak_value)s, %(oldest_since)s, %(owner)s,
-    %(domain)s, %(entity)s, %(owners)s, %(domains)s, %(workflows)s, %(samples)s, %(now)s, %(now)s
+    %(domain)s, %(entity)s, %(owners)s, %(domains)s, %(workflows)s, %(samples)s, %(openings)s, %(points)s, %(runbook)s,
+    %(now)s, %(now)s
 );
 
 -- name: update
 -- purpose: give an incident the population it holds up now
 UPDATE incident
-SET count = %(count)s, peak_count = %(peak_count)s, noted_count = %(noted_count)s, value = %(value)s,
+SET severity = %(severity)s, count = %(count)s, peak_count = %(peak_count)s, noted_count = %(noted_count)s, value = %(value)s,
     peak_value = %(peak_value)s, oldest_since = %(oldest_since)s, owner = %(owner)s, domain = %(domain)s,
     entity = %(entity)s, owners = %(owners)s, domains = %(domains)s, workflows = %(workflows)s,
-    samples = %(samples)s, updated_at = %(now)s
+    samples = %(samples)s, clear_since = %(clear_since)s, points = %(points)s, runbook = %(runbook)s,
+    updated_at = %(now)s
 WHERE id = %(id)s AND status = 'firing';
 
 -- name: resolve
@@ -111,11 +115,15 @@ VALUES (%(incident_id)s, %(now)s, %(what)s, %(detail)s);
 
 -- name: note_told
 -- purpose: remember what a target is told, and where it is reached should it vanish from the files
-INSERT INTO incident_target (incident_id, target, kind, address, told_status, told_count, told_at)
-VALUES (%(incident_id)s, %(target)s, %(kind)s, %(address)s, %(told_status)s, %(told_count)s, %(now)s)
+INSERT INTO incident_target (
+    incident_id, target, kind, address, told_status, told_count, told_severity, told_at, first_at
+) VALUES (
+    %(incident_id)s, %(target)s, %(kind)s, %(address)s, %(told_status)s, %(told_count)s, %(told_severity)s, %(now)s,
+    %(now)s
+)
 ON CONFLICT (incident_id, target) DO UPDATE
 SET address = EXCLUDED.address, told_status = EXCLUDED.told_status, told_count = EXCLUDED.told_count,
-    told_at = EXCLUDED.told_at;
+    told_at = EXCLUDED.told_at, told_severity = EXCLUDED.told_severity, muted = FALSE;
 
 -- name: add_message
 -- purpose: put a message into the outbox, in the transaction that decided it
@@ -124,3 +132,44 @@ INSERT INTO outbox (
 ) VALUES (
     %(message_id)s, %(incident_id)s, %(target)s, %(kind)s, %(transition)s, %(reason)s, %(notice)s, %(now)s, %(now)s
 );
+
+-- name: note_mute
+-- purpose: remember that a target is kept from hearing more, so that it is told again when that ends
+UPDATE incident_target SET muted = %(muted)s WHERE incident_id = %(incident_id)s AND target = %(target)s;
+
+-- name: note_whom
+-- purpose: keep what was decided of every target
+UPDATE incident SET whom = %(whom)s WHERE id = %(id)s;
+
+-- name: note_apart
+-- purpose: keep what sets an incident apart
+UPDATE incident SET apart = %(apart)s, attributes = %(attributes)s, compared_at = %(now)s WHERE id = %(id)s;
+
+-- name: openings
+-- purpose: how often causes have opened since, for those that flap
+SELECT verdict, workflow, waiting_for, source, reason, COUNT(*) AS count
+FROM incident
+WHERE opened_at > %(since)s AND status = 'resolved'
+GROUP BY verdict, workflow, waiting_for, source, reason;
+
+-- name: settled
+-- purpose: the causes that somebody called resolved since, as they stood then
+SELECT DISTINCT ON (verdict, workflow, waiting_for, source, reason)
+    verdict, workflow, waiting_for, source, reason, resolved_at, count
+FROM incident
+WHERE status = 'resolved' AND settled_by IS NOT NULL AND resolved_at > %(since)s
+ORDER BY verdict, workflow, waiting_for, source, reason, resolved_at DESC;
+
+-- name: silences
+-- purpose: the silences that are under way
+SELECT id, match, since, until, owner, reason
+FROM silence
+WHERE since <= %(now)s AND until > %(now)s
+ORDER BY id;
+
+-- name: drills
+-- purpose: the drills that are under way
+SELECT id, by, facts, since, until
+FROM drill
+WHERE since <= %(now)s AND until > %(now)s
+ORDER BY id;

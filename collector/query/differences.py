@@ -66,7 +66,7 @@ class _Attributes(msgspec.Struct, array_like=True, gc=False):
 _decode = msgspec.msgpack.Decoder(_Attributes).decode
 
 
-class _Attributed:
+class Attributed:
     """How many of a set of instances have which value of which attribute."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ async def _half(reader: Reader, catalogue: Catalogue, most: int, *conditions: sa
         newest.value_currency.label("currency"),
     )
     counted = sa.select(*fields, sa.func.count().label("count"), sa.func.min(newest.started_at).label("oldest"))
-    attributed = _Attributed()
+    attributed = Attributed()
     places: list[sa.ColumnElement[Any]] = [sa.literal_column(str(place)) for place, _ in enumerate(fields, 1)]
     rows = await reader.select(counted.group_by(*places))
     await reader.feed(sa.select(newest.workflow, newest.workflow_version, newest.progress), attributed.take)

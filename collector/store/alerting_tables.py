@@ -28,6 +28,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from collector.store.metadata import metadata
 
 _NO_TEXTS = text("'{}'::text[]")
+_NO_LIST = text("'[]'::jsonb")
+_NOTHING = text("'{}'::jsonb")
 
 incident = Table(
     "incident",
@@ -60,6 +62,28 @@ incident = Table(
     Column("domains", ARRAY(Text), nullable=False, server_default=_NO_TEXTS),
     Column("workflows", ARRAY(Text), nullable=False, server_default=_NO_TEXTS),
     Column("samples", ARRAY(Uuid), nullable=False),
+    # How often its cause had opened within the flap window, and since when one that flaps has been clear.
+    Column("openings", Integer, nullable=False, server_default="1"),
+    Column("clear_since", DateTime(timezone=True)),
+    # [[micros, count], …], from which its trend is reckoned.
+    Column("points", JSONB, nullable=False, server_default=_NO_LIST),
+    # What sets it apart, and the values of attributes that it has, as of compared_at.
+    Column("apart", JSONB, nullable=False, server_default=_NO_LIST),
+    Column("attributes", JSONB, nullable=False, server_default=_NOTHING),
+    Column("compared_at", DateTime(timezone=True)),
+    Column("runbook", Text),
+    # What people have said of it.
+    Column("acknowledged_by", Text),
+    Column("acknowledged_at", DateTime(timezone=True)),
+    Column("acknowledged_until", DateTime(timezone=True)),
+    Column("postponed_by", Text),
+    Column("postponed_until", DateTime(timezone=True)),
+    Column("assignee", Text),
+    Column("settled_by", Text),
+    # [{"url": …, "by": …, "at": …, "title": …}, …]: the changes somebody has linked it to.
+    Column("changes", JSONB, nullable=False, server_default=_NO_LIST),
+    # [{"target": …, "reason": …, "because": …, "until": …}, …]: what was last decided of every target.
+    Column("whom", JSONB, nullable=False, server_default=_NO_LIST),
     Column("opened_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("resolved_at", DateTime(timezone=True)),
@@ -80,9 +104,11 @@ incident_event = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("incident_id", Uuid, ForeignKey("incident.id", ondelete="CASCADE"), nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    # opened, grown, shrunk, told, resolved
+    # opened, grown, shrunk, told, resolved, and what people did: acknowledged, assigned, commented, …
     Column("what", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    # Who did it; null where Milepost did.
+    Column("by", Text),
 )
 Index("ix_incident_event_incident_id", incident_event.c.incident_id, incident_event.c.id)
 
@@ -101,6 +127,11 @@ incident_target = Table(
     Column("handle", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     # When it is to be told the same again, where its channel forgets.
     Column("repeat_at", DateTime(timezone=True)),
+    # Null: told before these were kept.
+    Column("told_severity", Text),
+    Column("first_at", DateTime(timezone=True)),
+    # Since it was last told something has kept it from hearing more; it is told again when that ends.
+    Column("muted", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("told_status IN ('firing', 'resolved')", name="told_status"),
 )
 Index(
@@ -195,3 +226,35 @@ delivery = Table(
     Column("remark", Text),
 )
 Index("ix_delivery_outbox_id", delivery.c.outbox_id, delivery.c.id)
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # As alerting.facts spells a match.
+    Column("match", JSONB, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    # Who answers for it, and who asked for it.
+    Column("owner", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    # Where somebody ended it before its time, who that was.
+    Column("ended_by", Text),
+    Column("ended_at", DateTime(timezone=True)),
+    CheckConstraint("since < until OR ended_at IS NOT NULL", name="until"),
+)
+Index("ix_silence_until", silence.c.until)
+
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("by", Text, nullable=False),
+    # The owner, domain, workflow and severity it pretends to have.
+    Column("facts", JSONB, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+)
+Index("ix_drill_until", drill.c.until)

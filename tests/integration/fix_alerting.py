@@ -121,8 +121,10 @@ class World:
     patience: Patience = PATIENCE
     secret: str = SECRET
 
-    def route(self, *send_to: dict[str, Any], name: str = "default", match: dict[str, str] | None = None) -> Route:
-        spec = {"send_to": list(send_to), "match": match}
+    def route(
+        self, *send_to: dict[str, Any], name: str = "default", match: dict[str, str] | None = None, **more: Any
+    ) -> Route:
+        spec = {"send_to": list(send_to), "match": match, **more}
         parsed = parse_route({"metadata": {"name": name}, "spec": spec}, self.env)
         assert isinstance(parsed, Route), parsed
         self.routes.append(parsed)

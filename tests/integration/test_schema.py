@@ -77,6 +77,7 @@ def _undo_what_came_later(conn: Connection, version: str) -> None:
     conn.execute("DROP TABLE objective_version, objective_period, shared_stretch, stretch_share, source_request")
     conn.execute("DROP TABLE instance_handling, instance_note, saved_view")
     conn.execute("DROP TABLE delivery")
+    conn.execute("DROP TABLE silence, drill")
     for column in ("request", "item", "settled_at", "settled_as", "settled_by", "settled_because"):
         conn.execute(f"ALTER TABLE dead_letter DROP COLUMN {column}")
     for column in ("ahead", "ahead_most", "ahead_day", "ahead_most_of_day"):

@@ -324,24 +324,32 @@ ORDER BY k.value <> %(text)s, i.updated_at DESC
 LIMIT %(limit)s
 
 -- name: incidents
--- purpose: Incidents, those that fire first, heaviest first.
-SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, owner, count, peak_count, value,
-       oldest_since, opened_at, updated_at, resolved_at
+-- purpose: Incidents, those that fire first, heaviest first; by words of the title, the cause or what was said of them.
+SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, count, peak_count,
+       value, oldest_since, opened_at, updated_at, resolved_at, acknowledged_by, assignee
 FROM incident
-WHERE %(status)s::text IS NULL OR status = %(status)s
+WHERE (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(owner)s::text IS NULL OR owner = %(owner)s OR %(owner)s = ANY (owners))
+  AND (%(q)s::text IS NULL
+       OR strpos(lower(concat_ws(' ', title, workflow, waiting_for, source, reason, owner, assignee)), lower(%(q)s)) > 0
+       OR EXISTS (SELECT FROM incident_event AS said
+                  WHERE said.incident_id = incident.id AND said.by IS NOT NULL
+                    AND strpos(lower(said.detail), lower(%(q)s)) > 0))
 ORDER BY status, resolved_at DESC NULLS FIRST, count DESC, opened_at DESC
 LIMIT %(limit)s
 
 -- name: incident
 -- purpose: One incident.
 SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, count, peak_count,
-       value, oldest_since, opened_at, updated_at, resolved_at, samples
+       value, oldest_since, opened_at, updated_at, resolved_at, samples, dedup_key, runbook, acknowledged_by,
+       acknowledged_at, acknowledged_until, postponed_by, postponed_until, assignee, settled_by, clear_since, apart,
+       changes, points, whom
 FROM incident
 WHERE id = %(id)s
 
 -- name: incident_timeline
 -- purpose: What happened to an incident.
-SELECT at, what, detail FROM incident_event WHERE incident_id = %(id)s ORDER BY id
+SELECT at, what, detail, by FROM incident_event WHERE incident_id = %(id)s ORDER BY id
 
 -- name: incident_deliveries
 -- purpose: Whom it was told to, and how that went.

@@ -1,0 +1,54 @@
+"""What a notice says beside the cause and its numbers: what sets it apart, where it goes, what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from alerting.incident import Apart, Incident
+from alerting.message import Notice, title
+from alerting.trend import trend
+from slo_rules.rounding import spell_share
+
+
+def apart_in_words(one: Apart) -> str:
+    """`92% have connector 2.3, 12% of the others`: shares of the held-up and of the others."""
+    held, others = spell_share(one.held / one.held_of), spell_share(one.others / one.others_of)
+    return f"{held} have {one.attribute} {one.value}, {others} of the others"
+
+
+def linked(
+    notice: Notice,
+    incident: Incident,
+    members: Sequence[Incident],
+    now: int,
+    public_url: str,
+    titles: Mapping[tuple[str, str], str],
+) -> Notice:
+    """The notice with all of that; `titles` is what people call milestones, by workflow and name."""
+    going = trend(incident.points, now) if incident.resolved_at is None else None
+    base = public_url.rstrip("/")
+    link = notice.link
+    if base and not incident.cause.is_of_instances:
+        link = f"{base}/dashboard/incidents/{incident.id}"
+    if base and incident.cause.verdict == "burning":
+        link = f"{base}/dashboard/objectives/{incident.cause.reason}"
+    return replace(
+        notice,
+        link=link,
+        incident_link=f"{base}/dashboard/incidents/{incident.id}" if base else None,
+        apart=tuple(apart_in_words(one) for one in incident.apart),
+        per_hour=going.per_hour if going else None,
+        drained_at=going.drained_at if going else None,
+        runbook=incident.runbook,
+        drill=incident.cause.verdict == "drill",
+        assignee=incident.assignee,
+        acknowledged_by=incident.acknowledged_by if incident.is_acknowledged(now) else None,
+        parts=tuple(_part(one, titles) for one in members),
+    )
+
+
+def _part(incident: Incident, titles: Mapping[tuple[str, str], str]) -> str:
+    cause, population = incident.cause, incident.population
+    milestone = titles.get((cause.workflow or "", cause.waiting_for or ""))
+    return f"{title(cause, population.entity, milestone)} ({population.count:,})"

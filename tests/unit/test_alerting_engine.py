@@ -1,0 +1,259 @@
+"""The engine against a small model: whatever comes in which order, its promises hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from uuid import UUID
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from alerting.address import Address
+from alerting.facts import Condition, facts_of, holds
+from alerting.hours import Hours
+from alerting.incident import Cause, Incident, NotifyReason, Population
+from alerting.muting import Inhibition, Silence
+from alerting.rehearsed import Rehearsed
+from alerting.route import Receivers, Route, Step
+from alerting.setup import Setup
+from alerting.targets import Target
+from slo_rules.calendars import CalendarRules, prepared
+from slo_rules.calendars import Hours as OpenHours
+from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
+from tests.examples import examples
+
+START = 1_774_800_000 * SECOND
+"""The morning after Europe set its clocks forward in 2026."""
+OFFICE = CalendarRules("office", "Europe/Berlin", ((OpenHours(540, 1020),),) * 5 + ((),) * 2)
+TARGETS = [Target(f"t{number}", "webhook", Address(f"http://127.0.0.1/{number}")) for number in range(4)]
+BLIND = Cause(None, "blind", None, "sap")
+CAUSES = [
+    Cause("orders", "stuck", "accepted", "sap"),
+    Cause("orders", "failed", reason="failure_event"),
+    Cause("accounts", "stuck", "synced", "crm"),
+    BLIND,
+]
+
+
+def matching(domain: str | None) -> dict[str, Condition]:
+    return {"domain": Condition((domain,))} if domain else {}
+
+
+receivers = st.lists(st.sampled_from(TARGETS), min_size=1, max_size=2, unique=True).map(tuple)
+steps = st.lists(st.tuples(st.sampled_from([10 * MINUTE, HOUR]), receivers), max_size=1).map(
+    lambda found: tuple(Step(after, Receivers(to)) for after, to in found)
+)
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> tuple[Route, ...]:
+    """Some trees, any of which may group or keep hours."""
+    return tuple(
+        Route(
+            f"r{number}",
+            matching(draw(st.sampled_from([None, "orders", "accounts"]))),
+            draw(receivers),
+            hours=draw(st.sampled_from([None, Hours(OFFICE), Hours(OFFICE, ("critical",))])),
+            group_by=draw(st.sampled_from([(), (), ("domain",)])),
+            repeat_every=draw(st.sampled_from([None, 2 * HOUR])),
+            escalate=draw(steps),
+        )
+        for number in range(draw(st.integers(0, 3)))
+    )
+
+
+class Engine(RuleBasedStateMachine):
+    """Causes come and go, silences, acts and edits of the files between them; every target's view is kept beside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.seen: dict[Cause, int] = {}
+        self.engine = Rehearsed(Setup())
+        self.knows: defaultdict[tuple[UUID, str], list[str]] = defaultdict(list)
+        self.keys: defaultdict[UUID, set[str]] = defaultdict(set)
+
+    @initialize(found=routes(), inhibits=st.booleans())
+    def begin(self, found: tuple[Route, ...], inhibits: bool) -> None:
+        rule_ = Inhibition("r", {"workflow": Condition(("orders",))}, {"workflow": Condition(("accounts",))})
+        self.engine.setup = Setup(found, inhibitions=(rule_,) if inhibits else ())
+
+    @rule(cause=st.sampled_from(CAUSES), count=st.integers(1, 500))
+    def holds_up(self, cause: Cause, count: int) -> None:
+        self.seen[cause] = count
+
+    @rule(cause=st.sampled_from(CAUSES))
+    def clears(self, cause: Cause) -> None:
+        self.seen.pop(cause, None)
+
+    @rule(domain=st.sampled_from(["orders", "accounts"]), lasts=st.sampled_from([30 * MINUTE, 2 * DAY]))
+    def silence(self, domain: str, lasts: int) -> None:
+        id_ = str(len(self.engine.silences))
+        self.engine.silences.append(Silence(id_, matching(domain), self.now, self.now + lasts, "jo", "why not"))
+
+    @rule()
+    def end_silences(self) -> None:
+        self.engine.silences = [replace(one, until=min(one.until, self.now)) for one in self.engine.silences]
+
+    @rule(found=routes())
+    def edit(self, found: tuple[Route, ...]) -> None:
+        self.engine.setup = replace(self.engine.setup, routes=found)
+
+    @rule()
+    def restart(self) -> None:
+        """Nothing but what is kept survives; a new process reads it anew."""
+        kept = self.engine
+        self.engine = Rehearsed(
+            kept.setup,
+            kept.silences,
+            kept.disabled,
+            kept.firing,
+            kept.resolved,
+            kept.told,
+            {},
+            kept.messages,
+            kept._numbers,
+        )
+
+    @precondition(lambda self: self.engine.firing)
+    @rule(data=st.data(), lasts=st.sampled_from([None, HOUR]))
+    def acknowledge(self, data: st.DataObject, lasts: int | None) -> None:
+        id_ = data.draw(st.sampled_from(sorted(self.engine.firing)))
+        until = None if lasts is None else self.now + lasts
+        self.engine.change(id_, acknowledged_by="jo", acknowledged_at=self.now, acknowledged_until=until)
+
+    @precondition(lambda self: self.engine.firing)
+    @rule(data=st.data(), act=st.sampled_from(["postpone", "settle"]))
+    def put_away(self, data: st.DataObject, act: str) -> None:
+        id_ = data.draw(st.sampled_from(sorted(self.engine.firing)))
+        said = {"postponed_by": "jo", "postponed_until": self.now + HOUR} if act == "postpone" else {"settled_by": "jo"}
+        self.engine.change(id_, **said)
+
+    @rule(passed=st.sampled_from([SECOND, 20 * SECOND, 6 * MINUTE, 20 * MINUTE, 3 * HOUR, 11 * HOUR]))
+    def look(self, passed: int) -> None:
+        self.now += passed
+        before = len(self.engine.messages)
+        engine = self.engine
+        engine.look({cause: self.population(cause, count) for cause, count in self.seen.items()}, self.now)
+        for message in engine.messages[before:]:
+            tell = message.tell
+            incident = tell.incident
+            self.knows[incident.id, tell.target].append(tell.reason.transition)
+            self.keys[incident.id].add(incident.cause.dedup_key)
+            if tell.reason is not NotifyReason.RESOLVED:
+                self.assert_may_be_told(incident, tell.target, tell.reason)
+
+    def population(self, cause: Cause, count: int) -> Population:
+        domain = cause.workflow
+        return Population(count, START, owner=domain, domain=domain, domains=(domain,) if domain else ())
+
+    def assert_may_be_told(self, incident: Incident, target: str, reason: NotifyReason) -> None:
+        """What the model allows: no more than one thing, said in the plainest words."""
+        silenced = any(
+            one.since <= self.now < one.until and holds(one.match, facts_of(incident)) for one in self.engine.silences
+        )
+        assert not silenced or incident.cause.verdict in ("silence", "group")
+        assert not incident.is_postponed(self.now)
+        if reason in (NotifyReason.FIRST, NotifyReason.ESCALATED, NotifyReason.REPEAT):
+            assert not incident.is_acknowledged(self.now)
+        named = [route for route in self.engine.setup.routes if target in {one.name for one in route.every_target()}]
+        assert named, "nobody is told whom no route names"
+        is_open = prepared(OFFICE).is_open(self.now)
+        assert is_open or any(route.hours is None or incident.severity in route.hours.always for route in named), (
+            "nobody is told outside his hours"
+        )
+        if self.engine.of(BLIND) and incident.cause.source == "sap" and incident.cause != BLIND:
+            raise AssertionError("a silent source mutes what waits for it")
+
+    @invariant()
+    def every_target_hears_firing_first_and_resolved_last_and_each_once(self) -> None:
+        for (id_, _), heard in self.knows.items():
+            assert heard[0] == "firing"
+            assert heard.count("firing") == 1
+            assert heard.count("resolved") <= 1
+            if id_ in self.engine.firing:
+                assert "resolved" not in heard
+            else:
+                assert heard[-1] == "resolved", "whoever was told that it fires is told that it resolved"
+
+    @invariant()
+    def the_keys_of_an_incident_never_change(self) -> None:
+        assert all(len(keys) == 1 for keys in self.keys.values())
+
+    @invariant()
+    def there_is_one_incident_for_a_cause(self) -> None:
+        causes = [one.cause for one in self.engine.firing.values()]
+        assert len(set(causes)) == len(causes)
+
+    def teardown(self) -> None:
+        """When all is well and has been for a while, nobody is left with an open incident."""
+        self.seen.clear()
+        self.look(SECOND)
+        self.look(20 * MINUTE)
+        assert not self.engine.firing
+        self.every_target_hears_firing_first_and_resolved_last_and_each_once()
+
+
+TestEngine = Engine.TestCase
+TestEngine.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
+
+
+def test_after_a_silence_whoever_knew_is_told_again_and_whoever_did_not_is_told_first() -> None:
+    cause = CAUSES[0]
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],)),)))
+    seen = {cause: Population(5, START, domain="orders")}
+    engine.look(seen, START)
+    engine.look(seen, START + 15 * SECOND)
+    engine.silences.append(Silence("1", matching("orders"), START + MINUTE, START + HOUR, "jo", "x"))
+    engine.look(seen, START + 2 * MINUTE)
+    engine.setup = Setup((Route("r", {}, (TARGETS[0], TARGETS[1])),))
+    engine.look(seen, START + 3 * MINUTE)
+    engine.look(seen, START + HOUR)
+    found = [(one.tell.target, one.tell.reason.value) for one in engine.messages]
+    assert found == [("t0", "first"), ("t0", "unmuted"), ("t1", "first")]
+
+
+def test_a_flapping_cause_is_told_once_and_resolved_once_it_has_been_clear_for_a_while() -> None:
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],)),)))
+    now = START
+    for _ in range(20):
+        for seen in ({CAUSES[0]: Population(1, START)}, {}):
+            engine.look(seen, now)
+            now += MINUTE
+            engine.look(seen, now)
+    engine.look({}, now + 15 * MINUTE)
+    told = [one.tell.reason.value for one in engine.messages]
+    assert told == ["first", "resolved"] * 3
+    assert not engine.firing
+
+
+def test_a_route_that_groups_tells_of_all_causes_together_and_of_each_that_comes_or_goes() -> None:
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],), group_by=("domain",)),)))
+    both = {CAUSES[0]: Population(5, START, domain="orders"), CAUSES[1]: Population(1, START, domain="orders")}
+    one = {CAUSES[0]: both[CAUSES[0]]}
+    for passed, seen in ((0, one), (MINUTE, one), (10 * MINUTE, both), (20 * MINUTE, one), (21 * MINUTE, {})):
+        outcome = engine.look(seen, START + passed)
+        assert outcome.untold == (1 if passed == 0 else 0)
+    assert [each.tell.reason.value for each in engine.messages] == [
+        "first",
+        "new_in_group",
+        "some_resolved",
+        "resolved",
+    ]
+    assert {each.tell.incident.cause.reason for each in engine.messages} == {"r: domain=orders"}
+
+
+def test_the_steps_of_an_escalation_count_real_time_over_a_change_of_clocks() -> None:
+    # 2026-03-29 01:55 in Berlin; at 02:00 it is 03:00.
+    began = 1_774_745_700 * SECOND
+    step = Step(30 * MINUTE, Receivers((TARGETS[1],)))
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],), escalate=(step,)),)))
+    seen = {CAUSES[0]: Population(5, began)}
+    engine.look(seen, began)
+    engine.look(seen, began + 15 * SECOND)
+    engine.look(seen, began + 30 * MINUTE + 14 * SECOND)
+    assert len(engine.messages) == 1
+    engine.look(seen, began + 30 * MINUTE + 15 * SECOND)
+    assert [(one.tell.target, one.tell.reason.value) for one in engine.messages[1:]] == [("t1", "escalated")]
