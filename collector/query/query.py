@@ -340,11 +340,13 @@ class Query:
         return None if found is None else await self._outlook.instance(found)
 
     @_question
-    async def incidents(self, status: str | None = None) -> Row:
-        """Incidents, firing first. Raises BadQuery."""
+    async def incidents(self, status: str | None = None, q: str | None = None, owner: str | None = None) -> Row:
+        """Incidents, firing first; `q` is looked for in what they are and what was said of them. Raises BadQuery."""
         if status not in (None, "firing", "resolved"):
             raise BadQuery("status: must be firing or resolved")
-        return await list_incidents(self.reader, status)
+        if any(text is not None and (len(text) > 200 or "\x00" in text) for text in (q, owner)):
+            raise BadQuery("q: must be text of at most 200 characters")
+        return await list_incidents(self.reader, status, q, owner)
 
     @_question
     async def incident(self, id: str) -> Row | None:

@@ -81,7 +81,10 @@ def incident_line(incident: Row, now: datetime, links: Links) -> html.Div:
 
 
 def incident_page(i: Row, now: datetime, links: Links) -> Any:
-    timeline = [[c.at_time(t["at"]), wording.humanise(t["what"]), t["detail"] or ""] for t in i.get("timeline") or ()]
+    timeline = [
+        [c.at_time(line["at"]), wording.humanise(line["what"]), line.get("by") or "", line["detail"] or ""]
+        for line in i.get("timeline") or ()
+    ]
     deliveries = [
         [
             c.at_time(d["at"]),
@@ -93,12 +96,20 @@ def incident_page(i: Row, now: datetime, links: Links) -> Any:
         ]
         for d in i.get("deliveries") or ()
     ]
+    decided = [
+        [one["target"], wording.humanise(one["reason"]), one["because"], c.when(one["until"], now)]
+        for one in i.get("whom") or ()
+    ]
     return html.Div(
         [
             c.card(
                 c.facts(
                     [
                         ("Status", c.badge(i["status"])),
+                        ("Severity", wording.humanise(i["severity"])),
+                        ("Taken on by", i.get("acknowledged_by") or wording.DASH),
+                        ("Assigned to", i.get("assignee") or wording.DASH),
+                        ("Runbook", i.get("runbook") or wording.DASH),
                         ("Instances", dcc.Link(wording.plural(i["count"], "instance"), href=links.held_up_by(i))),
                         ("Most at once", wording.count(i["peak_count"])),
                         ("Value", wording.money(i["value"])),
@@ -112,7 +123,13 @@ def incident_page(i: Row, now: datetime, links: Links) -> Any:
                     ]
                 )
             ),
-            c.card(c.table(("At", "What", "Detail"), timeline, "What happened"), "What happened"),
+            c.card(
+                c.table(("Target", "Decided", "Why", "Until"), decided, "Who is told, and why")
+                if decided
+                else c.quiet("No route takes it."),
+                "Who is told, and why",
+            ),
+            c.card(c.table(("At", "What", "By", "Detail"), timeline, "What happened"), "What happened"),
             c.card(
                 c.table(("At", "To", "Kind", "Reason", "State", "Attempts"), deliveries, "Who was told")
                 if deliveries
