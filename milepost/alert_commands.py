@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from milepost.options import Config, DatabaseUrl, DataDir, DefinitionPaths, fail
 from milepost.role_commands import PrivateHosts
 from slo_rules.faults import DefinitionError
 
-alert_commands = typer.Typer(help="Telling people: try a target, and let one be sent to again.", no_args_is_help=True)
+alert_commands = typer.Typer(help="Telling people: who would be told, drills, trying a target.", no_args_is_help=True)
 
 Named = Annotated[str, typer.Argument(help="Its name: that of a Target, or <route>/<kind>.")]
 
@@ -62,3 +63,72 @@ def enable(target: Named, database_url: DatabaseUrl = None, data_dir: DataDir = 
     if not changed:
         raise fail(f"No target {target!r} is disabled.")
     typer.echo(f"{target} is sent to again.")
+
+
+@alert_commands.command()
+def route(
+    event: Annotated[Path, typer.Option(help="A CloudEvent as JSON.")],
+    assume: Annotated[
+        list[str] | None, typer.Option("--set", help="A fact, such as severity=critical or attributes.tier=gold.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="When, as RFC 3339; now without it.")] = None,
+    definitions: DefinitionPaths = None,
+    config: Config = None,
+) -> None:
+    """Say who would be told, when and why, if nothing followed an event. Needs no database and tells nobody."""
+    settings = read_settings(config, definitions=definitions, log_level="warning")
+    import os
+    from datetime import UTC, datetime
+
+    from milepost.definition_files import read_definitions
+    from milepost.routes import read_alerting
+    from milepost.routing_views import NoEvent, read_event, who_is_told
+    from slo_rules.instants import to_micros
+
+    said = dict(one.partition("=")[::2] for one in assume or ())
+    try:
+        moment = datetime.fromisoformat(at) if at else datetime.now(UTC)
+        if moment.tzinfo is None:
+            raise fail("--at needs a zone: end it with Z or an offset.")
+        found = read_definitions(settings.definitions)
+        lines = who_is_told(found, read_alerting(found, os.environ), read_event(event), said, to_micros(moment))
+    except DefinitionError as error:
+        raise fail(f"The definitions cannot be used:\n{error}") from error
+    except (NoEvent, ValueError) as error:
+        raise fail(str(error)) from error
+    typer.echo("\n".join(lines))
+
+
+@alert_commands.command()
+def drill(
+    owner: Annotated[str | None, typer.Option(help="Whose it pretends to be.")] = None,
+    domain: Annotated[str | None, typer.Option(help="The domain it pretends to be of.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="The workflow it pretends to be of.")] = None,
+    severity: Annotated[str, typer.Option(help="info, warning or critical.")] = "info",
+    lasts: Annotated[str, typer.Option("--for", help="How long it fires.")] = "1m",
+    by: Annotated[str | None, typer.Option(help="Who drills; without it the user of this machine.")] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Let a made-up incident go through the running Milepost, from the cause to the last target and resolved again.
+
+    Its messages say that it is a drill. Ends with 1 when somebody who should be was not reached, or nobody was told.
+    """
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from getpass import getuser
+
+    from alerting.incident import SEVERITIES
+    from milepost.drilling import DrillFailed
+    from milepost.drilling import drill as run
+    from milepost.stored_data import NoStoredData
+    from slo_rules.durations import parse_duration
+
+    if severity not in SEVERITIES:
+        raise fail(f"--severity must be one of {', '.join(SEVERITIES)}.")
+    facts = {"owner": owner, "domain": domain, "workflow": workflow, "severity": severity}
+    try:
+        said = {name: value for name, value in facts.items() if value}
+        run(settings, said, by or getuser(), parse_duration(lasts), typer.echo)
+    except (NoStoredData, DrillFailed, ValueError) as error:
+        raise fail(str(error)) from error

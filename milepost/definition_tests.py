@@ -11,7 +11,9 @@ import msgspec
 
 from milepost.definition_files import find_tests, read_definitions, read_texts
 from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
+from milepost.incident_expectations import IncidentExpectation, compare_incident, read_incident_expectation
 from milepost.objective_expectations import ObjectiveExpectation, compare_objective, read_objective_expectation
+from milepost.rehearsed_alerting import rehearse
 from slo_rules.acts import ACT_SOURCE, REHEARSED, RESERVED, BadAct, read_act
 from slo_rules.definitions import API_VERSION
 from slo_rules.documents import load_documents
@@ -24,6 +26,7 @@ from slo_rules.reading import Reader, suggestion
 from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 
+AnyExpectation = Expectation | ObjectiveExpectation | IncidentExpectation
 KIND = "Test"
 SPAN_KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 SPAN_STATUSES = ("unset", "ok", "error")
@@ -41,7 +44,7 @@ class DefinitionTest(msgspec.Struct, frozen=True):
     line: int
     start: int
     events: tuple[Event, ...]
-    expectations: tuple[Expectation | ObjectiveExpectation, ...]
+    expectations: tuple[AnyExpectation, ...]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -84,9 +87,18 @@ def _run(test: DefinitionTest, matcher: Matcher, definitions: Definitions) -> Ou
         (admitted if event.type != SPAN_TYPE or matcher.matches(event) else refused).append(event)
     rehearsal = Rehearsal(matcher, definitions.sources.values(), admitted)
     failures = []
-    for expectation in sorted(test.expectations, key=lambda one: one.at):
-        rehearsal.proceed(expectation.at)
-        if isinstance(expectation, ObjectiveExpectation):
+    ordered = sorted(test.expectations, key=lambda one: one.at)
+    alerting = None
+    if any(isinstance(one, IncidentExpectation) for one in ordered):
+        first = min([event.received_at for event in test.events] + [test.start, ordered[0].at])
+        alerting = rehearse(rehearsal, definitions, first, ordered[-1].at)
+    for expectation in ordered:
+        (alerting or rehearsal).proceed(expectation.at)
+        failure: Failure | None
+        if isinstance(expectation, IncidentExpectation):
+            assert alerting is not None
+            failure = compare_incident(expectation, alerting, test.start)
+        elif isinstance(expectation, ObjectiveExpectation):
             failure = compare_objective(expectation, rehearsal, definitions, test.start)
         else:
             failure = compare(expectation, rehearsal, definitions.workflows[expectation.workflow], test.start)
@@ -161,7 +173,7 @@ def _read_test(top: Reader, definitions: Definitions | None) -> DefinitionTest |
     found = _Events(start or 0)
     if events is not None:
         events.each(found.read, longest=MAX_ENTRIES)
-    expectations: list[Expectation | ObjectiveExpectation | None] = []
+    expectations: list[AnyExpectation | None] = []
     if expect is not None:
         expectations = expect.each(lambda entry: _expectation(entry, start or 0, definitions), longest=MAX_ENTRIES)
         if expect.value == []:
@@ -171,11 +183,11 @@ def _read_test(top: Reader, definitions: Definitions | None) -> DefinitionTest |
     return DefinitionTest(name, top.document.file, line, start or 0, tuple(found.events), kept) if name else None
 
 
-def _expectation(
-    entry: Reader, start: int, definitions: Definitions | None
-) -> Expectation | ObjectiveExpectation | None:
-    of_objective = isinstance(entry.value, dict) and "objective" in entry.value
-    return (read_objective_expectation if of_objective else read_expectation)(entry, start, definitions)
+def _expectation(entry: Reader, start: int, definitions: Definitions | None) -> AnyExpectation | None:
+    said = entry.value if isinstance(entry.value, dict) else {}
+    if "incident" in said:
+        return read_incident_expectation(entry, start, definitions)
+    return (read_objective_expectation if "objective" in said else read_expectation)(entry, start, definitions)
 
 
 def _start(reader: Reader) -> int | None:
