@@ -7,12 +7,21 @@ fields say together, is left to `milepost check`.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from slo_rules import schema_words as words
 from slo_rules.adapter_schema import adapter_parts
+from slo_rules.alerting_schema import (
+    alerting_parts,
+    inhibition_spec,
+    maintenance_spec,
+    route_spec,
+    severity_spec,
+    team_spec,
+)
 from slo_rules.calendar_definitions import MOST_DATES, MOST_INTERVALS, MOST_NAMES
-from slo_rules.definitions import API_VERSION, KINDS, MOST_JOINED, TOLERATE
+from slo_rules.definitions import ALERTING, API_VERSION, KINDS, MOST_JOINED, TOLERATE
 from slo_rules.milestone_definitions import MOST_OCCURRENCES
 from slo_rules.objective_schema import objective_spec
 from slo_rules.schema_words import (
@@ -40,6 +49,8 @@ def definition_schema(kind: str | None = None) -> Schema:
     defs["Expectation"] = expectation()
     kinds = {"Workflow": _workflow, "Objective": _objective, "Calendar": _calendar, "Source": _source, "Route": _route}
     kinds["Target"] = _target
+    kinds |= {kind: partial(_alerting, kind) for kind in ALERTING}
+    defs |= alerting_parts()
     defs |= {name: kinds[name]() for name in KINDS}
     top: Schema = {"$schema": DIALECT, "title": f"Milepost {kind or 'definition'}"}
     if kind is None:
@@ -347,7 +358,7 @@ def _requirement() -> Schema:
     return said | {"oneOf": there}
 
 
-# Objective, Calendar, Source, Route, Target
+# The other kinds
 
 
 def _calendar_parts() -> dict[str, Schema]:
@@ -416,25 +427,17 @@ def _source() -> Schema:
 
 
 def _route() -> Schema:
-    def wanted(description: str) -> Schema:
-        return {"description": description, "type": "string", "minLength": 1}
+    return _document("Route", "Who is told of incidents.", _metadata(read=()), route_spec())
 
-    match = {
-        "description": "All that are given must hold; without it a route takes every incident.",
-        "type": "object",
-        "properties": {
-            "domain": wanted("The domain of the workflow."),
-            "owner": wanted("Whose the incident is."),
-            "workflow": wanted("The workflow."),
-        },
-        "additionalProperties": False,
-        "examples": [{"owner": "erp-platform"}],
-    }
-    named = {"description": "The name of a Target.", "type": "string", "minLength": 1}
-    target = {"title": "Target", "anyOf": [named, target_spec()]}
-    send_to: Schema = {"description": "Who is told.", "type": "array", "items": target, "minItems": 1}
-    spec = fields({"send_to": send_to}, {"match": match}, title="Route")
-    return _document("Route", "Who is told of incidents.", _metadata(read=()), spec)
+
+def _alerting(kind: str) -> Schema:
+    what, spec = {
+        "Team": ("Who is told together, when they work, and who of them is on call.", team_spec),
+        "Severity": ("How grave incidents are.", severity_spec),
+        "Maintenance": ("When nobody is told of what matches.", maintenance_spec),
+        "Inhibition": ("What is not told while what it follows from fires.", inhibition_spec),
+    }[kind]
+    return _document(kind, what, _metadata(), spec())
 
 
 def _target() -> Schema:

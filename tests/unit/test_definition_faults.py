@@ -8,7 +8,7 @@ from slo_rules.definitions import load
 from slo_rules.faults import DefinitionError
 from tests.unit.fix_definitions import GOOD, MINIMAL, Place, changed, faults
 
-KINDS = "Workflow, Objective, Calendar, Source, Route, Target"
+KINDS = "Workflow, Objective, Calendar, Source, Route, Target, Team, Severity, Maintenance, Inhibition"
 NOT_A_NAME = "is not a name: use lower-case letters, digits, '-', '_' or '.', at most 63 characters"
 ORPHANS = "must be 'tolerate', or {after: 1h}: how long the start is waited for"
 NOT_A_DURATION = "is not a duration; write it like 90s, 15m, 4h, 2d or 1h30m"

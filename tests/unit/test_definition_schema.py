@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alerting.route import MATCHES
 from milepost.cli import app
-from milepost.routes import read_routes
+from milepost.routes import read_alerting
 from slo_rules import schema_words
+from slo_rules.alerting_schema import alerting_parts
 from slo_rules.deadline_rules import SPELLINGS, parse_deadline_rule
 from slo_rules.definition_schema import definition_schema, spell_schema
-from slo_rules.definitions import KINDS, load
+from slo_rules.definitions import ALERTING, ALERTING_FIELDS, KINDS, ROUTE_FIELDS, load
 from slo_rules.durations import parse_duration
 from slo_rules.faults import DefinitionError
 from slo_rules.reading import Reader
@@ -58,7 +58,7 @@ def test_what_the_schema_refuses_the_loader_refuses(values: list[Any]) -> None:
     if refused(read):
         with pytest.raises(DefinitionError):
             loaded = load({"a.yaml": spelled(values)})
-            read_routes(loaded, ENVIRONMENT)
+            read_alerting(loaded, ENVIRONMENT)
 
 
 def objects_of(schema: Any) -> set[tuple[frozenset[str], frozenset[str]]]:
@@ -91,12 +91,20 @@ def test_the_schema_has_the_fields_of_the_loader_and_no_others(monkeypatch: pyte
     monkeypatch.setattr(Reader, "mapping", noting)
     load({"a.yaml": FULL})
     asked = {(frozenset(known), frozenset(required_at[place])) for place, known in known_at.items()}
-    # Routes have a reader of their own.
-    asked |= {(frozenset(MATCHES), frozenset()), (frozenset(TARGET_KINDS), frozenset())}
+    # Targets have a reader of their own, and so has what only alerting reads.
+    asked |= {(frozenset(TARGET_KINDS), frozenset())}
+    asked -= {one for one in asked if one[0] in (frozenset(ROUTE_FIELDS), *map(frozenset, ALERTING_FIELDS.values()))}
     for kind in TARGET_KINDS.values():
         needed = frozenset(one.name for one in kind.fields if one.needed)
         asked.add((frozenset(one.name for one in (*kind.fields, *COMMON)), needed))
-    assert objects_of(SCHEMA) == asked
+    of_alerting = {"Route", *ALERTING, *alerting_parts()}
+    rest = SCHEMA | {"$defs": {name: one for name, one in SCHEMA["$defs"].items() if name not in of_alerting}}
+    assert objects_of(rest) == asked
+
+
+def test_the_schema_has_the_fields_of_every_kind_that_alerting_reads() -> None:
+    for kind, fields in {"Route": ROUTE_FIELDS, **ALERTING_FIELDS}.items():
+        assert set(SCHEMA["$defs"][kind]["properties"]["spec"]["properties"]) == set(fields), kind
 
 
 def matched(schema: dict[str, Any], text: str) -> bool:
@@ -200,7 +208,8 @@ def test_one_kind_alone_takes_only_that(kind: str) -> None:
 def test_an_unknown_kind_is_named() -> None:
     code, text = run("schema", "--kind", "Workflo")
     assert code == 1
-    assert text == "There is no kind 'Workflo': Workflow, Objective, Calendar, Source, Route, Target.\n"
+    kinds = "Workflow, Objective, Calendar, Source, Route, Target, Team, Severity, Maintenance, Inhibition"
+    assert text == f"There is no kind 'Workflo': {kinds}.\n"
 
 
 def test_the_documents_say_where_it_is() -> None:

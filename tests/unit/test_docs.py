@@ -10,7 +10,7 @@ import pytest
 from collector.ingest import bodies, cloudevents, otlp
 from collector.log import MAX_PENDING_BYTES
 from collector.query.instances import MAX_LIMIT, SORTS
-from milepost.routes import read_routes
+from milepost.routes import read_alerting
 from slo_rules.definitions import KINDS, load
 from slo_rules.faults import DefinitionError
 from slo_rules.judgement import VerdictKind
@@ -69,7 +69,7 @@ def test_the_routes_of_the_reference_are_routes() -> None:
         "HOOK_SECRET": "whsec_" + "A" * 32,
         "SLACK_TOKEN": "xoxb-1",
     }
-    assert read_routes(load(blocks(DEFINITIONS, "yaml definition")), environment)
+    assert read_alerting(load(blocks(DEFINITIONS, "yaml definition")), environment).routes
 
 
 def test_every_filter_of_the_reference_is_a_filter() -> None:
