@@ -20,7 +20,7 @@ from alerting.facts import Condition, read_match, spell_match, words_of
 from alerting.muting import LONGEST_SILENCE
 from collector.acts import ActRefused
 from collector.store.sql import load
-from slo_rules.acts import LONGEST_NAME, LONGEST_REASON, said_text, read_until, unknown_fields
+from slo_rules.acts import LONGEST_NAME, LONGEST_REASON, read_until, said_text, unknown_fields
 from slo_rules.durations import DAY, format_duration
 from slo_rules.faults import Fault
 from slo_rules.instants import rfc3339, to_datetime

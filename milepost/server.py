@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import structlog
 import uvicorn
@@ -340,7 +341,7 @@ class Milepost:
             known = frozenset(registered.catalogue.sources)
             add("sources", 15, lambda conn, now: duties.measure_sources(conn, now, known))
         if Role.COLLECTOR in self.roles and any(receiver.said.poll for receiver in self._receivers.values()):
-            client = new_client()
+            client = httpx.Client()
             self._closing.append(client.close)
             add("polling", 5, Poller(self._receivers, client).run_once)
         if Role.PROJECTOR in self.roles:

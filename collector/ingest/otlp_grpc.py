@@ -23,7 +23,7 @@ from collector.ingest.doors import Doors, Signal, status_of
 MAX_MESSAGE = 16 * 2**20
 """Bytes of a message, as it comes and decompressed. It is whole in memory before anything of it can be counted."""
 MOST_CALLS = 64
-"""That are being received or waiting for their commit; with MAX_MESSAGE it bounds what unknown_fields can make us hold."""
+"""That are being received or waiting for their commit; with MAX_MESSAGE it bounds what strangers can make us hold."""
 READ_SECONDS = 30.0
 """For how long a message may be on its way: a sender that stops in the middle of one must not keep others out."""
 DRAIN_SECONDS = 10.0
