@@ -20,6 +20,8 @@ from slo_rules.progress import Scalar
 Q = load("apart", package="alerting")
 
 MOST_SAMPLED = 1_000
+LOOKED_AT = 20_000
+"""Instances among which others are looked for, the newest there are."""
 MOST_APART = 3
 MOST_VALUES = 20
 """Values of one attribute that routes can match by: those most instances have."""
@@ -54,7 +56,7 @@ def compare(conn: psycopg.Connection[Any], cause: Cause, catalogue: Catalogue) -
     halves = []
     for name in ("held", "others"):
         counted = Attributed()
-        rows = conn.cursor().execute(Q[name], {**parts, "most": MOST_SAMPLED}).fetchall()
+        rows = conn.cursor().execute(Q[name], {**parts, "most": MOST_SAMPLED, "looked_at": LOOKED_AT}).fetchall()
         # What a version no longer known made cannot be told apart.
         counted.take([row for row in rows if (row[0], row[1]) in catalogue.versions])
         halves.append(counted.counts(catalogue))
