@@ -159,7 +159,7 @@ class _Run:
             self._note(Kept.BUCKETS, drop_buckets(self._conn, first, some, self._now))
 
     def _audit(self, until: datetime) -> None:
-        for name in ("drop_incidents", "drop_notes"):
+        for name in ("drop_incidents", "drop_messages"):
             gone = ROWS_AT_ONCE
             while gone >= ROWS_AT_ONCE:
                 with self._conn.transaction():

@@ -216,7 +216,7 @@ WHERE id IN (
     SELECT id FROM incident WHERE status = 'resolved' AND resolved_at < %(until)s ORDER BY opened_at LIMIT %(limit)s
 )
 
--- name: drop_notes
+-- name: drop_messages
 -- purpose: Some of the messages that belong to no incident and were settled before an instant, with their history.
 DELETE FROM outbox
 WHERE id IN (
