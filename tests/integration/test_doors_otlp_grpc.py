@@ -269,11 +269,12 @@ async def test_garbage_on_the_port_harms_nobody(channel: aio.Channel, door: Grpc
 async def test_who_pings_all_the_time_is_sent_away(channel: aio.Channel, door: GrpcDoor) -> None:
     def ping() -> bytes:
         with socket.create_connection(("127.0.0.1", door.port), 10) as sent:
-            sent.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+            begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+            pings = [b"\0\0\x08\6\0\0\0\0\0" + number.to_bytes(8, "big") for number in range(20)]
+            # All at once: what is sent after the connection was closed takes with it what has not been read.
+            sent.sendall(begin + b"".join(pings))
             received = b""
             try:
-                for number in range(20):
-                    sent.sendall(b"\0\0\x08\6\0\0\0\0\0" + number.to_bytes(8, "big"))
                 while more := sent.recv(65536):
                     received += more
             except OSError:
