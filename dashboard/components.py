@@ -134,25 +134,6 @@ def quiet(text: Child) -> html.P:
     return html.P(text, className="quiet")
 
 
-def no_data_yet(events_url: str = "http://127.0.0.1:8080/events") -> html.Div:
-    """Shown while nothing has ever arrived: the next step, ready to paste."""
-    command = (
-        f"curl {events_url} \\\n"
-        "  -H 'content-type: application/cloudevents+json' \\\n"
-        '  -d \'{"specversion": "1.0", "id": "1", "source": "crm",\n'
-        '       "type": "order.created", "data": {"order_id": "4711"}}\''
-    )
-    return html.Div(
-        [
-            html.H2("No data yet"),
-            html.P("Nothing has been received so far. Send your first event:"),
-            html.Pre(command, tabIndex=0, id="first-event"),
-            html.P("This page fills itself as soon as it arrives."),
-        ],
-        className="empty",
-    )
-
-
 def nothing_here(title: str, text: Child) -> html.Div:
     return html.Div([html.H2(title), html.P(text)], className="empty")
 

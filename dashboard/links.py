@@ -62,5 +62,8 @@ class Links:
             source_awaited=incident.get("source"),
         )
 
-    def sources(self) -> str:
-        return f"{self.prefix}sources"
+    def sources(self, source: str | None = None) -> str:
+        return f"{self.prefix}sources" + (f"/{quote(source, safe='')}" if source else "")
+
+    def definitions(self, workflow: str | None = None) -> str:
+        return f"{self.prefix}definitions" + (f"/{quote(workflow, safe='')}" if workflow else "")

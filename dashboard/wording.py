@@ -245,10 +245,19 @@ def humanise(name: str | None) -> str:
 
 def budget_words(objective: Mapping[str, Any]) -> str:
     """`31 of 50 allowed used`, and what that leaves."""
-    allowed, used = objective.get("budget_allowed") or 0, objective.get("budget_used") or 0
     unit = "slices" if objective.get("unit") == "slices" else "misses"
+    return f"{_used_of(objective)} allowed {unit} used"
+
+
+def budget_short(objective: Mapping[str, Any]) -> str:
+    """`31 of 50 used`."""
+    return f"{_used_of(objective)} used"
+
+
+def _used_of(objective: Mapping[str, Any]) -> str:
+    allowed, used = objective.get("budget_allowed") or 0, objective.get("budget_used") or 0
     figure = count(allowed) if allowed >= 10 else f"{allowed:.1f}".removesuffix(".0")
-    return f"{count(used)} of {figure} allowed {unit} used"
+    return f"{count(used)} of {figure}"
 
 
 def pace_words(objective: Mapping[str, Any], now: datetime) -> str:
@@ -268,6 +277,24 @@ def _on_day(at: datetime, now: datetime) -> str:
     if days <= 0:
         return f"at {at:%H:%M} UTC"
     return f"on {at:%A} {at.day} {at:%b}" if days < 300 else f"in {at:%B %Y}"
+
+
+def usual_short(today: Mapping[str, Any]) -> str:
+    """`usually 8` beside what was missed today; of how many where it is not known what is usual."""
+    found = today["usual"]
+    return f"of {count(today['due'])} due" if found is None else f"usually {count(found['missed'])}"
+
+
+def usual_words(today: Mapping[str, Any]) -> str:
+    """`12 of 214 due today until 14:00 UTC were missed; usually 8 of 230, by the last 4 Saturdays`, or why not."""
+    until = moment(today["until"])
+    assert until is not None
+    said = f"{count(today['missed'])} of {count(today['due'])} due today until {until:%H:%M} UTC were missed"
+    found = today["usual"]
+    if found is None:
+        return f"{said}; what is usual is not known yet"
+    days = f"{until:%A}s" if found["weekday"] else "days"
+    return f"{said}; usually {count(found['missed'])} of {count(found['due'])}, by the last {found['days']} {days}"
 
 
 def burning_words(objective: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from collector.query.incidents import list_incidents
 from collector.query.objectives import list_objectives, trend_since
 from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.query.sources import list_sources
+from collector.query.usual import today_of
 from collector.store.tables import OPEN_VERDICTS
 from slo_rules.contribution import promise_name
 
@@ -66,6 +67,7 @@ async def overview(reader: Reader, catalogue: Catalogue) -> Row:
             tallies[workflow.name].add_at_risk(row)
             domains[workflow.domain].add_at_risk(row)
     trends = await _trends(reader, workflows, now)
+    today = await today_of(reader, workflows, now)
     objectives = await list_objectives(reader, catalogue)
     progress = await reader.one("progress_of_log")
     return {
@@ -82,6 +84,7 @@ async def overview(reader: Reader, catalogue: Catalogue) -> Row:
                         "entity": workflow.entity,
                         "owner": workflow.owner,
                         **tallies[name].shown(),
+                        "today": today[name],
                         "completed": tallies[name].counts.get("completed", 0),
                         "completed_late": tallies[name].counts.get("completed_late", 0),
                     }

@@ -13,6 +13,8 @@ from dashboard import wording
 from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import Row
 
+MOST_WORKFLOWS, MOST_BACKLOGS = 3, 2
+"""Lines on the overview; each objective has those of its own workflow whole."""
 MOST_LAG_SECONDS = 60
 """With so much received and not applied yet, what is open may long be through."""
 HEADS = ("Due within", "Expected to miss it", "Due", "Four times out of five", "Nothing can be told")
@@ -30,10 +32,10 @@ def outlook_card(outlook: Row, now: datetime, links: Links) -> Any:
         return None
     due = [one for one in items if one["too_many"] or _first(one)["due"] or _first(one)["unknown"]]
     due.sort(key=lambda one: (not one["too_many"], -_first(one)["breaches"] if not one["too_many"] else 0))
-    lines = [_line(one, links) for one in due]
+    lines = [_line(one, links) for one in due[:MOST_WORKFLOWS]]
     if not due:
         lines.append(c.quiet("No deadline falls within the hour."))
-    lines += [line for one in items for line in backlog_lines(one, now, links, one["title"])]
+    lines += [line for one in items for line in backlog_lines(one, now, links, one["title"])][:MOST_BACKLOGS]
     return c.card(html.Div(lines, className="lines"), title, aside)
 
 

@@ -13,36 +13,46 @@ from dashboard import wording
 from dashboard.figures import sparkline
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
+from dashboard.views.first_run import first_run
 from dashboard.views.incidents import incident_line
 from dashboard.views.outlook import outlook_card
 
-INCIDENTS_SHOWN = 6
-BUDGETS_SHOWN = 8
+# so many that the page needs no scrolling on a laptop
+INCIDENTS_SHOWN = 4
+BUDGETS_SHOWN = 4
+SOURCES_SHOWN = 6
 FAILING = ("failed", "inconsistent")
 
 
 def overview(data: Row, now: datetime, links: Links) -> Any:
     domains: list[Row] = data["domains"]
-    if not data.get("events_total") and not domains:
-        return c.no_data_yet()
+    if not data.get("events_total"):
+        return first_run(data["sources"], bool(domains))
     return html.Div(
         [
             kpi_strip(domains, now, links),
             html.Div(
                 [
-                    html.Div([domain_card(domains, links), budget_card(domains, links)], className="main-column"),
+                    html.Div(
+                        [
+                            domain_card(domains, links),
+                            budget_card(domains, now, links),
+                            source_card(data["sources"], now, links),
+                        ],
+                        className="main-column",
+                    ),
                     html.Div(
                         [
                             incident_card(data["incidents"], now, links),
                             outlook_card(data["outlook"], now, links),
-                            source_card(data["sources"], now, links),
                         ],
                         className="side-column",
                     ),
                 ],
                 className="columns",
             ),
-        ]
+        ],
+        className="overview",
     )
 
 
@@ -116,6 +126,7 @@ def domain_card(domains: Sequence[Row], links: Links) -> html.Section:
         "Failed",
         "Blind",
         "Value at risk",
+        "Missed today",
         "SLO budget left",
         "Last 7 days",
     )
@@ -136,7 +147,13 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
         className="stacked",
     )
     rows = [
-        [title, *_numbers(domain, {"domain": name}, links), _budget(domain, links), trend_image(name, domain["trend"])]
+        [
+            title,
+            *_numbers(domain, {"domain": name}, links),
+            _today(workflows[0], links) if len(workflows) == 1 else "",
+            _budget(domain, links),
+            trend_image(name, domain["trend"]),
+        ]
     ]
     if len(workflows) > 1:
         rows += [
@@ -154,6 +171,7 @@ def domain_rows(domain: Row, links: Links) -> list[list[Any]]:
                     className="stacked",
                 ),
                 *_numbers(w, {"workflow": w["name"]}, links),
+                _today(w, links),
                 "",
                 "",
             ]
@@ -193,13 +211,39 @@ def _numbers(row: Row, where: dict[str, str], links: Links) -> list[Any]:
             row["failed"] + row["inconsistent"], links.worklist(**where, verdict=FAILING), "Failed or inconsistent"
         ),
         c.number(row["blind"], links.worklist(**where, verdict="blind"), "Blind"),
-        dcc.Link(
-            [html.Span(wording.money(m, compact=True)) for m in row["value_at_risk"]] or wording.DASH,
-            href=links.worklist(**where, verdict=NEEDS_A_PERSON, sort="-value"),
-            className="num amounts" + ("" if row["value_at_risk"] else " zero"),
-            title=wording.money(row["value_at_risk"]),
-        ),
+        _at_risk(row["value_at_risk"], links.worklist(**where, verdict=NEEDS_A_PERSON, sort="-value")),
     ]
+
+
+def _at_risk(amounts: Sequence[Row], href: str) -> dcc.Link:
+    """The largest amount; those in other currencies in a word beside it, and whole in the title."""
+    more = len(amounts) - 1
+    return dcc.Link(
+        [
+            html.Span(wording.money(amounts[:1], compact=True)),
+            html.Span(f"+{more}", className="sub") if more > 0 else None,
+        ],
+        href=href,
+        className="num amounts" + ("" if amounts else " zero"),
+        title=wording.money(amounts),
+    )
+
+
+def _today(workflow: Row, links: Links) -> Any:
+    """What was missed today until the last full hour, beside what usually is by then."""
+    today = workflow["today"]
+    missed, due = today["missed"], today["due"]
+    name = f"workflow:{workflow['name']}"
+    told = wording.usual_words(today)
+    return html.Div(
+        [
+            c.number(missed, links.counted(name, since=today["since"], until=today["until"]), told),
+            html.Span(wording.usual_short(today), className="sub"),
+        ]
+        if due
+        else [html.Span(wording.DASH, className="zero", title=told)],
+        className="stacked today",
+    )
 
 
 def _budget(domain: Row, links: Links) -> Any:
@@ -217,15 +261,15 @@ def _budget(domain: Row, links: Links) -> Any:
                 ],
                 className="budget-line",
             ),
-            html.Span(title, className="sub"),
+            html.Span(wording.budget_short(worst), className="sub"),
         ],
         href=links.objectives(worst["name"]),
         className="stacked",
-        title=f"The tightest of {counted}: {wording.budget_words(worst)}",
+        title=f"{title}, the tightest of {counted}",
     )  # fmt: skip
 
 
-def budget_card(domains: Sequence[Row], links: Links) -> Any:
+def budget_card(domains: Sequence[Row], now: datetime, links: Links) -> Any:
     """The tightest budgets of all domains, with the arithmetic in words."""
     known = [o for d in domains for o in d["objectives"] if o.get("budget_left_ratio") is not None]
     if not known:
@@ -234,7 +278,7 @@ def budget_card(domains: Sequence[Row], links: Links) -> Any:
         dcc.Link(
             [
                 html.Span(o["title"] or wording.humanise(o["name"]), className="budget-name"),
-                html.Span(wording.budget_words(o), className="muted budget-told"),
+                html.Span(wording.budget_words(o) + wording.pace_words(o, now), className="muted budget-told"),
                 c.budget_bar(o["budget_left_ratio"], o["title"] or o["name"]),
                 html.Span(
                     wording.budget_left(o["budget_left_ratio"]),
@@ -246,7 +290,8 @@ def budget_card(domains: Sequence[Row], links: Links) -> Any:
         )
         for o in sorted(known, key=lambda o: o["budget_left_ratio"])[:BUDGETS_SHOWN]
     ]
-    return c.card(html.Div(rows), "Error budgets", "tightest first")
+    every = dcc.Link(f"all {wording.count(len(known))}", href=links.objectives(), className="more-aside")
+    return c.card(html.Div(rows), "Error budgets, the tightest first", every)
 
 
 def trend_image(name: str, trend: Sequence[Row]) -> html.Img:
@@ -260,32 +305,38 @@ def incident_card(incidents: Sequence[Row], now: datetime, links: Links) -> html
     body: list[Any] = [incident_line(i, now, links) for i in incidents[:INCIDENTS_SHOWN]]
     if not incidents:
         body = [c.quiet("No open incident. Nothing holds up a group of instances.")]
-    if more > 0:
-        body.append(dcc.Link(f"{more} more", href=links.incidents(), className="more"))
-    count = dcc.Link(wording.count(len(incidents)), href=links.incidents(), className="num", title="Open incidents")
+    told = f"all {wording.count(len(incidents))}" if more > 0 else wording.count(len(incidents))
+    count = dcc.Link(told, href=links.incidents(), className="more-aside", title="Open incidents")
     return c.card(html.Div(body, className="lines"), "Open incidents", count)
 
 
 def source_card(sources: Sequence[Row], now: datetime, links: Links) -> html.Section:
+    """Those that cannot be seen first; of a type that does not come by itself, too, though its source may be well."""
     order = {"silent": 0, "catching_up": 1, "unknown": 2, "live": 3}
-    named = [(s["title"] or s["source"], s) for s in sources]
-    # A type that does not come is a fact of its own, though its source may be well.
-    named += [(f"{name}: {one['type']}", one) for name, s in named for one in s["types"] if one["state"] == "silent"]
-    rows = [
+    named = [(s["title"] or s["source"], s["source"], s) for s in sources]
+    named += [
+        (f"{title}: {one['type']}", source, one)
+        for title, source, s in named
+        for one in s["types"]
+        if one["state"] == "silent"
+    ]
+    named.sort(key=lambda one: order.get(one[2]["state"], 4))
+    rows: list[Any] = [
         dcc.Link(
             [
                 c.mark(one["state"]),
-                html.Span(name, className="pulse-name"),
+                html.Span(title, className="pulse-name"),
                 html.Span(
                     wording.state_label(one["state"]).lower() if one["state"] != "live" else None, className="muted"
                 ),
-                html.Span(c.when(one["last_received_at"], now), className="muted"),
+                html.Span(c.age(one["last_received_at"], now), className="muted"),
             ],
-            href=links.sources(),
+            href=links.sources(source),
             className="pulse",
         )
-        for name, one in sorted(named, key=lambda pair: order.get(pair[1]["state"], 4))
+        for title, source, one in named[:SOURCES_SHOWN]
     ]
     live = sum(s["state"] == "live" for s in sources)
     body = html.Div(rows, className="pulses") if rows else c.quiet("No source is defined yet.")
-    return c.card(body, "Sources", f"{live} of {len(sources)} live")
+    told = dcc.Link(f"{live} of {len(sources)} live", href=links.sources(), className="more-aside")
+    return c.card(body, "Sources", told)

@@ -30,7 +30,7 @@ DEAD_HEADS = ("Received", "Source", "Type", "Event id", "Reason", "Detail")
 
 def source_page(sources: Sequence[Row], dead: Row, now: datetime, links: Links) -> Any:
     if not sources:
-        return c.no_data_yet()
+        return c.nothing_here("No source yet", "A source appears here once it has sent something or is defined.")
     return html.Div(
         [
             c.card(c.table(HEADS, [row for s in sources for row in _rows(s, now, links)], "Sources", "sources")),

@@ -109,13 +109,21 @@ class FakeQuery:
             domains.append({
                 "domain": domain, **self._counts(rows), "trend": trend,
                 "workflows": [{"name": n, "title": w["title"], "entity": w["entity"], "owner": w["owner"],
-                               **self._counts([r for r in rows if r["workflow"] == n])}
+                               **self._counts([r for r in rows if r["workflow"] == n]), "today": self._today(n)}
                               for n, w in WORKFLOWS.items() if w["domain"] == domain],
                 "objectives": [o for o in objectives if o["domain"] == domain],
             })  # fmt: skip
         return {"as_of": z(datetime.now(UTC)), "domains": domains,
                 "incidents": (await self.incidents("firing"))["items"], "sources": (await self.sources())["items"],
                 "events_total": 0 if self.empty else 722_208 + self.added, "lag_seconds": 0.4}  # fmt: skip
+
+    def _today(self, workflow: str) -> dict[str, Any]:
+        rng = random.Random(_seed(workflow))
+        until = self.now.replace(minute=0, second=0, microsecond=0)
+        due = rng.randint(20, 300)
+        known = {"due": due * 1.1, "missed": 3.5, "days": 4, "weekday": True}
+        return {"since": z(until.replace(hour=0)), "until": z(until), "due": due, "missed": rng.randint(0, 12),
+                "usual": known if workflow != "quote-approval" else None}  # fmt: skip
 
     async def workflows(self) -> dict[str, Any]:
         self._up()

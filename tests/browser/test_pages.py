@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import DESK, PHONE, SCREENSHOTS, Open, Served
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 STUCK = "worklist?verdict=stuck&verdict=failed&verdict=inconsistent"
 
@@ -32,6 +34,12 @@ def address(served: Served, path: str) -> str:
     return path.format(stuck=stuck["id"], incident=served.query.heaviest())
 
 
+def serious(page: Page) -> dict[str, list[str]]:
+    """What axe finds that keeps somebody from using the page."""
+    found = Axe().run(page).response["violations"]
+    return {v["id"]: [n["html"][:200] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("name", PAGES)
@@ -46,17 +54,58 @@ def test_a_page_shows_its_data(name: str, size: tuple[int, int], scheme: str, se
     page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    found = Axe().run(page).response["violations"]
-    serious = {v["id"]: [n["html"][:200] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
-    assert serious == {}
+    assert serious(page) == {}
     assert watched.trouble == []
     assert watched.outside == []
 
 
-def test_before_the_first_event_the_next_step_is_told(served: Served, opened: Open) -> None:
+def test_before_the_first_event_the_next_step_is_told_with_the_address_of_this_server(
+    served: Served, opened: Open
+) -> None:
+    served.query.empty, served.query.rows = True, []
+    watched = opened("")
+    page = watched.page
+    expect(page.locator("#first-event")).to_contain_text(f"curl {served.url}/events")
+    expect(page.locator("#first-otlp")).to_contain_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={served.url}\n")
+    expect(page.locator("#first-source")).to_contain_text(f"{served.url}/sources/")
+    assert serious(page) == {}
+    assert watched.trouble == []
+
+
+def test_the_first_run_page_turns_into_the_overview_by_itself(served: Served, opened: Open) -> None:
+    rows, served.query.empty, served.query.rows = served.query.rows, True, []
+    page = opened("").page
+    expect(page.get_by_text("Waiting for the first event")).to_be_visible()
+    served.query.empty, served.query.rows = False, rows
+    expect(page.locator(".kpi-value").first).to_be_visible()
+    expect(page.locator("#first-event")).to_have_count(0)
+
+
+def test_a_command_can_be_copied(served: Served, opened: Open) -> None:
     served.query.empty, served.query.rows = True, []
     page = opened("").page
-    expect(page.locator("#first-event")).to_contain_text("curl")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    expect(page.locator("#first-event")).to_contain_text(served.url)
+    page.locator("[data-copy=first-event]").click()
+    expect(page.locator("[data-copy=first-event]")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith(f"curl {served.url}/events")
+
+
+def test_the_overview_needs_no_scrolling_on_a_laptop(opened: Open) -> None:
+    page = opened("").page
+    expect(page.locator(".domains td .num").first).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
+    expect(page.get_by_text("Likely within the hour")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") <= DESK[1]
+
+
+def test_what_was_missed_today_opens_to_its_list(opened: Open) -> None:
+    page = opened("").page
+    missed = page.locator(".today a").first
+    expect(missed).to_have_attribute("title", re.compile(r"due today until \d\d:00 UTC were missed; usually"))
+    expect(page.locator(".today .sub").first).to_contain_text("usually 4")
+    missed.click()
+    expect(page).to_have_url(re.compile(r"/objectives/workflow%3A[a-z-]+/counted\?since=.*&until="))
 
 
 def test_a_store_that_does_not_answer_is_told_and_retried(served: Served, opened: Open) -> None:

@@ -26,6 +26,14 @@ WHERE objective = ANY (%(objectives)s) AND grp = '' AND minutes = 5 AND unit = '
   AND bucket >= %(since)s AND bucket < %(until)s
 GROUP BY objective, hour
 
+-- name: days_until_an_hour
+-- purpose: What objectives counted on each day (UTC) before an hour of the day.
+SELECT objective, (bucket AT TIME ZONE 'UTC')::date AS day, sum(good)::bigint AS good, sum(bad)::bigint AS bad
+FROM sli_bucket
+WHERE objective = ANY (%(objectives)s) AND grp = '' AND minutes = 60 AND unit = ''
+  AND bucket >= %(since)s AND bucket < %(until)s AND extract(hour FROM bucket AT TIME ZONE 'UTC') < %(hour)s
+GROUP BY objective, day
+
 -- name: counts
 -- purpose: What was counted in runs of buckets of one width each, by the number of the question and unit.
 SELECT q.number, b.unit, sum(b.good) AS good, sum(b.bad) AS bad, sum(b.waived) AS waived,
