@@ -16,12 +16,15 @@ from dashboard.pages import (
     account,
     counted,
     flow,
+    counted,
+    definitions,
     incident,
     incidents,
     instance,
     objective,
     objectives,
     overview,
+    source,
     sources,
     worklist,
 )
@@ -30,7 +33,21 @@ from dashboard.shell import register_shell
 
 log = logging.getLogger(__name__)
 
-PAGES = (overview, worklist, instance, account, flow, objectives, objective, counted, incidents, incident, sources)
+PAGES = (
+    overview,
+    worklist,
+    instance,
+    account,
+    flow,
+    objectives,
+    objective,
+    counted,
+    incidents,
+    incident,
+    sources,
+    source,
+    definitions,
+)
 
 dmc.pre_render_color_scheme()
 

@@ -99,6 +99,10 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
         warned = warn if warn and warn < deadline else deadline
         _bar(figure, y, started, warned, palette.faint(palette.GREY, 0.20), 0.30)
         _bar(figure, y, warned, deadline, palette.faint(palette.WARN, 0.34), 0.30)
+    for stretch in step.get("closed") or []:
+        shut_from, shut_to = moment(stretch["from"]), moment(stretch["to"])
+        if shut_from and shut_to:
+            _shut(figure, y, shut_from, shut_to)
     until = at or (now if state in ("due", "overdue") else None)
     if started and until:
         within = min(until, deadline) if deadline else until
@@ -123,6 +127,25 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
         )  # fmt: skip
     title = step.get("title") or wording.humanise(step["name"])
     figure.add_annotation(**LABEL, y=y + 0.2, text=f"<b>{title}</b>  {_state_words(step, now)}")
+
+
+def _shut(figure: go.Figure, y: float, start: datetime, end: datetime) -> None:
+    """Time that does not count towards a deadline, hatched over the window that it lies in."""
+    figure.add_bar(
+        base=[start],
+        x=[(end - start).total_seconds() * 1000],
+        y=[y],
+        width=0.46,
+        orientation="h",
+        marker={
+            "color": palette.faint(palette.GREY, 0.06),
+            "line": {"width": 0},
+            "pattern": {"shape": "/", "size": 6, "solidity": 0.18, "fgcolor": palette.GREY, "fgopacity": 0.6},
+        },
+        hovertext=f"Closed, does not count<br>{wording.instant(start.isoformat())}"
+        f"<br>until {wording.instant(end.isoformat())}",
+        hoverinfo="text",
+    )
 
 
 def _part_mark(figure: go.Figure, step: Row, part: Row, y: float) -> None:
@@ -172,6 +195,8 @@ def _milestone_words(step: Row) -> str:
         if step.get(field):
             lines.append(f"{label} {wording.instant(step[field])}")
     lines.extend(step.get("faults") or [])
+    if step.get("calendar"):
+        lines.append(f"counted on {step['calendar']}")
     if step.get("source"):
         lines.append(f"from {step['source']}")
     return "<br>".join(lines)

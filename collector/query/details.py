@@ -17,17 +17,22 @@ from collector.query.instances import definition_of, instance_row, stored_progre
 from collector.query.reader import Reader, Row, rfc3339
 from collector.unjoined import Unjoined, unjoined_of
 from slo_rules.arithmetic import arithmetic
-from slo_rules.explain import StepPart, journey
+from slo_rules.durations import DAY
+from slo_rules.explain import Step, StepPart, journey
 from slo_rules.identity import Key, split_key
 from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Marks
 from slo_rules.progress import Progress, current_key
 from slo_rules.promises import pauses
 from slo_rules.standing import standing
+from slo_rules.workflow import Workflow
 
 MOST_EVENTS = 500
 MOST_SPANS = 2000
 MOST_LINKED = 50
+MOST_CLOSED = 120
+MOST_TOLD = 50
+MOST_DAYS = 366
 _decode = msgspec.json.Decoder().decode
 
 
@@ -66,7 +71,20 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         "spans": [span_row(span) for span in spans],
         "history": [change | {"at": rfc3339(change["at"])} for change in history],
         "incidents": [incident_row(incident) for incident in incidents],
+        "told": await _told(reader, incidents),
     }
+
+
+async def _told(reader: Reader, incidents: list[Row]) -> list[Row]:
+    """The messages of the incidents that hold an instance up, in the order in which they were written."""
+    if not incidents:
+        return []
+    rows = await reader.all("messages_of_incidents", {"ids": [one["id"] for one in incidents], "limit": MOST_TOLD})
+    return [
+        {name: row[name] for name in ("target", "kind", "transition", "state")}
+        | {"incident": str(row["incident_id"]), "at": rfc3339(row["at"])}
+        for row in rows
+    ]
 
 
 async def unjoined_at(reader: Reader, known_at: int | None) -> Unjoined:
@@ -103,6 +121,7 @@ def described(
                 "each": step.milestone.each or None,
                 "unnamed": step.unnamed,
                 "parts": [_part(part, by_key) for part in step.parts],
+                **_hours(step, progress, workflow, to_micros(now)),
             }
             for step in journey(progress, workflow, to_micros(now))
         ],
@@ -111,6 +130,28 @@ def described(
         "keys": _keys(progress, workflow.joining, by_key, hubs),
         "events": [_event(event) for event in events],
     }
+
+
+def _hours(step: Step, progress: Progress, workflow: Workflow, now: int) -> Row:
+    """The calendar that the deadline of a milestone is counted on, and when that was closed while the clock ran.
+
+    `closed` is null where there is none, and where there would be more than MOST_CLOSED stretches.
+    """
+    deadline, started = step.milestone.deadline, step.started_at
+    if deadline is None or started is None:
+        return {"calendar": None, "closed": None}
+    name = deadline.terms(progress.attributes).calendar
+    if name is None or name not in workflow.calendars:
+        return {"calendar": None, "closed": None}
+    rules = workflow.calendars[name]
+    until = max(started, step.at or min(now, started + MOST_DAYS * DAY), step.deadline_at or 0)
+    edges = [started]
+    for opens, closes in workflow.prepared_calendars[name].opens_and_closes(started, until):
+        edges += [opens, closes]
+    edges.append(until)
+    closed = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+    shown = None if len(closed) > MOST_CLOSED else [{"from": rfc3339(a), "to": rfc3339(b)} for a, b in closed]
+    return {"calendar": rules.title or name, "closed": shown}
 
 
 def _part(part: StepPart, by_key: dict[bytes, Row]) -> Row:

@@ -14,8 +14,10 @@ from collector.query.account import account
 from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
 from collector.query.details import instance_details
+from collector.query.definitions import one_definition
 from collector.query.differences import compare
 from collector.query.flow import Flows
+from collector.query.flows import flows
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
 from collector.query.incidents import attempts_of, list_incidents, one_incident
@@ -132,6 +134,23 @@ class Query:
             for workflow in self._catalogue.current.values()
         ]
         return {"items": items}
+
+    @_question
+    async def definitions(self) -> Row:
+        """`workflows`, and besides each objective with its `name` and the `workflow` that it is of."""
+        objectives = [
+            {"name": one.name, "workflow": name} for name, found in self._catalogue.objectives.items() for one in found
+        ]
+        return await self.workflows() | {"objectives": objectives}
+
+    @_question
+    async def definition(self, workflow: str) -> Row | None:
+        """A workflow in force with what waits for each milestone, its objectives and versions; None: there is none."""
+        if workflow not in self._catalogue.current:
+            return None
+        shown = next(one for one in (await self.workflows())["items"] if one["name"] == workflow)
+        waiting = {row["waiting_for"]: row["count"] for row in await self.reader.all("waiting", {"workflow": workflow})}
+        return await one_definition(self.reader, self._catalogue, workflow, shown | {"waiting": waiting})
 
     @_question
     async def instances(
@@ -362,9 +381,10 @@ class Query:
 
     @_question
     async def sources(self) -> Row:
-        """Every source that has sent or is defined."""
+        """Every source that has sent or is defined, and the flows between them."""
         now = await self.reader.now()
-        return {"items": await list_sources(self.reader, self._catalogue, now)}
+        items = await list_sources(self.reader, self._catalogue, now)
+        return {"items": items, "flows": await flows(self.reader, self._catalogue)}
 
     @_question
     async def dead_letters(

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, State, html, no_update
+from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
 
 from dashboard import components as c
 from dashboard import figures
@@ -16,6 +16,7 @@ from dashboard.links import Links
 from dashboard.pages.live import in_time, live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import instance as view
+from dashboard.views import past
 from dashboard.views.outlook import instance_card
 from dashboard.waterfall import traces, waterfall_figure, worth_seeing
 
@@ -24,30 +25,50 @@ REDRAW_SECONDS = 60
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
-    async def layout(instance_id: str = "", **_: Any) -> html.Div:
-        return html.Div(_sections(unquote(instance_id)), className="instance")
+    async def layout(instance_id: str = "", known_at: str = "", **_: Any) -> html.Div:
+        return html.Div(_sections(unquote(instance_id), unquote(known_at)), className="instance")
 
     async def load(asked: dict[str, Any]) -> Any:
-        return await query.instance(asked["id"])
+        return await past.read(query, asked)
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
-            return {"instance": view.unknown()}, [figures.blank(), "hidden"]
+            return {"instance": view.unknown()}, [figures.blank(), "hidden", []]
+        if "refused" in data:
+            told = past.refused(data["refused"], links.instance(data["id"]))
+            return {"instance": told}, [figures.blank(), "hidden", data["moments"]]
+        now = past.judged_at(data) or now
         regions = {
             "instance": view.head(data, now, links),
             "instance-incidents": view.incidents_card(data, now, links),
             "instance-notes": view.notes_card(data, now),
+            "instance-past": past.told(data, links),
             "instance-why": view.why(data),
             "instance-history": view.history(data),
+            "instance-acts": view.acts(data, links),
             "instance-journey": view.journey_table(data),
             "instance-keys": view.keys_table(data, links),
             "instance-linked": view.linked_card(data, links),
             "instance-events": view.events_table(data),
         }
-        return regions, [journey_figure(data, now), ""]
+        return regions, [journey_figure(data, now), "", data["moments"]]
 
-    outputs = [Output("instance-timeline", "figure"), Output("instance-body", "className")]
+    outputs = [
+        Output("instance-timeline", "figure"),
+        Output("instance-body", "className"),
+        Output("instance-moments", "data"),
+    ]
     register_live(app, "instance", load, draw, outputs, REDRAW_SECONDS)
+    app.clientside_callback(
+        ClientsideFunction("milepost", "knownAt"),
+        Output("instance-ask", "data"),
+        Output("known-at", "max"),
+        Output("known-at", "value"),
+        Input("known-at", "value"),
+        Input("instance-moments", "data"),
+        State("instance-ask", "data"),
+        prevent_initial_call=True,
+    )
 
     # By itself: a chance changes all the time, and the figures need not be drawn anew for it.
     async def foresee(asked: dict[str, Any]) -> Any:
@@ -70,8 +91,8 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     async def one_trace(chosen: str | None, shown: str | None, asked: dict[str, Any] | None) -> list[Any]:
         if not shown or asked is None:
             return [no_update] * 4
-        data = await query.instance(asked["id"])
-        found = traces(data["spans"]) if data else []
+        data = await past.read(query, asked)
+        found = traces(data["spans"]) if data and "spans" in data else []
         trace = next((t for t in found if t.trace_id == chosen), None) or worth_seeing(found)
         value = trace.trace_id if trace else None
         return [
@@ -84,17 +105,19 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     dash.register_page("instance", path_template="/instances/<instance_id>", title="Instance · Milepost", layout=layout)
 
 
-def _sections(instance_id: str) -> list[Any]:
+def _sections(instance_id: str, known_at: str) -> list[Any]:
     trace = dmc.Select(
         id="trace", data=[], value=None, allowDeselect=False, searchable=True, size="xs", className="trace-select",
         **{"aria-label": "Trace"},
     )  # fmt: skip
     return [
-        *live_state("instance", id=instance_id),
+        *live_state("instance", id=instance_id, **({"known_at": known_at} if known_at else {})),
+        dcc.Store(id="instance-moments"),
         *live_state("instance-outlook", id=instance_id),
         html.Div(c.skeleton(4), id="instance"),
         html.Div(
             [
+                past.slider(),
                 html.Div(id="instance-incidents"),
                 html.Div(id="instance-outlook"),
                 html.Div(id="instance-notes"),
@@ -106,6 +129,7 @@ def _sections(instance_id: str) -> list[Any]:
                     ],
                     className="halves",
                 ),
+                html.Div(id="instance-acts"),
                 c.card(html.Div(c.skeleton(), id="instance-journey"), "Milestones"),
                 c.card(
                     [html.P(id="trace-note", className="muted note"), figures.graph("waterfall")], "Spans", trace,

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 
 import dash
-from dash import html
+from dash import Output, html
 
 from dashboard import components as c
+from dashboard import figures
 from dashboard.links import Links
 from dashboard.pages.live import live_state, register_live
 from dashboard.query_port import DashboardQuery
+from dashboard.source_map import map_figure
 from dashboard.views import sources as view
 
 
@@ -17,14 +19,26 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     async def layout(**_: Any) -> html.Div:
         lead = "Who sends, when something last arrived, and what could not be used."
         return html.Div(
-            [*live_state("sources"), c.page_head("Sources", lead=lead), html.Div(c.skeleton(), id="sources")]
+            [
+                *live_state("sources"),
+                c.page_head("Sources", lead=lead),
+                html.Div(
+                    c.card(figures.graph("source-map"), "Map", "dotted: something is held up on the way"),
+                    className="hidden",
+                    id="source-map-card",
+                ),
+                html.Div(c.skeleton(), id="sources"),
+            ]
         )
 
     async def load(_: dict[str, Any]) -> Any:
-        return {"sources": (await query.sources())["items"], "dead": await query.dead_letters()}
+        found = await query.sources()
+        return {"sources": found["items"], "flows": found["flows"], "dead": await query.dead_letters()}
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
-        return {"sources": view.source_page(data["sources"], data["dead"], now, links)}, []
+        drawn = view.source_page(data["sources"], data["flows"], data["dead"], now, links)
+        return {"sources": drawn}, [map_figure(data["sources"], data["flows"]), "" if data["flows"] else "hidden"]
 
-    register_live(app, "sources", load, draw)
+    outputs = [Output("source-map", "figure"), Output("source-map-card", "className")]
+    register_live(app, "sources", load, draw, outputs)
     dash.register_page("sources", path="/sources", title="Sources · Milepost", layout=layout)

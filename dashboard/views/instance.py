@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -42,6 +43,9 @@ def head(i: Row, now: datetime, links: Links) -> Any:
 
 def _facts(i: Row, now: datetime, links: Links) -> Any:
     open_now = i["verdict"] in OPEN
+    # what is told from now would be told wrongly of another time
+    then = i.get("known_at")
+    when: Any = c.at_time if then else partial(c.when, now=now)
     pairs: list[tuple[str, Any]] = []
     if open_now and i.get("waiting_for"):
         pairs.append(("Waiting for", i.get("waiting_for_title") or wording.humanise(i["waiting_for"])))
@@ -56,17 +60,17 @@ def _facts(i: Row, now: datetime, links: Links) -> Any:
     )
     pairs.append(("Value", wording.money(i["value"])))
     if open_now and i.get("deadline_at"):
-        pairs.append(("Deadline", c.when(i["deadline_at"], now)))
+        pairs.append(("Deadline", when(i["deadline_at"])))
     if waiver := i.get("waiver"):
         pairs.append(("Waived by", waiver["by"]))
         pairs.append(("Because", waiver["reason"]))
-        pairs.append(("Waived until", c.when(waiver["until"], now)))
+        pairs.append(("Waived until", when(waiver["until"])))
         pairs.append(("Without that", c.badge(waiver["verdict_beneath"])))
     held = i.get("stuck_since") or (i.get("since") if i["verdict"] in NEEDS_A_PERSON else None)
     if held:
-        pairs.append(("Held up for", c.age(held, now)))
-    pairs.append(("Started", c.when(i["started_at"], now)))
-    pairs.append(("Last event", c.when(i["updated_at"], now)))
+        pairs.append(("Held up since", c.at_time(held)) if then else ("Held up for", c.age(held, now)))
+    pairs.append(("Started", when(i["started_at"])))
+    pairs.append(("Last event", when(i["updated_at"])))
     pairs += [(wording.humanise(k), str(v)) for k, v in (i.get("attributes") or {}).items()]
     return c.facts(pairs)
 
@@ -233,6 +237,24 @@ def history(i: Row) -> Any:
         for h in reversed(i.get("history") or [])
     ]
     return html.Ul(rows, className="history") if rows else c.quiet("No verdict has changed yet.")
+
+
+def acts(i: Row, links: Links) -> Any:
+    """What people said of it and whom it was told to, the latest first; None where there is nothing of either."""
+    said = [
+        (e["received_at"], html.Span(wording.act_words(e["type"], e["data"] or {})), None)
+        for e in i["events"]
+        if e["source"] == "milepost"
+    ]
+    said += [
+        (m["at"], html.Span(wording.message_words(m)), dcc.Link("incident", href=links.incidents(m["incident"])))
+        for m in i.get("told") or ()
+    ]
+    rows = [
+        html.Li([words, link, html.Span(c.at_time(at), className="muted push")])
+        for at, words, link in sorted(said, key=lambda one: one[0], reverse=True)
+    ]
+    return c.card(html.Ul(rows, className="history acts"), "Acts and notifications") if rows else None
 
 
 def incidents_card(i: Row, now: datetime, links: Links) -> Any:

@@ -12,6 +12,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import OPEN, Links
 from dashboard.query_port import Row
+from dashboard.views.one_source import flow_table
 
 HEADS = (
     "Source",
@@ -28,12 +29,13 @@ HEADS = (
 DEAD_HEADS = ("Received", "Source", "Type", "Event id", "Reason", "Detail")
 
 
-def source_page(sources: Sequence[Row], dead: Row, now: datetime, links: Links) -> Any:
+def source_page(sources: Sequence[Row], flows: Sequence[Row], dead: Row, now: datetime, links: Links) -> Any:
     if not sources:
         return c.nothing_here("No source yet", "A source appears here once it has sent something or is defined.")
     return html.Div(
         [
             c.card(c.table(HEADS, [row for s in sources for row in _rows(s, now, links)], "Sources", "sources")),
+            c.card(flow_table(flows, links), "Flows", "what goes from system to system"),
             c.card(
                 c.table(DEAD_HEADS, [_dead(d, now) for d in dead["items"]], "Dead letters", "dead")
                 if dead["items"]
@@ -77,7 +79,7 @@ def _row(s: Row, now: datetime, links: Links) -> list[Any]:
     return [
         html.Div(
             [
-                html.Span(s["title"] or s["source"], className="strong"),
+                dcc.Link(s["title"] or s["source"], href=links.sources(s["source"]), className="strong"),
                 html.Span(f"{s['source']} · {s['owner'] or 'no owner'}", className="sub"),
             ],
             className="stacked",

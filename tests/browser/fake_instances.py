@@ -84,6 +84,9 @@ def make(rng: random.Random, workflow: str, number: int, verdict: str, now: date
             "warn_at": z(started + timedelta(seconds=warn)) if started and warn else None,
             "deadline_at": z(deadline), "source": source, "owner": owner,
             "event_id": f"evt-{number}-{i}" if reached else None,
+            "calendar": "Office hours, EMEA" if i == 1 and deadline else None,
+            "closed": [{"from": z(started + timedelta(seconds=breach * 0.1)), "to": z(started + timedelta(seconds=breach * 0.4))}]
+                      if i == 1 and started and breach else None,
             "faults": ["data.tax_code is missing"] if verdict == "inconsistent" and i == len(times) - 1 else [],
         })  # fmt: skip
         if reached:

@@ -130,10 +130,30 @@ class FakeQuery:
         return {"items": [
             {"name": n, "version": 3, "title": w["title"], "domain": w["domain"], "owner": w["owner"],
              "entity": w["entity"], "counts": dict(Counter(r["verdict"] for r in self.rows if r["workflow"] == n)),
-             "milestones": [{"name": m[0], "title": m[1], "after": None, "source": m[2], "owner": m[3],
-                             "deadline": {"from": None, "warn": m[4] and f"{m[4] // 60}m", "breach": m[5] and f"{m[5] // 60}m", "calendar": None, "by": {}}, "completes": False, "starts": i == 0}
+             "milestones": [{"name": m[0], "title": m[1], "after": [w["milestones"][i - 1][0]] if i else [], "after_any": False, "optional": False, "choice": None, "count": 1, "each": None, "source": m[2], "owner": m[3],
+                             "deadline": {"from": None, "warn": f"{m[4] // 60}m", "breach": f"{m[5] // 60}m", "calendar": None, "by": {}} if m[5] else None, "completes": False, "starts": i == 0}
                             for i, m in enumerate(w["milestones"])]}
             for n, w in WORKFLOWS.items() if not self.empty]}  # fmt: skip
+
+    async def definitions(self) -> dict[str, Any]:
+        return await self.workflows() | {"objectives": [{"name": o[0], "workflow": o[3]} for o in OBJECTIVES]}
+
+    async def definition(self, workflow: str) -> dict[str, Any] | None:
+        found = next((w for w in (await self.workflows())["items"] if w["name"] == workflow), None)
+        if found is None:
+            return None
+        waits = [r["waiting_for"] for r in self.rows if r["workflow"] == workflow and r["waiting_for"]]
+        return found | {
+            "description": "From the first word of the customer to the money.", "calendars": ["Office hours, EMEA"],
+            "waiting": {one: waits.count(one) for one in waits},
+            "keys": [{"namespace": WORKFLOWS[workflow]["key"][0], "joins": True}, {"namespace": "account", "joins": False}],
+            "objectives": [{"name": o[0], "title": o[1], "kind": o[4], "target": o[8], "owner": o[2],
+                            "promise": f"{o[5]} → {o[6]} within {o[7]}"} for o in OBJECTIVES if o[3] == workflow],
+            "versions": [{"version": 3, "loaded_at": z(self.now), "in_force": True,
+                          "differences": ["milestones.order_accepted.within.breach: 4h, was 6h"]},
+                         {"version": 2, "loaded_at": z(self.now - timedelta(days=9)), "in_force": False, "differences": []},
+                         {"version": 1, "loaded_at": z(self.now - timedelta(days=90)), "in_force": False,
+                          "differences": None}]}  # fmt: skip
 
     async def instances(self, workflow: str | None = None, domain: str | None = None,
                         verdict: list[str] | None = None, owner: str | None = None,
@@ -196,8 +216,10 @@ class FakeQuery:
         return {"bad": {"count": len(bad), "cut": False}, "total": len(items), "items": items[:limit], "left_out": [],
                 "rest": {"count": len(rest), "cut": False, "since": z(self.now), "workflows": []}, "looked_at": 40}  # fmt: skip
 
-    async def instance(self, id: str) -> dict[str, Any] | None:
+    async def instance(self, id: str, known_at: str | None = None) -> dict[str, Any] | None:
         self._up()
+        if known_at is not None:
+            return await self._known(id, known_at)
         row = next((r for r in self.rows if r["id"] == id), None)
         if row is None:
             return None
@@ -221,6 +243,19 @@ class FakeQuery:
             "incidents": [i for i in (await self.incidents())["items"]
                           if i["verdict"] == row["verdict"] and i["workflow"] == row["workflow"] and i["waiting_for"] == row["waiting_for"]],
         }  # fmt: skip
+
+    async def _known(self, id: str, known_at: str) -> dict[str, Any] | None:
+        """What of it had arrived by then."""
+        at = datetime.fromisoformat(known_at)
+        if at > datetime.now(UTC):
+            raise ValueError("known_at: lies in the future")
+        present = await self.instance(id)
+        events = [e for e in present["events"] if datetime.fromisoformat(e["received_at"]) <= at] if present else []
+        if present is None or not events:
+            return None
+        return {name: value for name, value in present.items() if name not in ("history", "incidents", "linked")} | {
+            "known_at": known_at, "as_of": None, "events": events, "verdict": "on_track",
+            "explanation": f"{len(events)} events were known then."}  # fmt: skip
 
     def _due(self, rows: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
         """What is before a deadline within this time, with a chance; of every seventh nothing is known."""
@@ -453,7 +488,16 @@ class FakeQuery:
                     "finding": "Clock ahead by up to 8m32s, 5m tolerated" if source == "sap" else None,
                 },
             })  # fmt: skip
-        return {"items": items}
+        flows = []
+        for name, w in WORKFLOWS.items() if not self.empty else ():
+            for before, after in zip(w["milestones"], w["milestones"][1:], strict=False):
+                waits = [r for r in self.rows if r["workflow"] == name and r["waiting_for"] == after[0]]
+                if before[2] != after[2]:
+                    flows.append({"sender": before[2], "receiver": after[2], "workflow": name,
+                                  "workflow_title": w["title"], "milestone": after[0], "title": after[1],
+                                  "waiting": len(waits), "held": sum(r["verdict"] in AT_RISK for r in waits),
+                                  "blind": sum(r["verdict"] == "blind" for r in waits)})  # fmt: skip
+        return {"items": items, "flows": sorted(flows, key=lambda f: -f["held"])}
 
     async def dead_letters(
         self, source: str | None = None, cursor: str | None = None, limit: int = 50

@@ -10,6 +10,25 @@ SELECT pg_last_xact_replay_timestamp() AS at
 -- purpose: How many instances each workflow has of each verdict.
 SELECT workflow, verdict, count FROM instance_count
 
+-- name: waiting
+-- purpose: How many open instances of a workflow wait for each of its milestones.
+SELECT waiting_for, count(*) AS count
+FROM instance
+WHERE workflow = %(workflow)s AND verdict NOT IN ('completed', 'completed_late', 'cancelled')
+  AND waiting_for IS NOT NULL
+GROUP BY waiting_for
+
+-- name: waiting_everywhere
+-- purpose: How many open instances of each verdict wait for each milestone.
+SELECT workflow, waiting_for, verdict, count(*) AS count
+FROM instance
+WHERE verdict NOT IN ('completed', 'completed_late', 'cancelled') AND waiting_for IS NOT NULL
+GROUP BY workflow, waiting_for, verdict
+
+-- name: versions_of_workflow
+-- purpose: When each version of a workflow was loaded.
+SELECT version, loaded_at FROM definition WHERE workflow = %(workflow)s
+
 -- name: at_risk
 -- purpose: What the instances that need a person are worth, per workflow and currency, since when the first is stuck, and how many are orphans.
 SELECT workflow, value_currency, sum(value_amount) AS amount, min(stuck_since) AS oldest,
@@ -374,6 +393,17 @@ JOIN delivery AS d ON d.outbox_id = o.id
 WHERE o.incident_id = %(id)s
 ORDER BY d.id DESC
 LIMIT 200
+
+-- name: messages_of_incidents
+-- purpose: Whom these incidents were told to last, in the order in which that was written.
+SELECT * FROM (
+    SELECT id, incident_id, target, kind, transition, state, coalesce(last_attempt_at, created_at) AS at
+    FROM outbox
+    WHERE incident_id = ANY (%(ids)s)
+    ORDER BY id DESC
+    LIMIT %(limit)s
+) last
+ORDER BY id
 
 -- name: incidents_of_instance
 -- purpose: Open incidents with the cause of one instance.

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+import dash
+from dash import dcc, html
+
+from dashboard import components as c
+from dashboard.links import Links
+from dashboard.pages.live import live_state, register_live
+from dashboard.query_port import DashboardQuery
+from dashboard.views import one_source as view
+
+
+def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
+    async def layout(name: str = "", **_: Any) -> html.Div:
+        name = unquote(name)
+        return html.Div(
+            [
+                *live_state("source", name=name),
+                html.Div([dcc.Link("Sources", href=links.sources())], className="crumbs"),
+                html.H1(name, id="source-title"),
+                html.Div(c.skeleton(), id="source"),
+            ]
+        )
+
+    async def load(asked: dict[str, Any]) -> Any:
+        found, dead = await asyncio.gather(query.sources(), query.dead_letters(source=asked["name"]))
+        one = next((s for s in found["items"] if s["source"] == asked["name"]), None)
+        flows = [f for f in found["flows"] if asked["name"] in (f["sender"], f["receiver"])]
+        return None if one is None else {"source": one, "flows": flows, "dead": dead}
+
+    def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
+        if data is None:
+            gone = c.nothing_here("No such source", "It has sent nothing, and no definition names it.")
+            return {"source": gone}, []
+        body = [
+            view.source_head(data["source"], now, links),
+            c.card(view.flow_table(data["flows"], links), "Flows of this system"),
+            c.card(view.letters(data["dead"], now), "Dead letters", str(data["dead"]["total"]), anchor="dead-letters"),
+        ]
+        return {"source": body, "source-title": data["source"]["title"] or data["source"]["source"]}, []
+
+    register_live(app, "source", load, draw)
+    dash.register_page("source", path_template="/sources/<name>", title="Source · Milepost", layout=layout)
