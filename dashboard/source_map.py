@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dashboard import palette, wording
+from dashboard import palette, phrases, wording
 from dashboard.figures import blank, layout
 from dashboard.query_port import Row
 
-ROW_PIXELS = 58
+ROW_PIXELS = 92
+LOWER = 0.55
+BOW = 0.17
 # symbol and colour of a system by its state; the shape tells as much as the colour
 SYSTEMS = {
     "live": ("circle", palette.GOOD),
@@ -55,12 +57,11 @@ def map_figure(sources: Sequence[Row], flows: Sequence[Row]) -> go.Figure:
     if not shown:
         return blank()
     at = places([s["source"] for s in shown], list(together))
-    tall = max(row for _, row in at.values()) + 1
     in_column: dict[int, int] = {}
     for column, row in at.values():
         in_column[column] = max(in_column.get(column, 0), row + 1)
-    # each column is centred beside the tallest
-    xy = {n: (float(col), -(row + (tall - in_column[col]) / 2 + (col % 2) * 0.3)) for n, (col, row) in at.items()}
+    # each column is centred, and every other one stands lower, so that what passes by is seen
+    xy = {n: (float(col), (in_column[col] - 1) / 2 - row - (col % 2) * LOWER) for n, (col, row) in at.items()}
     figure = go.Figure()
     for (sender, receiver), found in together.items():
         if sender in xy and receiver in xy:
@@ -76,11 +77,12 @@ def map_figure(sources: Sequence[Row], flows: Sequence[Row]) -> go.Figure:
             x=x, y=y, text=f"<b>{s['title'] or s['source']}</b>", showarrow=False, yshift=19, bgcolor="rgba(0,0,0,0)"
         )
     last = max(x for x, _ in xy.values())
+    top, low = max(y for _, y in xy.values()) + 0.75, min(y for _, y in xy.values()) - 0.9
     figure.update_layout(
         layout(
-            round((tall + 0.3) * ROW_PIXELS + 50),
+            round((top - low) * ROW_PIXELS),
             xaxis={"visible": False, "range": [-0.45, last + 0.45], "fixedrange": True},
-            yaxis={"visible": False, "range": [-tall - 0.05, 0.75], "fixedrange": True},
+            yaxis={"visible": False, "range": [low, top], "fixedrange": True},
             margin={"l": 4, "r": 4, "t": 4, "b": 4},
             dragmode=False,
         )
@@ -91,7 +93,10 @@ def map_figure(sources: Sequence[Row], flows: Sequence[Row]) -> go.Figure:
 def _flow(figure: go.Figure, start: tuple[float, float], end: tuple[float, float], flows: Sequence[Row]) -> None:
     held, waiting = sum(f["held"] for f in flows), sum(f["waiting"] for f in flows)
     colour = palette.BAD if held else palette.faint(palette.GREY, 0.6)
-    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    across = end[0] - start[0]
+    # what goes back bows the other way, and what goes far bows more
+    bow = BOW * across * (1.0 if across > 0 else 1.3)
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + bow)
     words = "<br>".join(
         f"{f['workflow_title'] or f['workflow']}: {f['title']}, {wording.count(f['waiting'])} waiting, "
         f"{wording.count(f['held'])} held up"
@@ -100,10 +105,11 @@ def _flow(figure: go.Figure, start: tuple[float, float], end: tuple[float, float
     width = min(6.0, 1.2 + waiting**0.5 / 4)
     figure.add_scatter(
         x=[start[0], middle[0], end[0]], y=[start[1], middle[1], end[1]], mode="lines", hoverinfo="text",
-        hovertext=words, line={"width": width, "color": colour, "dash": "dot" if held else "solid"},
+        hovertext=words, line={"width": width, "color": colour, "dash": "dot" if held else "solid", "shape": "spline"},
     )  # fmt: skip
     figure.add_annotation(
-        x=middle[0], y=middle[1], ax=start[0], ay=start[1], axref="x", ayref="y", text="", showarrow=True,
+        x=middle[0] + across * 0.02, y=middle[1], ax=middle[0] - across * 0.08, ay=middle[1], axref="x", ayref="y",
+        text="", showarrow=True,
         arrowhead=2, arrowsize=1.1, arrowwidth=1.4, arrowcolor=colour,
     )  # fmt: skip
     if held:
@@ -114,5 +120,5 @@ def _flow(figure: go.Figure, start: tuple[float, float], end: tuple[float, float
 
 
 def _system_words(s: Row) -> str:
-    rate = wording.rate_words(s.get("per_minute"))
+    rate = phrases.rate_words(s.get("per_minute"))
     return f"<b>{s['title'] or s['source']}</b> · {wording.state_label(s['state'])}" + (f"<br>{rate}" if rate else "")

@@ -279,24 +279,6 @@ def _on_day(at: datetime, now: datetime) -> str:
     return f"on {at:%A} {at.day} {at:%b}" if days < 300 else f"in {at:%B %Y}"
 
 
-def usual_short(today: Mapping[str, Any]) -> str:
-    """`usually 8` beside what was missed today; of how many where it is not known what is usual."""
-    found = today["usual"]
-    return f"of {count(today['due'])} due" if found is None else f"usually {count(found['missed'])}"
-
-
-def usual_words(today: Mapping[str, Any]) -> str:
-    """`12 of 214 due today until 14:00 UTC were missed; usually 8 of 230, by the last 4 Saturdays`, or why not."""
-    until = moment(today["until"])
-    assert until is not None
-    said = f"{count(today['missed'])} of {count(today['due'])} due today until {until:%H:%M} UTC were missed"
-    found = today["usual"]
-    if found is None:
-        return f"{said}; what is usual is not known yet"
-    days = f"{until:%A}s" if found["weekday"] else "days"
-    return f"{said}; usually {count(found['missed'])} of {count(found['due'])}, by the last {found['days']} {days}"
-
-
 def burning_words(objective: Mapping[str, Any]) -> str:
     """What burns fastest: `Burning: 14 misses within 1 h, 36 times as fast as the budget lasts (page)`."""
     one = max(objective["burning"], key=lambda tier: tier["rate"])
@@ -430,65 +412,3 @@ def behind_words(replica: Mapping[str, Any] | None) -> str | None:
         f"What you see is as of {instant(replica['as_of'])}, {rough(replica['lag_seconds'])} ago: "
         "the replica that is read is behind. Nothing is lost, and this page follows as it catches up."
     )
-
-
-_ACTS = {
-    "milepost.waived": "waived it",
-    "milepost.waiver_withdrawn": "withdrew the waiver",
-    "milepost.join_rejected": "rejected a join",
-    "milepost.join_accepted": "accepted a join again",
-    "milepost.moved": "moved it to another version",
-}
-
-
-def act_words(type_: str, data: Mapping[str, Any]) -> str:
-    """`jo waived it until 23 Nov 09:00 UTC: SAP is being mended`."""
-    until = f" until {short_instant(data['until'])} UTC" if data.get("until") else ""
-    why = f": {data['reason']}" if data.get("reason") else ""
-    did = _ACTS.get(type_, humanise(type_.removeprefix("milepost.")).lower())
-    return f"{data.get('by') or 'somebody'} {did}{until}{why}"
-
-
-def message_words(message: Mapping[str, Any]) -> str:
-    """`slack #order-ops was told: opened (delivered)`."""
-    return f"{message['target']} was told by {message['kind']}: {message['transition']} ({message['state']})"
-
-
-def deadline_words(deadline: Mapping[str, Any] | None, titles: Mapping[str, str] | None = None) -> str:
-    """`within 4h of office-hours-emea, 1h where tier is gold`; empty where nothing is due."""
-    if not deadline or not deadline["breach"]:
-        return ""
-    told = _term(deadline["breach"]) + (f" of {deadline['calendar']}" if deadline["calendar"] else "")
-    if deadline["from"]:
-        told += f" of {(titles or {}).get(deadline['from']) or humanise(deadline['from'])}"
-    for attribute, values in deadline["by"].items():
-        for value, terms in values.items():
-            other = " on ".join(terms[name] for name in ("breach", "calendar") if terms.get(name))
-            told += f", {other} where {humanise(attribute).lower()} is {value}" if other else ""
-    return told
-
-
-def warning_words(deadline: Mapping[str, Any] | None) -> str:
-    """`after 3h`; empty where nobody is warned."""
-    return f"after {deadline['warn']}" if deadline and deadline["warn"] else ""
-
-
-def _term(length: str) -> str:
-    return f"within {length}" if str(length)[:1].isdigit() else str(length)
-
-
-def rate_words(per_minute: float | None) -> str:
-    """`12 a minute`, `3 an hour`; empty where it is not known yet."""
-    if per_minute is None:
-        return ""
-    return f"{per_minute:,.0f} a minute" if per_minute >= 1 else f"{per_minute * 60:,.0f} an hour"
-
-
-def lag_words(seconds: float) -> str:
-    """How long after it happened the last event arrived: `3 s`; what came before its time has its own word."""
-    return "ahead of it" if seconds < 0 else duration(seconds)
-
-
-def share_words(part: float, whole: float) -> str:
-    """`412 (0.2 %)`."""
-    return f"{count(part)} ({percent(part / whole, 1)})" if whole else count(part)

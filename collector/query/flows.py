@@ -42,14 +42,14 @@ async def flows(reader: Reader, catalogue: Catalogue) -> list[Row]:
     counted: dict[tuple[str, str], dict[str, int]] = {}
     for row in await reader.all("waiting_everywhere"):
         counted.setdefault((row["workflow"], row["waiting_for"]), {})[row["verdict"]] = row["count"]
-    found = []
+    found: list[Row] = []
     for workflow in catalogue.current.values():
         for milestone in workflow.milestones:
             before = [workflow.by_name[name].source for name in milestone.after]
             senders = dict.fromkeys(one for one in before if one and one != milestone.source)
             by = counted.get((workflow.name, milestone.name), {})
-            for sender in senders if milestone.source else ():
-                found.append(
+            if milestone.source:
+                found += [
                     {
                         "sender": sender,
                         "receiver": milestone.source,
@@ -61,5 +61,6 @@ async def flows(reader: Reader, catalogue: Catalogue) -> list[Row]:
                         "held": sum(by.get(verdict, 0) for verdict in _HELD),
                         "blind": by.get("blind", 0),
                     }
-                )
+                    for sender in senders
+                ]
     return sorted(found, key=lambda one: (-one["held"], -one["waiting"], one["sender"], one["receiver"]))

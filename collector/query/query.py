@@ -13,8 +13,8 @@ from collector.query import export
 from collector.query.account import account
 from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
-from collector.query.details import instance_details
 from collector.query.definitions import one_definition
+from collector.query.details import instance_details
 from collector.query.differences import compare
 from collector.query.flow import Flows
 from collector.query.flows import flows

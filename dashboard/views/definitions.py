@@ -8,7 +8,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import wording
+from dashboard import phrases, wording
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 
@@ -118,7 +118,7 @@ def _node(w: Row, m: Row, before: Sequence[str], titles: Mapping[str, str], link
                 [html.Span(titles[m["name"]], className="strong"), c.number(waiting, href, "Waiting for this now")],
                 className="node-head",
             ),
-            html.Span(wording.deadline_words(m["deadline"]) or None, className="node-due"),
+            html.Span(phrases.deadline_words(m["deadline"]) or None, className="node-due"),
             follows,
             html.Span(" · ".join([m["source"] or "any source", *marks]), className="sub"),
         ],
@@ -131,8 +131,8 @@ def _milestones(w: Row) -> Any:
     rows = [
         [
             html.Span(titles[m["name"]], className="strong"),
-            wording.deadline_words(m["deadline"], titles) or wording.DASH,
-            wording.warning_words(m["deadline"]) or wording.DASH,
+            phrases.deadline_words(m["deadline"], titles) or wording.DASH,
+            phrases.warning_words(m["deadline"]) or wording.DASH,
             m["source"] or wording.DASH,
             m["owner"] or w["owner"],
         ]

@@ -11,7 +11,7 @@ import orjson
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import wording
+from dashboard import phrases, wording
 from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
@@ -242,12 +242,12 @@ def history(i: Row) -> Any:
 def acts(i: Row, links: Links) -> Any:
     """What people said of it and whom it was told to, the latest first; None where there is nothing of either."""
     said = [
-        (e["received_at"], html.Span(wording.act_words(e["type"], e["data"] or {})), None)
+        (e["received_at"], html.Span(phrases.act_words(e["type"], e["data"] or {})), None)
         for e in i["events"]
         if e["source"] == "milepost"
     ]
     said += [
-        (m["at"], html.Span(wording.message_words(m)), dcc.Link("incident", href=links.incidents(m["incident"])))
+        (m["at"], html.Span(phrases.message_words(m)), dcc.Link("incident", href=links.incidents(m["incident"])))
         for m in i.get("told") or ()
     ]
     rows = [

@@ -9,7 +9,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import wording
+from dashboard import phrases, wording
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 
@@ -25,11 +25,11 @@ def source_head(s: Row, now: datetime, links: Links) -> Any:
         ("Owner", s["owner"] or wording.DASH),
         ("Last arrival", c.when(s["last_received_at"], now)),
         ("Expected", s["expects"] or "nothing in particular"),
-        ("Arrives", wording.rate_words(s.get("per_minute")) or wording.DASH),
-        ("Behind its own clock", wording.DASH if s["lag_seconds"] is None else wording.lag_words(s["lag_seconds"])),
+        ("Arrives", phrases.rate_words(s.get("per_minute")) or wording.DASH),
+        ("Behind its own clock", wording.DASH if s["lag_seconds"] is None else phrases.lag_words(s["lag_seconds"])),
         ("Clock", s["skew"]["finding"] or "as ours"),
         ("Received", wording.count(s["received"])),
-        ("Duplicates", wording.share_words(s["duplicates"], s["received"])),
+        ("Duplicates", phrases.share_words(s["duplicates"], s["received"])),
         ("Asked for by a workflow", wording.percent(s.get("matched_share"), 1)),
         (
             "Dead letters",

@@ -9,7 +9,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import wording
+from dashboard import phrases, wording
 from dashboard.figures import sparkline
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
@@ -234,11 +234,11 @@ def _today(workflow: Row, links: Links) -> Any:
     today = workflow["today"]
     missed, due = today["missed"], today["due"]
     name = f"workflow:{workflow['name']}"
-    told = wording.usual_words(today)
+    told = phrases.usual_words(today)
     return html.Div(
         [
             c.number(missed, links.counted(name, since=today["since"], until=today["until"]), told),
-            html.Span(wording.usual_short(today), className="sub"),
+            html.Span(phrases.usual_short(today), className="sub"),
         ]
         if due
         else [html.Span(wording.DASH, className="zero", title=told)],

@@ -226,8 +226,14 @@ class FakeQuery:
         line = next((j for j in row["_journey"] if j["name"] == row["waiting_for"]), row["_journey"][-1])
         first = row["_events"][0]
         event = {"source": first["source"], "id": first["id"], "type": first["type"]}
+        held = row["verdict"] == "stuck"
+        acts = [{**first, "seq": first["seq"] + 9, "source": "milepost", "id": "act-1", "type": "milepost.waived",
+                 "milestone": None, "received_at": row["updated_at"],
+                 "data": {"by": "jo", "reason": "INC-4711", "until": "2026-12-01T09:00:00Z"}}] if held else []  # fmt: skip
+        told = [{"target": "#order-ops", "kind": "slack", "transition": "firing", "state": "delivered",
+                 "incident": "abc", "at": row["updated_at"]}] if held else []  # fmt: skip
         return {
-            **_public(row), "journey": row["_journey"], "events": row["_events"], "spans": row["_spans"],
+            **_public(row), "journey": row["_journey"], "events": [*row["_events"], *acts], "told": told, "spans": row["_spans"],
             "arithmetic": [f"The clock for “{line['title']}” started at {line['started_at']}.",
                            f"It is due within its limit: deadline {line['deadline_at']}.",
                            "No calendar applies, so every hour counts."],

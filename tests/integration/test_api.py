@@ -368,6 +368,30 @@ async def test_orphans_are_counted_and_open_to_their_list(api: Collector) -> Non
     assert orphan["explanation"].startswith("An orphan: Order accepted came at ")
 
 
+async def test_what_waits_between_systems_and_for_a_step_opens_to_its_list(api: Collector) -> None:
+    (flow,) = (await api.get("/api/v1/sources"))["flows"]
+    assert (flow["sender"], flow["receiver"], flow["milestone"]) == ("crm", "sap", "order_accepted")
+    waiting = {"workflow": "order-to-cash", "waiting_for": "order_accepted", "limit": 1}
+    held = [await api.get("/api/v1/instances", verdict=one, **waiting) for one in ("stuck", "failed", "inconsistent")]
+    assert flow["held"] == sum(one["total"] for one in held)
+    everything_waiting = (await api.get("/api/v1/instances", **waiting))["total"]
+    finished = [await api.get("/api/v1/instances", verdict=one, **waiting) for one in ("completed", "cancelled")]
+    assert flow["waiting"] == everything_waiting - sum(one["total"] for one in finished) > 0
+
+
+async def test_what_was_missed_today_is_what_the_list_of_it_has(api: Collector) -> None:
+    overview = await api.get("/api/v1/overview")
+    for workflow in (one for domain in overview["domains"] for one in domain["workflows"]):
+        today = workflow["today"]
+        assert today["usual"] is None or today["usual"]["days"] >= 3
+        span = {"since": today["since"], "until": today["until"]}
+        if today["since"] == today["until"]:
+            assert today["due"] == 0
+            continue
+        listed = await api.get(f"/api/v1/objectives/workflow:{workflow['name']}/contributors", **span)
+        assert today["missed"] == listed["total"]
+
+
 async def test_a_clock_that_runs_ahead_is_a_finding(api: Collector) -> None:
     sources = {one["source"]: one["skew"] for one in (await api.get("/api/v1/sources"))["items"]}
     ahead, on_time = sources["shop"], sources["desk"]

@@ -14,15 +14,16 @@ SELECT workflow, verdict, count FROM instance_count
 -- purpose: How many open instances of a workflow wait for each of its milestones.
 SELECT waiting_for, count(*) AS count
 FROM instance
-WHERE workflow = %(workflow)s AND verdict NOT IN ('completed', 'completed_late', 'cancelled')
-  AND waiting_for IS NOT NULL
+WHERE workflow = %(workflow)s AND waiting_for IS NOT NULL
+  AND verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 GROUP BY waiting_for
 
 -- name: waiting_everywhere
 -- purpose: How many open instances of each verdict wait for each milestone.
 SELECT workflow, waiting_for, verdict, count(*) AS count
 FROM instance
-WHERE verdict NOT IN ('completed', 'completed_late', 'cancelled') AND waiting_for IS NOT NULL
+WHERE waiting_for IS NOT NULL
+  AND verdict IN ('on_track', 'due_soon', 'stuck', 'blind', 'failed', 'inconsistent', 'paused', 'waived')
 GROUP BY workflow, waiting_for, verdict
 
 -- name: versions_of_workflow

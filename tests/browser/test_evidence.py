@@ -1,0 +1,122 @@
+"""An instance as it was known, definitions, sources: from a number to what is behind it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from conftest import PHONE, Open, Served
+from playwright.sync_api import expect
+
+
+def completed(served: Served) -> dict[str, object]:
+    row: dict[str, object] = next(
+        r for r in served.query.rows if r["verdict"] == "completed" and r["workflow"] == "order-to-cash"
+    )
+    return row
+
+
+def test_the_slider_shows_what_was_known_then_and_writes_it_to_the_address(served: Served, opened: Open) -> None:
+    watched = opened(f"instances/{completed(served)['id']}")
+    page = watched.page
+    thumb = page.get_by_role("slider", name="As known at")
+    expect(thumb).to_have_attribute("aria-valuenow", re.compile(r"[2-9]"))
+    expect(page.locator("#instance-past")).to_have_text("now")
+    expect(page.locator("#instance-events tbody tr")).to_have_count(5)
+    thumb.focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".lead")).to_have_text("1 events were known then.")
+    expect(page.locator("#instance-past")).to_contain_text("UTC")
+    expect(page.locator("#instance-events tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"\?known_at=2"))
+    thumb.focus()
+    page.keyboard.press("End")
+    expect(page.locator("#instance-past")).to_have_text("now")
+    expect(page).to_have_url(re.compile(r"/instances/[0-9a-f-]+$"))
+    expect(page.locator("#instance-events tbody tr")).to_have_count(5)
+    assert watched.trouble == []
+
+
+def test_a_deep_link_to_the_past_is_kept_and_leads_back_to_now(served: Served, opened: Open) -> None:
+    row = completed(served)
+    at = row["_events"][1]["received_at"]  # type: ignore[index]
+    page = opened(f"instances/{row['id']}?known_at={at}").page
+    expect(page.locator(".lead")).to_have_text("2 events were known then.")
+    expect(page.get_by_role("slider", name="As known at")).to_have_attribute("aria-valuenow", re.compile(r"[1-9]"))
+    page.get_by_role("link", name="back to now").click()
+    expect(page.locator("#instance-past")).to_have_text("now")
+
+
+def test_a_past_that_cannot_be_told_says_why(served: Served, opened: Open) -> None:
+    ahead = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    page = opened(f"instances/{completed(served)['id']}?known_at={ahead}").page
+    expect(page.get_by_text("lies in the future")).to_be_visible()
+    page.get_by_role("link", name="As it is now").click()
+    expect(page.locator("#instance-past")).to_have_text("now")
+
+
+def test_closed_hours_are_told_on_the_journey(served: Served, opened: Open) -> None:
+    page = opened(f"instances/{completed(served)['id']}").page
+    expect(page.locator("#instance-timeline .annotation-text").first).to_be_visible()
+    expect(page.locator("#instance-timeline pattern").first).to_be_attached()
+
+
+def test_acts_and_messages_stand_together(served: Served, opened: Open) -> None:
+    row = next(r for r in served.query.rows if r["verdict"] == "stuck")
+    page = opened(f"instances/{row['id']}").page
+    expect(page.locator(".acts")).to_contain_text("jo waived it until 1 Dec 09:00 UTC: INC-4711")
+    expect(page.locator(".acts")).to_contain_text("#order-ops was told by slack: firing (delivered)")
+    page.locator(".acts").get_by_role("link", name="incident").click()
+    expect(page).to_have_url(re.compile("/incidents/"))
+
+
+def test_a_step_of_a_definition_opens_what_waits_there(served: Served, opened: Open) -> None:
+    waiting = [r for r in served.query.rows if r["waiting_for"] == "order_shipped"]
+    page = opened("definitions").page
+    page.get_by_role("link", name="Order to cash").click()
+    expect(page.locator("h1")).to_have_text("Order to cash")
+    node = page.locator(".node", has_text="Shipped")
+    expect(node.locator(".num")).to_have_text(str(len(waiting)))
+    expect(node).to_contain_text("within 2880m")
+    expect(page.get_by_text("milestones.order_accepted.within.breach: 4h, was 6h")).to_be_visible()
+    node.locator(".num").click()
+    expect(page.locator("#worklist-totals strong").first).to_have_text(str(len(waiting)))
+
+
+def test_an_unknown_definition_and_an_unknown_source_say_so(opened: Open) -> None:
+    expect(opened("definitions/nothing").page.get_by_text("No such workflow")).to_be_visible()
+    expect(opened("sources/nothing").page.get_by_text("No such source")).to_be_visible()
+
+
+def test_a_flow_opens_what_it_holds_up(served: Served, opened: Open) -> None:
+    page = opened("sources").page
+    flows = page.get_by_role("table", name="What goes from system to system")
+    held = flows.locator("tbody tr").first.locator("td").nth(4).locator("a")
+    number = held.inner_text()
+    held.click()
+    expect(page.locator("#worklist-totals strong").first).to_have_text(number)
+
+
+def test_a_source_tells_its_dead_letters_by_reason(opened: Open) -> None:
+    page = opened("sources").page
+    page.get_by_role("link", name="Jira", exact=True).and_(page.locator(".strong")).click()
+    expect(page.get_by_text("11 unreadable record.")).to_be_visible()
+    expect(page.get_by_role("table", name="Dead letters of this source").locator("tbody tr")).to_have_count(11)
+
+
+def test_on_a_phone_the_steps_of_a_definition_stand_one_below_the_other(opened: Open) -> None:
+    page = opened("definitions/order-to-cash", PHONE).page
+    expect(page.locator(".node").first).to_be_visible()
+    boxes = [one.bounding_box() for one in page.locator(".node").all()]
+    tops = [box["y"] for box in boxes if box]
+    assert tops == sorted(tops)
+    assert len({box["x"] for box in boxes if box}) == 1
+
+
+def test_on_paper_there_is_only_the_page(opened: Open) -> None:
+    page = opened("").page
+    expect(page.locator(".kpi-value").first).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.locator(".mantine-AppShell-header")).to_be_hidden()
+    expect(page.locator(".mantine-AppShell-navbar")).to_be_hidden()
+    expect(page.locator(".kpi-value").first).to_be_visible()

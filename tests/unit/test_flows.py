@@ -1,0 +1,78 @@
+"""How much arrives a minute, where systems stand on the map, and the columns of a definition."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from collector.query.flows import Rates
+from dashboard.phrases import deadline_words, usual_words
+from dashboard.source_map import map_figure, places
+from dashboard.views.definitions import ranks
+
+NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+
+
+def test_a_rate_is_told_from_the_second_look_on() -> None:
+    rates = Rates()
+    assert rates.note(NOW, {"sap": 100}) == {}
+    assert rates.note(NOW + timedelta(seconds=5), {"sap": 200}) == {}
+    assert rates.note(NOW + timedelta(minutes=2), {"sap": 140, "crm": 5}) == {"sap": 20.0}
+
+
+def test_a_rate_forgets_what_was_seen_long_ago() -> None:
+    rates = Rates()
+    rates.note(NOW, {"sap": 0})
+    rates.note(NOW + timedelta(minutes=10), {"sap": 1_000})
+    assert rates.note(NOW + timedelta(minutes=20), {"sap": 1_010}) == {"sap": 1.0}
+
+
+def test_a_count_that_was_made_anew_is_no_negative_rate() -> None:
+    rates = Rates()
+    rates.note(NOW, {"sap": 1_000})
+    assert rates.note(NOW + timedelta(minutes=1), {"sap": 3}) == {"sap": 0.0}
+
+
+def test_a_system_stands_right_of_what_hands_on_to_it_and_a_circle_is_cut() -> None:
+    names = ("crm", "hub", "erp")
+    found = places(names, [("crm", "hub"), ("hub", "erp"), ("erp", "crm")])
+    assert sorted(found) == sorted(names)
+    assert len(set(found.values())) == 3
+    assert places(("a", "b"), [("a", "b")]) == {"a": (0, 0), "b": (1, 0)}
+
+
+def test_no_flow_is_no_map() -> None:
+    assert not map_figure([{"source": "crm", "title": "CRM", "state": "live"}], []).data
+
+
+def milestone(name: str, *after: str) -> dict[str, Any]:
+    return {"name": name, "after": list(after)}
+
+
+def test_a_milestone_stands_right_of_everything_it_comes_after() -> None:
+    columns = ranks([milestone("a"), milestone("b", "a"), milestone("c", "a"), milestone("d", "a", "c")])
+    assert [[m["name"] for m in column] for column in columns] == [["a"], ["b", "c"], ["d"]]
+
+
+def test_milestones_that_come_after_each_other_are_still_drawn() -> None:
+    columns = ranks([milestone("a", "b"), milestone("b", "a")])
+    assert sorted(m["name"] for column in columns for m in column) == ["a", "b"]
+
+
+def test_a_deadline_is_told_with_its_calendar_and_its_exceptions() -> None:
+    deadline = {
+        "from": "order_created", "warn": "3h", "breach": "4h", "calendar": "office",
+        "by": {"tier": {"gold": {"breach": "1h"}}},
+    }  # fmt: skip
+    said = "within 4h of office, counted from Order created, 1h where tier is gold"
+    assert deadline_words(deadline, {"order_created": "Order created"}) == said
+    assert deadline_words(None) == ""
+
+
+def test_what_is_usual_is_told_by_the_weekday() -> None:
+    today = {"missed": 12, "due": 214, "until": "2026-11-21T14:00:00Z", "usual": None}
+    assert usual_words(today).endswith("what is usual is not known yet")
+    known = {"missed": 8.0, "due": 230.0, "days": 4, "weekday": True}
+    assert usual_words(today | {"usual": known}) == (
+        "12 of 214 due today until 14:00 UTC were missed; usually 8 of 230, by the last 4 Saturdays"
+    )
