@@ -108,7 +108,7 @@ def _flow(figure: go.Figure, start: tuple[float, float], end: tuple[float, float
         hovertext=words, line={"width": width, "color": colour, "dash": "dot" if held else "solid", "shape": "spline"},
     )  # fmt: skip
     figure.add_annotation(
-        x=middle[0] + across * 0.02, y=middle[1], ax=middle[0] - across * 0.08, ay=middle[1], axref="x", ayref="y",
+        x=middle[0] + across * 0.02, y=middle[1], ax=middle[0] - across * 0.025, ay=middle[1], axref="x", ayref="y",
         text="", showarrow=True,
         arrowhead=2, arrowsize=1.1, arrowwidth=1.4, arrowcolor=colour,
     )  # fmt: skip

@@ -41,8 +41,12 @@ async def read(query: DashboardQuery, asked: Row) -> Row | None:
 
 def moments_of(instance: Row) -> list[str]:
     """When something was learned of an instance or said of it, in order; of very many, evenly chosen ones."""
-    found = {e["received_at"] for e in instance["events"]} | {h["at"] for h in instance["history"]}
-    ordered = sorted((one for one in found if one), key=_at)
+    arrived = {e["received_at"] for e in instance["events"]}
+    if not arrived:
+        return []
+    first = min(map(_at, arrived))
+    # by what is judged of the past, something may have been said for a time before anything was known
+    ordered = sorted((one for one in arrived | {h["at"] for h in instance["history"]} if _at(one) >= first), key=_at)
     step = -(-len(ordered) // MOST_MOMENTS) or 1
     return ordered[::step]
 

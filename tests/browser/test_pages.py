@@ -24,7 +24,7 @@ PAGES = {
     "counted": ("objectives/orders-shipped-in-time/counted", ".counted .badge"),
     "incidents": ("incidents", ".incidents .badge"),
     "incident": ("incidents/{incident}", ".facts .badge"),
-    "sources": ("sources", "#source-map .annotation-text"),
+    "sources": ("sources", "#source-map path.point"),
     "source": ("sources/jira", ".dead td"),
     "definitions": ("definitions", ".definitions td .num"),
     "definition": ("definitions/order-to-cash", ".node .num"),

@@ -369,8 +369,9 @@ async def test_orphans_are_counted_and_open_to_their_list(api: Collector) -> Non
 
 
 async def test_what_waits_between_systems_and_for_a_step_opens_to_its_list(api: Collector) -> None:
-    (flow,) = (await api.get("/api/v1/sources"))["flows"]
-    assert (flow["sender"], flow["receiver"], flow["milestone"]) == ("crm", "sap", "order_accepted")
+    flows = (await api.get("/api/v1/sources"))["flows"]
+    flow = next(one for one in flows if one["milestone"] == "order_accepted")
+    assert (flow["sender"], flow["receiver"]) == ("crm", "sap")
     waiting = {"workflow": "order-to-cash", "waiting_for": "order_accepted", "limit": 1}
     held = [await api.get("/api/v1/instances", verdict=one, **waiting) for one in ("stuck", "failed", "inconsistent")]
     assert flow["held"] == sum(one["total"] for one in held)
