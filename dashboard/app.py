@@ -15,9 +15,8 @@ from dashboard.links import Links
 from dashboard.pages import (
     account,
     counted,
-    flow,
-    counted,
     definitions,
+    flow,
     incident,
     incidents,
     instance,

@@ -120,5 +120,5 @@ def _flow(figure: go.Figure, start: tuple[float, float], end: tuple[float, float
 
 
 def _system_words(s: Row) -> str:
-    rate = phrases.rate_words(s.get("per_minute"))
+    rate = phrases.rate_words(s["rate"]["per_minute"])
     return f"<b>{s['title'] or s['source']}</b> · {wording.state_label(s['state'])}" + (f"<br>{rate}" if rate else "")

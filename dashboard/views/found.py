@@ -24,6 +24,7 @@ def pages(links: Links) -> list[tuple[str, str, str, str]]:
         ("Objectives", links.objectives(), "target-arrow", "partial"),
         ("Incidents", links.incidents(), "alert-triangle", "partial"),
         ("Sources", links.sources(), "plug-connected", "partial"),
+        ("Definitions", links.definitions(), "sitemap", "partial"),
     ]
 
 

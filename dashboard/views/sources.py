@@ -9,7 +9,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import phrases, wording
+from dashboard import wording
 from dashboard.links import OPEN, Links
 from dashboard.query_port import Row
 from dashboard.views.one_source import flow_table

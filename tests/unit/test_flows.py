@@ -1,36 +1,12 @@
-"""How much arrives a minute, where systems stand on the map, and the columns of a definition."""
+"""Where systems stand on the map, and the columns of a definition."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from collector.query.flows import Rates
 from dashboard.phrases import deadline_words, usual_words
 from dashboard.source_map import map_figure, places
 from dashboard.views.definitions import ranks
-
-NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
-
-
-def test_a_rate_is_told_from_the_second_look_on() -> None:
-    rates = Rates()
-    assert rates.note(NOW, {"sap": 100}) == {}
-    assert rates.note(NOW + timedelta(seconds=5), {"sap": 200}) == {}
-    assert rates.note(NOW + timedelta(minutes=2), {"sap": 140, "crm": 5}) == {"sap": 20.0}
-
-
-def test_a_rate_forgets_what_was_seen_long_ago() -> None:
-    rates = Rates()
-    rates.note(NOW, {"sap": 0})
-    rates.note(NOW + timedelta(minutes=10), {"sap": 1_000})
-    assert rates.note(NOW + timedelta(minutes=20), {"sap": 1_010}) == {"sap": 1.0}
-
-
-def test_a_count_that_was_made_anew_is_no_negative_rate() -> None:
-    rates = Rates()
-    rates.note(NOW, {"sap": 1_000})
-    assert rates.note(NOW + timedelta(minutes=1), {"sap": 3}) == {"sap": 0.0}
 
 
 def test_a_system_stands_right_of_what_hands_on_to_it_and_a_circle_is_cut() -> None:
