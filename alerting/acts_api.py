@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 
 from alerting import acts
+from collector.access import audit
 from collector.acts_api import body_of, said_in
 
 Row = dict[str, Any]
@@ -36,10 +37,15 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
     """What people do. `clock` says now (micros, UTC); `wrote` is told when something was written."""
     how: Row = {"tags": ["act"], "responses": _ANSWERS}
 
-    async def do(act: Callable[[psycopg.Connection[Any]], Any]) -> Any:
+    async def do(
+        act: Callable[[psycopg.Connection[Any]], Any], what: str = "", on: str = "", said: Row | None = None
+    ) -> Any:
         def run() -> Any:
-            with pool.connection() as conn:
-                return act(conn)
+            with pool.connection() as conn, conn.transaction():
+                answer = act(conn)
+                if what:
+                    audit.record(conn, [audit.entry(what, on, {}, {"said": said, "now": answer})])
+                return answer
 
         found = await run_in_threadpool(run)
         wrote()
@@ -51,7 +57,9 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
 
         async def act(id: str, request: Request) -> Row:
             said = await said_in(request)
-            found: Row = await do(lambda conn: does(conn, id, said, clock()))
+            found: Row = await do(
+                lambda conn: does(conn, id, said, clock()), f"incident.{name}", f"incident {id}", said
+            )
             return found
 
         api.post(
@@ -76,12 +84,14 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
     async def silence(request: Request) -> Row:
         """Let nobody be told of what matches for a time, at most 30 days."""
         said = await said_in(request)
-        found: Row = await do(lambda conn: acts.silence(conn, said, clock()))
+        found: Row = await do(lambda conn: acts.silence(conn, said, clock()), "silence.made", "a silence", said)
         return found
 
     @api.delete("/api/v1/silences/{id}", **how, openapi_extra=body_of("by"))
     async def end_silence(id: str, request: Request) -> Row:
         """End a silence now."""
         said = await said_in(request)
-        found: Row = await do(lambda conn: acts.end_silence(conn, id, said, clock()))
+        found: Row = await do(
+            lambda conn: acts.end_silence(conn, id, said, clock()), "silence.ended", f"silence {id}", said
+        )
         return found

@@ -14,6 +14,9 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
+from collector.access import audit
+from collector.access.permission import require
+from collector.access.principal import ACT
 from collector.catalogue import Catalogue
 from collector.copyformat import act_row
 from collector.instances import joining_keys
@@ -59,6 +62,7 @@ class Asked:
 
     row: bytes
     answer: Row
+    entry: audit.Entry
 
 
 async def ask(
@@ -195,7 +199,10 @@ async def _asked(reader: Reader, found: Row, document: dict[str, Any], at: int, 
         "lag_seconds": lag,
     }
     row = act_row(at, document["id"].encode(), document["type"].encode(), msgspec.json.encode(document))
-    return Asked(row, answer)
+    before = {"verdict": found["verdict"], "version": found["workflow_version"]}
+    done = {"event": document["id"], "said": document.get("data"), **told}
+    entry = audit.entry(document["type"], f"instance {found['id']} of {found['workflow']}", before, done)
+    return Asked(row, answer, entry)
 
 
 def _is_id(text: str) -> bool:
@@ -239,6 +246,7 @@ class Acts:
         return await self._do(await ask_of_move(self._reader, self._catalogue, id_, said))
 
     async def _do(self, asked: Asked) -> Row:
-        await asyncio.wrap_future(self._writer.submit(Batch(events=[asked.row])))
+        require(ACT)
+        await asyncio.wrap_future(self._writer.submit(Batch(events=[asked.row], audit=[asked.entry])))
         self._reader.note_write()
         return asked.answer

@@ -8,6 +8,7 @@ import orjson
 from fastapi import FastAPI, HTTPException, Request
 from starlette.responses import Response
 
+from collector.access.permission import spoken_by
 from collector.acts import Acts
 from collector.handling import ACTS, MOST_AT_ONCE, Handling
 from collector.saved_views import SavedViews
@@ -148,7 +149,7 @@ async def said_in(request: Request, most: int = MOST_SAID) -> Row:
         raise HTTPException(400, f"the body is not JSON: {error}") from error
     if not isinstance(said, dict):
         raise HTTPException(400, "the body must be a JSON object")
-    return said
+    return spoken_by(said)
 
 
 def or_404(row: Row | None, what: str) -> Row:

@@ -21,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from collector.access.permission import NotPermitted
 from collector.acts import ActRefused, Acts
 from collector.acts_api import Row, add_acts, add_handling, add_letters, add_views, or_404
 from collector.handling import Handling
@@ -144,6 +145,10 @@ def _errors(api: FastAPI) -> None:
     async def view_taken(_request: Request, error: Exception) -> Response:
         said = f"there is a view named {error} already; say replace to put this one in its place"
         return problem(409, said, [{"field": "name", "message": "is taken"}])
+
+    @api.exception_handler(NotPermitted)
+    async def not_permitted(_request: Request, error: Exception) -> Response:
+        return problem(403, str(error))
 
     @api.exception_handler(Unavailable)
     async def unavailable(_request: Request, error: Exception) -> Response:

@@ -90,6 +90,20 @@ def _event_row(
     )
 
 
+def source_of_event(row: bytes) -> bytes:
+    """The source of a row of `event`."""
+    return row[18 : 18 + _length_at(row, 14)[0]]
+
+
+def service_of_span(row: bytes) -> bytes:
+    """The service of a row of `span`: the source of what it says."""
+    parent = _length_at(row, 34)[0]
+    start = 38 + max(parent, 0)
+    return row[start + 4 : start + 4 + _length_at(row, start)[0]]
+
+
+_length_at = Struct("!i").unpack_from
+
 EVENT_COPY = "COPY event (occurred_at, source, id, type, subject, trace_id, span_id, body) FROM STDIN (FORMAT binary)"
 
 

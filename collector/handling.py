@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 
+from collector.access import audit
 from collector.acts import ActRefused, Acts
 from collector.query.instances import BadQuery
 from collector.query.reader import Row
@@ -158,6 +159,9 @@ class Handling:
                 cursor.execute(Q["assign"], new | {"assigned_to": asked.to})
             elif asked.act in (ACKNOWLEDGE, UNACKNOWLEDGE):
                 cursor.execute(Q[asked.act], new)
+            if new["ids"]:
+                after = terms | {"instances": new["ids"]}
+                audit.record(conn, [audit.entry(f"instances.{asked.act}", f"{len(new['ids'])} instances", {}, after)])
         return [_result(id_, meant.get(id_), asked.act) for id_ in asked.ids]
 
     async def _waive(self, asked: Said) -> list[Row]:

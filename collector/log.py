@@ -21,6 +21,7 @@ import psycopg
 import structlog
 
 from collector import metrics
+from collector.access import audit
 from collector.copyformat import EVENT_COPY, HEADER, SPAN_COPY, TRAILER
 from collector.store.database import LOG_LOCK, Connection, connect
 
@@ -85,6 +86,7 @@ class Batch:
     spans: list[bytes] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     requests: list[SourceRequest] = field(default_factory=list)
+    audit: list[audit.Entry] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -218,6 +220,8 @@ class LogWriter:
         with conn.transaction():
             keep_requests(conn, requests)
             append(conn, events, spans, letters)
+            # Last: its lock is taken after that of the log, by everybody.
+            audit.record(conn, [one for batch in batches for one in batch.audit])
         metrics.LOG_COMMITS.observe(time.perf_counter() - started)
 
 

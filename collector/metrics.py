@@ -13,6 +13,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 RECEIVED = Counter("milepost_received", "Events, spans and log records accepted at a door.", ["door"])
 REJECTED = Counter("milepost_rejected", "Events, spans and log records refused at a door.", ["door"])
+REFUSED = Counter("milepost_refused", "Requests of those who may not, or do not say who they are", ["status"])
 SOURCE_REQUESTS = Counter(
     "milepost_source_requests",
     "Requests of sources with an adapter: accepted, handshake, unauthenticated, withheld, throttled or refused.",

@@ -57,8 +57,8 @@ def _page_language(html: str) -> str:
     return html.replace("<html", '<html lang="en"', 1)
 
 
-def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/") -> dash.Dash:
-    """`prefix` begins and ends with a slash.
+def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/", logs_in: bool = False) -> dash.Dash:
+    """`prefix` begins and ends with a slash; `logs_in` is whether people do, and can log out.
 
     Dash allows one application per process: building another one, as tests do, takes the place of the first.
     """
@@ -80,7 +80,7 @@ def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/") -> da
         title="Milepost",
         update_title=None,
     )
-    app.layout = register_shell(app, query, links)
+    app.layout = register_shell(app, query, links, logs_in=logs_in)
     for page in PAGES:
         page.register(app, query, links)
     return app

@@ -43,7 +43,9 @@ THEME = {
 }  # fmt: skip
 
 
-def register_shell(app: dash.Dash, query: DashboardQuery, links: Links) -> dmc.MantineProvider:
+def register_shell(
+    app: dash.Dash, query: DashboardQuery, links: Links, *, logs_in: bool = False
+) -> dmc.MantineProvider:
     app.clientside_callback(
         ClientsideFunction("milepost", "navigation"), Output("shell", "navbar"), Input("burger", "opened")
     )
@@ -91,14 +93,16 @@ def register_shell(app: dash.Dash, query: DashboardQuery, links: Links) -> dmc.M
             said = behind_words(query.replica())
             return said, said is None
 
-    return dmc.MantineProvider(id="mantine", defaultColorScheme="auto", theme=THEME, children=_layout(links))
+    return dmc.MantineProvider(
+        id="mantine", defaultColorScheme="auto", theme=THEME, children=_layout(links, logs_in=logs_in)
+    )
 
 
 async def _nothing() -> Row:
     return {"items": []}
 
 
-def _layout(links: Links) -> list[object]:
+def _layout(links: Links, *, logs_in: bool) -> list[object]:
     return [
         dcc.Interval(id="tick", interval=TICK_MILLISECONDS),
         html.Div(
@@ -120,7 +124,7 @@ def _layout(links: Links) -> list[object]:
         html.A("Skip to content", href="#main", className="skip"),
         dmc.AppShell(
             [
-                dmc.AppShellHeader(_header(links)),
+                dmc.AppShellHeader(_header(links, logs_in=logs_in)),
                 dmc.AppShellNavbar(html.Nav(_navigation(links), **{"aria-label": "Pages"}), p="xs"),
                 dmc.AppShellMain(
                     [
@@ -155,7 +159,7 @@ def _layout(links: Links) -> list[object]:
     ]
 
 
-def _header(links: Links) -> html.Div:
+def _header(links: Links, *, logs_in: bool) -> html.Div:
     return html.Div(
         [
             html.Div(
@@ -185,6 +189,7 @@ def _header(links: Links) -> html.Div:
                         id="scheme", lightIcon=icon("sun"), darkIcon=icon("moon"), variant="subtle", size="lg",
                         color="gray", **{"aria-label": "Switch between light and dark"},
                     ),
+                    *([html.A("Log out", href="/logout", className="find")] if logs_in else []),
                 ],
                 className="row",
             ),

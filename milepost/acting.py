@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 
+from collector.access import audit
 from collector.acts import ActRefused, Asked, ask, ask_of_join, ask_of_move
 from collector.catalogue import Catalogue, load_catalogue
 from collector.log import append
@@ -18,6 +19,7 @@ from milepost.explaining import MOST_LISTED, Explained, find
 from milepost.plain_text import shown
 from milepost.settings import Settings
 from milepost.stored_data import open_stored_data
+from milepost.terminal import as_terminal
 from slo_rules.durations import parse_duration
 from slo_rules.instants import rfc3339, to_micros
 
@@ -64,13 +66,14 @@ def move(settings: Settings, key: str, *, workflow: str | None, said: Mapping[st
 
 
 def _act(settings: Settings, key: str, workflow: str | None, question: Question) -> list[str]:
-    with open_stored_data(settings) as (url, conn):
+    with open_stored_data(settings) as (url, conn), as_terminal():
         catalogue = load_catalogue(conn)
         asked = asyncio.run(_ask(url, catalogue, key, workflow, question))
         migrate(url)
         with connect(url, "acting") as writing:
             with writing.transaction():
                 append(writing, [asked.row], [], [])
+                audit.record(writing, [asked.entry])
             apply_log(url, writing, catalogue)
         told = asyncio.run(_found(url, catalogue, asked.answer["id"], workflow)).told
         if asked.answer.get("rejected"):

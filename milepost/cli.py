@@ -12,15 +12,19 @@ import typer
 
 from collector.store.online import SchemaBlocked
 from milepost.alert_commands import alert_commands
+from milepost.audit_commands import audit_commands
 from milepost.database_commands import database_commands, rebuild
 from milepost.instance_commands import instance_commands
+from milepost.key_commands import key_commands
 from milepost.letter_commands import letter_commands
 from milepost.options import (
+    Auth,
     CompressAfter,
     Config,
     DatabaseUrl,
     DataDir,
     DefinitionPaths,
+    Insecure,
     OtlpGrpcPort,
     ReadDatabaseUrl,
     RetentionAudit,
@@ -31,6 +35,7 @@ from milepost.options import (
     Since,
     fail,
     read_settings,
+    refuse_exposed,
 )
 from milepost.report_command import report_commands
 from milepost.role_commands import (
@@ -49,6 +54,7 @@ from milepost.role_commands import (
 )
 from milepost.settings import Settings
 from milepost.source_commands import source_commands
+from milepost.user_commands import user_commands
 from slo_rules import compiled
 from slo_rules.faults import DefinitionError, Severity
 from slo_rules.reading import suggestion
@@ -121,6 +127,8 @@ def serve(
     otlp_grpc_port: OtlpGrpcPort = None,
     public_url: PublicUrl = None,
     private_hosts: PrivateHosts = None,
+    auth: Auth = None,
+    insecure: Insecure = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     retention_events: RetentionEvents = None,
@@ -147,11 +155,14 @@ def demo(
     host: Host = None,
     port: Port = None,
     otlp_grpc_port: OtlpGrpcPort = None,
+    insecure: Insecure = None,
 ) -> None:
     """Run Milepost beside a simulated enterprise: seven days of history first, then live, with faults to find."""
     settings = read_settings(
-        None, data_dir=data_dir, host=host, port=port, otlp_grpc_port=otlp_grpc_port, log_level="warning"
-    )
+        None, data_dir=data_dir, host=host, port=port, otlp_grpc_port=otlp_grpc_port, insecure=insecure,
+        log_level="warning",
+    )  # fmt: skip
+    refuse_exposed(settings)
     from collector.ingest.otlp_grpc import PortTaken
     from milepost.demonstration import Demonstration
 
@@ -468,6 +479,9 @@ app.add_typer(source_commands, name="sources")
 app.add_typer(letter_commands, name="dead-letters")
 app.add_typer(alert_commands, name="alerts")
 app.add_typer(report_commands)
+app.add_typer(key_commands, name="keys")
+app.add_typer(user_commands, name="users")
+app.add_typer(audit_commands, name="audit")
 # They stand last in the help.
 app.add_typer(instance_commands)
 

@@ -12,6 +12,7 @@ from alerting.inbound.act import Act
 from alerting.inbound.door import InboundDoor
 from alerting.inbound.performing import perform
 from alerting.route import Route, targets_by_name
+from collector.access import audit
 from collector.store.database import Connection
 from slo_rules.instants import to_micros
 
@@ -28,7 +29,10 @@ def hear(routes: Sequence[Route], pool: ConnectionPool[Connection]) -> InboundDo
     def do(acts: Sequence[Act]) -> None:
         with pool.connection() as conn:
             for act in acts:
-                known = perform(conn, act, _now())
+                with conn.transaction():
+                    known = perform(conn, act, _now())
+                    said = {"by": act.who, "known": known}
+                    audit.record(conn, [audit.entry(f"incident.{act.what}", f"incident {act.incident}", {}, said)])
                 log.info("said_elsewhere", what=act.what, incident=str(act.incident), who=act.who, known=known)
 
     return InboundDoor(secrets, do, _now)

@@ -12,6 +12,7 @@ import typer
 
 from collector.retention.policy import faults
 from milepost import settings as settings_of
+from milepost.access_settings import faults_of_exposure
 from milepost.logs import configure_logging
 from milepost.settings import Settings, SettingsError
 from slo_rules.instants import to_micros
@@ -36,6 +37,13 @@ OtlpGrpcPort = Annotated[
     typer.Option(
         "--otlp-grpc-port", metavar="PORT", help="Port for OTLP/gRPC, or off; without it 4317 where that is free."
     ),
+]
+Auth = Annotated[
+    str | None, typer.Option("--auth", help="on: people log in and systems bring API keys; off: on the loopback only.")
+]
+Insecure = Annotated[
+    bool | None,
+    typer.Option("--insecure", help="Listen elsewhere too without --auth on: whoever reaches it reads and acts."),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 Since = Annotated[
@@ -77,6 +85,13 @@ def read_settings(
         raise fail("The settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from error
     configure_logging(settings.log_format, settings.log_level)
     return settings
+
+
+def refuse_exposed(settings: Settings) -> None:
+    """End the program where others could reach it and nobody would have to say who he is."""
+    found = faults_of_exposure(settings)
+    if found:
+        raise fail("This is not safe:\n" + "\n".join(f"  {fault}" for fault in found))
 
 
 def refuse_unfit(settings: Settings, definitions: Definitions) -> None:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from milepost.options import Config, OtlpGrpcPort, ReadDatabaseUrl, fail, read_settings, refuse_unfit
+from milepost.options import (
+    Auth,
+    Config,
+    Insecure,
+    OtlpGrpcPort,
+    ReadDatabaseUrl,
+    fail,
+    read_settings,
+    refuse_exposed,
+    refuse_unfit,
+)
 from milepost.roles import ALL_ROLES, Role
 from milepost.settings import Settings
 from slo_rules.faults import DefinitionError
@@ -62,6 +72,7 @@ RoleDefinitions = Annotated[
 
 def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
     """Serve these roles until told to stop."""
+    refuse_exposed(settings)
     from collector.ingest.kafka.library import KafkaUnusable
     from collector.ingest.otlp_grpc import PortTaken
     from milepost.server import DatabaseAway, Milepost
@@ -102,6 +113,8 @@ def _command(role: Role, what: str) -> None:
         definitions: RoleDefinitions = None,
         host: Host = None,
         port: Port = None,
+        auth: Auth = None,
+        insecure: Insecure = None,
         log_format: LogFormat = None,
         log_level: LogLevel = None,
         config: Config = None,
@@ -113,6 +126,8 @@ def _command(role: Role, what: str) -> None:
             definitions=definitions,
             host=host,
             port=port,
+            auth=auth,
+            insecure=insecure,
             log_format=log_format,
             log_level=log_level,
         )
@@ -125,6 +140,8 @@ def collector(
     host: Host = None,
     port: Port = None,
     otlp_grpc_port: OtlpGrpcPort = None,
+    auth: Auth = None,
+    insecure: Insecure = None,
     kafka_brokers: KafkaBrokers = None,
     kafka_produce: KafkaProduce = None,
     log_format: LogFormat = None,
@@ -141,6 +158,8 @@ def consumer(
     definitions: RoleDefinitions = None,
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
+    insecure: Insecure = None,
     kafka_brokers: KafkaBrokers = None,
     kafka_topic: KafkaTopic = None,
     kafka_group: KafkaGroup = None,
@@ -164,6 +183,8 @@ def notifier(
     definitions: RoleDefinitions = None,
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
+    insecure: Insecure = None,
     public_url: PublicUrl = None,
     private_hosts: PrivateHosts = None,
     log_format: LogFormat = None,
@@ -181,6 +202,8 @@ def dashboard(
     definitions: RoleDefinitions = None,
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
+    insecure: Insecure = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     config: Config = None,

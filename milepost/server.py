@@ -21,6 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alerting import incidents, outbox, repeating
 from alerting.acts_api import add_incident_acts
@@ -33,6 +34,9 @@ from alerting.route import Route
 from alerting.setup import with_routes
 from alerting.targets import Target
 from collector import duties, metrics, source_rates
+from collector.access.guard import Guard, remember_peer
+from collector.access.roster import REFRESH_SECONDS, Roster
+from collector.access.sending import admitting
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue
@@ -59,6 +63,7 @@ from collector.sources.intake import Intake
 from collector.sources.polling import Poller
 from collector.sources.receiving import Receiver
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
+from milepost.access_settings import forwarded_of, networks_of, oidc_of
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
 from milepost.embedded import EmbeddedPostgres
 from milepost.hearing import hear
@@ -113,6 +118,7 @@ class Milepost:
         self.private_hosts = settings.private_hosts
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._receivers: dict[str, Receiver] = {}
+        self._roster = Roster() if settings.auth == "on" else None
         self._closing: list[Callable[[], None]] = []
 
     def add_chat(self, webhook_url: str) -> None:
@@ -236,7 +242,7 @@ class Milepost:
         bodies = Bodies()
         collects = Role.COLLECTOR in self.roles
         doors = Doors(writer, lambda: catalogue.matcher, bodies, producer) if collects else None
-        grpc = _grpc_door(doors, bodies, self.settings) if doors else None
+        grpc = _grpc_door(doors, bodies, self.settings, self._roster) if doors else None
         sources = SourceDoor(writer, self._receivers, bodies, intake.wake) if writer and intake else None
         query = Query(reader, catalogue) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
@@ -257,11 +263,13 @@ class Milepost:
             api.router.routes += hear(self.alerting.routes, pool).paths()
             add_incident_acts(api, pool, lambda: to_micros(datetime.now(UTC)), reader.note_write)
         config = uvicorn.Config(
-            _with_pages(api, query) if query else api,
+            self._guarded(api, query, pool),
             host=self.settings.host,
             port=self.settings.port,
             log_config=None,
             access_log=False,
+            # What proxies say is judged where who they are is known (_guarded).
+            proxy_headers=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=10,
             backlog=1024,
@@ -276,7 +284,36 @@ class Milepost:
             workflows=len(catalogue.current),
             compiled_core=compiled.SAID,
         )
+        if self._roster is None:
+            log.warning("open_to_all", address=self.settings.address, why="auth is off: nobody has to say who he is")
         uvicorn.Server(config).run()
+
+    def _guarded(self, api: FastAPI, query: Query | None, pool: ConnectionPool[Connection]) -> Any:
+        """What is served, behind whoever asks who it is for. Reads who may do what: psycopg.Error."""
+        settings, roster = self.settings, self._roster
+        if roster is not None:
+            with pool.connection() as conn:
+                roster.refresh(conn, datetime.now(UTC))
+                if not roster.knows_anybody(conn) and not (settings.forward_auth_header or settings.oidc_issuer):
+                    log.warning(
+                        "nobody_can_enter", why="make a key (milepost keys create) or a user (milepost users add)"
+                    )
+        logs_in = roster is not None and query is not None
+        if roster is not None and logs_in:
+            from dashboard.login import Login  # noqa: PLC0415 — a process without pages has none to log in on
+
+            api.router.routes += Login(pool, roster, oidc=oidc_of(settings)).routes()
+        guard = Guard(
+            _with_pages(api, query, logs_in=logs_in) if query else api,
+            roster,
+            pool,
+            forwarded=forwarded_of(settings),
+            trusted=networks_of(settings.trusted_proxies),
+            login="/login" if logs_in else None,
+        )
+        # What a proxy says of addresses and of TLS counts only from those that are trusted.
+        proxied: Any = ProxyHeadersMiddleware(guard, list(settings.trusted_proxies))  # type: ignore[arg-type]
+        return remember_peer(proxied)
 
     @property
     def _writes(self) -> bool:
@@ -333,6 +370,8 @@ class Milepost:
         def add(name: str, seconds: float, duty: Duty) -> None:
             scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
 
+        if self._roster is not None:
+            add("access", REFRESH_SECONDS, self._roster.refresh)
         watch = Watch(registered)
         add("definitions", 5, lambda conn, _: watch.run_once(conn))
         if self._writes or Role.CONSUMER in self.roles:
@@ -421,15 +460,15 @@ class Milepost:
         add("repeating", 5, repeat)
 
 
-def _with_pages(api: FastAPI, query: Query) -> Any:
+def _with_pages(api: FastAPI, query: Query, *, logs_in: bool) -> Any:
     """The API with the dashboard, which a process that serves none has no need to load."""
     from dashboard.app import build_dashboard  # noqa: PLC0415
     from dashboard.mount import mount  # noqa: PLC0415
 
-    return mount(api, build_dashboard(query))
+    return mount(api, build_dashboard(query, logs_in=logs_in))
 
 
-def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings) -> GrpcDoor | None:
+def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings, roster: Roster | None) -> GrpcDoor | None:
     """None where it is off, or nobody said where it should be and the usual port is taken. Raises PortTaken."""
     port = settings.otlp_grpc_port
     if port == 0:
@@ -441,7 +480,7 @@ def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings) -> GrpcDoor | N
             raise
         log.warning("otlp_grpc_off", because=str(error))
         return None
-    return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT)
+    return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT, admitting(roster) if roster else None)
 
 
 def _await_database(url: str) -> None:

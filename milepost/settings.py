@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from collector.ingest.kafka.library import Cluster
 from collector.ingest.kafka.topics import Topic
 from collector.retention.policy import FLOORS, Kept, Retention
+from milepost.access_settings import AUTH, TRUSTED, faults_of_oidc, read_group_roles, read_networks
 from milepost.kafka_settings import (
     MECHANISMS,
     PROTOCOLS,
@@ -61,6 +62,19 @@ class Settings:
     otlp_grpc_port: int | None = None
     public_url: str | None = None
     private_hosts: tuple[str, ...] = ()
+    auth: str = "off"
+    insecure: bool = False
+    trusted_proxies: tuple[str, ...] = TRUSTED
+    forward_auth_header: str | None = None
+    forward_auth_groups_header: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_groups_claim: str = "groups"
+    oidc_name_claim: str = "preferred_username"
+    oidc_scopes: str = "openid profile email"
+    group_roles: tuple[str, ...] = ()
+    default_role: str = "viewer"
     log_format: str = "console"
     log_level: str = "info"
     retention_events: int | None = _USUAL.events
@@ -76,7 +90,7 @@ class Settings:
     kafka_security_protocol: str | None = None
     kafka_sasl_mechanism: str | None = None
     kafka_sasl_username: str | None = None
-    kafka_sasl_password: str | None = None
+    kafka_sasl_password: str | None = field(default=None, repr=False)
     kafka_ssl_ca: str | None = None
     kafka: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -115,6 +129,9 @@ class Settings:
             length = getattr(self, name)
             shown[name] = for_good if length is None else format_duration(length)
         shown["private_hosts"] = ", ".join(self.private_hosts) or "none"
+        for name in _LISTS:
+            shown[name] = ", ".join(getattr(self, name)) or "none"
+        shown |= {name: "***" for name in _SECRET if getattr(self, name)}
         shown["database_url"] = _hidden(self.database_url) if self.database_url else "embedded"
         shown["read_database_url"] = _hidden(self.read_database_url) if self.read_database_url else "none"
         if not self.kafka_brokers:
@@ -122,7 +139,7 @@ class Settings:
         for name in ("kafka_topic", "kafka_produce"):
             shown[name] = ", ".join(map(str, getattr(self, name))) or "none"
         shown["kafka"] = ", ".join(self.kafka) or "none"
-        return shown | {name: "***" for name in _SECRET if getattr(self, name)}
+        return shown
 
 
 def _shown_grpc_port(port: int | None) -> str:
@@ -141,10 +158,13 @@ _LENGTHS = {f"retention_{kept}": (FLOORS[kept], "keep") for kept in Kept} | {
     "compress_after": (FLOORS["compress_after"], "never")
 }
 """The settings that are durations: the shortest with the reason, and the word for without end."""
-_SECRET = ("kafka_sasl_password",)
+_SECRET = ("kafka_sasl_password", "oidc_client_secret")
 _NAMES = tuple(one.name for one in fields(Settings))
 _OF_ENVIRONMENT = tuple(name for name in _NAMES if name != "kafka")
+_LISTS = ("trusted_proxies", "group_roles")
 _CHOICES = {
+    "auth": AUTH,
+    "default_role": ("none", "viewer", "operator", "admin"),
     "log_format": LOG_FORMATS,
     "log_level": LOG_LEVELS,
     "kafka_security_protocol": PROTOCOLS,
@@ -177,6 +197,9 @@ def load(
     port = values.get("otlp_grpc_port")
     if port and port == values.get("port", HTTP_PORT):
         faults.append(f"{given['otlp_grpc_port'][1]}: {port} is the port of HTTP; gRPC needs one of its own")
+    faults += faults_of_oidc(values)
+    if values.get("forward_auth_groups_header") and not values.get("forward_auth_header"):
+        faults.append(f"{given['forward_auth_groups_header'][1]}: without forward_auth_header nobody is told apart")
     faults += faults_between(values)
     if faults:
         raise SettingsError(faults)
@@ -215,7 +238,7 @@ def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict
 
 
 _OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_CHROMIUM", INTERPRETED} | {
-    f"MILEPOST_TEST_{name}" for name in ("PG_BIN", "KAFKA", "NODE_OTEL", "OTELCOL")
+    f"MILEPOST_TEST_{name}" for name in ("PG_BIN", "KAFKA", "NODE_OTEL", "OIDC", "OTELCOL")
 }
 """Variables of the tests, which set them for every process they start."""
 
@@ -245,6 +268,14 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
                 faults.append(f"{origin}: {str(value)!r} is not a port; it must be a number from 1 to 65535{or_off}")
                 return 0
             return int(value)
+        case "insecure":
+            if str(value).lower() not in ("true", "false"):
+                faults.append(f"{origin}: must be true or false, not {str(value)!r}")
+            return str(value).lower() == "true"
+        case "trusted_proxies":
+            return read_networks(value, origin, faults)
+        case "group_roles":
+            return read_group_roles(value, origin, faults)
         case "kafka_topic" | "kafka_produce":
             return read_topics(value, origin, faults)
         case "kafka":
@@ -279,6 +310,8 @@ _KINDS = {
     "otlp_grpc_port": f"a number, or {OFF}",
     "definitions": "a path or a list of paths",
     "private_hosts": "a list of hosts",
+    "insecure": "true or false",
+    **dict.fromkeys(_LISTS, "a list, or text with commas"),
     "kafka": "a table of properties of librdkafka",
     **dict.fromkeys(("kafka_topic", "kafka_produce"), "the name of a topic or a list of them"),
     **dict.fromkeys(_LENGTHS, "a duration such as 90d in quotes"),
@@ -291,7 +324,11 @@ def _is_of_kind(name: str, value: Any) -> bool:
         return isinstance(value, (str, int)) and not isinstance(value, bool)
     if name == "kafka":
         return isinstance(value, dict)
-    if name in ("definitions", "private_hosts", "kafka_topic", "kafka_produce") and isinstance(value, (list, tuple)):
+    if name == "insecure" and isinstance(value, bool):
+        return True
+    if name in ("definitions", "private_hosts", "kafka_topic", "kafka_produce", *_LISTS) and isinstance(
+        value, (list, tuple)
+    ):
         return all(isinstance(entry, (str, Path)) for entry in value)
     return isinstance(value, (str, Path))
 

@@ -20,6 +20,7 @@ from milepost.definition_files import read_definitions
 from milepost.plain_text import shown
 from milepost.settings import Settings
 from milepost.stored_data import open_stored_data
+from milepost.terminal import as_terminal
 
 _LONGEST_LINE = 1_000
 _LONGEST_BODY = 20_000
@@ -50,9 +51,12 @@ def listed(settings: Settings, source: str | None, reason: str | None, limit: in
 
 def shown_whole(settings: Settings, number: str, *, as_json: bool) -> list[str] | None:
     """The lines that say all of a letter; None when there is none. Raises NoStoredData."""
-    with open_stored_data(settings) as (_, conn):
-        known = number.isascii() and number.isdecimal() and len(number) < 19
-        row = one_letter(conn, int(number)) if known else None
+    known = number.isascii() and number.isdecimal() and len(number) < 19
+    with open_stored_data(settings) as (url, _), as_terminal():
+        # That it was read is written down.
+        migrate(url)
+        with connect(url, "reading a letter") as conn:
+            row = one_letter(conn, int(number)) if known else None
     if row is None:
         return None
     if as_json:
@@ -75,7 +79,7 @@ def replay(
     """
     which, by = read_replay({name: value for name, value in said.items() if value is not None} | {"by": by})
     given = read_definitions(settings.definitions) if settings.definitions else None
-    with open_stored_data(settings) as (url, conn):
+    with open_stored_data(settings) as (url, conn), as_terminal():
         migrate(url)
         catalogue = load_catalogue(conn)
         receivers = None if given is None else receivers_of(given.sources.values(), {})
@@ -105,7 +109,7 @@ def _total(found: int, left: int, *, dry_run: bool) -> str:
 def discard(settings: Settings, said: Mapping[str, Any], by: str, because: str) -> list[str]:
     """Discard letters; the line that says how many. Raises BadQuery and NoStoredData."""
     asked = {name: value for name, value in said.items() if value is not None}
-    with open_stored_data(settings) as (url, _):
+    with open_stored_data(settings) as (url, _), as_terminal():
         migrate(url)
         with connect(url, "discarding") as writing:
             numbers = discard_said(writing, asked | {"by": by, "because": because})

@@ -22,6 +22,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collector import metrics
+from collector.access.principal import acting
+from collector.copyformat import service_of_span, source_of_event
 from collector.ingest import cloudevents, otlp
 from collector.ingest.bodies import Bodies, Refusal, problem, settle, store
 from collector.ingest.kafka import outgoing
@@ -180,6 +182,7 @@ class Doors:
     # Both
 
     async def _store(self, batch: Batch, records: _Records) -> None:
+        _refuse_others(batch)
         if self._forwarding is None:
             assert self._writer is not None
             await store(self._writer, batch)
@@ -202,14 +205,27 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-_GRPC_CODES = {400: 3, 404: 5, 408: 4, 413: 3, 415: 3, 429: 8, 503: 14}
-"""google.rpc.Code of our refusals: INVALID_ARGUMENT, NOT_FOUND, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE."""
+_GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 413: 3, 415: 3, 429: 8, 503: 14}
+"""google.rpc.Code of our refusals: INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, NOT_FOUND,
+DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE."""
 
 
 def status_of(refusal: Refusal, signal: Signal) -> Status:
     """A refusal as OTLP says it, which is counted where the request may come again."""
     metrics.THROTTLED.labels(signal).inc(1 if refusal.retry_after else 0)
     return Status(code=_GRPC_CODES.get(refusal.status, 2), message=str(refusal))
+
+
+def _refuse_others(batch: Batch) -> None:
+    """Refuse what is of another source than the key is for, whole: who may not say it leaves nothing behind."""
+    who = acting.get()
+    if who is None or who.sources is None:
+        return
+    claimed = {source_of_event(row) for row in batch.events} | {service_of_span(row) for row in batch.spans}
+    named = {source.decode("utf-8", "replace") for source in claimed}
+    named |= {letter.source for letter in batch.dead_letters if letter.source}
+    if others := sorted(named - who.sources):
+        raise Refusal(403, f"this key may not send as {', '.join(map(repr, others[:5]))[:500]}")
 
 
 def _otlp_response(message: Message, json: bool, status: int, retry_after: int | None) -> Response:

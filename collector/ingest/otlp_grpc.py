@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
@@ -17,6 +18,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from grpc import aio
 
+from collector.access.principal import Principal, acting
 from collector.ingest.bodies import Bodies, Refusal, too_much
 from collector.ingest.doors import Doors, Signal, status_of
 
@@ -76,10 +78,22 @@ def refuse_taken(host: str, port: int) -> None:
 class GrpcDoor(grpc.GenericRpcHandler):
     """Takes OTLP over gRPC for these doors. It lives on the event loop that starts it."""
 
-    def __init__(self, doors: Doors, bodies: Bodies, host: str, port: int) -> None:
-        """With the port 0 any free one is taken, and `port` says which as soon as it is started."""
+    def __init__(
+        self,
+        doors: Doors,
+        bodies: Bodies,
+        host: str,
+        port: int,
+        admit: Callable[[str | None], Principal | None] | None = None,
+    ) -> None:
+        """With the port 0 any free one is taken, and `port` says which as soon as it is started.
+
+        `admit` is given what a call says in `authorization`, and raises Refusal for whoever may not send; without it
+        anybody may.
+        """
         self._doors = doors
         self._bodies = bodies
+        self._admit = admit
         self._host = host
         self.port = port
         self._calls = 0
@@ -117,7 +131,11 @@ class GrpcDoor(grpc.GenericRpcHandler):
         if self._calls >= MOST_CALLS:
             await _refuse(context, too_much(), signal)
         self._calls += 1
+        known = acting.set(None)
         try:
+            if self._admit is not None:
+                # Nothing is read of whoever may not send.
+                acting.set(self._admit(_authorization(context)))
             body = await _read(context)
             with self._bodies.holding(len(body)):
                 answer = await self._doors.export(signal, body)
@@ -125,7 +143,13 @@ class GrpcDoor(grpc.GenericRpcHandler):
         except Refusal as refusal:
             await _refuse(context, refusal, signal)
         finally:
+            acting.reset(known)
             self._calls -= 1
+
+
+def _authorization(context: aio.ServicerContext[Any, Any]) -> str | None:
+    said = [value for name, value in context.invocation_metadata() or () if name == "authorization"]
+    return said[0] if len(said) == 1 and isinstance(said[0], str) else None
 
 
 async def _read(context: aio.ServicerContext[Any, Any]) -> bytes:

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 
+from collector.access import audit
 from collector.catalogue import Catalogue
 from collector.ingest import cloudevents
 from collector.log import LetterReason, append
@@ -94,6 +95,8 @@ class Replay:
                 conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
             for seq in dict.fromkeys(again):
                 conn.execute(Q["log_again"], {"seq": seq})
+            if done and not dry_run:
+                audit.record(conn, [_settled("dead_letters.replayed", done, by, {})])
         return found
 
     def _replay(self, conn: Connection, letter: Row, replayed: Replayed) -> list[bytes]:
@@ -171,6 +174,11 @@ def _of_item(mapped: Mapped, item: int | None) -> Mapped:
     )
 
 
+def _settled(action: str, numbers: list[int], by: str, more: dict[str, Any]) -> audit.Entry:
+    """What is recorded of letters that were settled; which they are is said whole, whatever their number."""
+    return audit.entry(action, f"{len(numbers)} dead letters", {"open": numbers}, {"by": by, **more})
+
+
 def _letters(conn: Connection, which: Which) -> list[Row]:
     asked = {
         "numbers": None if which.numbers is None else list(which.numbers),
@@ -182,9 +190,14 @@ def _letters(conn: Connection, which: Which) -> list[Row]:
 
 
 def one_letter(conn: Connection, number: int) -> Row | None:
-    """A letter whole, with what was sent, and the kept headers of the request it came with; None when there is none."""
+    """A letter whole, with what was sent, and the kept headers of the request it came with; None when there is none.
+
+    That it was read is recorded before it is told.
+    """
     with conn.transaction():
         row = conn.cursor(row_factory=dict_row).execute(Q["letter"], {"number": number}).fetchone()
+        if row is not None and row["body"] is not None:
+            audit.record(conn, [audit.entry("dead_letter.read", f"dead letter {number}", {}, {})])
     if row is None:
         return None
     body, headers = row.pop("body"), row.pop("headers")
@@ -300,6 +313,8 @@ def discard_said(conn: Connection, said: Mapping[str, Any]) -> list[int]:
     with conn.transaction():
         numbers = [letter["number"] for letter in _letters(conn, which)]
         conn.execute(Q["settle"], {"numbers": numbers, "how": "discarded", "by": by, "because": because})
+        if numbers:
+            audit.record(conn, [_settled("dead_letters.discarded", numbers, by, {"because": because})])
     return numbers
 
 

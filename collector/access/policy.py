@@ -1,0 +1,48 @@
+"""What a request needs, by its method and path. Pure; what is not named here needs the most that it could."""
+
+from __future__ import annotations
+
+from collector.access.principal import ACT, INGEST, METRICS, QUERY
+
+_OPEN = frozenset(("/healthz", "/readyz", "/login", "/login/oidc", "/login/callback", "/logout"))
+_DOORS = frozenset(("/events", "/v1/traces", "/v1/logs"))
+_RAW = "/api/v1/dead-letters/"
+SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+def need_of(method: str, path: str) -> str | None:
+    """The scope without which a request is refused; None where anybody may, or what is asked looks for itself.
+
+    What systems send to `/sources/`, and chats to `/inbound/`, is signed or brings a secret, which is judged there. The
+    handshake of CloudEvents (`OPTIONS /events`) gives nothing away.
+    """
+    if path in _DOORS:
+        return None if method == "OPTIONS" else INGEST
+    if path in _OPEN or path.startswith(("/sources/", "/inbound/")):
+        return None
+    if path == "/metrics":
+        return METRICS
+    if path.startswith(_RAW):
+        # What was sent, as it came: not for everybody who may look.
+        return ACT
+    if method in SAFE:
+        return QUERY
+    # Dash asks for what it draws by POST; whatever acts asks by itself who it is.
+    return QUERY if path.startswith("/dashboard/_dash-") else ACT
+
+
+def is_foreign(method: str, headers: dict[bytes, bytes], *, has_session: bool) -> bool:
+    """Whether a browser sends this for a page of another site.
+
+    Browsers say by `Sec-Fetch-Site` where a request comes from, older ones by `Origin`. Who brings a session is a
+    browser: where it says neither, nothing is done for it.
+    """
+    if method in SAFE:
+        return False
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none") if has_session else site == b"cross-site"
+    origin = headers.get(b"origin")
+    if origin is None:
+        return has_session
+    return has_session and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower()

@@ -1,0 +1,70 @@
+"""Tables of who may do what: keys, people, sessions, and the audit log. None of it is derived from the log.
+
+Nothing in them opens anything: of keys and sessions SHA-256 is kept, of passwords argon2.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from collector.store.metadata import metadata
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    _time("created_at"),
+    Column("created_by", Text, nullable=False),
+    _time("expires_at", nullable=True),
+    _time("revoked_at", nullable=True),
+    _time("last_used_at", nullable=True),
+    Index("ix_api_key_name", "name"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    _time("created_at"),
+    _time("changed_at"),
+    _time("disabled_at", nullable=True),
+    CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("how", Text, nullable=False),
+    _time("started_at"),
+    _time("seen_at"),
+    _time("expires_at"),
+    CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
+)
+
+# Triggers refuse to change, delete or truncate it; `before` and `after` are the JSON whose bytes are hashed.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("actor", "how", "address", "action", "object", "before", "after")
+    ),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)

@@ -1,0 +1,269 @@
+"""The pages on which people log in and out: plain HTML without a script."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import time
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import msgspec
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from collector.access import audit, people
+from collector.access.guard import COOKIE, SECURE_COOKIE
+from collector.access.passwords import Throttle
+from collector.access.principal import How, PersonRole, Principal, acting
+from collector.access.roster import LONGEST, Roster
+from collector.store.database import Connection
+from dashboard.oidc import Begun, Oidc, OidcRefused
+from slo_rules.durations import SECOND
+
+_MOST_BODY = 8 * 2**10
+_AT_ONCE = 2
+"""Passwords that are judged side by side: each takes 64 MiB for as long."""
+_MOST_WAITING = 50
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:0;"
+    "background:Canvas;color:CanvasText;color-scheme:light dark}form{width:20rem;display:grid;gap:.75rem}"
+    "label{display:grid;gap:.25rem}input,button{font:inherit;padding:.5rem}p.fault{color:#c33;margin:0}"
+)
+_POLICY = (
+    "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    + "'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "cache-control": "no-store",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Login:
+    """Lets people in by password, or by what a provider says of them, and out again."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection],
+        roster: Roster,
+        *,
+        oidc: Oidc | None = None,
+        start: str = "/dashboard/",
+    ) -> None:
+        self._pool = pool
+        self._roster = roster
+        self._start = start
+        self._oidc = oidc
+        self._throttle = Throttle()
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    def routes(self) -> Sequence[Route]:
+        """What the application has besides."""
+        return (
+            Route("/login", self.page, methods=["GET"]),
+            Route("/login", self.enter, methods=["POST"]),
+            Route("/login/oidc", self.ask_provider, methods=["GET"]),
+            Route("/login/callback", self.come_back, methods=["GET"]),
+            Route("/logout", self.leave, methods=["POST"]),
+            Route("/logout", self.ask_to_leave, methods=["GET"]),
+        )
+
+    async def page(self, request: Request) -> Response:
+        """The form."""
+        return _page(self._form(request.query_params.get("next", "")))
+
+    async def enter(self, request: Request) -> Response:
+        """Judge name and password; a cookie and the page that was asked for, or the form once more."""
+        said = await _said(request)
+        if said is None:
+            return _page("<p class=fault>The form cannot be read.</p>", 400)
+        name, password, aim = (said.get(field, "") for field in ("name", "password", "next"))
+        name = name[: people.LONGEST_NAME + 1]
+        address, now = _address(request), time.time_ns() // 1000
+        wait = self._throttle.wait(name, address, now)
+        if wait:
+            answer = _page(self._form(aim, "Too many tries. Come again later."), 429)
+            answer.headers["retry-after"] = str(-(-wait // SECOND))
+            return answer
+        if self._waiting >= _MOST_WAITING:
+            return _page(self._form(aim, "Too many are logging in. Try again."), 503, {"retry-after": "2"})
+        # Counted before it is judged: tries that come side by side count too.
+        self._throttle.note(name, address, now)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                token = await run_in_threadpool(self._judge, name, password, address, now)
+        except (psycopg.Error, PoolTimeout):
+            self._throttle.forget(name, address)
+            return _page(self._form(aim, "The database cannot be reached."), 503, {"retry-after": "5"})
+        finally:
+            self._waiting -= 1
+        if token is None:
+            return _page(self._form(aim, "Name or password is wrong."), 401)
+        self._throttle.forget(name, address)
+        return self.let_in(request, token, aim)
+
+    def _judge(self, name: str, password: str, address: str, now: int) -> str | None:
+        with self._pool.connection() as conn:
+            role = people.role_of(conn, name, password)
+            return begin(conn, self._roster, name, role, How.PASSWORD, address, now)
+
+    async def ask_provider(self, request: Request) -> Response:
+        """Send the browser to the provider."""
+        if self._oidc is None:
+            return _page("<p class=fault>There is no provider to ask.</p>", 404)
+        try:
+            place, begun = await self._oidc.begin(within(request.query_params.get("next", ""), self._start))
+        except OidcRefused as error:
+            return _page(self._form("", f"{error}."), 503)
+        answer = RedirectResponse(place, 303, {"cache-control": "no-store"})
+        kept = base64.urlsafe_b64encode(msgspec.json.encode(begun)).decode()
+        secure = request.url.scheme == "https"
+        answer.set_cookie(
+            _begun(request), kept, max_age=600, path="/", secure=secure, httponly=True, samesite="lax"
+        )  # fmt: skip
+        return answer
+
+    async def come_back(self, request: Request) -> Response:
+        """What the provider says, by way of the browser."""
+        address, now = _address(request), time.time_ns() // 1000
+        try:
+            if self._oidc is None:
+                raise OidcRefused("there is no provider to ask")
+            try:
+                begun = msgspec.json.decode(
+                    base64.urlsafe_b64decode(request.cookies.get(_begun(request), "")), type=Begun
+                )
+            except ValueError as error:
+                raise OidcRefused("no login has begun in this browser; log in once more") from error
+            name, role = await self._oidc.finish(begun, request.query_params)
+            token = await run_in_threadpool(self._admit, name, role, address, now)
+            if token is None:
+                raise OidcRefused("you are in no group that may use this")
+        except OidcRefused as error:
+            answer = _page(self._form("", f"{error}."), 403)
+        except (psycopg.Error, PoolTimeout):
+            answer = _page(self._form("", "The database cannot be reached."), 503, {"retry-after": "5"})
+        else:
+            answer = self.let_in(request, token, begun.aim)
+        answer.delete_cookie(_begun(request), path="/", secure=request.url.scheme == "https", httponly=True)
+        return answer
+
+    def _admit(self, name: str, role: PersonRole | None, address: str, now: int) -> str | None:
+        with self._pool.connection() as conn:
+            return begin(conn, self._roster, name, role, How.OIDC, address, now)
+
+    def let_in(self, request: Request, token: str, aim: str) -> Response:
+        """The answer with which somebody is logged in."""
+        answer = RedirectResponse(within(aim, self._start), 303, {"cache-control": "no-store"})
+        secure = request.url.scheme == "https"
+        answer.set_cookie(
+            SECURE_COOKIE if secure else COOKIE, token, max_age=LONGEST // SECOND,
+            path="/", secure=secure, httponly=True, samesite="lax",
+        )  # fmt: skip
+        return answer
+
+    async def ask_to_leave(self, _request: Request) -> Response:
+        """A button: a link that logs out could be on any page."""
+        return _page('<form method=post action="/logout"><button>Log out</button></form>')
+
+    async def leave(self, request: Request) -> Response:
+        """End the session, wherever it is known."""
+        tokens = [token for name in (COOKIE, SECURE_COOKIE) if (token := request.cookies.get(name))]
+
+        def end() -> None:
+            with self._pool.connection() as conn:
+                for token in tokens:
+                    people.end_session(conn, token)
+                conn.commit()
+                self._roster.read(conn)
+
+        try:
+            await run_in_threadpool(end)
+        except (psycopg.Error, PoolTimeout):
+            return _page("<p class=fault>The database cannot be reached: you are still logged in.</p>", 503)
+        answer = RedirectResponse("/login", 303)
+        for name in (COOKIE, SECURE_COOKIE):
+            answer.delete_cookie(name, path="/", secure=name == SECURE_COOKIE, httponly=True, samesite="lax")
+        return answer
+
+    def _form(self, aim: str, fault: str = "") -> str:
+        told = f"<p class=fault role=alert>{escape(fault)}</p>" if fault else ""
+        aimed = within(aim, self._start)
+        provider = f'<p><a href="/login/oidc?next={quote(aimed, safe="")}">Log in with your organisation</a></p>'
+        return (
+            f'<form method=post action="/login"><h1>Milepost</h1>{told}{provider if self._oidc else ""}'
+            f'<input type=hidden name=next value="{escape(aimed, quote=True)}">'
+            "<label>Name<input name=name autocomplete=username required autofocus></label>"
+            "<label>Password<input name=password type=password autocomplete=current-password required></label>"
+            "<button>Log in</button></form>"
+        )
+
+
+def begin(
+    conn: Connection, roster: Roster, name: str, role: PersonRole | None, how: How, address: str, now: int
+) -> str | None:
+    """The token of a new session, known to this process at once; None without a role. Either is recorded."""
+    who = Principal(name, how, role.scopes if role else frozenset(), address=address)
+    speaking = acting.set(who)
+    try:
+        with conn.transaction():
+            token = people.begin_session(conn, name, role, how, now) if role else None
+            action = "login" if role else "login.refused"
+            audit.record(conn, [audit.entry(action, f"user {name}", {}, {"role": role} if role else {})])
+    finally:
+        acting.reset(speaking)
+    roster.read(conn)
+    return token
+
+
+def within(aim: str, start: str) -> str:
+    """Where somebody wanted to go, if that is here; else the first page. No address of another site gets through."""
+    parts = urlsplit(aim) if aim.startswith("/") and not aim.startswith(("//", "/\\")) else None
+    plain = aim.isascii() and aim.isprintable() and "\\" not in aim
+    return aim if parts is not None and plain and not parts.scheme and not parts.netloc else start
+
+
+def _begun(request: Request) -> str:
+    """The name of the cookie that keeps a login that has begun."""
+    return "__Host-milepost_login" if request.url.scheme == "https" else "milepost_login"
+
+
+async def _said(request: Request) -> dict[str, Any] | None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BODY:
+            return None
+    try:
+        pairs = parse_qsl(body.decode(), max_num_fields=10, keep_blank_values=True)
+    except ValueError:
+        return None
+    return dict(pairs) if media == "application/x-www-form-urlencoded" else None
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _page(content: str, status: int = 200, more: dict[str, str] | None = None) -> Response:
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Milepost</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
+        f"<body><main>{content}</main></body></html>"
+    )
+    return Response(page, status, _HEADERS | (more or {}), "text/html")

@@ -1,0 +1,102 @@
+"""Keys, users and the audit log with the real process and the real commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.process import COMMAND, Serving, environment, wait_until
+from tests.integration.fix_doors import DEFINITIONS, cloud_event
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+MEDIA = {"content-type": "application/cloudevents+json"}
+
+
+class Guarded(Serving):
+    """A `milepost serve --auth on`."""
+
+    def __init__(self, folder: Path, definitions: Path) -> None:
+        super().__init__(folder, definitions)
+        self._command += ["--auth", "on"]
+
+    def command(self, *words: str, said: str = "", code: int = 0) -> str:
+        done = subprocess.run(
+            [*COMMAND, *words, "--data-dir", str(self.data)],
+            input=said, capture_output=True, text=True, env=environment(), timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return (done.stdout if code == 0 else done.stderr).strip()
+
+
+@pytest.mark.timeout(300)
+def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
+    definitions = tmp_path / "definitions.yaml"
+    definitions.write_text(DEFINITIONS)
+    service = Guarded(tmp_path, definitions)
+    try:
+        service.start()
+        assert any(one["event"] == "nobody_can_enter" for one in service.said())
+        key = service.command("keys", "create", "--name", "crm", "--scope", "ingest:crm", "--expires", "90d")
+        assert "mp_" not in service.command(
+            "keys", "create", "--name", "x", "--scope", "all", "--expires", "1d", code=1
+        )
+
+        def send(with_key: str) -> int:
+            headers = MEDIA | {"authorization": f"Bearer {with_key}"}
+            return httpx.post(f"{service.url}/events", json=cloud_event(), headers=headers).status_code
+
+        wait_until(lambda: send(key) == 200, 20, "the running process knows the new key")
+        second = service.command("keys", "rotate", "crm", "--overlap", "1h")
+        wait_until(lambda: send(second) == 200, 20, "it knows the second key")
+        assert send(key) == 200
+        service.command("keys", "revoke", key[:13])
+        wait_until(lambda: send(key) == 401, 20, "the former key opens nothing any more")
+        assert send(second) == 200
+        listed: list[dict[str, Any]] = json.loads(service.command("keys", "list", "--json"))
+        assert {one["state"] for one in listed} == {"in force", "revoked"}
+        assert service.command("keys", "list").count("mp_") == 2
+
+        service.command("users", "add", "ada", "--role", "operator", said="too short\n", code=1)
+        service.command("users", "add", "ada", "--role", "operator", said="correct horse battery\n")
+        assert service.command("users", "list") == "operator  ada"
+        with httpx.Client(base_url=service.url, headers={"origin": service.url}) as browser:
+            page = browser.get("/dashboard/", headers={"accept": "text/html"})
+            assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fdashboard%2F")
+            said = {"name": "ada", "password": "correct horse battery", "next": "/dashboard/"}
+            assert browser.post("/login", data=said).headers["location"] == "/dashboard/"
+            page = browser.get("/dashboard/", headers={"accept": "text/html"})
+            assert page.status_code == 200
+            assert "_dash-" in page.text
+
+        noted = service.command("audit", "verify").rpartition(" ")[2]
+        exported = [json.loads(line) for line in service.command("audit", "export").splitlines()]
+        actions = [row["action"] for row in exported]
+        assert actions == ["key.created", "key.rotated", "key.revoked", "user.added", "login"]
+        assert {row["how"] for row in exported} == {"terminal", "password"}
+        service.command("audit", "verify", "--expect", noted)
+        assert "Broken at row 5" in service.command("audit", "verify", "--expect", "5:00", code=3)
+
+        assert service.stop(signal.SIGTERM) == 0
+        told = service.log.read_text()
+        for planted in (key[14:], second[14:], "correct horse battery"):
+            assert planted not in told
+    finally:
+        service.close()
+
+
+def test_a_process_that_others_could_reach_does_not_start_without_authentication(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path)],
+        capture_output=True, text=True, env=environment() | {"PATH": os.environ["PATH"]}, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "--auth on" in done.stderr
+    assert "--insecure" in done.stderr
+    assert not (tmp_path / "postgres").exists()
