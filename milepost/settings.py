@@ -53,8 +53,8 @@ class Settings:
     it is off, and None for the usual one where nobody else has that.
     """
 
-    database_url: str | None = None
-    read_database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
+    read_database_url: str | None = field(default=None, repr=False)
     data_dir: Path = Path("milepost-data")
     definitions: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
@@ -198,6 +198,9 @@ def load(
     if port and port == values.get("port", HTTP_PORT):
         faults.append(f"{given['otlp_grpc_port'][1]}: {port} is the port of HTTP; gRPC needs one of its own")
     faults += faults_of_oidc(values)
+    if values.get("auth", "off") == "off":
+        ways = [name for name in ("forward_auth_header", "oidc_issuer") if values.get(name)]
+        faults += [f"{given[name][1]}: says who somebody is, and with auth off nobody is asked" for name in ways]
     if values.get("forward_auth_groups_header") and not values.get("forward_auth_header"):
         faults.append(f"{given['forward_auth_groups_header'][1]}: without forward_auth_header nobody is told apart")
     faults += faults_between(values)

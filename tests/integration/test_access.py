@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from prometheus_client import generate_latest
 
+from alerting.acts_api import add_incident_acts
 from collector.access import keys, people
 from collector.access import roster as roster_of
 from collector.access.guard import COOKIE, SECURE_COOKIE
@@ -432,6 +433,26 @@ async def test_reading_what_was_sent_needs_more_than_looking_and_is_recorded(beh
     await behind.client(behind.key("act", name="op2")).post("/api/v1/dead-letters/discard", json=said)
     last = behind.recorded()[-1]
     assert (last["action"], last["before"]["open"]) == ("dead_letters.discarded", [number[0]])
+
+
+async def test_what_people_do_to_instances_and_silences_is_recorded_under_their_own_name(behind: Guarded) -> None:
+    add_incident_acts(behind.collector.api, behind.pool, now, lambda: None)
+    await send(behind.client(behind.key("ingest", name="crm")))
+    behind.collector.project()
+    (instance,) = behind.collector.rows("SELECT id::text FROM instance")
+    behind.user("ada", "operator")
+    client = await log_in(behind, "ada")
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    silence = {"by": "eve", "reason": "a test", "match": {"workflow": "order-to-cash"}, "until": until}
+    answer = await client.post("/api/v1/silences", json=silence, headers=OWN)
+    assert answer.status_code == 201, answer.text
+    handled = {"act": "assign", "ids": [instance[0]], "by": "eve", "to": "grace"}
+    answer = await client.post("/api/v1/instances/acts", json=handled, headers=OWN)
+    assert answer.status_code == 200, answer.text
+    made, assigned = behind.recorded()[-2:]
+    assert (made["action"], assigned["action"]) == ("silence.made", "instances.assign")
+    assert {made["actor"], made["after"]["said"]["by"], assigned["actor"], assigned["after"]["by"]} == {"ada"}
+    assert assigned["after"]["instances"] == [instance[0]]
 
 
 # Secrets

@@ -158,3 +158,25 @@ def test_every_fault_of_them_is_named() -> None:
     with pytest.raises(SettingsError) as raised:
         load({}, said)
     assert sorted(fault.partition(":")[0] for fault in raised.value.faults) == sorted(said)
+
+
+def test_ways_to_say_who_one_is_need_auth_on_and_a_provider_all_that_is_needed_to_ask_it() -> None:
+    said = {"forward_auth_header": "X-User", "oidc_issuer": "http://id.example", "oidc_client_id": "x"}
+    with pytest.raises(SettingsError) as raised:
+        load(said, {})
+    faults = sorted(fault.partition(":")[0] for fault in raised.value.faults)
+    assert faults == ["--forward-auth-header", "--oidc-issuer", "oidc_client_secret", "oidc_issuer", "public_url"]
+    whole = said | {
+        "oidc_issuer": "https://id.example",
+        "oidc_client_secret": "planted",
+        "public_url": "https://m.example",
+    }
+    found = load(whole | {"auth": "on"}, {})
+    assert "planted" not in repr(found) + str(found.shown())
+
+
+def test_no_secret_is_in_the_repr_of_settings() -> None:
+    url = "postgresql://milepost:planted@db/milepost"
+    found = load({"database_url": url, "read_database_url": url, "kafka_sasl_password": "planted"}, {})
+    assert "planted" not in repr(found)
+    assert "planted" not in str(found.shown())
