@@ -277,8 +277,8 @@ def _firing(n: Notice, style: Style) -> str:
         case "burning":
             objective = style.name(n.cause_reason)
             said = (
-                f"The objective {objective} is missed so often that its error budget will soon be gone: {n.count:,} "
-                f"missed{since.replace('oldest ', '')}."
+                f"The objective {objective} is missed more often than it may be: {n.count:,} missed or about to be"
+                f"{since.replace('oldest ', '')}."
             )
         case "group":
             listed = "; ".join(style.word(part) for part in n.parts[:_GROUPED])
@@ -333,6 +333,8 @@ def _resolved(n: Notice, style: Style) -> str:
     if n.opened_at is not None and n.resolved_at is not None:
         lasted = style.reader.duration(n.resolved_at - n.opened_at)
         held = f" and held up {_counted(n.peak_count, n.entity, style)}{_worth(n.peak_value, style)} at its worst"
+        if n.verdict == "burning":
+            held = f", with {n.peak_count:,} missed at its worst"
         said += f" It lasted {lasted}{held if n.peak_count else ''}."
     return said + _owned(n, style)
 
