@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from alerting.trend import observed
+from slo_rules.trend import observed
 from slo_rules.durations import HOUR, MINUTE, SECOND
 
 Money = tuple[tuple[str, Decimal], ...]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from alerting.incident import Apart, Incident
 from alerting.message import Notice, title
-from alerting.trend import trend
+from slo_rules.trend import trend
 from slo_rules.rounding import spell_share
 
 

@@ -458,9 +458,16 @@ def _reads(api: FastAPI, query: Query) -> None:
         return or_404(await query.outlook(workflow), "workflow")
 
     @api.get("/api/v1/incidents", tags=["query"])
-    async def incidents(status: str | None = None, q: str | None = None, owner: str | None = None) -> Row:
-        """Incidents, firing first; `q` is looked for in title, cause and what people said of them."""
-        return await query.incidents(status, q, owner)
+    async def incidents(
+        status: str | None = None,
+        q: str | None = None,
+        owner: str | None = None,
+        severity: str | None = None,
+        domain: str | None = None,
+        sort: str | None = None,
+    ) -> Row:
+        """Incidents, firing first and then as `sort` says: `-count`, `-value`, `oldest_since` or `-opened_at`."""
+        return await query.incidents(status, q, owner, severity, domain, sort)
 
     @api.get("/api/v1/incidents/{id}", tags=["query"])
     async def incident(id: str) -> Row:

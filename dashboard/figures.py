@@ -6,6 +6,7 @@ Colours of text come from the page's style sheet, so one figure serves the dark 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -135,6 +136,43 @@ def good_and_bad(series: Sequence[Row]) -> go.Figure:
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero"},
             showlegend=True,
             legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
+        )
+    )
+    return figure
+
+
+def population(incident: Row, now: datetime) -> go.Figure:
+    """How many an incident held up, each count until the next; dashed, how that goes on at the present pace."""
+    points, over = incident.get("points") or (), incident["resolved_at"]
+    end = over or now.isoformat()
+    x, y = [p["at"] for p in points], [p["count"] for p in points]
+    if points:
+        x, y = [*x, end], [*y, 0 if over else points[-1]["count"]]
+    figure = go.Figure(
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line={"color": palette.BAD, "width": 2, "shape": "hv"},
+            fill="tozeroy",
+            fillcolor=palette.faint(palette.BAD, 0.10),
+            hovertemplate="%{x|%d %b %H:%M} UTC<br>%{y:,} held up<extra></extra>",
+        )
+    )
+    drained = None if over else (incident.get("trend") or {}).get("drained_at")
+    if points and drained:
+        figure.add_scatter(
+            x=[end, drained],
+            y=[points[-1]["count"], 0],
+            mode="lines",
+            line={"color": palette.GREY, "width": 2, "dash": "dot"},
+            hovertemplate="%{x|%d %b %H:%M} UTC<br>≈ %{y:,.0f} at this pace<extra></extra>",
+        )
+    figure.update_layout(
+        layout(
+            200,
+            xaxis=_dates(),
+            yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero", "tickformat": ",d"},
         )
     )
     return figure

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 OPEN = ("on_track", "due_soon", "stuck", "blind", "failed", "inconsistent", "paused", "waived")
+WITHOUT_INSTANCES = ("silence", "group", "drill", "burning")
 NEEDS_A_PERSON = ("stuck", "failed", "inconsistent")
 
 
@@ -54,12 +55,20 @@ class Links:
         return f"{self.prefix}incidents" + (f"/{quote(incident_id, safe='')}" if incident_id else "")
 
     def held_up_by(self, incident: dict[str, Any]) -> str:
-        """The instances that an incident holds up."""
+        """Exactly the instances that an incident holds up; of one that holds up none, what it is about.
+
+        A burning objective has a page of its own, and what is told of a silence, a group or a drill is the incident.
+        """
+        if incident.get("verdict") == "burning" and incident.get("reason"):
+            return self.objectives(incident["reason"])
+        if incident.get("verdict") in WITHOUT_INSTANCES:
+            return self.incidents(incident["id"])
         return self.worklist(
             workflow=incident.get("workflow"),
             verdict=incident.get("verdict"),
             waiting_for=incident.get("waiting_for"),
             source_awaited=incident.get("source"),
+            reason=incident.get("reason"),
         )
 
     def sources(self, source: str | None = None) -> str:

@@ -70,7 +70,15 @@ class DashboardQuery(Protocol):
         cursor: str | None = None,
     ) -> Row | None: ...
 
-    async def incidents(self, status: str | None = None) -> Row: ...
+    async def incidents(
+        self,
+        status: str | None = None,
+        q: str | None = None,
+        owner: str | None = None,
+        severity: str | None = None,
+        domain: str | None = None,
+        sort: str | None = None,
+    ) -> Row: ...
 
     async def incident(self, incident_id: str, /) -> Row | None: ...
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from uuid import UUID
 
 from collector.query.reader import Reader, Row, rfc3339
+from slo_rules.instants import to_micros
+from slo_rules.trend import trend
 
 MOST = 200
+SORTS = ("-count", "-value", "oldest_since", "-opened_at")
+"""By how many are held up, what they are worth, since when, and when it opened; the heaviest, oldest or newest first."""
 _TIMES = ("oldest_since", "opened_at", "updated_at", "resolved_at")
-_TIMES_OF_ONE = ("acknowledged_at", "acknowledged_until", "postponed_until", "clear_since")
+_ENDS = ("acknowledged_until", "postponed_until")
+_TIMES_OF_ONE = ("acknowledged_at", *_ENDS, "clear_since")
 
 
 def incident_row(row: Row) -> Row:
@@ -18,24 +23,44 @@ def incident_row(row: Row) -> Row:
     return {name: row[name] for name in row if name != "samples"} | times | {"id": str(row["id"]), "value": value}
 
 
-async def list_incidents(reader: Reader, status: str | None, q: str | None = None, owner: str | None = None) -> Row:
-    """Incidents, firing first; `q` is looked for in title, cause and what people said of them."""
-    asked = {"status": status, "q": q or None, "owner": owner, "limit": MOST}
-    rows = await reader.all("incidents", asked)
-    return {"items": [incident_row(row) for row in rows]}
+async def list_incidents(
+    reader: Reader,
+    status: str | None,
+    q: str | None = None,
+    owner: str | None = None,
+    severity: str | None = None,
+    domain: str | None = None,
+    sort: str | None = None,
+) -> Row:
+    """Incidents, firing first; `q` is looked for in title, cause and what people said of them.
+
+    Without `sort`, one of SORTS, those that fire stand by how many they hold up, and the others the latest resolved
+    first. `cut` says that there are more than MOST.
+    """
+    asked = {"status": status, "q": q or None, "owner": owner, "severity": severity, "domain": domain, "sort": sort}
+    rows = await reader.all("incidents", {**asked, "limit": MOST + 1})
+    items = [incident_row(row) | {name: rfc3339(row[name]) for name in _ENDS} for row in rows[:MOST]]
+    return {"items": items, "cut": len(rows) > MOST}
 
 
 async def one_incident(reader: Reader, id_: UUID) -> Row | None:
-    """One incident with its timeline and deliveries; None when there is none."""
+    """One incident with its timeline and deliveries; None when there is none.
+
+    `points` says how many it held up at which instants, each until the next. `trend` is how that goes on: `per_hour`,
+    and `drained_at` where nothing is left within a day at that pace; None where too little is known, or it is over.
+    """
     row = await reader.one("incident", {"id": id_})
     if row is None:
         return None
     timeline = await reader.all("incident_timeline", {"id": id_})
     deliveries = await reader.all("incident_deliveries", {"id": id_})
+    going = None if row["resolved_at"] else trend(row["points"], to_micros(await reader.clock()))
     return (
         incident_row(row)
         | {name: rfc3339(row[name]) for name in _TIMES_OF_ONE}
         | {
+            "points": [{"at": rfc3339(at), "count": count} for at, count in row["points"]],
+            "trend": going and {"per_hour": going.per_hour, "drained_at": rfc3339(going.drained_at)},
             "timeline": [line | {"at": rfc3339(line["at"])} for line in timeline],
             "deliveries": [
                 {

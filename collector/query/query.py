@@ -20,6 +20,7 @@ from collector.query.flow import Flows
 from collector.query.flows import flows
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
+from collector.query.incidents import SORTS as INCIDENT_SORTS
 from collector.query.incidents import attempts_of, list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances, order_of
 from collector.query.moments import moment_of
@@ -359,13 +360,30 @@ class Query:
         return None if found is None else await self._outlook.instance(found)
 
     @_question
-    async def incidents(self, status: str | None = None, q: str | None = None, owner: str | None = None) -> Row:
+    async def incidents(
+        self,
+        status: str | None = None,
+        q: str | None = None,
+        owner: str | None = None,
+        severity: str | None = None,
+        domain: str | None = None,
+        sort: str | None = None,
+    ) -> Row:
         """Incidents, firing first; `q` is looked for in what they are and what was said of them. Raises BadQuery."""
+        faults = []
         if status not in (None, "firing", "resolved"):
-            raise BadQuery("status: must be firing or resolved")
-        if any(text is not None and (len(text) > 200 or "\x00" in text) for text in (q, owner)):
-            raise BadQuery("q: must be text of at most 200 characters")
-        return await list_incidents(self.reader, status, q, owner)
+            faults.append("status: must be firing or resolved")
+        if sort not in (None, *INCIDENT_SORTS):
+            faults.append(f"sort: must be one of {', '.join(INCIDENT_SORTS)}")
+        texts = {"q": q, "owner": owner, "severity": severity, "domain": domain}
+        faults += [
+            f"{name}: must be text of at most 200 characters"
+            for name, text in texts.items()
+            if text is not None and (len(text) > 200 or "\x00" in text)
+        ]
+        if faults:
+            raise BadQuery(*faults)
+        return await list_incidents(self.reader, status, q, owner, severity, domain, sort)
 
     @_question
     async def incident(self, id: str) -> Row | None:

@@ -33,6 +33,7 @@
     const two = n => String(n).padStart(2, '0');
     return at.getFullYear() + '-' + two(at.getMonth() + 1) + '-' + two(at.getDate()) + 'T' + two(at.getHours()) + ':' + two(at.getMinutes());
   }
+  Object.assign(milepost, {field: field, local: local});
   function line(item) {
     const mark = make('span', {class: 'mk mk-' + item.verdict, 'aria-hidden': 'true'});
     const handled = item.handling && item.handling.assigned_to;

@@ -12,6 +12,7 @@ from typing import Any
 
 from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS
 from fake_handling import account_of, flow_of
+from fake_incidents import FakeIncidents
 from fake_instances import make, population, z
 
 AT_RISK = ("stuck", "failed", "inconsistent")
@@ -47,6 +48,7 @@ class FakeQuery:
         self.added = 0
         self.behind = 0.0
         self.views: list[dict[str, Any]] = []
+        self.happened = FakeIncidents(self.now)
 
     def replica(self) -> dict[str, Any]:
         as_of = z(datetime.now(UTC) - timedelta(seconds=self.behind))
@@ -433,41 +435,13 @@ class FakeQuery:
                 "items": items[start : start + 5], "next_cursor": more, "total": len(items) - 1, "left_out": 1,
                 "values": [{"currency": "EUR", "amount": 210_400.0}]}  # fmt: skip
 
-    async def incidents(self, status: str | None = None) -> dict[str, Any]:
+    async def incidents(self, status: str | None = None, **asked: Any) -> dict[str, Any]:
         self._up()
-        groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-        for r in self.rows:
-            if r["verdict"] in (*AT_RISK, "blind"):
-                groups.setdefault((r["workflow"], r["verdict"], r["waiting_for"]), []).append(r)
-        items = []
-        for (workflow, verdict, waiting_for), rows in groups.items():
-            first, opened = rows[0], min(r["stuck_since"] for r in rows)
-            resolved = len(rows) == 1
-            items.append({
-                "id": hashlib.sha256(f"{workflow}{verdict}{waiting_for}".encode()).hexdigest()[:12],
-                "status": "resolved" if resolved else "firing",
-                "severity": "critical" if len(rows) > 3 else "warning",
-                "title": f"{len(rows)} {first['entity']}{'s' if len(rows) > 1 else ''} {verdict.replace('_', ' ')}: "
-                         f"{(first['waiting_for_title'] or '').lower()} from {first['source_awaited']}",
-                "workflow": workflow, "domain": first["domain"], "verdict": verdict, "waiting_for": waiting_for,
-                "source": first["source_awaited"], "owner": first["owner"], "count": len(rows),
-                "peak_count": len(rows) + 2, "value": _sum(rows), "oldest_since": opened, "opened_at": opened,
-                "updated_at": z(self.now), "resolved_at": z(self.now) if resolved else None,
-            })  # fmt: skip
-        items.sort(key=lambda i: (-sum(v["amount"] for v in i["value"]), -i["count"]))
-        return {"items": [i for i in items if status in (None, i["status"])]}
+        return self.happened.listed(self.rows, status, **asked)
 
     async def incident(self, id: str) -> dict[str, Any] | None:
-        row = next((i for i in (await self.incidents())["items"] if i["id"] == id), None)
-        if row is None:
-            return None
-        return {**row,
-                "timeline": [{"at": row["opened_at"], "what": "opened", "detail": "first instance overdue"},
-                             {"at": row["updated_at"], "what": "grew", "detail": f"now {row['count']} instances"}],
-                "deliveries": [{"target": "#order-ops", "kind": "slack", "reason": "opened", "state": "delivered",
-                                "attempts": 1, "last_status": "200", "at": row["opened_at"]},
-                               {"target": "https://pager.example/hook", "kind": "webhook", "reason": "grew",
-                                "state": "retrying", "attempts": 3, "last_status": "503", "at": row["updated_at"]}]}  # fmt: skip
+        self._up()
+        return self.happened.one(self.rows, id)
 
     async def sources(self) -> dict[str, Any]:
         self._up()

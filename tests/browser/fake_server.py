@@ -11,7 +11,7 @@ import uvicorn
 from fake_handling import act_on
 from fake_query import FakeQuery
 from fastapi import FastAPI, HTTPException, Query, Request
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from dashboard.app import build_dashboard
 from dashboard.mount import mount
@@ -56,6 +56,24 @@ def fake_api(query: FakeQuery) -> FastAPI:
         if query.broken:
             raise HTTPException(503)
         return act_on(query.rows, await request.json(), query.now)
+
+    @api.post("/api/v1/incidents/{id}/{act}")
+    async def act_on_incident(id: str, act: str, request: Request) -> JSONResponse:
+        status, body = query.happened.act(id, act, await request.json())
+        return JSONResponse(body, status)
+
+    @api.get("/api/v1/silences")
+    async def silences() -> dict[str, Any]:
+        return {"items": query.happened.silences}
+
+    @api.post("/api/v1/silences", status_code=201)
+    async def silence(request: Request) -> dict[str, Any]:
+        return query.happened.silence(await request.json())
+
+    @api.delete("/api/v1/silences/{id}")
+    async def end_silence(id: str) -> dict[str, Any]:
+        query.happened.silences = [one for one in query.happened.silences if one["id"] != id]
+        return {"id": id}
 
     @api.get("/api/v1/assignees")
     async def assignees() -> dict[str, Any]:

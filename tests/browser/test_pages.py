@@ -23,7 +23,7 @@ PAGES = {
     "objective": ("objectives/orders-shipped-in-time", "#objective-days .trace.bars"),
     "counted": ("objectives/orders-shipped-in-time/counted", ".counted .badge"),
     "incidents": ("incidents", ".incidents .badge"),
-    "incident": ("incidents/{incident}", ".facts .badge"),
+    "incident": ("incidents/{incident}", "#incident-points .scatterlayer path"),
     "sources": ("sources", "#source-map path.point"),
     "source": ("sources/jira", ".dead td"),
     "definitions": ("definitions", ".definitions td .num"),

@@ -352,18 +352,29 @@ ORDER BY k.value <> %(text)s, i.updated_at DESC
 LIMIT %(limit)s
 
 -- name: incidents
--- purpose: Incidents, those that fire first, heaviest first; by words of the title, the cause or what was said of them.
+-- purpose: Incidents, those that fire first, in the order asked for or the heaviest first; by words of the title, the cause or what was said of them.
 SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, count, peak_count,
-       value, oldest_since, opened_at, updated_at, resolved_at, acknowledged_by, assignee
+       value, oldest_since, opened_at, updated_at, resolved_at, acknowledged_by, acknowledged_until, postponed_until,
+       assignee
 FROM incident
 WHERE (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(severity)s::text IS NULL OR severity = %(severity)s)
+  AND (%(domain)s::text IS NULL OR domain = %(domain)s OR %(domain)s = ANY (domains))
   AND (%(owner)s::text IS NULL OR owner = %(owner)s OR %(owner)s = ANY (owners))
   AND (%(q)s::text IS NULL
        OR strpos(lower(concat_ws(' ', title, workflow, waiting_for, source, reason, owner, assignee)), lower(%(q)s)) > 0
        OR EXISTS (SELECT FROM incident_event AS said
                   WHERE said.incident_id = incident.id AND said.by IS NOT NULL
                     AND strpos(lower(said.detail), lower(%(q)s)) > 0))
-ORDER BY status, resolved_at DESC NULLS FIRST, count DESC, opened_at DESC
+ORDER BY status,
+    CASE %(sort)s::text
+        WHEN '-count' THEN count
+        -- Amounts of different currencies are never added: the largest stands for all.
+        WHEN '-value' THEN (SELECT MAX((one ->> 'amount')::numeric) FROM jsonb_array_elements(value) AS one)
+        WHEN 'oldest_since' THEN -EXTRACT(EPOCH FROM oldest_since)
+        WHEN '-opened_at' THEN EXTRACT(EPOCH FROM opened_at)
+    END DESC NULLS LAST,
+    resolved_at DESC NULLS FIRST, count DESC, opened_at DESC
 LIMIT %(limit)s
 
 -- name: incident
