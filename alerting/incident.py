@@ -15,8 +15,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from slo_rules.trend import observed
 from slo_rules.durations import HOUR, MINUTE, SECOND
+from slo_rules.trend import observed
 
 Money = tuple[tuple[str, Decimal], ...]
 SAMPLES = 5

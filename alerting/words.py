@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from alerting.incident import Apart, Incident
 from alerting.message import Notice, title
-from slo_rules.trend import trend
 from slo_rules.rounding import spell_share
+from slo_rules.trend import trend
 
 
 def apart_in_words(one: Apart) -> str:

@@ -10,7 +10,7 @@ from slo_rules.trend import trend
 
 MOST = 200
 SORTS = ("-count", "-value", "oldest_since", "-opened_at")
-"""By how many are held up, what they are worth, since when, and when it opened; the heaviest, oldest or newest first."""
+"""By how many are held up, what they are worth, since when, and when it opened: most, oldest and newest first."""
 _TIMES = ("oldest_since", "opened_at", "updated_at", "resolved_at")
 _ENDS = ("acknowledged_until", "postponed_until")
 _TIMES_OF_ONE = ("acknowledged_at", *_ENDS, "clear_since")

@@ -23,7 +23,10 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             [
                 *live_state("incident", id=unquote(incident_id)),
                 html.Div([dcc.Link("Incidents", href=links.incidents())], className="crumbs"),
-                html.Div([html.H1("Incident", id="incident-title"), html.Div(id="incident-head", className="row")], className="title-row"),
+                html.Div(
+                    [html.H1("Incident", id="incident-title"), html.Div(id="incident-head", className="row")],
+                    className="title-row",
+                ),
                 html.Div(id="incident-bar"),
                 html.Div(c.skeleton(), id="incident"),
                 html.Div(
@@ -31,7 +34,10 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                         html.Div(
                             [
                                 c.card(
-                                    [html.P(id="incident-going", className="going"), figures.graph("incident-points", height=200)],
+                                    [
+                                        html.P(id="incident-going", className="going"),
+                                        figures.graph("incident-points", height=200),
+                                    ],
                                     "Held up over time",
                                 ),
                                 c.card(html.Div(id="incident-timeline"), "What happened"),
@@ -49,7 +55,10 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                     className="columns incident-columns",
                 ),
                 html.Div(c.card(html.Div(id="incident-whom"), "Who is told, and why"), id="incident-told"),
-                html.P([html.Kbd("a"), html.Span("acknowledge"), html.Kbd("c"), html.Span("comment")], className="keys-hint"),
+                html.P(
+                    [html.Kbd("a"), html.Span("acknowledge"), html.Kbd("c"), html.Span("comment")],
+                    className="keys-hint",
+                ),
             ],
             id="incident-page",
             className="incident",

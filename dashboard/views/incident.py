@@ -75,6 +75,9 @@ def headline(i: Row, now: datetime) -> list[Any]:
         c.badge(i["status"]),
         html.Span(i["severity"], className=f"severity severity-{i['severity']}"),
         html.Span(f"acknowledged by {i['acknowledged_by']}", className="pill") if _handled(i, now) else None,
+        html.Span(f"called resolved by {i['settled_by']}", className="pill")
+        if _firing(i) and i.get("settled_by")
+        else None,
         html.Span("postponed", className="pill") if _firing(i) and is_postponed(i, now) else None,
     ]
 
@@ -107,7 +110,9 @@ def acts(i: Row, now: datetime) -> list[Any]:
     offered = [
         (act, label)
         for act, label in ACTS
-        if (_firing(i) or act in ALSO_WHEN_OVER) and (act != "withdraw" or _handled(i, now))
+        if (_firing(i) or act in ALSO_WHEN_OVER)
+        and (act != "withdraw" or _handled(i, now))
+        and (act != "resolve" or not i.get("settled_by"))
     ]
     match = {name: i[name] for name in MATCHED_BY if i.get(name)}
     buttons = [
@@ -153,7 +158,10 @@ def cause(i: Row, links: Links) -> Any:
     return c.facts(
         [
             ("Verdict", c.badge(i["verdict"])),
-            ("Workflow", dcc.Link(wording.humanise(workflow), href=links.flows(workflow)) if workflow else wording.DASH),
+            (
+                "Workflow",
+                dcc.Link(wording.humanise(workflow), href=links.flows(workflow)) if workflow else wording.DASH,
+            ),
             ("Waiting for", wording.humanise(i["waiting_for"])),
             ("From", i["source"] or wording.DASH),
             ("Reason", reason),
@@ -234,7 +242,12 @@ def changes(i: Row, now: datetime) -> Any:
         return c.quiet("None yet. Link the deployment or ticket that it comes from, or that mends it.")
     return html.Ul(
         [
-            html.Li([_outside(one["url"], one["title"]), html.Span([" ", one["by"], ", ", c.when(one["at"], now)], className="muted")])
+            html.Li(
+                [
+                    _outside(one["url"], one["title"]),
+                    html.Span([" ", one["by"], ", ", c.when(one["at"], now)], className="muted"),
+                ]
+            )
             for one in found
         ],
         className="plain-list",

@@ -114,7 +114,9 @@ def _row(i: Row, now: datetime, links: Links) -> list[Any]:
 
 
 def _beneath(i: Row) -> str:
-    return " · ".join(wording.humanise(one) if one != i["severity"] else one for one in (i["workflow"], i["severity"]) if one)
+    return " · ".join(
+        wording.humanise(one) if one != i["severity"] else one for one in (i["workflow"], i["severity"]) if one
+    )
 
 
 def held_up(i: Row, links: Links) -> Any:

@@ -102,7 +102,14 @@ class FakeIncidents:
 
     def silence(self, said: dict[str, Any]) -> dict[str, Any]:
         words = ", ".join(f"{name} is {value}" for name, value in said["match"].items())
-        one = {"id": f"s{len(self.silences)}", "words": words, "status": "active", "since": z(self.now), "owner": said["by"], **said}
+        one = {
+            "id": f"s{len(self.silences)}",
+            "words": words,
+            "status": "active",
+            "since": z(self.now),
+            "owner": said["by"],
+            **said,
+        }
         self.silences.append(one)
         return one
 
