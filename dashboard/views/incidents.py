@@ -25,7 +25,7 @@ SORTS = (
     ("oldest_since", "held up longest"),
     ("-opened_at", "opened last"),
 )
-LABELS = {"status": "Status", "severity": "Severity", "domain": "Domain", "owner": "Owner", "sort": "First comes"}
+LABELS = {"status": "Status", "severity": "Severity", "domain": "Domain", "owner": "Owner", "sort": "Order"}
 _CHOICES = {"status": STATUSES, "sort": SORTS}
 _LONGEST = 200
 
@@ -70,7 +70,7 @@ def _select(name: str, options: Sequence[tuple[str, str]], value: str | None) ->
         data.insert(0, {"value": value, "label": value})
     return dmc.Select(
         id=f"incidents-{name}", data=data, value=value, label=LABELS[name],
-        placeholder="as it comes" if name == "sort" else "any", clearable=True, size="xs", className="select",
+        placeholder="the usual" if name == "sort" else "any", clearable=True, size="xs", className="select",
         comboboxProps={"shadow": "md"},
     )  # fmt: skip
 
