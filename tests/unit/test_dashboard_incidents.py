@@ -1,0 +1,166 @@
+"""What the pages of incidents say, as pure functions of rows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from alerting.incident import Cause, NotifyReason
+from alerting.message import worklist_link
+from dashboard.figures import population
+from dashboard.links import Links
+from dashboard.views import incident, incidents
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+LINKS = Links("/dashboard/")
+ROW: dict[str, Any] = {
+    "id": "1f0c0000-0000-4000-8000-000000000000",
+    "status": "firing",
+    "severity": "critical",
+    "title": "Orders wait for SAP",
+    "workflow": "order-to-cash",
+    "verdict": "stuck",
+    "waiting_for": "order_accepted",
+    "source": "sap",
+    "reason": None,
+    "owner": "erp",
+    "count": 40,
+    "peak_count": 41,
+    "value": [],
+    "oldest_since": "2026-11-21T08:00:00Z",
+    "opened_at": "2026-11-21T08:00:00Z",
+    "resolved_at": None,
+}
+
+
+def spelled(component: Any) -> str:
+    return json.dumps(component, default=lambda one: one.to_plotly_json())
+
+
+def buttons(row: dict[str, Any]) -> list[str]:
+    (bar,) = incident.acts(row, NOW)
+    return [button.to_plotly_json()["props"]["data-incident-act"] for button in bar.children]
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        Cause("order-to-cash", "stuck", "order_accepted", "sap"),
+        Cause("order-to-cash", "failed", reason="requirement_unmet"),
+        Cause("order-to-cash", "inconsistent", "invoiced", reason="key_not_unique"),
+        Cause(None, "blind", source="sap"),
+    ],
+)
+def test_a_page_links_to_the_same_list_as_a_message(cause: Cause) -> None:
+    row = {name: getattr(cause, name) for name in ("workflow", "verdict", "waiting_for", "source", "reason")}
+    page, message = LINKS.held_up_by(row), worklist_link("", cause)
+    assert sorted(page.partition("?")[2].split("&")) == sorted(message.partition("?")[2].split("&"))
+
+
+def test_what_holds_up_no_instances_opens_what_it_is_about() -> None:
+    assert LINKS.held_up_by({"verdict": "burning", "reason": "in-time", "id": "1"}) == "/dashboard/objectives/in-time"
+    assert LINKS.held_up_by({"verdict": "drill", "reason": "x", "id": "1"}) == "/dashboard/incidents/1"
+
+
+@pytest.mark.parametrize(
+    ("trend", "words"),
+    [
+        (None, "told once some minutes"),
+        ({"per_hour": 12.4, "drained_at": None}, "grows by 12 an hour."),
+        ({"per_hour": 0.0, "drained_at": None}, "neither grows nor shrinks"),
+        ({"per_hour": -0.5, "drained_at": None}, "shrinks by 0.5 an hour: at this pace it is not drained within a day"),
+        (
+            {"per_hour": -1200, "drained_at": "2026-11-21T14:30:00Z"},
+            "by 1,200 an hour: drained in 2 h 30 min, at 14:30 UTC",
+        ),
+    ],
+)
+def test_how_it_goes_on_is_said_in_words(trend: Any, words: str) -> None:
+    assert words in incident.going_words(ROW | {"trend": trend}, NOW)
+
+
+def test_what_is_over_says_how_long_it_lasted() -> None:
+    over = ROW | {"status": "resolved", "resolved_at": "2026-11-21T11:05:00Z"}
+    assert incident.going_words(over, NOW) == "It is over: it lasted 3 h 5 min."
+
+
+def test_only_acts_that_can_be_done_are_offered() -> None:
+    whole = ["acknowledge", "assign", "comment", "postpone", "silence", "link", "resolve"]
+    assert buttons(ROW) == whole
+    taken = ROW | {"acknowledged_by": "jo"}
+    assert "withdraw" in buttons(taken)
+    assert "withdraw" not in buttons(taken | {"acknowledged_until": "2026-11-21T11:00:00Z"})
+    assert "resolve" not in buttons(ROW | {"settled_by": "jo"})
+    assert buttons(taken | {"status": "resolved"}) == ["comment", "link"]
+
+
+def test_a_silence_offers_the_parts_of_the_cause_that_are_there() -> None:
+    (bar,) = incident.acts(ROW, NOW)
+    match = json.loads(bar.to_plotly_json()["props"]["data-match"])
+    assert match == {
+        "verdict": "stuck",
+        "workflow": "order-to-cash",
+        "waiting_for": "order_accepted",
+        "source": "sap",
+    }
+
+
+def test_a_link_that_a_browser_must_not_follow_is_only_told() -> None:
+    change = {"url": "javascript:alert(1)", "title": "CHG", "by": "jo", "at": "2026-11-21T11:00:00Z"}
+    drawn = spelled(incident.changes(ROW | {"changes": [change]}, NOW))
+    assert "CHG" in drawn
+    assert "javascript" not in drawn
+
+
+def test_whatever_was_decided_has_words() -> None:
+    unnamed = [one.value for one in NotifyReason if one.value not in incident._TOLD]
+    assert unnamed == []
+
+
+def test_the_timeline_is_newest_first_and_says_each_message_once() -> None:
+    row = ROW | {
+        "timeline": [
+            {"at": "2026-11-21T08:00:00Z", "what": "opened", "detail": "3 held up", "by": None},
+            {"at": "2026-11-21T08:01:00Z", "what": "told", "detail": "erp: first (slack)", "by": None},
+            {"at": "2026-11-21T09:00:00Z", "what": "acknowledged", "detail": "until it resolves", "by": "jo"},
+        ],
+        "deliveries": [
+            {"at": "2026-11-21T08:01:02Z", "target": "erp", "reason": "first", "state": "dead", "attempts": 8,
+             "last_status": 500}
+        ],
+    }  # fmt: skip
+    drawn = spelled(incident.timeline(row))
+    assert "(slack)" not in drawn
+    said = ["jo acknowledged", "erp not told, dead: it fires", "8 attempts, the last answered 500", "Opened"]
+    places = [drawn.index(one) for one in said]
+    assert places == sorted(places)
+
+
+def test_the_figure_holds_each_count_until_the_next_and_dashes_what_is_expected() -> None:
+    points = [{"at": "2026-11-21T08:00:00Z", "count": 3}, {"at": "2026-11-21T11:00:00Z", "count": 40}]
+    trend = {"per_hour": -20, "drained_at": "2026-11-21T14:00:00Z"}
+    known, expected = population(ROW | {"points": points, "trend": trend}, NOW).data
+    assert (known.line.shape, list(known.y)) == ("hv", [3, 40, 40])
+    assert (list(expected.y), expected.x[-1]) == ([40, 0], "2026-11-21T14:00:00Z")
+    over = ROW | {"points": points, "trend": None, "resolved_at": "2026-11-21T11:30:00Z"}
+    (known,) = population(over, NOW).data
+    assert (known.x[-1], known.y[-1]) == ("2026-11-21T11:30:00Z", 0)
+    assert len(population(ROW | {"points": [], "trend": None}, NOW).data) == 1
+
+
+def test_what_cannot_be_asked_is_no_filter() -> None:
+    asked = {"status": "burning", "sort": "weight", "severity": "critical", "q": "a" * 300, "owner": ["erp", "x"]}
+    assert incidents.filters_from(asked) == {"severity": "critical", "q": "a" * 200, "owner": "erp"}
+
+
+def test_who_is_at_it_stands_in_the_list_while_it_holds() -> None:
+    row = ROW | {"acknowledged_by": "jo", "acknowledged_until": "2026-11-21T13:00:00Z", "assignee": "sam"}
+    drawn = spelled(incidents.incident_table({"items": [row], "cut": True}, {}, NOW, LINKS))
+    assert "acknowledged by jo" in drawn
+    assert "sam" in drawn
+    assert "These are the first 1." in drawn
+    past = row | {"acknowledged_until": "2026-11-21T11:00:00Z"}
+    assert "acknowledged by" not in spelled(incidents.incident_table({"items": [past]}, {}, NOW, LINKS))
