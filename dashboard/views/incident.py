@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +32,8 @@ MATCHED_BY = ("verdict", "workflow", "waiting_for", "source", "reason")
 """What a silence of an incident matches by: the parts of its cause."""
 _QUIET = ("told",)
 """Lines of the timeline that what was delivered says better."""
+_WITH_END = ("acknowledged", "postponed")
+_INSTANT = re.compile(r"(?<=^until )\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _EVER = datetime.min.replace(tzinfo=UTC)
 _TOLD = {
     "first": "It fires",
@@ -164,7 +167,7 @@ def cause(i: Row, links: Links) -> Any:
             ),
             ("Waiting for", wording.humanise(i["waiting_for"])),
             ("From", i["source"] or wording.DASH),
-            ("Reason", reason),
+            ("Reason", dcc.Link(reason, href=links.held_up_by(i)) if i["verdict"] == "burning" else reason),
             ("Owner", i["owner"] or wording.DASH),
             ("Runbook", _outside(i.get("runbook"), i.get("runbook"))),
         ]
@@ -213,7 +216,7 @@ def whom(i: Row, now: datetime) -> Any:
 def timeline(i: Row) -> Any:
     """What happened, what people did and who was told, the newest first."""
     lines = [
-        (one["at"], "act" if one.get("by") else one["what"], _happened(one), one["detail"])
+        (one["at"], "act" if one.get("by") else one["what"], _happened(one), _detail(one))
         for one in i.get("timeline") or ()
         if one["what"] not in _QUIET
     ]
@@ -262,6 +265,13 @@ def told_label(reason: str) -> str:
 def _happened(one: Row) -> str:
     what = _HAPPENED.get(one["what"], wording.humanise(one["what"]))
     return f"{one['by']} {what[:1].lower()}{what[1:]}" if one.get("by") else what
+
+
+def _detail(one: Row) -> str:
+    """The detail, with an instant in it as people write it; what people wrote stays as it is."""
+    if one["what"] not in _WITH_END:
+        return str(one["detail"])
+    return _INSTANT.sub(lambda found: wording.instant(found[0]), one["detail"], count=1)
 
 
 def _delivered(one: Row) -> str:

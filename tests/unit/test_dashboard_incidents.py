@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import dashboard
+from alerting.facts import VERDICTS
 from alerting.incident import Cause, NotifyReason
 from alerting.message import worklist_link
 from dashboard.figures import population
@@ -137,6 +140,24 @@ def test_the_timeline_is_newest_first_and_says_each_message_once() -> None:
     said = ["jo acknowledged", "erp not told, dead: it fires", "8 attempts, the last answered 500", "Opened"]
     places = [drawn.index(one) for one in said]
     assert places == sorted(places)
+
+
+def test_an_end_is_told_as_people_write_it_and_a_comment_as_it_was_written() -> None:
+    at = "2026-11-21T09:00:00Z"
+    row = ROW | {
+        "timeline": [
+            {"at": at, "what": "postponed", "detail": "until 2026-11-22T06:34:24.473Z: lunch", "by": "jo"},
+            {"at": at, "what": "commented", "detail": "until 2026-11-22T06:34:24Z it waits", "by": "jo"},
+        ]
+    }
+    drawn = spelled(incident.timeline(row))
+    assert "until 22 Nov 2026 06:34:24 UTC: lunch" in drawn
+    assert "until 2026-11-22T06:34:24Z it waits" in drawn
+
+
+def test_every_verdict_of_an_incident_has_a_mark() -> None:
+    styles = "".join(one.read_text() for one in (Path(dashboard.__file__).parent / "assets").glob("*.css"))
+    assert [verdict for verdict in VERDICTS if f".mk-{verdict}" not in styles] == []
 
 
 def test_the_figure_holds_each_count_until_the_next_and_dashes_what_is_expected() -> None:
