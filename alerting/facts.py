@@ -106,7 +106,10 @@ def read_match(entry: Reader | None, *, without: tuple[str, ...] = ()) -> dict[s
         attributes = entry.at(name)
         if attributes.mapping():
             for attribute in attributes.value:
-                _put(found, f"{ATTRIBUTES}.{attribute}", attributes.at(attribute))
+                place = (*attributes.path, attribute)
+                # What is no text cannot be kept with a silence.
+                if Reader(attributes.document, attributes.faults, attribute, place).text():
+                    _put(found, f"{ATTRIBUTES}.{attribute}", attributes.at(attribute))
     return found
 
 

@@ -124,9 +124,10 @@ class Running:
 class Serving(Running):
     """A `milepost serve` on an embedded database."""
 
-    def __init__(self, folder: Path, definitions: Path) -> None:
+    def __init__(self, folder: Path, definitions: Path, *arguments: str) -> None:
         self.data = folder / "data"
-        super().__init__(folder, "log", "serve", "--data-dir", str(self.data), "--definitions", str(definitions))
+        where = ("--data-dir", str(self.data), "--definitions", str(definitions))
+        super().__init__(folder, "log", "serve", *where, *arguments)
 
     def kill(self, *, with_database: bool) -> None:
         """End it as a power cut would."""

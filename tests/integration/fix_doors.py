@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
+from alerting.acts_api import add_incident_acts
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue, register
@@ -32,6 +34,7 @@ from collector.sources.door import SourceDoor
 from collector.sources.receiving import Receiver, credentials_of, receivers_of
 from collector.store.database import BY_INDEX, Connection, connect
 from slo_rules.definitions import load
+from slo_rules.instants import to_micros
 from slo_rules.workflow import Definitions
 
 DEFINITIONS = """
@@ -177,6 +180,7 @@ async def running(
             handling=Handling(pool, acts, reader.note_write),
             views=SavedViews(pool, reader.note_write),
         )  # type: ignore[arg-type]
+        add_incident_acts(api, pool, lambda: to_micros(datetime.now(UTC)), reader.note_write)
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:
             yield Collector(
