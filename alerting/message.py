@@ -243,6 +243,16 @@ def instant(at: int, now: int) -> str:
     return PLAIN_READER.instant(at, now)
 
 
+def counted(count: int, entity: str | None, reader: Reader = PLAIN_READER) -> str:
+    """`1 order`, `1,204 orders`."""
+    return _counted(count, entity, Style(reader=reader))
+
+
+def milestone_name(name: str | None, called: str | None = None) -> str:
+    """What people call a milestone; empty where there is none."""
+    return _milestone(Notice(waiting_for=name, waiting_for_title=called))
+
+
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters; what is cut ends in an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from alerting.channels.registry import CHANNELS
+from alerting.digest import Digest, read_digest
 from alerting.document import as_route_faults, name_of, noted, path_of, reader_of, spec_of
 from alerting.faults import RouteFault
 from alerting.hours import Hours, read_hours
@@ -44,11 +46,17 @@ class Team:
     members: Mapping[str, Member] = field(default_factory=dict)
     schedule: Schedule = field(default_factory=Schedule)
     runbook: str = ""
+    digest: Digest | None = None
 
     def on_call(self, now: int) -> tuple[list[Member], str]:
         """Who is on call at an instant (micros), and by what."""
         names, by = self.schedule.on_call(now)
         return [self.members[name] for name in names], by
+
+    @property
+    def told_of_news(self) -> tuple[Target, ...]:
+        """Those of the team that take messages which nothing will resolve."""
+        return tuple(target for target in self.targets if CHANNELS[target.kind].NOTES)
 
     def every_target(self) -> Iterator[Target]:
         """Those of the team, and those of its members."""
@@ -80,7 +88,7 @@ def parse_team(document: Mapping[str, Any], around: Around) -> Team | list[Route
         return as_route_faults(faults)
     members = _members(spec.optional("members"), name, around)
     schedule = _schedule(spec.optional("on_call"), members, around)
-    runbook = spec.optional("runbook")
+    runbook, digest = spec.optional("runbook"), spec.optional("digest")
     team = Team(
         name,
         _targets(spec.optional("send_to"), name, around),
@@ -88,9 +96,12 @@ def parse_team(document: Mapping[str, Any], around: Around) -> Team | list[Route
         members,
         schedule,
         runbook.text(longest=2000) if runbook else "",
+        read_digest(digest, around.calendars),
     )
     if not faults and not team.targets and not members:
         spec.fault("say 'send_to', 'members' or both: nobody of the team can be told")
+    if digest and not faults and not team.told_of_news:
+        digest.fault("nobody can be told it: 'send_to' names no target that takes messages of no incident")
     return as_route_faults(faults) if faults else team
 
 

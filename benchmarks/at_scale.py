@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from benchmarks import burst, compression, deadlines, growth, memory, peers
+from benchmarks import burst, causes, compression, deadlines, growth, memory, peers
 from benchmarks.growth import HistorySize
 from benchmarks.load import LoadGenerator
 from benchmarks.report import Figure
 from benchmarks.server import Postgres
 
-PARTS = "g,h,i,j,k,l,m"
+PARTS = "g,h,i,j,k,l,m,o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Size:
     peer_requests: int
     disk_events: int
     disk_span_requests: int
+    stuck: int
+    stuck_seconds: int
 
 
 FULL = Size(
@@ -41,6 +43,8 @@ FULL = Size(
     peer_requests=40,
     disk_events=1_000_000,
     disk_span_requests=480,
+    stuck=100_000,
+    stuck_seconds=60,
 )
 QUICK = Size(
     history=HistorySize((10_000, 20_000), 2_000, 5),
@@ -53,6 +57,8 @@ QUICK = Size(
     peer_requests=2,
     disk_events=24_000,
     disk_span_requests=48,
+    stuck=3_000,
+    stuck_seconds=5,
 )
 
 
@@ -71,4 +77,6 @@ def measure(server: Postgres, load: LoadGenerator, size: Size, only: Collection[
         figures += peers.measure(server, load, size.peer_requests)
     if "m" in only:
         figures += compression.measure(server, load, size.disk_events, size.disk_span_requests)
+    if "o" in only:
+        figures += causes.measure(server, load, size.stuck, size.stuck_seconds)
     return figures

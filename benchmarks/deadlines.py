@@ -42,9 +42,9 @@ def measure(
         _send(served, load, "near", range(near), (first, first + seconds))
         if time.time() > first:
             raise TimeoutError("the deadlines began to pass before all instances were open")
-        delays = _delays(served, near, first + seconds + 30)
+        late = delays(served, near, first + seconds + 30)
         told = f"({piece}) {instances:,} open, {per_second:,} due a second, deadline to recorded breach"
-        figures = spread_of(told, delays, "s")
+        figures = spread_of(told, late, "s")
         if not asked:
             return figures
         with httpx.Client(base_url=served.url, timeout=30) as client:
@@ -67,7 +67,8 @@ def _send(
     served.wait_until_projected(LIMIT_SECONDS)
 
 
-def _delays(served: Served, near: int, until: float) -> list[float]:
+def delays(served: Served, near: int, until: float) -> list[float]:
+    """Seconds from deadline to recorded breach of `near` that are stuck. TimeoutError `until` (since the epoch)."""
     while (stuck := served.number("SELECT count(*) FROM instance WHERE verdict = 'stuck'")) < near:
         if time.time() > until:
             raise TimeoutError(f"of {near} deadlines only {stuck} have been seen to pass")

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,14 +149,24 @@ class Served:
 
 
 @contextmanager
-def serve(database_url: str, definitions: str, role: str = "serve") -> Iterator[Served]:
+def serve(database_url: str, definitions: str, role: str = "serve", arguments: Sequence[str] = ()) -> Iterator[Served]:
     """`milepost serve`, or a role by itself, on this database; stopped as an operator would, by SIGTERM."""
     with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
         file, log = Path(folder) / "definitions.yaml", Path(folder) / "log"
         file.write_text(definitions, "utf-8")
         port = free_port()
         command = [sys.executable, "-m", "milepost.cli", role, "--database-url", database_url]
-        command += ["--definitions", str(file), "--host", HOST, "--port", str(port), "--log-level", "warning"]
+        command += [
+            "--definitions",
+            str(file),
+            "--host",
+            HOST,
+            "--port",
+            str(port),
+            "--log-level",
+            "warning",
+            *arguments,
+        ]
         with log.open("wb") as errors, psycopg.connect(database_url, autocommit=True) as conn:
             process = subprocess.Popen(command, stdout=errors, stderr=errors, env=_environment())
             try:

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from alerting import incidents, outbox, repeating
+from alerting import digesting, incidents, outbox, repeating
 from alerting.acts_api import add_incident_acts
 from alerting.address import Address
 from alerting.burning import burning_on
@@ -453,7 +453,15 @@ class Milepost:
         def repeat(conn: Connection, now: datetime) -> None:
             repeating.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
 
+        def digest(conn: Connection, now: datetime) -> None:
+            teams = self.alerting.teams.values()
+            # What is overdue is not known while what arrived is still being applied: it is told a little later.
+            if duties.is_current(conn, now):
+                digesting.run_once(conn, to_micros(now), teams, public_url=public_url, milestone_titles=titles)
+
         add("incidents", 2, look_after_incidents)
+        if any(team.digest for team in self.alerting.teams.values()):
+            add("digests", 30, digest)
         # A target that answers slowly holds up one of them; they never send the same message.
         for number in range(SENDERS):
             add(f"outbox-{number + 1}", 1, send)

@@ -51,6 +51,16 @@ def team_spec() -> Schema:
         },
         description="Who is on call: overrides go before calendars, and these before rotations.",
     )
+    digest = fields(
+        {"at": text("When, on the wall.", "08:30")},
+        {
+            "calendar": text("On which days: the business days of this Calendar, in its zone.", "emea-office"),
+            "zone": text("The time zone, where there is no calendar; UTC without it.", "Europe/Berlin"),
+            "empty": flag("Whether it is told where nothing is overdue, too.", default=False),
+        },
+        title="Digest",
+        description="Once a day it is told what of its own is overdue.",
+    )
     return fields(
         {},
         {
@@ -59,6 +69,7 @@ def team_spec() -> Schema:
             "members": mapping_of(member, text("A name."), "By name, who can be on call."),
             "on_call": on_call,
             "runbook": text("Where it says what to do.", "https://wiki.example.com/erp", longest=2000),
+            "digest": digest,
         },
         title="Team",
     )

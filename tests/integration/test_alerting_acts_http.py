@@ -175,7 +175,10 @@ async def test_a_silence_is_listed_with_its_state_and_can_be_ended_once(collecto
         ({"match": {"attributes": {"ti\0er": "gold"}}}, {"match.attributes.ti\0er"}),
         ({"match": {"domain": {"in": [["a"]]}}}, {"match.domain", "match.domain.in[0]"}),
         ({"until": ahead(24 * 31)}, {"until"}),
-        ({"until": "tomorrow", "since": "2026-01-01T00:00:00Z", "reason": "", "who": 1}, {"until", "since", "reason", "who"}),
+        (
+            {"until": "tomorrow", "since": "2026-01-01T00:00:00Z", "reason": "", "who": 1},
+            {"until", "since", "reason", "who"},
+        ),
         ({"since": ahead(3), "until": ahead(2)}, {"until"}),
     ],
 )
