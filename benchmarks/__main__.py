@@ -21,8 +21,8 @@ def main() -> None:
         default=PARTS,
         help="a COPY of events, b events, n collectors alone, c spans, d deadlines, e objectives, f one event, "
         "and sizes; at scale, by name only: g growth of queries and h of costs with ten times the history "
-        "(25 GB of disk), i deadlines and j memory with a million open, k a burst, l peers, m disk with compression, o many stuck at "
-        "once for few causes",
+        "(25 GB of disk), i deadlines and j memory with a million open, k a burst, l peers, m disk with compression, "
+        "o many stuck at once for few causes",
     )
     parser.add_argument("--full", action="store_true", help="all of them: more than an hour, and 25 GB of disk")
     parser.add_argument(

@@ -74,7 +74,7 @@ def measure(postgres: Postgres, load: LoadGenerator, instances: int, seconds: in
 
 
 def opened(instances: int, first: float, seconds: int) -> list[bytes]:
-    """Orders whose deadlines pass evenly from `first` (seconds since the epoch) on, as requests; the last is the latest."""
+    """Orders whose deadlines pass evenly from `first` (seconds since the epoch) on, as requests."""
     members = []
     for number in range(instances):
         at = first + seconds * number / max(1, instances - 1) - orders.ACCEPTED_WITHIN_SECONDS
