@@ -63,6 +63,7 @@ def _write(cursor: psycopg.Cursor[Any], team: Team, day: date, found: list[Overd
         notice = digest_notice(team.name, found, now, public_url, Reader(target.zone, target.locale))
         row = {
             "message_id": digest_id(team.name, day, number),
+            "owner": team.name,
             "target": target.name,
             "kind": target.kind,
             "notice": Jsonb(notice.to_json()),
@@ -74,6 +75,7 @@ def _write(cursor: psycopg.Cursor[Any], team: Team, day: date, found: list[Overd
         }
         if cursor.execute(Q["add_digest"], row).rowcount == 0 and number == 0:
             return False
+        cursor.execute(Q["drop_older"], row)
     return bool(team.told_of_news)
 
 

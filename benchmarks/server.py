@@ -156,17 +156,8 @@ def serve(database_url: str, definitions: str, role: str = "serve", arguments: S
         file.write_text(definitions, "utf-8")
         port = free_port()
         command = [sys.executable, "-m", "milepost.cli", role, "--database-url", database_url]
-        command += [
-            "--definitions",
-            str(file),
-            "--host",
-            HOST,
-            "--port",
-            str(port),
-            "--log-level",
-            "warning",
-            *arguments,
-        ]
+        command += ["--definitions", str(file), "--host", HOST, "--port", str(port), "--log-level", "warning"]
+        command += arguments
         with log.open("wb") as errors, psycopg.connect(database_url, autocommit=True) as conn:
             process = subprocess.Popen(command, stdout=errors, stderr=errors, env=_environment())
             try:

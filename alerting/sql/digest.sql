@@ -30,6 +30,14 @@ LEFT JOIN worth ON worth.workflow = held.workflow AND worth.waiting_for IS NOT D
 GROUP BY held.workflow, held.waiting_for
 ORDER BY COUNT(*) DESC, held.workflow, held.waiting_for;
 
+-- name: drop_older
+-- purpose: a digest of an earlier day that has not been sent is not worth sending any more
+UPDATE outbox
+SET state = 'dropped', outcome = 'superseded', settled_at = %(now)s, lease_until = NULL
+WHERE reason = 'digest' AND incident_id IS NULL AND state = 'pending' AND target = %(target)s
+  AND notice ->> 'owner' = %(owner)s AND message_id <> %(message_id)s
+  AND (lease_until IS NULL OR lease_until <= %(now)s);
+
 -- name: add_digest
 -- purpose: put a message of a digest into the outbox; what was said already is not said again
 -- Where nothing is to be said that is kept, too, so that nothing is said of that day later.

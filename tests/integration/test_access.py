@@ -14,7 +14,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from prometheus_client import generate_latest
 
-from alerting.acts_api import add_incident_acts
 from collector.access import keys, people
 from collector.access import roster as roster_of
 from collector.access.guard import COOKIE, SECURE_COOKIE
@@ -436,7 +435,6 @@ async def test_reading_what_was_sent_needs_more_than_looking_and_is_recorded(beh
 
 
 async def test_what_people_do_to_instances_and_silences_is_recorded_under_their_own_name(behind: Guarded) -> None:
-    add_incident_acts(behind.collector.api, behind.pool, now, lambda: None)
     await send(behind.client(behind.key("ingest", name="crm")))
     behind.collector.project()
     (instance,) = behind.collector.rows("SELECT id::text FROM instance")

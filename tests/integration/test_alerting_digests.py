@@ -70,6 +70,20 @@ def test_of_nothing_nothing_is_said_that_day_unless_it_is_asked_for(world: World
     assert world.receiver.at("/billing")[0].body["data"]["message"] == "Nothing of billing is overdue."
 
 
+def test_of_two_days_that_could_not_be_brought_the_later_is_told(world: World) -> None:
+    world.stuck(1)
+    erp, billing = team(world), team(world, "billing", empty=True)
+    run(world, erp, billing)
+    world.receiver.answer("/erp-platform", 503)
+    world.send()
+    world.stuck(1)
+    run(world, erp, passed=DAY)
+    assert world.outbox()[:2] == [("note", "dropped", "superseded"), ("note", "delivered", "delivered")]
+    world.send()
+    first, second = world.receiver.at("/erp-platform")
+    assert [one.body["data"]["incident"]["count"] for one in (first, second)] == [1, 2]
+
+
 def test_an_edit_of_the_targets_does_not_make_a_second_one_of_the_day(world: World) -> None:
     world.stuck(1)
     run(world, team(world))
