@@ -165,6 +165,20 @@ def count(n: float | None) -> str:
     return DASH if n is None else f"{n:,.0f}"
 
 
+def held_up(incident: Mapping[str, Any]) -> str:
+    """How much an incident is about: instances, or what it counts instead."""
+    many: int = incident["count"]
+    match incident["verdict"]:
+        case "burning":
+            return f"{count(many)} missed"
+        case "group":
+            return plural(many, "cause")
+        case "silence":
+            return plural(many, "incident")
+        case _:
+            return plural(many, "instance")
+
+
 def plural(n: float, one: str, many: str | None = None) -> str:
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
 

@@ -13,29 +13,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import psycopg
 import structlog
 import uvicorn
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
 from psycopg_pool import ConnectionPool, PoolTimeout
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from alerting import digesting, incidents, outbox, repeating
 from alerting.acts_api import add_incident_acts
 from alerting.address import Address
-from alerting.burning import burning_on
-from alerting.channels.guarded import new_client
-from alerting.channels.reach import reach_of
-from alerting.incident import Cause, Population
 from alerting.route import Route
 from alerting.setup import with_routes
 from alerting.targets import Target
-from collector import duties, metrics, source_rates
+from collector import metrics
 from collector.access.guard import Guard, remember_peer
-from collector.access.roster import REFRESH_SECONDS, Roster
+from collector.access.roster import Roster
 from collector.access.sending import admitting
 from collector.acts import Acts
 from collector.api import build_api
@@ -46,21 +38,16 @@ from collector.ingest.doors import Doors
 from collector.ingest.kafka.library import require_library
 from collector.ingest.otlp_grpc import GrpcDoor, PortTaken, refuse_taken
 from collector.log import LogWriter
-from collector.objective_gauges import measure_objectives
 from collector.projection_process import Activity, ProjectionProcess, settle_garbage_collection
 from collector.query import Query
-from collector.query.periods import keep_periods
 from collector.query.reader import Reader
 from collector.query.replica_reader import ReplicaReader
-from collector.query.staleness import Memory
 from collector.rebuild import keep_objectives
-from collector.registration import Registered, Watch, put_in_force
-from collector.retention.duty import run_once as retain
+from collector.registration import Registered, put_in_force
 from collector.saved_views import SavedViews
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import SourceDoor
 from collector.sources.intake import Intake
-from collector.sources.polling import Poller
 from collector.sources.receiving import Receiver
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.access_settings import forwarded_of, networks_of, oidc_of
@@ -70,10 +57,10 @@ from milepost.hearing import hear
 from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_alerting
+from milepost.scheduling import SENDERS, Scheduling
 from milepost.settings import OTLP_GRPC_PORT, Settings
 from milepost.source_files import consumed_sources, read_receivers
 from slo_rules import compiled
-from slo_rules.durations import SECOND
 from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
 
@@ -87,13 +74,6 @@ log = structlog.get_logger("milepost")
 DATABASE_SECONDS = 60.0
 """How long a database that is not there yet is waited for."""
 
-SENDERS = 3
-"""How many send at once in one process."""
-RECKONED_EVERY = 30 * SECOND
-"""How often objectives are asked whether their budgets burn."""
-
-Duty = Callable[[Connection, datetime], object]
-Add = Callable[[str, float, Duty], None]
 _LET_GO = "-c idle_in_transaction_session_timeout=60s"
 """A process that stands still in the middle of a duty keeps others from it."""
 
@@ -199,7 +179,16 @@ class Milepost:
             if part is not None:
                 part.start()
                 self._closing.append(part.close)
-        scheduler = self._schedule(pool, registered)
+        scheduler = Scheduling(
+            self.settings,
+            self.roles,
+            self.alerting,
+            self.private_hosts,
+            self._receivers,
+            self._roster,
+            writes=self._writes,
+            closing=self._closing,
+        ).schedule(pool, registered)
         scheduler.start()
         self._closing.append(scheduler.shutdown)
 
@@ -356,117 +345,6 @@ class Milepost:
 
         return KafkaProducer(self.settings.kafka_cluster, self.settings.kafka_produce)
 
-    def _schedule(self, pool: ConnectionPool[Connection], registered: Registered) -> BackgroundScheduler:
-        """The duties of the roles and how often they run.
-
-        A run that comes late still runs: skipping one would be silence.
-        """
-        scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(4 + SENDERS)},
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-            timezone=UTC,
-        )
-
-        def add(name: str, seconds: float, duty: Duty) -> None:
-            scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
-
-        if self._roster is not None:
-            add("access", REFRESH_SECONDS, self._roster.refresh)
-        watch = Watch(registered)
-        add("definitions", 5, lambda conn, _: watch.run_once(conn))
-        if self._writes or Role.CONSUMER in self.roles:
-            add("partitions", 3600, duties.make_partitions)
-        if Role.COLLECTOR in self.roles:
-            known = frozenset(registered.catalogue.sources)
-            add("sources", 15, lambda conn, now: duties.measure_sources(conn, now, known))
-        if Role.COLLECTOR in self.roles and any(receiver.said.poll for receiver in self._receivers.values()):
-            client = httpx.Client()
-            self._closing.append(client.close)
-            add("polling", 5, Poller(self._receivers, client).run_once)
-        if Role.PROJECTOR in self.roles:
-            self._add_measuring(add, registered.catalogue)
-        if Role.NOTIFIER in self.roles:
-            self._add_telling(add, registered.catalogue)
-        return scheduler
-
-    def _add_measuring(self, add: Add, catalogue: Catalogue) -> None:
-        """What is measured of what was projected, and how long what is kept is kept."""
-
-        def close(conn: Connection, now: datetime) -> None:
-            if duties.is_current(conn, now):
-                keep_periods(conn, to_micros(now), catalogue)
-
-        def sample(conn: Connection, now: datetime) -> None:
-            if duties.is_current(conn, now):
-                source_rates.sample(conn, now)
-
-        memory = Memory()
-        add("measure", 5, duties.measure)
-        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
-        add("periods", 300, close)
-        add("source_rates", 60, sample)
-        # Each class rests for a day once it has been gone through; what was left over is taken up by the next run.
-        add("retention", 60, partial(retain, retention=self.settings.retention))
-
-    def _add_telling(self, add: Add, catalogue: Catalogue) -> None:
-        """What opens incidents, and tells of them."""
-        titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
-        reach = reach_of(self.private_hosts)
-        client = new_client(reach)
-        self._closing.append(client.close)
-        # A notifier serves no pages: where they are only a setting can say.
-        public_url = self.settings.address if Role.DASHBOARD in self.roles else self.settings.public_url or ""
-
-        memory = Memory()
-        burning: dict[Cause, Population] = {}
-        reckoned_until = 0
-
-        def look_after_incidents(conn: Connection, now: datetime) -> None:
-            nonlocal burning, reckoned_until
-            if not duties.is_current(conn, now):
-                return
-            at = to_micros(now)
-            # Objectives change when five minutes are over, and with corrections of what was counted before.
-            if at - reckoned_until >= RECKONED_EVERY:
-                with conn.transaction():
-                    burning = burning_on(conn, at, catalogue, memory)
-                reckoned_until = at
-            report = incidents.run_once(
-                conn,
-                at,
-                self.alerting,
-                public_url=public_url,
-                milestone_titles=titles,
-                catalogue=catalogue,
-                burning=burning,
-            )
-            if report.opened or report.resolved:
-                log.info("incidents", opened=report.opened, resolved=report.resolved)
-
-        def send(conn: Connection, now: datetime) -> None:
-            report = outbox.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
-            if report.dead or report.disabled:
-                log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
-            for target, why in report.faulty.items():
-                log.error("template_faulty", target=target, error=why)
-
-        def repeat(conn: Connection, now: datetime) -> None:
-            repeating.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
-
-        def digest(conn: Connection, now: datetime) -> None:
-            teams = self.alerting.teams.values()
-            # What is overdue is not known while what arrived is still being applied: it is told a little later.
-            if duties.is_current(conn, now):
-                digesting.run_once(conn, to_micros(now), teams, public_url=public_url, milestone_titles=titles)
-
-        add("incidents", 2, look_after_incidents)
-        if any(team.digest for team in self.alerting.teams.values()):
-            add("digests", 30, digest)
-        # A target that answers slowly holds up one of them; they never send the same message.
-        for number in range(SENDERS):
-            add(f"outbox-{number + 1}", 1, send)
-        add("repeating", 5, repeat)
-
 
 def _with_pages(api: FastAPI, query: Query, *, logs_in: bool) -> Any:
     """The API with the dashboard, which a process that serves none has no need to load."""
@@ -514,16 +392,3 @@ def _nothing() -> None:
 
 def _exit(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
-
-
-def _run_duty(name: str, pool: ConnectionPool[Connection], duty: Duty) -> None:
-    """One run; a failure is said and counted, and the next run comes all the same."""
-    try:
-        with pool.connection() as conn:
-            duty(conn, datetime.now(UTC))
-    except (psycopg.OperationalError, PoolTimeout) as error:
-        metrics.DUTY_FAILURES.labels(name).inc()
-        log.warning("duty_interrupted", duty=name, error=str(error).strip())
-    except Exception:
-        metrics.DUTY_FAILURES.labels(name).inc()
-        log.exception("duty_failed", duty=name)

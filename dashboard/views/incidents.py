@@ -155,7 +155,7 @@ def incident_line(incident: Row, now: datetime, links: Links) -> html.Div:
                     html.Div(
                         [
                             dcc.Link(
-                                wording.plural(incident["count"], "instance"),
+                                wording.held_up(incident),
                                 href=links.held_up_by(incident),
                                 className="under",
                             ),

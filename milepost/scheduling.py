@@ -1,0 +1,186 @@
+"""The duties of a process, by its roles, and how often they run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import httpx
+import psycopg
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from alerting import digesting, incidents, outbox, repeating
+from alerting.burning import burning_on
+from alerting.channels.guarded import new_client
+from alerting.channels.reach import reach_of
+from alerting.incident import Cause, Population
+from alerting.setup import Setup
+from collector import duties, metrics, source_rates
+from collector.access.roster import REFRESH_SECONDS, Roster
+from collector.catalogue import Catalogue
+from collector.objective_gauges import measure_objectives
+from collector.query.periods import keep_periods
+from collector.query.staleness import Memory
+from collector.registration import Registered, Watch
+from collector.retention.duty import run_once as retain
+from collector.sources.polling import Poller
+from collector.sources.receiving import Receiver
+from collector.store.database import Connection
+from milepost.roles import Role
+from milepost.settings import Settings
+from slo_rules.durations import SECOND
+from slo_rules.instants import to_micros
+
+log = structlog.get_logger("milepost")
+
+SENDERS = 3
+"""How many send at once in one process."""
+RECKONED_EVERY = 30 * SECOND
+"""How often objectives are asked whether their budgets burn."""
+
+Duty = Callable[[Connection, datetime], object]
+Add = Callable[[str, float, Duty], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """What the duties of one process need. `closing` takes what has to be closed when the process ends."""
+
+    settings: Settings
+    roles: Collection[Role]
+    alerting: Setup
+    private_hosts: tuple[str, ...]
+    receivers: Mapping[str, Receiver]
+    roster: Roster | None
+    writes: bool
+    closing: list[Callable[[], None]]
+
+    def schedule(self, pool: ConnectionPool[Connection], registered: Registered) -> BackgroundScheduler:
+        """The duties of the roles and how often they run.
+
+        A run that comes late still runs: skipping one would be silence.
+        """
+        scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(4 + SENDERS)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone=UTC,
+        )
+
+        def add(name: str, seconds: float, duty: Duty) -> None:
+            scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
+
+        if self.roster is not None:
+            add("access", REFRESH_SECONDS, self.roster.refresh)
+        watch = Watch(registered)
+        add("definitions", 5, lambda conn, _: watch.run_once(conn))
+        if self.writes or Role.CONSUMER in self.roles:
+            add("partitions", 3600, duties.make_partitions)
+        if Role.COLLECTOR in self.roles:
+            known = frozenset(registered.catalogue.sources)
+            add("sources", 15, lambda conn, now: duties.measure_sources(conn, now, known))
+        if Role.COLLECTOR in self.roles and any(receiver.said.poll for receiver in self.receivers.values()):
+            client = httpx.Client()
+            self.closing.append(client.close)
+            add("polling", 5, Poller(self.receivers, client).run_once)
+        if Role.PROJECTOR in self.roles:
+            self._add_measuring(add, registered.catalogue)
+        if Role.NOTIFIER in self.roles:
+            self._add_telling(add, registered.catalogue)
+        return scheduler
+
+    def _add_measuring(self, add: Add, catalogue: Catalogue) -> None:
+        """What is measured of what was projected, and how long what is kept is kept."""
+
+        def close(conn: Connection, now: datetime) -> None:
+            if duties.is_current(conn, now):
+                keep_periods(conn, to_micros(now), catalogue)
+
+        def sample(conn: Connection, now: datetime) -> None:
+            if duties.is_current(conn, now):
+                source_rates.sample(conn, now)
+
+        memory = Memory()
+        add("measure", 5, duties.measure)
+        add("objectives", 60, lambda conn, now: measure_objectives(conn, now, catalogue, memory))
+        add("periods", 300, close)
+        add("source_rates", 60, sample)
+        # Each class rests for a day once it has been gone through; what was left over is taken up by the next run.
+        add("retention", 60, partial(retain, retention=self.settings.retention))
+
+    def _add_telling(self, add: Add, catalogue: Catalogue) -> None:
+        """What opens incidents, and tells of them."""
+        titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
+        reach = reach_of(self.private_hosts)
+        client = new_client(reach)
+        self.closing.append(client.close)
+        # A notifier serves no pages: where they are only a setting can say.
+        public_url = self.settings.address if Role.DASHBOARD in self.roles else self.settings.public_url or ""
+
+        memory = Memory()
+        burning: dict[Cause, Population] = {}
+        reckoned_until = 0
+
+        def look_after_incidents(conn: Connection, now: datetime) -> None:
+            nonlocal burning, reckoned_until
+            if not duties.is_current(conn, now):
+                return
+            at = to_micros(now)
+            # Objectives change when five minutes are over, and with corrections of what was counted before.
+            if at - reckoned_until >= RECKONED_EVERY:
+                with conn.transaction():
+                    burning = burning_on(conn, at, catalogue, memory)
+                reckoned_until = at
+            report = incidents.run_once(
+                conn,
+                at,
+                self.alerting,
+                public_url=public_url,
+                milestone_titles=titles,
+                catalogue=catalogue,
+                burning=burning,
+            )
+            if report.opened or report.resolved:
+                log.info("incidents", opened=report.opened, resolved=report.resolved)
+
+        def send(conn: Connection, now: datetime) -> None:
+            report = outbox.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
+            if report.dead or report.disabled:
+                log.error("messages_not_delivered", dead=report.dead, disabled=report.disabled)
+            for target, why in report.faulty.items():
+                log.error("template_faulty", target=target, error=why)
+
+        def repeat(conn: Connection, now: datetime) -> None:
+            repeating.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
+
+        def digest(conn: Connection, now: datetime) -> None:
+            teams = self.alerting.teams.values()
+            # What is overdue is not known while what arrived is still being applied: it is told a little later.
+            if duties.is_current(conn, now):
+                digesting.run_once(conn, to_micros(now), teams, public_url=public_url, milestone_titles=titles)
+
+        add("incidents", 2, look_after_incidents)
+        if any(team.digest for team in self.alerting.teams.values()):
+            add("digests", 30, digest)
+        # A target that answers slowly holds up one of them; they never send the same message.
+        for number in range(SENDERS):
+            add(f"outbox-{number + 1}", 1, send)
+        add("repeating", 5, repeat)
+
+
+def _run_duty(name: str, pool: ConnectionPool[Connection], duty: Duty) -> None:
+    """One run; a failure is said and counted, and the next run comes all the same."""
+    try:
+        with pool.connection() as conn:
+            duty(conn, datetime.now(UTC))
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        metrics.DUTY_FAILURES.labels(name).inc()
+        log.warning("duty_interrupted", duty=name, error=str(error).strip())
+    except Exception:
+        metrics.DUTY_FAILURES.labels(name).inc()
+        log.exception("duty_failed", duty=name)
