@@ -20,14 +20,16 @@ def due(served: Served, seconds: int, workflow: str = WORKFLOW) -> list[float | 
 
 
 def test_the_number_on_the_overview_opens_its_list_the_likeliest_first(served: Served, opened: Open) -> None:
-    chances = due(served, 3_600)
+    # Only a few workflows have room there: those of which most will miss a deadline.
+    of_all = {name: due(served, 3_600, name) for name in {row["workflow"] for row in served.query.rows}}
+    workflow, chances = max(of_all.items(), key=lambda one: sum(chance or 0 for chance in one[1]))
     watched = opened("")
     page = watched.page
-    line = page.locator(".line", has=page.locator("a[href*='workflow=order-to-cash&due_within_seconds=3600']"))
+    line = page.locator(".line", has=page.locator(f"a[href*='workflow={workflow}&due_within_seconds=3600']"))
     expect(line.locator(".num")).to_have_text(f"≈ {round(sum(one or 0 for one in chances))}")
     expect(page.get_by_text(re.compile("^clear at|^clear on"))).to_be_visible()
     line.locator(".num").click()
-    expect(page).to_have_url(re.compile(r"worklist\?workflow=order-to-cash&due_within_seconds=3600&sort=-chance$"))
+    expect(page).to_have_url(re.compile(rf"worklist\?workflow={workflow}&due_within_seconds=3600&sort=-chance$"))
     expect(page.locator("#worklist-totals strong").first).to_have_text(str(len(chances)))
     cells = page.locator(".ag-row [col-id=chance]")
     expect(cells).to_have_count(len(chances))
