@@ -113,7 +113,7 @@ def test_off_means_that_nobody_listens(tmp_path: Path, url: str, definitions: st
 def test_the_usual_port_is_left_to_whoever_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         monkeypatch.setattr(server, "OTLP_GRPC_PORT", other.getsockname()[1])
-        assert _grpc_door(None, None, Settings()) is None  # type: ignore[arg-type]
-    found = _grpc_door(None, None, Settings())  # type: ignore[arg-type]
+        assert _grpc_door(None, None, Settings(), None) is None  # type: ignore[arg-type]
+    found = _grpc_door(None, None, Settings(), None)  # type: ignore[arg-type]
     assert found is not None
     assert found.port == server.OTLP_GRPC_PORT
