@@ -36,9 +36,13 @@ from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.matching import WorkflowMatcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
+from slo_rules.under_way import hear_on_track
 
 log = structlog.get_logger("milepost.projector")
 
+_ON_TRACK = VerdictKind.ON_TRACK
+_FEW = 1
+"""Up to how many events that wait are heard one by one: nothing comes between the last and the first of so few."""
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
@@ -182,19 +186,48 @@ class Applying:
         if not waiting:
             return
         held.waiting = []
-        hindsight = self._hindsight
-        for packed in waiting:
-            told = unpack(packed)
-            hindsight.seq = told.seq
-            before = held.known
-            try:
-                self._hear(batch, held, told, hindsight)
-            except Exception as error:
-                log.exception("event_set_aside", seq=told.seq)
-                batch.dead_letters.append(set_aside(told, held.matcher.workflow.name, describe(error)))
-                held.known = before
+        todo = [unpack(packed) for packed in waiting]
+        if len(todo) > _FEW:
+            if held.verdict is None:
+                self._try(batch, held, todo.pop(0))
+            if self._hear_on_track(batch, held, todo):
+                todo.clear()
+        for told in todo:
+            self._try(batch, held, told)
         if held.known is None:
             self.cache.evict(held)
+
+    def _hear_on_track(self, batch: Batch, held: Held, todo: list[Told]) -> bool:
+        """Hear these at once, where nothing else than that it is on track would be said in between."""
+        verdict = held.verdict
+        if verdict is None or verdict.kind is not _ON_TRACK:
+            return False
+        before = held.progress
+        heard = [(told.received_at, told.match) for told in todo]
+        try:
+            known = hear_on_track(before, held.matcher.workflow, verdict.next_check_at, heard)
+            if known is None:
+                return False
+            held.known = known
+            self._hindsight.seq = todo[-1].seq
+            held.judge(todo[-1].received_at, self._hindsight, batch.changes.verdicts)
+        except Exception:  # noqa: BLE001 — which of them cannot be heard comes out when each is heard by itself
+            held.known = before
+            return False
+        for told in todo:
+            self._link(batch, held, told)
+        return True
+
+    def _try(self, batch: Batch, held: Held, told: Told) -> None:
+        """Let it hear one; what it cannot hear is set aside."""
+        self._hindsight.seq = told.seq
+        before = held.known
+        try:
+            self._hear(batch, held, told, self._hindsight)
+        except Exception as error:
+            log.exception("event_set_aside", seq=told.seq)
+            batch.dead_letters.append(set_aside(told, held.matcher.workflow.name, describe(error)))
+            held.known = before
 
     def _hear(self, batch: Batch, held: Held, told: Told, marks: Marks) -> None:
         """Let time pass for an instance up to an event, add what the event says, and judge."""
@@ -202,19 +235,23 @@ class Applying:
         held.advance(received_at, marks, changes.verdicts)
         held.known = fold(held.known, match)
         held.judge(received_at, marks, changes.verdicts)
-        heard = held.events
-        if heard is not None:
-            if match.key in heard:
-                batch.duplicates[told.seq] = told.source
-                return
-            heard.append(match.key)
-            if len(heard) > MAX_REMEMBERED_EVENTS:
-                held.events = None
-        changes.links.append((held, told.tail))
-        if match.besides is not None:
+        if self._link(batch, held, told) and match.besides is not None:
             word = match.besides.join or match.besides.move
             if word is not None:
                 batch.words.append((held, word))
+
+    def _link(self, batch: Batch, held: Held, told: Told) -> bool:
+        """Note that an instance has heard an event; False where it is known that it had before."""
+        key, heard = told.match.key, held.events
+        if heard is not None:
+            if key in heard:
+                batch.duplicates[told.seq] = told.source
+                return False
+            heard.append(key)
+            if len(heard) > MAX_REMEMBERED_EVENTS:
+                held.events = None
+        batch.changes.links.append((held, told.tail))
+        return True
 
     def _merge(self, batch: Batch, parsed: Parsed, event_key: bytes, found: list[Held]) -> Held:
         """Join instances that one event shows to be the same; the one with the earliest event stays."""

@@ -24,7 +24,7 @@ from collector.instances import Change, Held
 from collector.store.database import BUCKETS_LOCK, Connection
 from collector.store.sql import load
 from collector.unjoined import Unjoined
-from slo_rules.contribution import NOTHING, Contributions, add
+from slo_rules.contribution import NOTHING, Contributions
 from slo_rules.identity import split_key
 from slo_rules.instants import to_datetime
 from slo_rules.judgement import VerdictKind
@@ -113,7 +113,7 @@ class Changes:
         for held in (*(merge.merged for merge in self.merges), *self.gone):
             before = held.stored
             if before is not None:
-                add(total, catalogue.counting_of(held.matcher.workflow).contributions(before), -1)
+                catalogue.counting_of(held.matcher.workflow).add(total, before, -1)
         contributed = {place: counts for place, counts in total.items() if counts != NOTHING}
         return Prepared(
             fresh=fresh,
@@ -337,9 +337,9 @@ def _contribute(
 ) -> None:
     workflow = held.matcher.workflow
     if stored is None:
-        add(total, catalogue.counting_of(workflow).contributions(progress), 1)
+        catalogue.counting_of(workflow).add(total, progress, 1)
     elif not _counts_the_same(stored, progress, workflow, catalogue):
-        add(total, catalogue.counting_of(workflow).difference(stored, progress), 1)
+        catalogue.counting_of(workflow).add_difference(total, stored, progress)
 
 
 def _counts_the_same(a: Progress, b: Progress, workflow: Workflow, catalogue: Catalogue) -> bool:

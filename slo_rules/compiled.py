@@ -31,6 +31,7 @@ MODULES = (
     "slo_rules.paths",
     "slo_rules.promises",
     "slo_rules.standing",
+    "slo_rules.under_way",
     "collector.applying",
     "collector.arrivals",
     "collector.batches",

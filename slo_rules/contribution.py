@@ -34,9 +34,17 @@ _OF: dict[Outcome, Counts] = {
     Outcome.WAIVED: (0, 0, 1, 0, 0),
     Outcome.CANCELLED: (0, 0, 0, 1, 0),
 }
+_LESS: dict[Outcome, Counts] = {
+    Outcome.GOOD: (-1, 0, 0, 0, 0),
+    Outcome.BAD: (0, -1, 0, 0, 0),
+    Outcome.WAIVED: (0, 0, -1, 0, 0),
+    Outcome.CANCELLED: (0, 0, 0, -1, 0),
+}
 _BAD = Outcome.BAD
 STALE: Counts = (0, 1, 0, 0, 1)
+_STALE_LESS: Counts = (0, -1, 0, 0, -1)
 NO_LONGER: Counts = (0, 0, 0, 0, -1)
+_NO_LONGER_LESS: Counts = (0, 0, 0, 0, 1)
 
 
 def promise_name(workflow: str) -> str:
@@ -52,10 +60,24 @@ def contributions(
 ) -> Contributions:
     """The counts an instance adds to its buckets; `promised` as for `items`."""
     found: Contributions = {}
+    _count(found, 1, progress, workflow, objectives, promised)
+    return found
+
+
+def _count(
+    total: Contributions,
+    sign: int,
+    progress: Progress,
+    workflow: Workflow,
+    objectives: Collection[Objective],
+    promised: Iterable[Milestone] | None = None,
+) -> None:
+    """Add them to a total, or with sign -1 take them away: without a dictionary for each instance."""
     promise = promise_name(workflow.name)
     attributes: Mapping[str, Scalar] | None = None
+    of, stale_counts, no_longer_counts = (_OF, STALE, NO_LONGER) if sign == 1 else (_LESS, _STALE_LESS, _NO_LONGER_LESS)
     for item in items(progress, workflow, objectives, promised):
-        objective, at, counts = item.objective, item.at, _OF[item.outcome]
+        objective, at, counts = item.objective, item.at, of[item.outcome]
         stale = False
         if objective is None:
             name = promise
@@ -65,25 +87,24 @@ def contributions(
             name = objective.name
             stale = objective.kind == "freshness" and item.outcome is _BAD
             if stale:
-                counts = STALE
-        _add(found, name, ALL, ITEMS, at, counts)
+                counts = stale_counts
+        _add(total, name, ALL, ITEMS, at, counts)
         no_longer = item.arrival - 1 + BUCKET if stale and item.arrival is not None else None
         if no_longer is not None:
-            _add(found, name, ALL, ITEMS, no_longer, NO_LONGER)
+            _add(total, name, ALL, ITEMS, no_longer, no_longer_counts)
         if objective is None or objective.plain:
             continue
         if attributes is None:
             attributes = progress.attributes
         group = objective.group_of(attributes) if objective.group_by else ALL
         if group != ALL:
-            _add(found, name, group, ITEMS, at, counts)
+            _add(total, name, group, ITEMS, at, counts)
             if no_longer is not None:
-                _add(found, name, group, ITEMS, no_longer, NO_LONGER)
+                _add(total, name, group, ITEMS, no_longer, no_longer_counts)
         if objective.by_value and (value := worth(attributes)) is not None:
             amount, currency = value
             for one in {ALL, group}:
-                _add(found, name, one, currency, at, _times(counts, amount))
-    return found
+                _add(total, name, one, currency, at, _times(counts, amount))
 
 
 class Counting:
@@ -96,15 +117,14 @@ class Counting:
         self._hard = bool(workflow.counted or workflow.choosing or workflow.tiered)
         self._affected: dict[tuple[frozenset[str], frozenset[str]], _Affected] = {}
 
-    def contributions(self, progress: Progress) -> Contributions:
-        """The counts an instance adds to its buckets."""
-        return contributions(progress, self._workflow, self._objectives)
+    def add(self, total: Contributions, progress: Progress, sign: int) -> None:
+        """Add what an instance adds to its buckets to a total, or with sign -1 take it away."""
+        _count(total, sign, progress, self._workflow, self._objectives)
 
-    def difference(self, before: Progress, after: Progress) -> Contributions:
-        """What it adds when more is known of it: contributions after, less contributions before.
+    def add_difference(self, total: Contributions, before: Progress, after: Progress) -> None:
+        """Add what it adds when more is known of it: contributions after, less contributions before.
 
-        Places that come to nothing may be among them, with zeros. What stands as it was is not counted twice to find
-        that out.
+        What stands as it was is not counted twice to find out that it comes to nothing.
         """
         objectives, promised = self._objectives, self._workflow.promised_once
         if not (self._hard or after.clock or after.cancelled is not None or after.waiver is not before.waiver):
@@ -117,9 +137,8 @@ class Counting:
             objectives, promised = affected
             if not self._plain and before.said is not after.said and before.attributes != after.attributes:
                 objectives = tuple(one for one in self._objectives if one in objectives or not one.plain)
-        found = contributions(after, self._workflow, objectives, promised)
-        add(found, contributions(before, self._workflow, objectives, promised), -1)
-        return found
+        _count(total, 1, after, self._workflow, objectives, promised)
+        _count(total, -1, before, self._workflow, objectives, promised)
 
     def _what_is_affected(self, changed: frozenset[str], reached: frozenset[str]) -> _Affected:
         """What an instance may count as otherwise once it has reached these milestones, of which some have changed."""

@@ -12,6 +12,9 @@ from slo_rules.objective import Objective
 class Outcome(StrEnum):
     """What an item counts as. Waived and cancelled items are neutral."""
 
+    # Enum hashes a member in Python by its name; these are looked up for every item.
+    __hash__ = str.__hash__
+
     GOOD = "good"
     BAD = "bad"
     WAIVED = "waived"

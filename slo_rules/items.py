@@ -16,7 +16,7 @@ What was cancelled before it completed, and what somebody has waived while it wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from slo_rules.deadlines import reach
 from slo_rules.item import Item, Outcome
@@ -52,12 +52,12 @@ def items(
     if waiver is not None and waiver.withdraws:
         waiver = None
     promised = workflow.promised_once if promised is None else promised
-    found += _promised(promised, progress, workflow, waiver, cancelled=cancelled)
+    _promised(found, promised, progress, workflow, waiver, cancelled=cancelled)
     seen = views(progress, workflow) if workflow.each else []
     for view in seen:
         own = workflow.each[view.namespace]
         due = [one for one in own if one.deadline is not None and one.name not in view.given_up]
-        found += _promised(due, view.progress, workflow, waiver, view.stands_for, view.value, cancelled=cancelled)
+        _promised(found, due, view.progress, workflow, waiver, view.stands_for, view.value, cancelled=cancelled)
     reached = progress.milestones
     for objective in objectives:
         if objective.kind == "success":
@@ -93,6 +93,7 @@ def _outcome(due: int, arrival: int | None, waiver: Waiver | None) -> Outcome:
 
 
 def _promised(
+    found: list[Item],
     milestones: Iterable[Milestone],
     progress: Progress,
     workflow: Workflow,
@@ -101,8 +102,8 @@ def _promised(
     part: str | None = None,
     *,
     cancelled: bool,
-) -> Iterator[Item]:
-    """The deadlines of these milestones, each so many times."""
+) -> None:
+    """Add the deadlines of these milestones, each so many times."""
     reached = progress.milestones
     given_up = workflow.given_up(reached)
     for milestone in milestones:
@@ -119,7 +120,7 @@ def _promised(
             continue
         arrival = mark.at if mark is not None else passed_at(progress, workflow, milestone.name)
         outcome = _CANCELLED if cancelled else _outcome(due, arrival, waiver)
-        yield Item(None, due, arrival, outcome, stands_for, milestone.name, part)
+        found.append(Item(None, due, arrival, outcome, stands_for, milestone.name, part))
 
 
 def _ended(objective: Objective, progress: Progress, workflow: Workflow, waiver: Waiver | None) -> Item | None:

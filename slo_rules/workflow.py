@@ -368,6 +368,11 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         return found
 
     @cached_property
+    def plain(self) -> bool:
+        """Whether nothing but its milestones, when they come and in which order says how an instance stands."""
+        return not (self.counted or self.unique or self.requiring)
+
+    @cached_property
     def prepared_calendars(self) -> dict[str, Calendar]:
         """Its calendars, ready for use; workflows share what is prepared."""
         return {name: prepared(rules) for name, rules in self.calendars.items()}

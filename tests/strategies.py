@@ -109,6 +109,28 @@ metadata: {name: crm}
 spec: {silent_after: 3h}
 """
 
+PLAIN = """
+apiVersion: milepost/v1
+kind: Workflow
+metadata: {name: orders, domain: orders, owner: operations}
+spec:
+  entity: order
+  keys: {opportunity: data.opportunity, order: data.order, sales_order: data.sales_order}
+  attributes: {region: data.region}
+  value: {amount: data.amount, currency: data.currency}
+  milestones:
+    - {name: won, on: {exact: {type: won}}}
+    - {name: accepted, on: {exact: {type: accepted}}, within: 4h}
+    - {name: shipped, on: {exact: {type: shipped}}, within: 1h}
+    - {name: delivered, after: accepted, on: {exact: {type: delivered}}, within: 6h}
+    - {name: signed, on: {exact: {type: signed}}}
+    - {name: paid, after: [shipped, signed], on: {exact: {type: paid}}, within: {breach: 2d, from: won}, completes: true}
+  cancels_on: [{exact: {type: cancelled}}]
+  pauses_on: [{exact: {type: paused}}]
+  resumes_on: [{exact: {type: resumed}}]
+"""
+"""The same business with nothing that is hard."""
+
 EXPECTED = (
     "{silent_after: 2h}",
     "{expect: {every: 1h, calendar: office}}",
@@ -132,6 +154,11 @@ def definitions(sap: str = EXPECTED[0], crm: str = "{silent_after: 3h}") -> Defi
     """The definitions above, with what is expected of the two sources."""
     text = DEFINITIONS.replace("silent_after: 2h", sap[1:-1]).replace("silent_after: 3h", crm[1:-1])
     return load({"orders.yaml": text})
+
+
+def plain_definitions() -> Definitions:
+    """PLAIN, as it is loaded."""
+    return load({"plain.yaml": PLAIN})
 
 
 def expecting() -> st.SearchStrategy[Definitions]:

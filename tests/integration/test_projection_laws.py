@@ -24,8 +24,8 @@ from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from tests.counting import something, stored_buckets
 from tests.examples import on_one_database
-from tests.projecting import enroll, helping, log_events, project, projecting, stored, wipe
-from tests.strategies import acts, definitions, events
+from tests.projecting import enroll, helping, log_events, project, projecting, receive, stored, wipe
+from tests.strategies import acts, definitions, events, of_one_time, plain_definitions
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +156,21 @@ def test_a_rebuild_equals_what_was_there(
     forget(conn, current_definitions=False)
     assert stored(conn) == []
     project(conn, catalogue, batch=again)
+    assert fingerprints(conn) == before
+
+
+@SLOW
+@given(events(20, honest=True), st.integers(2, 30))
+def test_events_heard_together_leave_what_they_leave_one_by_one(
+    conn: Connection, history: list[Event], batch: int
+) -> None:
+    wipe(conn)
+    catalogue = enroll(conn, plain_definitions())
+    receive(conn, sorted(of_one_time(history), key=lambda event: event.received_at))
+    project(conn, catalogue, batch=1)
+    before = fingerprints(conn)
+    forget(conn, current_definitions=False)
+    project(conn, catalogue, batch=batch)
     assert fingerprints(conn) == before
 
 

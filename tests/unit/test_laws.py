@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from slo_rules.arithmetic import arithmetic
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import Staleness
-from slo_rules.contribution import Contributions, Counting, add, contributions
-from slo_rules.definitions import load
+from slo_rules.contribution import Contributions, Counting, Counts, Place, add, contributions
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.expectation import Expectation
@@ -24,36 +23,13 @@ from slo_rules.matching import Matcher
 from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from tests.counting import plain, something
-from tests.strategies import LATER, START, definitions, events
+from tests.strategies import LATER, START, definitions, events, plain_definitions
 
 DEFINITIONS = definitions()
 WORKFLOW = DEFINITIONS.workflows["orders"]
 OBJECTIVES = tuple(DEFINITIONS.objectives.values())
 MATCHER = Matcher([WORKFLOW])
-PLAIN = load(
-    {
-        "plain.yaml": """
-apiVersion: milepost/v1
-kind: Workflow
-metadata: {name: orders, domain: orders, owner: operations}
-spec:
-  entity: order
-  keys: {opportunity: data.opportunity, order: data.order, sales_order: data.sales_order}
-  attributes: {region: data.region}
-  value: {amount: data.amount, currency: data.currency}
-  milestones:
-    - {name: won, on: {exact: {type: won}}}
-    - {name: accepted, on: {exact: {type: accepted}}, within: 4h}
-    - {name: shipped, on: {exact: {type: shipped}}, within: 1h}
-    - {name: delivered, after: accepted, on: {exact: {type: delivered}}, within: 6h}
-    - {name: signed, on: {exact: {type: signed}}}
-    - {name: paid, after: [shipped, signed], on: {exact: {type: paid}}, within: {breach: 2d, from: won}, completes: true}
-  cancels_on: [{exact: {type: cancelled}}]
-  pauses_on: [{exact: {type: paused}}]
-  resumes_on: [{exact: {type: resumed}}]
-"""
-    }
-).workflows["orders"]
+PLAIN = plain_definitions().workflows["orders"]
 EVENTS = events(waived=True)
 MARKS = st.fixed_dictionaries(
     {},
@@ -258,7 +234,12 @@ def test_a_difference_is_what_counting_both_gives(a: list[Event], b: list[Event]
             continue
         wanted = contributions(after, workflow, OBJECTIVES)
         add(wanted, contributions(before, workflow, OBJECTIVES), -1)
-        assert something(Counting(workflow, OBJECTIVES).difference(before, after)) == something(wanted)
+        counting, total = Counting(workflow, OBJECTIVES), dict[Place, Counts]()
+        counting.add_difference(total, before, after)
+        assert something(total) == something(wanted)
+        counting.add(total, before, 1)
+        counting.add(total, after, -1)
+        assert something(total) == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=6), st.integers(0, 60))
