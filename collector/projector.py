@@ -26,6 +26,7 @@ the position is where the batch before it left it, and when it fails everything 
 from __future__ import annotations
 
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +51,7 @@ from collector.sharing import Sharer
 from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
 from collector.stretches import MOST_SHARES, Stretch, hands, open_stretch, write_down
 from collector.unjoined import load_unjoined
+from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
 
 log = structlog.get_logger("milepost.projector")
@@ -60,12 +62,24 @@ SHARE_FROM = 20_000
 EVENTS_PER_SHARE = 20_000
 SHARES_EACH = 2
 """Into how many shares a stretch is divided for each who applies it: who is done first takes one more."""
+LOOKED_UP_AHEAD = 4
+"""For how many chunks instances are looked up ahead: while a batch is prepared there is time for it, between two chunks
+there is hardly any."""
 SWEEP_BATCH = 20_000
 SWEEP_SECONDS = 10.0
 """How often deadlines are judged while there is a backlog: the sweep waits until everything is written."""
 
-Chunk = tuple[list[Parsed], Future[list[StoredInstance]]]
-"""Events in the order of the log, and the stored instances they concern that the cache did not hold."""
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Events in the order of the log, and the stored instances they concern that the cache did not hold.
+
+    `asked` are the joining keys by which these were looked up, by workflow.
+    """
+
+    events: list[Parsed]
+    asked: dict[str, set[Key]]
+    found: Future[list[StoredInstance]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,9 @@ class Projector:
         self._helpers = helpers
         self._looking_up = ThreadPoolExecutor(1, "looking-up")
         self._writer = ThreadPoolExecutor(1, "writing")
-        self._following: Chunk | None = None
+        self._following: deque[Chunk] = deque()
+        self._gone: deque[set[bytes]] = deque(maxlen=LOOKED_UP_AHEAD)
+        """The instances that were joined to others, or replaced, in each of the chunks applied last."""
         self._writing: Future[Writing] | None = None
         self._number = 0
         self._seq = -1
@@ -180,7 +196,8 @@ class Projector:
             wait([self._writing])
             self._writing = None
         self._cache.clear()
-        self._following = None
+        self._following.clear()
+        self._gone.clear()
         if self._helpers is not None:
             self._helpers.reading.forget()
         self._seq = -1
@@ -204,7 +221,7 @@ class Projector:
                 if len(events) == self._reader.limit:
                     horizon = None
             else:
-                events, stored = chunk[0], chunk[1].result()
+                events, stored = chunk.events, chunk.found.result()
             batch = self._apply(conn, batch, events, stored)
             count += len(events)
         # Only here, between two chunks: what a chunk needs and finds in the cache has not been looked up for it.
@@ -233,31 +250,45 @@ class Projector:
             return events, instances_of(conn, unknown_keys(events, self._catalogue, self._cache))
 
     def _take(self) -> Chunk | None:
-        """The next chunk that was read ahead; looking up the instances of the one after it begins."""
+        """The next chunk that was read ahead; looking up the instances of those after it begins."""
         if self._helpers is None:
             return None
-        reading = self._helpers.reading
-        chunk, self._following = self._following, None
-        if chunk is None:
+        reading, following = self._helpers.reading, self._following
+        if not following:
             events = reading.take(self._catalogue, self._seq, wait=True)
             if events is None:
                 return None
-            chunk = self._look_up(events, self._helpers.lookups)
-        following = reading.take(self._catalogue, chunk[0][-1].seq, wait=False)
-        if following is not None:
-            self._following = self._look_up(following, self._helpers.lookups)
-        return chunk
+            self._look_up(events, self._helpers.lookups)
+        while len(following) <= LOOKED_UP_AHEAD:
+            events = reading.take(self._catalogue, following[-1].events[-1].seq, wait=False)
+            if events is None:
+                break
+            self._look_up(events, self._helpers.lookups)
+        return following.popleft()
 
-    def _look_up(self, events: list[Parsed], conn: Connection) -> Chunk:
+    def _look_up(self, events: list[Parsed], conn: Connection) -> None:
+        """Have the instances of the chunk that follows the others looked up.
+
+        What these have asked for is in the cache when it is applied, or nowhere.
+        """
         unknown = unknown_keys(events, self._catalogue, self._cache)
-        return events, self._looking_up.submit(instances_of, conn, unknown)
+        for before in self._following:
+            for workflow, asked in before.asked.items():
+                if workflow in unknown:
+                    unknown[workflow] -= asked
+        found = self._looking_up.submit(instances_of, conn, unknown)
+        self._following.append(Chunk(events, unknown, found))
 
     def _trim(self, before: int) -> None:
-        """Make room in the cache; what was looked up for a later chunk may be missing what goes."""
+        """Make room in the cache; what was looked up for later chunks may be missing what goes, or be older."""
         if self._cache.full:
             self._cache.trim(before)
-            if self._following is not None and self._helpers is not None:
-                self._following = self._look_up(self._following[0], self._helpers.lookups)
+            if self._helpers is not None:
+                following = list(self._following)
+                self._following.clear()
+                for chunk in following:
+                    chunk.found.cancel()
+                    self._look_up(chunk.events, self._helpers.lookups)
 
     def _synchronise(self, conn: Connection) -> None:
         """Begin where the database says, if that is not where we are."""
@@ -275,10 +306,12 @@ class Projector:
 
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
-        # The chunk was looked up before the one before it was applied, which may have joined some of these to others.
+        # The chunk was looked up before those before it were applied, which may have joined some of these to others.
         applying = self._applying
-        applying.hold([row for row in stored if row[0] not in applying.joined_away])
-        applying.joined_away.clear()
+        self._gone.append(applying.joined_away)
+        gone = set[bytes]().union(*self._gone)
+        applying.hold([row for row in stored if row[0] not in gone] if gone else stored)
+        applying.joined_away = set()
         note, take = applying.arrivals.note, applying.take
         last: Parsed | None = None
         for parsed in events:
