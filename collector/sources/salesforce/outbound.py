@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from collector.sources.bodies import xml_of
 from collector.sources.exchange import Native, Unfit, Unreadable
-from collector.sources.salesforce.records import ENTITIES, name_of, states
+from collector.sources.salesforce.records import ENTITIES, lead_id, name_of, states
 from collector.sources.sensitive import Hidden, local_name, without
 
 _MOST = 100
@@ -75,7 +75,13 @@ def _native(item: int, notification: Element, organization: str) -> Native | Unf
         for child in record
         if child.get(_NIL) not in ("true", "1") and (child.text or "").strip()
     }
-    about = {"object": object_, "organization": organization, "id": f"{organization}:{id_}", "name": name_of(fields)}
+    about = {
+        "object": object_,
+        "organization": organization,
+        "id": f"{organization}:{id_}",
+        "name": name_of(fields),
+        "lead": lead_id(object_, fields.get("Id")),
+    }
     document: dict[str, Any] = fields | {"message": about}
     entity = ENTITIES.get(object_, object_)
     if "MasterRecordId" in fields:

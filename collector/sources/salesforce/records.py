@@ -46,8 +46,15 @@ def long_id(text: str) -> str:
 
 def states(object_: str, fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Words for the states of a record that are there: `Opportunity:StageName=Closed Won`."""
-    found = ((name, spell(fields.get(name))) for name in STATES)
+    found = [(name, spell(fields.get(name))) for name in STATES]
+    if spell(fields.get("IsClosed")) == "true" and spell(fields.get("IsWon")) == "false":
+        found.append(("IsLost", "true"))
     return tuple(f"{object_}:{name}={text[:200]}" for name, text in found if text)
+
+
+def lead_id(object_: str, id_: str | None) -> str | None:
+    """The id of a lead, which is told as a contact and is none yet."""
+    return id_ if object_ == "Lead" else None
 
 
 def name_of(fields: Mapping[str, Any]) -> str | None:

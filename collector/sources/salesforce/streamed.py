@@ -13,7 +13,7 @@ import msgspec
 
 from collector.sources.bodies import MAX_ITEMS, json_of
 from collector.sources.exchange import Native, Unfit, Unreadable
-from collector.sources.salesforce.records import ENTITIES, long_id, name_of, states
+from collector.sources.salesforce.records import ENTITIES, lead_id, long_id, name_of, states
 from collector.sources.sensitive import Hidden, hide
 from collector.sources.signatures import hashed
 from slo_rules.filters import spell
@@ -145,7 +145,7 @@ def _changes(
             continue
         record = long_id(one)
         parts = [organization, transaction, _text(header, "sequenceNumber"), record]
-        about_one = about | {"id": ":".join(part for part in parts if part)}
+        about_one = about | {"id": ":".join(part for part in parts if part), "lead": lead_id(object_, record)}
         entity = ENTITIES.get(object_, object_)
         yield Native(item + place, fields | {"Id": record, "message": about_one}, words, f"{entity}.{verb}")
     patterns = [one for one in ids if _is_pattern(one)]
