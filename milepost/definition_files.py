@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from slo_rules.definitions import load
+from slo_rules.documents import load_documents
 from slo_rules.faults import DefinitionError, Fault, Finding
 from slo_rules.lint import lint
 from slo_rules.workflow import Definitions
@@ -16,6 +18,8 @@ PACKS = Path("packs")
 MAX_FILE_BYTES = 2**20
 TEST_SUFFIXES = (".test.yaml", ".test.yml")
 """How the names of files end that hold tests of definitions and no definitions."""
+_BETWEEN = re.compile(r"^---\n", re.MULTILINE)
+"""What parts the documents of a pack."""
 
 
 def packs_folder() -> Path:
@@ -26,10 +30,11 @@ def packs_folder() -> Path:
 def read_definitions(paths: Iterable[Path]) -> Definitions:
     """The definitions in these files and folders (`*.yaml`, `*.yml`, at any depth). DefinitionError with all faults.
 
-    Files of tests are passed over.
+    Files of tests are passed over. What of the shipped packs is defined elsewhere as well counts as it is there.
     """
     found, faults = _find(paths)
     texts, unreadable = read_texts(file for file in found if not file.name.endswith(TEST_SUFFIXES))
+    texts = _without_replaced(texts)
     faults += unreadable
     try:
         definitions = load(texts)
@@ -51,7 +56,9 @@ def find_warnings(paths: Iterable[Path], definitions: Definitions) -> list[Findi
 
 def definition_texts(paths: Iterable[Path]) -> dict[str, str]:
     """The texts of the definition files in these files and folders, by name, but for those that cannot be read."""
-    return read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))[0]
+    return _without_replaced(
+        read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))[0]
+    )
 
 
 def find_tests(paths: Iterable[Path]) -> list[Path]:
@@ -71,6 +78,33 @@ def read_texts(paths: Iterable[Path]) -> tuple[dict[str, str], list[Fault]]:
         except (OSError, UnicodeDecodeError) as error:
             faults.append(Fault(str(file), 1, "", f"cannot be read: {error}"))
     return texts, faults
+
+
+def _without_replaced(texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts by file, those of the packs without the documents whose kind and name another file defines.
+
+    What is left keeps its lines.
+    """
+    packs = {file for file in texts if Path(file).is_relative_to(packs_folder())}
+    if not packs or len(packs) == len(texts):
+        return dict(texts)
+    own = {one for file, text in texts.items() if file not in packs for one in _defined(file, text)}
+    return {file: _without(file, text, own) if file in packs else text for file, text in texts.items()}
+
+
+def _without(file: str, text: str, own: set[tuple[str, str]]) -> str:
+    parts = _BETWEEN.split(text)
+    left = ["\n" * part.count("\n") if own.intersection(_defined(file, part)) else part for part in parts]
+    return text if left == parts else "---\n".join(left)
+
+
+def _defined(file: str, text: str) -> Iterator[tuple[str, str]]:
+    """The kinds and names of what a text defines."""
+    for document in load_documents(text, file)[0]:
+        value = document.value
+        metadata = value.get("metadata") if isinstance(value, dict) else None
+        if isinstance(metadata, dict):
+            yield str(value.get("kind")), str(metadata.get("name"))
 
 
 def _find(paths: Iterable[Path]) -> tuple[list[Path], list[Fault]]:
