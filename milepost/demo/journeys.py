@@ -60,9 +60,9 @@ def onboarding(
     story.advance("erp_customer_validated")
     story.emit(
         "sap",
-        f"{SAP}businesspartner.v1.BusinessPartner.Created.v1",
-        f"business_partner/{partner}",
-        {"business_partner": partner, "tax_id": f"{account.country}{100_000_000 + number}"},
+        "account.created",
+        partner,
+        {"account_id": partner, "business_partner": partner, "tax_id": f"{account.country}{100_000_000 + number}"},
         mark="erp_customer_validated",
         trace=trace,
     )
@@ -90,9 +90,9 @@ def onboarding(
     trace = story.hop("account-billing", spans)
     story.emit(
         "stripe",
-        "customer.created",
-        f"customer/{billed_as}",
-        {"customer": billed_as},
+        "account.created",
+        billed_as,
+        {"account_id": billed_as, "stripe_customer": billed_as},
         mark="billing_customer_created",
         trace=trace,
     )
@@ -100,9 +100,9 @@ def onboarding(
     trace = story.hop("account-support", spans, follows=trace)
     story.emit(
         "zendesk",
-        "zen:event-type:organization.created",
-        f"zen:organization:{number}",
-        {"organization_id": str(number)},
+        "account.created",
+        str(number),
+        {"account_id": str(number), "organization_id": str(number)},
         mark="support_activated",
         trace=trace,
     )
@@ -179,12 +179,12 @@ def case(rng: random.Random, account: Account, number: int, start: int, *, expre
     value = {"amount": amount(rng, 480, 0.8), "currency": account.currency}
     base = {**customer(account), "case_id": case_id}
     story = Story(rng, "case-to-credit", ("case", case_id), start, base, express=express)
-    ticket = f"zen:ticket:{number}"
+    solved = {"status": "SOLVED", "previous_status": "OPEN", "tags": {"credit": "needed"}}
     story.start(
         "zendesk",
-        "zen:event-type:ticket.status_changed",
-        ticket,
-        {"status": "SOLVED", "credit_needed": True, "reason_code": rng.choice(_CREDIT_REASONS), **value},
+        "case.status_changed",
+        case_id,
+        {**solved, "reason_code": rng.choice(_CREDIT_REASONS), **value},
     )
     story.advance("credit_approved")
     if story.chance(0.03):
@@ -212,17 +212,17 @@ def case(rng: random.Random, account: Account, number: int, start: int, *, expre
         trace = story.hop("credit-memo", spans, error="409 billing block on account")
         story.fail(
             "sap",
-            f"{SAP}creditmemorequest.v1.CreditMemoRequest.Blocked.v1",
-            f"credit_memo/{memo}",
-            {"credit_request_id": request, "credit_memo": memo},
+            "credit.blocked",
+            memo,
+            {"credit_request_id": request, "credit_id": memo},
         )
         return story
     trace = story.hop("credit-memo", spans)
     story.emit(
         "sap",
-        f"{SAP}creditmemorequest.v1.CreditMemoRequest.Created.v1",
-        f"credit_memo/{memo}",
-        {"credit_request_id": request, "credit_memo": memo, **value},
+        "credit.created",
+        memo,
+        {"credit_request_id": request, "credit_id": memo, **value},
         mark="credit_memo_posted",
         trace=trace,
     )
@@ -230,9 +230,9 @@ def case(rng: random.Random, account: Account, number: int, start: int, *, expre
     trace = story.hop("customer-notice", spans, follows=trace)
     story.emit(
         "zendesk",
-        "zen:event-type:ticket.comment_added",
-        ticket,
-        {"macro": "credit_issued"},
+        "case.comment_added",
+        case_id,
+        {"public": True, "by_staff": True, "tags": {"credit": "needed", "informed": "credit"}},
         mark="customer_informed",
         trace=trace,
     )

@@ -24,6 +24,7 @@ VERDICTS = (
 _IDS = {
     "opportunity_id": "opportunity",
     "order_id": "order",
+    "external_id": "order",
     "sales_order": "sales_order",
     "invoice_id": "invoice",
     "business.invoice.id": "invoice",
@@ -34,7 +35,7 @@ _IDS = {
     "po_number": "purchase_order",
     "supplier_invoice": "supplier_invoice",
 }
-_ACCOUNT_IDS = {"account_id": "account"}
+_ACCOUNT_IDS = {"account_id": "account", "crm_account_id": "account"}
 
 
 @dataclass(frozen=True, slots=True)

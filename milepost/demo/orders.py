@@ -7,7 +7,7 @@ from typing import Any
 
 from milepost.demo import faults
 from milepost.demo.actions import HOUR, MINUTE, SECOND
-from milepost.demo.story import SAP, Story
+from milepost.demo.story import Story
 from milepost.demo.world import LEGAL_ENTITIES, Account, amount, customer
 
 _OLD_CONNECTORS = ("2.2.4", "2.2.7", "2.2.7", "2.2.7")
@@ -104,28 +104,24 @@ def order(
         story.hop("order-dropped", spans, follows=trace, versions=versions, note=note)
         return story
     story.advance("erp_accepted", take=take[1] if take else None)
+    in_erp = {"external_id": order_id, "order_id": sales_order, "sales_order": sales_order}
     if take is None and story.chance(0.003):
         story.hop("order-to-erp", spans, follows=trace, versions=versions, error="422 credit limit exceeded")
         story.fail(
             "sap",
-            f"{SAP}salesorder.v1.SalesOrder.Rejected.v1",
-            f"sales_order/{sales_order}",
-            {"order_id": order_id, "sales_order": sales_order, "rejection_reason": "credit limit exceeded"},
+            "order.rejected",
+            sales_order,
+            {**in_erp, "rejection_reason": "credit limit exceeded"},
         )
         return story
     trace = story.hop("order-to-erp", spans, follows=trace, versions=versions)
-    accepted = {
-        "order_id": order_id,
-        "sales_order": sales_order,
-        "SalesOrganization": entity,
-        "legal_entity": entity,
-    }
+    accepted = {**in_erp, "sales_order_type": "OR", "sales_organization": entity, "legal_entity": entity}
     if not taxless:
         accepted["tax_code"] = "A1" if account.region == "EMEA" else "S1"
     story.emit(
         "sap",
-        f"{SAP}salesorder.v1.SalesOrder.Created.v1",
-        f"sales_order/{sales_order}",
+        "order.created",
+        sales_order,
         accepted,
         mark="erp_accepted",
         trace=trace,
@@ -137,9 +133,9 @@ def order(
     if story.chance(0.3):
         story.emit(
             "sap",
-            f"{SAP}salesorder.v1.SalesOrder.Changed.v1",
-            f"sales_order/{sales_order}",
-            {"sales_order": sales_order, "change": "delivery_block_released"},
+            "order.changed",
+            sales_order,
+            {"order_id": sales_order, "sales_order": sales_order, "change": "delivery_block_released"},
             after=5 * MINUTE,
         )
     if rng.random() < 0.007 and take is None:
@@ -163,9 +159,9 @@ def _fulfil(
     trace = story.hop("delivery-notice", {**spans, "business.delivery.id": delivery})
     story.emit(
         "sap",
-        f"{SAP}outbounddelivery.v1.OutboundDelivery.GoodsIssued.v1",
-        f"delivery/{delivery}",
-        {"sales_order": sales_order, "delivery": delivery},
+        "shipment.goods_issued",
+        delivery,
+        {"sales_order": sales_order, "shipment_id": delivery, "delivery": delivery},
         mark="shipped",
         trace=trace,
     )

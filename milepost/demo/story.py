@@ -10,7 +10,9 @@ from milepost.demo.actions import CANCELLED, FAILED, SECOND, Action, BusinessEve
 from milepost.demo.faults import SLOW_STEPS
 
 SAP = "sap.s4.beh."
-"""What the types of all S/4HANA events begin with."""
+"""What the types of S/4HANA begin with that keep their names: those of what is no entity of its own here."""
+_OF_THE_CRM = frozenset(("salesforce", "mulesoft"))
+"""Whose `account_id` is that of the CRM; others have one of their own, and the CRM's besides."""
 _ID_PREFIX = {"stripe": "evt_1", "coupa": "coupa-", "mulesoft": "mule-"}
 
 
@@ -76,9 +78,10 @@ class Story:
         at = self.now + after
         draw = self.rng.getrandbits(96)
         id_ = f"{_ID_PREFIX.get(source, '')}{draw:024x}"
-        event = BusinessEvent(
-            source, id_, type_, subject, at, {**self.base, **data}, trace.traceparent if trace else None
-        )
+        said = self.base
+        if source not in _OF_THE_CRM and "account_id" in said:
+            said = {"crm_account_id" if name == "account_id" else name: value for name, value in said.items()}
+        event = BusinessEvent(source, id_, type_, subject, at, {**said, **data}, trace.traceparent if trace else None)
         deliver_at = at + 40_000 + draw % 900_000
         self.actions.append(Action(at, deliver_at, self.instance, mark, flawed, event, ()))
 

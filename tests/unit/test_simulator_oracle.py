@@ -143,7 +143,7 @@ def document(action: Action) -> list[tuple[int, str, str, dict[str, Any]]]:
 
 def judged_by_the_engine(packs: Definitions, at: datetime) -> dict[str, set[tuple[str, str, str]]]:
     """The verdicts of `slo_rules` on what had been delivered: matched, tied together, folded and judged."""
-    matcher = Matcher(packs.workflows.values())
+    matcher = Matcher([packs.workflows[name] for name in processes.STARTS])
     group: dict[tuple[str, Any], tuple[str, Any]] = {}
 
     def root(node: tuple[str, Any]) -> tuple[str, Any]:

@@ -23,8 +23,8 @@ ANCHOR = datetime(2026, 11, 18, 14, 7, 33, tzinfo=UTC)
 EVENT = BusinessEvent(
     "zendesk",
     "e 1",
-    "zen:event-type:ticket.status_changed",
-    "zen:ticket:7",
+    "case.status_changed",
+    "CS 7",
     micros(ANCHOR),
     {"case_id": "CS-7"},
     "00-" + "a" * 32 + "-" + "b" * 16 + "-01",
