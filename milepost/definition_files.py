@@ -56,9 +56,7 @@ def find_warnings(paths: Iterable[Path], definitions: Definitions) -> list[Findi
 
 def definition_texts(paths: Iterable[Path]) -> dict[str, str]:
     """The texts of the definition files in these files and folders, by name, but for those that cannot be read."""
-    return _without_replaced(
-        read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))[0]
-    )
+    return _without_replaced(read_texts(file for file in _find(paths)[0] if not file.name.endswith(TEST_SUFFIXES))[0])
 
 
 def find_tests(paths: Iterable[Path]) -> list[Path]:

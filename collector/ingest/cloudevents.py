@@ -31,6 +31,8 @@ LATEST = to_micros(datetime(9900, 1, 1, tzinfo=UTC))
 """Times from which any zone and any deadline can still be told in the years 1 to 9999."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_VERSION_0 = 55
+"""Characters of a traceparent of version 00, which has no more fields; later ones may."""
 _ESCAPED = re.compile(r"\\(.)")
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]{1,40}")
 
@@ -194,8 +196,11 @@ def _is_deep(document: Any) -> bool:
 
 def parse_traceparent(text: str) -> tuple[bytes | None, bytes | None]:
     """Trace and span id of a W3C traceparent; a malformed or all-zero one counts as absent, as the standard demands."""
-    found = _TRACEPARENT.fullmatch(text.strip())
-    if found is None or text.startswith("ff") or not found[1].strip("0") or not found[2].strip("0"):
+    text = text.strip()
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None or (text.startswith("00") and len(text) > _VERSION_0) or text.startswith("ff"):
+        return None, None
+    if not found[1].strip("0") or not found[2].strip("0"):
         return None, None
     return bytes.fromhex(found[1]), bytes.fromhex(found[2])
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from collector.ingest.cloudevents import (
 from slo_rules.event import event_key
 from tests.examples import examples
 
+DATA = Path(__file__).parents[1] / "data"
 NOW = 1_790_000_000_000_000
 GOOD: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "crm", "type": "order.created"}
 ABSENT = object()
@@ -139,6 +141,12 @@ def test_a_malformed_traceparent_counts_as_absent(traceparent: str, known: bool)
     expected = bytes.fromhex("0cda0930cbf01126b91402861dbffc74") if known else None
     assert cloudevents.parse_traceparent(traceparent)[0] == expected
     assert faults(event(traceparent=traceparent)) == []
+
+
+@pytest.mark.parametrize("case", json.loads((DATA / "w3c-traceparent-cases.json").read_text()))
+def test_the_cases_of_the_standard_of_traceparents(case: dict[str, Any]) -> None:
+    expected = (bytes.fromhex(case["trace_id"]), bytes.fromhex(case["parent_id"])) if case["valid"] else (None, None)
+    assert cloudevents.parse_traceparent(case["traceparent"]) == expected
 
 
 # Binary mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from collector.log import LetterReason
 from slo_rules.matching import Matcher
 from tests.examples import examples
 
+DATA = Path(__file__).parents[1] / "data"
 NOW = 1_795_307_567_000_000
 MATCHER = Matcher([])
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=UTF-8")
@@ -51,6 +53,25 @@ def test_binary_mode_is_the_event_that_structured_mode_is() -> None:
     body = json.dumps(document, separators=(",", ":")).encode()
     assert binary.batch.events == became(body, STRUCTURED).batch.events
     assert (binary.accepted, binary.rejected, binary.passed_over) == (1, 0, 0)
+
+
+def sampled(name: str, format_: Format = Format.CLOUDEVENTS) -> Taken:
+    """What a record of another producer becomes."""
+    sample = json.loads((DATA / f"kafka-{name}.json").read_text())
+    value = None if sample["value"] is None else json.dumps(sample["value"]).encode()
+    return became(value, *((header, text.encode()) for header, text in sample["headers"].items()), format_=format_)
+
+
+def test_records_of_other_producers() -> None:
+    events = [sampled(f"cloudevents-{mode}").batch.events for mode in ("binary", "structured", "tombstone")]
+    assert [len(rows) for rows in events] == [1, 1, 1]
+    for (row,), wanted in zip(events, (b"ord-20417-0003", b"ord-20417-0003", b"ord-20417-0099"), strict=True):
+        assert wanted in row
+        assert b"/erp/acme" in row
+    assert b"SHP-991" in events[0][0]
+    assert bytes.fromhex("0cda0930cbf01126b91402861dbffc74") in events[0][0]
+    spans = sampled("otlp_spans-record", Format.OTLP_SPANS)
+    assert (spans.accepted, spans.rejected, details(spans)) == (1, 0, [])
 
 
 def test_headers_of_binary_mode_are_not_unescaped() -> None:
