@@ -258,3 +258,12 @@ def test_memory_does_not_grow_with_the_file() -> None:
         return reached
 
     assert peak(30_000) < peak(3_000) * 1.5 + 100_000
+
+
+def test_a_log_of_the_standard_of_2016() -> None:
+    placed, paid = events(read((Path(__file__).parents[1] / "data" / "xes-minimal.xes").read_bytes()))
+    assert (placed["type"], placed["time"]) == ("place order", "2026-03-02T09:10:00Z")
+    assert (paid["type"], paid["time"]) == ("pay order", "2026-03-02T09:35:00Z")
+    assert placed["data"]["case"] == paid["data"]["case"] == "SO-20417"
+    said = placed["data"]["event"]
+    assert (said["amount"], said["items"], said["priority"]) == (1250.0, 3, True)
