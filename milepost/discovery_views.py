@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -53,10 +54,16 @@ def as_text(found: Discovered) -> str:
     lines += table(["activity", "source", "cases", "", "events", "starts", "ends"], rows, right=(2, 3, 4, 5, 6))
     lines += _more(len(graph.activities), "activities")
     lines += ["", "Directly followed by", ""]
+    known = Counter(one.activity.label for one in graph.activities)
+
+    def told(activity: Activity) -> str:
+        """With its source where others send the same."""
+        return shown(activity.label + (f" ({activity.source})" if known[activity.label] > 1 else ""), 50)
+
     rows = [
         [
-            shown(edge.before.label, 50),
-            shown(edge.after.label, 50),
+            told(edge.before),
+            told(edge.after),
             f"{edge.timing.count:,}",
             *map(roughly, (edge.timing.median, edge.timing.p90, edge.timing.p95)),
         ]
