@@ -202,7 +202,8 @@ SAMPLES: dict[str, Reached] = {
 }
 IN_THE_PLACE_OF = [
     ("netsuite", "salesorder-create.json", "sap", ("order-to-cash", "erp_accepted")),
-    ("dataverse", "salesorder-create.json", "sap", ("order-to-cash", "erp_accepted")),
+    ("infor", "sync-salesorder.xml", "sap", ("order-to-cash", "erp_accepted")),
+    ("hubspot", "batch-classic.json", "salesforce", ("order-to-cash", "opportunity_won")),
     ("freshdesk", "ticket_created.json", "zendesk", ("case-resolution", "case_opened")),
 ]
 ALL = [(f"{name} {number}", name, request, wanted) for number, (name, request, wanted) in enumerate(SENT)] + [
@@ -238,6 +239,11 @@ def test_a_milestone_names_one_source_and_one_type() -> None:
 def test_another_system_can_take_the_place(adapter: str, sample: str, name: str, wanted: tuple[str, str]) -> None:
     source = Source(name, adapter=Adapter(adapter, mapping=Mapping()))
     assert wanted in reached(source, received(FOLDER / adapter / sample))
+
+
+def test_purchase_orders_of_infor_are_kept_out_as_the_page_says() -> None:
+    source = Source("sap", adapter=Adapter("infor", mapping=Mapping(types={"Sync.PurchaseOrder": "ignore"})))
+    assert reached(source, received(FOLDER / "infor" / "sync-purchaseorder.xml")) == set()
 
 
 def test_the_sources_of_the_page_stand_beside_the_packs(tmp_path: Path) -> None:
