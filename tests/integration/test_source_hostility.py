@@ -20,6 +20,7 @@ import pytest
 from collector.sources import door
 from collector.sources.exchange import Credentials
 from collector.sources.registry import names
+from slo_rules.adapter import Mapping
 from tests.integration.fix_doors import Collector, running
 from tests.sources import SECRETS, headers_of, receiver, samples
 from tests.unit.test_source_fuzz import GENERIC
@@ -79,8 +80,8 @@ async def collector(database_url: str) -> AsyncIterator[Collector]:
     async with running(database_url) as made:
         for name in names():
             given = Credentials((SECRETS[name],) if name in SECRETS else (), b"tk")
-            mapping = {"mapping": GENERIC} if name == "generic" else {}
-            made.receivers[name] = receiver(name, credentials=given, **mapping)
+            mapping = GENERIC if name == "generic" else Mapping()
+            made.receivers[name] = receiver(name, credentials=given, mapping=mapping)
         yield made
 
 
