@@ -17,17 +17,16 @@ from psycopg.types.json import Jsonb
 
 from alerting.document import reader_of
 from alerting.facts import Condition, read_match, spell_match, words_of
-from alerting.muting import LONGEST_SILENCE
+from alerting.muting import LONGEST_POSTPONED, LONGEST_SILENCE
 from collector.acts import ActRefused
 from collector.store.sql import load
 from slo_rules.acts import LONGEST_NAME, LONGEST_REASON, read_until, said_text, unknown_fields
-from slo_rules.durations import DAY, format_duration
+from slo_rules.durations import format_duration
 from slo_rules.faults import Fault
 from slo_rules.instants import rfc3339, to_datetime
 
 Q = load("acts", package="alerting")
 
-LONGEST_POSTPONED = 14 * DAY
 LONGEST_COMMENT = 4000
 MOST_SILENCES = 200
 MOST_CHANGES = 50

@@ -22,6 +22,7 @@ from slo_rules.reading import Reader, suggestion
 from slo_rules.wall_time import zones
 
 LONGEST_SILENCE = 30 * DAY
+LONGEST_POSTPONED = 14 * DAY
 REMINDED_AFTER = DAY
 """A silence that has lasted this long, and still keeps something from being told, is told itself."""
 LONGEST_MAINTENANCE = 14 * DAY

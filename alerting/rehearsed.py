@@ -7,6 +7,7 @@ does the model-based test of the engine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -19,10 +20,11 @@ from alerting.telling import Told, Whom
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a target was told at an instant (micros)."""
+    """What a target was told at an instant (micros); of a group with what was in it then."""
 
     at: int
     tell: Tell
+    members: tuple[Incident, ...] = ()
 
 
 @dataclass(slots=True)
@@ -39,8 +41,14 @@ class Rehearsed:
     messages: list[Message] = field(default_factory=list)
     _numbers: int = 0
 
-    def look(self, seen: Mapping[Cause, Population], now: int) -> Outcome:
-        """The next round at `now` (micros)."""
+    def look(
+        self,
+        seen: Mapping[Cause, Population],
+        now: int,
+        blinded: AbstractSet[UUID] = frozenset(),
+        waived: AbstractSet[UUID] = frozenset(),
+    ) -> Outcome:
+        """The next round at `now` (micros). `blinded` and `waived` are those of the samples of what fires."""
         policy = self.setup.policy
         openings: dict[Cause, int] = {}
         settled: dict[Cause, Settled] = {}
@@ -56,6 +64,8 @@ class Rehearsed:
             [one for one in self.silences if one.since <= now < one.until],
             openings,
             settled,
+            blinded,
+            waived,
         )
         outcome = look(standing, seen, self.setup, now, self._new_id)
         for change in outcome.changes:
@@ -69,7 +79,7 @@ class Rehearsed:
         for (id_, target), muted in outcome.muted.items():
             self.told[id_][target] = replace(self.told[id_][target], muted=muted)
         for tell in outcome.tells:
-            self._keep(tell, now)
+            self._keep(tell, now, outcome.members.get(tell.incident.id, ()))
         self.whom |= outcome.whom
         return outcome
 
@@ -85,13 +95,13 @@ class Rehearsed:
         """What was told from an instant on and before another."""
         return [one for one in self.messages if since <= one.at < until]
 
-    def _keep(self, tell: Tell, now: int) -> None:
+    def _keep(self, tell: Tell, now: int, members: tuple[Incident, ...]) -> None:
         incident = tell.incident
         known = self.told.setdefault(incident.id, {})
         last = LastNotified(incident.status, incident.population.count, now, incident.severity)
         first = known[tell.target].first_at if tell.target in known else now
         known[tell.target] = Told(tell.target, tell.kind, tell.address, last, False, first)
-        self.messages.append(Message(now, tell))
+        self.messages.append(Message(now, tell, members))
 
     def _new_id(self) -> UUID:
         self._numbers += 1

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from alerting.targets import Target
 from milepost.definition_files import find_tests, read_definitions, read_texts
+from milepost.digest_expectations import DigestExpectation, compare_digest, read_digest_expectation
 from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
 from milepost.incident_expectations import IncidentExpectation, compare_incident, read_incident_expectation
 from milepost.objective_expectations import ObjectiveExpectation, compare_objective, read_objective_expectation
-from milepost.rehearsed_alerting import rehearse
+from milepost.rehearsed_acts import RehearsedAct, check_silences, read_rehearsed_act
+from milepost.rehearsed_alerting import Assumed, all_targets, rehearse
+from milepost.routes import read_alerting
 from slo_rules.acts import ACT_SOURCE, REHEARSED, RESERVED, BadAct, read_act
 from slo_rules.definitions import API_VERSION
 from slo_rules.documents import load_documents
@@ -26,7 +30,7 @@ from slo_rules.reading import Reader, suggestion
 from slo_rules.rehearsal import Rehearsal
 from slo_rules.workflow import Definitions
 
-AnyExpectation = Expectation | ObjectiveExpectation | IncidentExpectation
+AnyExpectation = Expectation | ObjectiveExpectation | IncidentExpectation | DigestExpectation
 KIND = "Test"
 SPAN_KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 SPAN_STATUSES = ("unset", "ok", "error")
@@ -45,6 +49,14 @@ class DefinitionTest(msgspec.Struct, frozen=True):
     start: int
     events: tuple[Event, ...]
     expectations: tuple[AnyExpectation, ...]
+    acts: tuple[RehearsedAct, ...] = ()
+
+    @property
+    def is_of_alerting(self) -> bool:
+        """Whether it asks who is told."""
+        return bool(self.acts) or any(
+            isinstance(one, (IncidentExpectation, DigestExpectation)) for one in self.expectations
+        )
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -66,10 +78,21 @@ def read_with_tests(paths: list[Path]) -> tuple[Definitions, list[DefinitionTest
         faults += error.faults
     texts, unreadable = read_texts(find_tests(paths))
     faults += unreadable
-    tests = read_tests(texts, definitions, faults)
+    targets, of_alerting = _targets(definitions) if definitions is not None else (None, [])
+    tests = read_tests(texts, definitions, faults, targets)
+    if any(test.is_of_alerting for test in tests):
+        faults += of_alerting
     if definitions is None or faults:
         raise DefinitionError(faults)
     return definitions, tests
+
+
+def _targets(definitions: Definitions) -> tuple[dict[str, Target] | None, list[Fault]]:
+    """The targets that can be told, or what is wrong with those who name them."""
+    try:
+        return all_targets(read_alerting(definitions, Assumed())), []
+    except DefinitionError as error:
+        return None, list(error.faults)
 
 
 def run(tests: Iterable[DefinitionTest], definitions: Definitions) -> list[Outcome]:
@@ -86,24 +109,29 @@ def _run(test: DefinitionTest, matcher: Matcher, definitions: Definitions) -> Ou
     for event in test.events:
         (admitted if event.type != SPAN_TYPE or matcher.matches(event) else refused).append(event)
     rehearsal = Rehearsal(matcher, definitions.sources.values(), admitted)
-    failures = []
+    failures: list[Failure] = []
     ordered = sorted(test.expectations, key=lambda one: one.at)
     alerting = None
-    if any(isinstance(one, IncidentExpectation) for one in ordered):
-        first = min([event.received_at for event in test.events] + [test.start, ordered[0].at])
-        alerting = rehearse(rehearsal, definitions, first, ordered[-1].at)
+    if test.is_of_alerting:
+        times = [event.received_at for event in test.events] + [act.at for act in test.acts]
+        first, last = min([*times, test.start, ordered[0].at]), ordered[-1].at
+        alerting = rehearse(rehearsal, definitions, first, last, test.acts, test.start)
     for expectation in ordered:
         (alerting or rehearsal).proceed(expectation.at)
         failure: Failure | None
         if isinstance(expectation, IncidentExpectation):
             assert alerting is not None
             failure = compare_incident(expectation, alerting, test.start)
+        elif isinstance(expectation, DigestExpectation):
+            assert alerting is not None
+            failure = compare_digest(expectation, alerting.digests, test.start)
         elif isinstance(expectation, ObjectiveExpectation):
             failure = compare_objective(expectation, rehearsal, definitions, test.start)
         else:
             failure = compare(expectation, rehearsal, definitions.workflows[expectation.workflow], test.start)
         if failure is not None:
             failures.append(failure)
+    failures += alerting.failures if alerting else []
     notes = _notes(rehearsal, refused, test.start) if failures else []
     failures.sort(key=lambda failure: failure.line)
     return Outcome(test, tuple(failures), tuple(notes), time.perf_counter() - began)
@@ -129,10 +157,15 @@ def _named(event: Event, start: int) -> str:
 # Reading
 
 
-def read_tests(texts: dict[str, str], definitions: Definitions | None, faults: list[Fault]) -> list[DefinitionTest]:
+def read_tests(
+    texts: dict[str, str],
+    definitions: Definitions | None,
+    faults: list[Fault],
+    targets: Mapping[str, Target] | None = None,
+) -> list[DefinitionTest]:
     """The tests in these files (name → YAML text); what is wrong with them is added to `faults`.
 
-    Without definitions, because they cannot be used themselves, no name is looked up in them.
+    Without definitions, because they cannot be used themselves, no name is looked up in them; nor without targets.
     """
     tests: dict[str, DefinitionTest] = {}
     for file, text in texts.items():
@@ -143,7 +176,7 @@ def read_tests(texts: dict[str, str], definitions: Definitions | None, faults: l
             fields = ("apiVersion", "kind", "metadata", "spec")
             if not top.mapping(fields, fields) or not _is_test(top):
                 continue
-            test = _read_test(top, definitions)
+            test = _read_test(top, definitions, targets)
             if test is not None and test.name in tests:
                 top.fault(f"a Test named {test.name!r} is defined twice", ("metadata", "name"))
             elif test is not None:
@@ -161,32 +194,49 @@ def _is_test(top: Reader) -> bool:
     return False
 
 
-def _read_test(top: Reader, definitions: Definitions | None) -> DefinitionTest | None:
+def _read_test(
+    top: Reader, definitions: Definitions | None, targets: Mapping[str, Target] | None
+) -> DefinitionTest | None:
     metadata, spec = top.optional("metadata"), top.optional("spec")
     name = ""
     if metadata is not None and metadata.mapping(("name", "title", "description"), ("name",)):
         name = named.name() if (named := metadata.optional("name")) else ""
-    if spec is None or not spec.mapping(("now", "events", "expect"), ("now", "events", "expect")):
+    if spec is None or not spec.mapping(("now", "events", "acts", "expect"), ("now", "events", "expect")):
         return None
     start = _start(now) if (now := spec.optional("now")) else None
     events, expect = spec.optional("events"), spec.optional("expect")
     found = _Events(start or 0)
     if events is not None:
         events.each(found.read, longest=MAX_ENTRIES)
+    acts = _acts(spec.optional("acts"), start or 0, definitions)
     expectations: list[AnyExpectation | None] = []
     if expect is not None:
-        expectations = expect.each(lambda entry: _expectation(entry, start or 0, definitions), longest=MAX_ENTRIES)
+        expectations = expect.each(
+            lambda entry: _expectation(entry, start or 0, definitions, targets), longest=MAX_ENTRIES
+        )
         if expect.value == []:
             expect.fault("must expect at least one thing")
     line = top.document.line(("metadata", "name"))
     kept = tuple(one for one in expectations if one is not None)
-    return DefinitionTest(name, top.document.file, line, start or 0, tuple(found.events), kept) if name else None
+    return DefinitionTest(name, top.document.file, line, start or 0, tuple(found.events), kept, acts) if name else None
 
 
-def _expectation(entry: Reader, start: int, definitions: Definitions | None) -> AnyExpectation | None:
+def _acts(entries: Reader | None, start: int, definitions: Definitions | None) -> tuple[RehearsedAct, ...]:
+    if entries is None:
+        return ()
+    found = entries.each(lambda entry: read_rehearsed_act(entry, start, definitions), longest=MAX_ENTRIES)
+    check_silences(found, entries)
+    return tuple(act for act in found if act is not None)
+
+
+def _expectation(
+    entry: Reader, start: int, definitions: Definitions | None, targets: Mapping[str, Target] | None
+) -> AnyExpectation | None:
     said = entry.value if isinstance(entry.value, dict) else {}
     if "incident" in said:
-        return read_incident_expectation(entry, start, definitions)
+        return read_incident_expectation(entry, start, definitions, targets)
+    if "digest" in said:
+        return read_digest_expectation(entry, start, definitions, targets)
     return (read_objective_expectation if "objective" in said else read_expectation)(entry, start, definitions)
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from alerting.facts import VERDICTS
 from alerting.hours import read_severity
-from alerting.incident import Incident
+from alerting.targets import Target
 from milepost.expectations import Difference, Failure, read_instant, spell_instant
+from milepost.incident_meant import is_meant, read_cause
+from milepost.message_expectations import WantedMessage, compare_messages, read_messages, read_told
 from milepost.rehearsed_alerting import RehearsedAlerting
-from slo_rules.reading import Reader, suggestion
+from slo_rules.reading import Reader
 from slo_rules.workflow import Definitions
 
-FIELDS = ("status", "severity", "count", "told", "says")
-_CAUSE = ("verdict", "workflow", "waiting_for", "source", "reason")
+FIELDS = ("status", "severity", "count", "told", "says", "messages", "acknowledged_by", "assignee")
 _STATUSES = ("firing", "resolved", "absent")
 
 
-class IncidentExpectation(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class IncidentExpectation:
     """What must be so at an instant (micros) of the incident of a cause; what is not said of that counts for any.
 
     `told` are all messages up to then in their order, each `TARGET REASON`; `says` is part of the text of the last.
+    `messages` are what single targets were last sent.
     """
 
     at: int
@@ -28,23 +31,18 @@ class IncidentExpectation(msgspec.Struct, frozen=True):
     cause: dict[str, str]
     wanted: dict[str, str]
     told: tuple[str, ...] | None
+    messages: tuple[WantedMessage, ...] = ()
 
 
-def read_incident_expectation(entry: Reader, start: int, definitions: Definitions | None) -> IncidentExpectation | None:
+def read_incident_expectation(
+    entry: Reader, start: int, definitions: Definitions | None, targets: Mapping[str, Target] | None = None
+) -> IncidentExpectation | None:
     """An expectation; None after a fault that leaves nothing of it. Without definitions no name is looked up."""
     if not entry.mapping(("at", "incident", *FIELDS), ("at", "incident")):
         return None
     at = read_instant(entry.at("at"), start) if entry.optional("at") else None
-    cause: dict[str, str] = {}
     named = entry.optional("incident")
-    if named is not None and named.mapping(_CAUSE, ("verdict",)):
-        cause = {name: named.at(name).text() for name in _CAUSE if name in named.value}
-        workflow, verdict = cause.get("workflow"), cause.get("verdict", "")
-        if verdict and verdict not in VERDICTS:
-            named.at("verdict").fault(f"must be one of {', '.join(VERDICTS)}{suggestion(verdict, VERDICTS)}")
-        if workflow and definitions is not None and workflow not in definitions.workflows:
-            known = suggestion(workflow, definitions.workflows)
-            named.at("workflow").fault(f"there is no workflow {workflow!r}{known}")
+    cause = read_cause(named, definitions) if named is not None else {}
     if not any(field in entry.value for field in FIELDS):
         entry.fault(f"expects nothing: say one of {', '.join(FIELDS)}")
     wanted: dict[str, str] = {}
@@ -58,17 +56,20 @@ def read_incident_expectation(entry: Reader, start: int, definitions: Definition
         wanted["count"] = count.text()
     if says := entry.optional("says"):
         wanted["says"] = says.text(longest=2000)
-    told = entry.optional("told")
-    messages = tuple(told.each(lambda one: one.text())) if told else None
+    for name in ("acknowledged_by", "assignee"):
+        if name in entry.value:
+            wanted[name] = entry.at(name).text() if entry.value[name] is not None else "nobody"
+    told = read_told(entry.optional("told"), targets, reasons=True)
+    messages = read_messages(entry.optional("messages"), start, targets)
     line = entry.document.line(entry.path)
-    return None if at is None else IncidentExpectation(at, line, cause, wanted, messages)
+    return None if at is None else IncidentExpectation(at, line, cause, wanted, told, messages)
 
 
 def compare_incident(expectation: IncidentExpectation, alerting: RehearsedAlerting, start: int) -> Failure | None:
     """What of an expectation does not hold where the rehearsal has come to its instant; None when all of it does."""
     engine = alerting.alerting
     known = [*engine.resolved, *engine.firing.values()]
-    found = [one for one in known if _is_meant(one, expectation.cause)]
+    found = [one for one in known if is_meant(one, expectation.cause)]
     latest = found[-1] if found else None
     ids = {one.id for one in found}
     messages = [one for one in engine.messages if one.tell.incident.id in ids]
@@ -79,6 +80,9 @@ def compare_incident(expectation: IncidentExpectation, alerting: RehearsedAlerti
         "severity": latest.severity if latest else "none",
         "count": str(latest.population.count) if latest else "none",
         "says": text,
+        "acknowledged_by": (latest.acknowledged_by if latest and latest.is_acknowledged(expectation.at) else None)
+        or "nobody",
+        "assignee": (latest.assignee if latest else None) or "nobody",
     }
     differences = [
         Difference(name, wanted, values[name])
@@ -87,6 +91,8 @@ def compare_incident(expectation: IncidentExpectation, alerting: RehearsedAlerti
     ]
     if expectation.told is not None and expectation.told != told:
         differences.append(Difference("told", ", ".join(expectation.told) or "nobody", ", ".join(told) or "nobody"))
+    sent = [one for message, one in alerting.sent if message.tell.incident.id in ids]
+    differences += compare_messages(expectation.messages, sent, start)
     if not differences:
         return None
     explanation = [
@@ -100,7 +106,3 @@ def compare_incident(expectation: IncidentExpectation, alerting: RehearsedAlerti
     cause = " ".join(expectation.cause.values())
     subject = f"at {spell_instant(expectation.at, start)}, the incident {cause}"
     return Failure(expectation.line, subject, tuple(differences), tuple(explanation))
-
-
-def _is_meant(incident: Incident, cause: dict[str, str]) -> bool:
-    return all(getattr(incident.cause, name) == value for name, value in cause.items())

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
+from alerting.attributed import set_apart, values_of
 from alerting.burning import causes
 from alerting.incident import SAMPLES, TYPE_SILENT, Cause, Population
 from alerting.message import Notice, notice, sentence
 from alerting.rehearsed import Message, Rehearsed
+from alerting.route import targets_by_name
 from alerting.setup import Setup
+from alerting.targets import Target
 from alerting.words import linked
+from milepost.expectations import Failure
+from milepost.rehearsed_acts import RehearsedAct, perform
+from milepost.rehearsed_digests import Digests
+from milepost.rehearsed_messages import Post, Sent
 from milepost.routes import read_alerting
 from slo_rules.buckets import BUCKET
 from slo_rules.contribution import worth
 from slo_rules.durations import MINUTE
 from slo_rules.objective import ALL
+from slo_rules.progress import Scalar
 from slo_rules.reckoning import missing
 from slo_rules.rehearsal import Rehearsal, RehearsedInstance
 from slo_rules.workflow import Definitions
 
 MOST_ROUNDS = 20_000
 """Rounds of one test: it looks every minute, and less often where it goes over more than two weeks."""
+COMPARED_EVERY = 5 * MINUTE
 _HELD_UP = ("stuck", "blind", "failed", "inconsistent")
 _SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 
@@ -47,24 +57,49 @@ class Assumed(Mapping[str, str]):
 
 
 class RehearsedAlerting:
-    """A rehearsal that is looked at every minute, as the running Milepost looks every few seconds."""
+    """A rehearsal that is looked at every minute, as the running Milepost looks every few seconds.
 
-    def __init__(self, rehearsal: Rehearsal, definitions: Definitions, start: int, until: int, setup: Setup) -> None:
+    What people do is done at its instant, before what is decided then. `failures` are acts that could not be done.
+    """
+
+    def __init__(
+        self,
+        rehearsal: Rehearsal,
+        definitions: Definitions,
+        start: int,
+        until: int,
+        setup: Setup,
+        acts: Iterable[RehearsedAct] = (),
+        test_start: int | None = None,
+    ) -> None:
         self.rehearsal = rehearsal
         self.alerting = Rehearsed(setup)
+        self.failures: list[Failure] = []
+        self.sent: list[tuple[Message, Sent]] = []
         self._definitions = definitions
         self._at = start
+        self._start = start if test_start is None else test_start
+        self._acts = deque(sorted(acts, key=lambda act: act.at))
+        self._back_at = start
         self._step = max(MINUTE, -(-(until - start) // MOST_ROUNDS // MINUTE) * MINUTE)
         self._burning: dict[Cause, Population] = {}
         self._reckoned = -1
-        self._titles = {(w.name, m.name): m.title for w in definitions.workflows.values() for m in w.milestones}
+        self._titles = {
+            (w.name, m.name): m.title for w in definitions.workflows.values() for m in w.milestones if m.title
+        }
+        self._post = Post(all_targets(setup), Assumed())
+        self.digests = Digests(setup.teams, self._titles, self._post)
 
     def proceed(self, now: int) -> None:
         """Let time pass up to `now` (micros)."""
         while self._at < now:
-            self._at = min(self._at + self._step, now)
+            act_at = self._acts[0].at if self._acts else now
+            self._at = min(self._at + self._step, now, act_at if act_at > self._at else now)
             self.rehearsal.proceed(self._at)
-            self.alerting.look(self._seen(self._at), self._at)
+            while self._acts and self._acts[0].at <= self._at:
+                self._do(self._acts.popleft())
+            if self._at >= self._back_at:
+                self._round(self._at)
         self.rehearsal.proceed(now)
 
     def text(self, message: Message) -> str:
@@ -79,15 +114,61 @@ class RehearsedAlerting:
         found = notice(
             tell.incident, tell.reason, message.at, last=tell.last, because=tell.because, milestone_title=titled
         )
-        return linked(found, tell.incident, (), message.at, "", self._titles)
+        return linked(found, tell.incident, message.members, message.at, "", self._titles)
 
-    def _seen(self, now: int) -> dict[Cause, Population]:
+    def _do(self, act: RehearsedAct) -> None:
+        if act.what == "restart":
+            # Nobody is told meanwhile, and afterwards there is only what is kept.
+            self._back_at = max(self._back_at, act.until or act.at)
+            self.alerting = replace(self.alerting, whom={})
+        elif failure := perform(act, self.alerting, self._start):
+            self.failures.append(failure)
+
+    def _round(self, now: int) -> None:
+        engine, before = self.alerting, len(self.alerting.messages)
+        held = self._held()
+        self._compare(held, now)
+        seen = {cause: population_of(ones) for cause, ones in held.items()} | self._objectives(now)
+        left = {kind: self._left(kind) for kind in ("blind", "waived")}
+        engine.look(seen, now, left["blind"], left["waived"])
+        for message in engine.messages[before:]:
+            tell = message.tell
+            sent = self._post.send(self.notice(message), tell.target, tell.kind, tell.address, now)
+            self.sent.append((message, sent))
+        stuck = [one for cause, ones in held.items() if cause.verdict == "stuck" for one in ones]
+        self.digests.look(stuck, now)
+
+    def _held(self) -> dict[Cause, list[RehearsedInstance]]:
         held: dict[Cause, list[RehearsedInstance]] = {}
         for name in self._definitions.workflows:
             for one in self.rehearsal.instances(name):
                 if one.verdict.kind in _HELD_UP and one.verdict.reason != "source_catching_up":
                     held.setdefault(cause_of(one), []).append(one)
-        return {cause: population_of(ones) for cause, ones in held.items()} | self._objectives(now)
+        return held
+
+    def _compare(self, held: Mapping[Cause, Sequence[RehearsedInstance]], now: int) -> None:
+        """Look again what sets what fires apart: routes and severities can ask for what its instances have."""
+        for incident in list(self.alerting.firing.values()):
+            ones = held.get(incident.cause)
+            if not ones or (incident.compared_at is not None and now - incident.compared_at < COMPARED_EVERY):
+                continue
+            others = [
+                one
+                for name in sorted({held_one.workflow.name for held_one in ones})
+                for one in self.rehearsal.instances(name)
+                if one.verdict.kind != incident.cause.verdict
+            ]
+            counted = _counts(ones)
+            said = {"apart": set_apart(counted, _counts(others)), "attributes": values_of(counted)}
+            self.alerting.change(incident.id, compared_at=now, **said)
+
+    def _left(self, kind: str) -> frozenset[UUID]:
+        """The samples of what fires that are blind or waived now."""
+        samples = {sample.int for one in self.alerting.firing.values() for sample in one.population.samples}
+        if not samples:
+            return frozenset()
+        everyone = (one for name in self._definitions.workflows for one in self.rehearsal.instances(name))
+        return frozenset(UUID(int=one.number) for one in everyone if one.number in samples and one.verdict.kind == kind)
 
     def _objectives(self, now: int) -> dict[Cause, Population]:
         # They change when five minutes are over.
@@ -104,9 +185,31 @@ class RehearsedAlerting:
         return self._burning
 
 
-def rehearse(rehearsal: Rehearsal, definitions: Definitions, start: int, until: int) -> RehearsedAlerting:
-    """The alerting that these definitions describe. Raises DefinitionError."""
-    return RehearsedAlerting(rehearsal, definitions, start, until, read_alerting(definitions, Assumed()))
+def rehearse(
+    rehearsal: Rehearsal,
+    definitions: Definitions,
+    start: int,
+    until: int,
+    acts: Iterable[RehearsedAct] = (),
+    test_start: int | None = None,
+) -> RehearsedAlerting:
+    """The alerting that these definitions describe. Offsets are told from `test_start`. Raises DefinitionError."""
+    setup = read_alerting(definitions, Assumed())
+    return RehearsedAlerting(rehearsal, definitions, start, until, setup, acts, test_start)
+
+
+def all_targets(setup: Setup) -> dict[str, Target]:
+    """Every target that may ever be told, by its name."""
+    of_teams = {target.name: target for team in setup.teams.values() for target in team.every_target()}
+    return {**setup.targets, **of_teams, **targets_by_name(setup.routes)}
+
+
+def _counts(held: Iterable[RehearsedInstance]) -> dict[str, Counter[Scalar | None]]:
+    found: dict[str, Counter[Scalar | None]] = {}
+    for one in held:
+        for name in one.workflow.attributes:
+            found.setdefault(name, Counter())[one.progress.attributes.get(name)] += 1
+    return found
 
 
 def cause_of(held: RehearsedInstance) -> Cause:
