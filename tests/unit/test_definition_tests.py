@@ -416,3 +416,16 @@ def test_the_example_of_the_documentation_passes_and_fails_as_it_says(tmp_path: 
     (shown,) = blocks(PAGE, "text objective").values()
     (tmp_path / "orders.test.yaml").write_text(test.replace("{region: EMEA}, bad: 1", "{region: EMEA}, bad: 0"))
     assert in_words(outcomes(tmp_path)).replace(f"{tmp_path}/", "") == shown.strip()
+
+
+def test_the_example_of_alerting_passes_and_fails_as_it_says(tmp_path: Path) -> None:
+    for word in ("yaml definition", "yaml alerting definition"):
+        (definition,) = blocks(PAGE, word).values()
+        (tmp_path / f"{word.replace(' ', '-')}.yaml").write_text(definition)
+    (test,) = blocks(PAGE, "yaml alerting test").values()
+    (shown,) = blocks(PAGE, "text alerting").values()
+    (tmp_path / "orders.test.yaml").write_text(test)
+    assert in_words(outcomes(tmp_path)) == "1 test, all passed."
+    untaken = [line for line in test.splitlines() if "acknowledge:" not in line]
+    (tmp_path / "orders.test.yaml").write_text("\n".join(untaken))
+    assert shown in in_words(outcomes(tmp_path))

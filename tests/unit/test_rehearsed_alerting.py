@@ -339,6 +339,6 @@ def test_whatever_a_test_says_it_is_run_or_refused_with_places(folder: Path, act
     except DefinitionError as error:
         faults = error.faults
     else:
-        faults = ()
+        faults = []
         run(tests, definitions)
     assert all(fault.path and fault.line for fault in faults)
