@@ -13,6 +13,7 @@ from milepost import definition_tests
 from milepost.definition_files import packs_folder, read_definitions
 from milepost.definition_test_report import as_junit, in_words
 from milepost.definition_tests import Outcome, read_with_tests, run
+from milepost.expectations import Expectation
 from slo_rules.faults import DefinitionError
 from tests.unit.test_docs import TOP, blocks
 
@@ -399,7 +400,8 @@ def test_the_shipped_packs_pass_their_tests() -> None:
     assert [(one.test.name, one.failures) for one in run(tests, definitions) if one.failures] == []
     told = {one.name: 0 for one in definitions.workflows.values()}
     for test in tests:
-        told[test.expectations[0].workflow] += 1
+        if isinstance(first := test.expectations[0], Expectation):
+            told[first.workflow] += 1
     assert all(count >= 3 for count in told.values()), told
     assert {Path(test.file).parent for test in tests} == {packs_folder() / "tests"}
 
