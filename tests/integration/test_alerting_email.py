@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-import socket
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from typing import TYPE_CHECKING
 
 from alerting import outbox
 from alerting.channels.reach import Reach, reach_of
@@ -18,37 +10,10 @@ from slo_rules.durations import MINUTE, SECOND
 
 if TYPE_CHECKING:
     from fix_alerting import World
+    from fix_mailbox import Mailbox
 
-pytest_plugins = ["fix_alerting"]
+pytest_plugins = ["fix_alerting", "fix_mailbox"]
 LOOPBACK = reach_of(["127.0.0.1"])
-
-
-class _Mailbox:
-    def __init__(self) -> None:
-        self.mails: list[tuple[Envelope, email.message.EmailMessage]] = []
-        self.say: list[str] = []
-
-    async def handle_DATA(  # noqa: N802 — the name is aiosmtpd's
-        self, _server: SMTP, _session: Session, envelope: Envelope
-    ) -> str:
-        if self.say:
-            return self.say.pop(0)
-        content = envelope.content
-        assert isinstance(content, bytes)
-        mail: Any = email.message_from_bytes(content, policy=email.policy.default)
-        self.mails.append((envelope, mail))
-        return "250 OK"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[_Mailbox, str]]:
-    box = _Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, f"smtp://127.0.0.1:{port}"
-    controller.stop()
 
 
 class TestEmail:
@@ -61,7 +26,7 @@ class TestEmail:
         world.route({"email": {"server": server, "from": "Milepost <milepost@example.com>", "to": to}})
         world.fire()
 
-    def test_a_thread_of_html_and_text(self, world: World, mailbox: tuple[_Mailbox, str]) -> None:
+    def test_a_thread_of_html_and_text(self, world: World, mailbox: tuple[Mailbox, str]) -> None:
         box, server = mailbox
         self.fire(world, server)
         self.send(world)
@@ -77,28 +42,28 @@ class TestEmail:
         assert "3 orders worth USD 3 k" in first.get_body(("plain",)).get_content()
         assert "<strong>Order accepted</strong>" in first.get_body(("html",)).get_content()
 
-    def test_what_is_put_off_comes_again_as_the_same_mail(self, world: World, mailbox: tuple[_Mailbox, str]) -> None:
+    def test_what_is_put_off_comes_again_as_the_same_mail(self, world: World, mailbox: tuple[Mailbox, str]) -> None:
         box, server = mailbox
         box.say.append("451 try later")
         self.fire(world, server)
         assert self.send(world).retried == 1
         assert self.send(world, MINUTE).delivered == 1
 
-    def test_recipients_that_are_refused_disable_the_target(self, world: World, mailbox: tuple[_Mailbox, str]) -> None:
+    def test_recipients_that_are_refused_disable_the_target(self, world: World, mailbox: tuple[Mailbox, str]) -> None:
         box, server = mailbox
         box.say.append("550 5.1.1 no such user")
         self.fire(world, server)
         assert self.send(world).disabled == ("default/email",)
 
     def test_a_server_on_a_private_network_must_be_allowed_by_name(
-        self, world: World, mailbox: tuple[_Mailbox, str]
+        self, world: World, mailbox: tuple[Mailbox, str]
     ) -> None:
         box, server = mailbox
         self.fire(world, server)
         assert self.send(world, reach=reach_of([])).outcomes == {("email", "not_allowed"): 1}
         assert box.mails == []
 
-    def test_headers_cannot_be_smuggled_in(self, world: World, mailbox: tuple[_Mailbox, str]) -> None:
+    def test_headers_cannot_be_smuggled_in(self, world: World, mailbox: tuple[Mailbox, str]) -> None:
         box, server = mailbox
         world.route({"email": {"server": server, "from": "a@example.com", "to": "b@example.com"}})
         world.stuck(1, source_awaited="sap\r\nBcc: everybody@example.com")
