@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterable
+from typing import Any
 from urllib.request import getproxies
 
 import httpcore
@@ -13,6 +14,41 @@ import httpx
 from alerting.channels.reach import Reach
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+LONGEST_ANSWER_SECONDS = 25.0
+"""How long an answer may take in all: the other limits begin anew with every byte that comes."""
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose answers must end in time, from the first byte of the request on."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self._until = 0.0
+        self._asking = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._asking = False
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the answer takes too long")
+        return self._inner.read(max_bytes, left if timeout is None else min(timeout, left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not self._asking:
+            self._asking = True
+            self._until = time.monotonic() + LONGEST_ANSWER_SECONDS
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
 class _Backend(httpcore.SyncBackend):
@@ -39,11 +75,11 @@ class _Backend(httpcore.SyncBackend):
         until = time.monotonic() + (timeout or 5.0)
         for address in found[:-1]:
             try:
-                return super().connect_tcp(address, port, timeout, local_address, socket_options)
+                return _Stream(super().connect_tcp(address, port, timeout, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if time.monotonic() > until:
                     raise
-        return super().connect_tcp(found[-1], port, timeout, local_address, socket_options)
+        return _Stream(super().connect_tcp(found[-1], port, timeout, local_address, socket_options))
 
 
 class GuardedTransport(httpx.HTTPTransport):

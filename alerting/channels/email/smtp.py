@@ -5,12 +5,19 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+import threading
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from alerting.channels.answer import Answer, Mail
 from alerting.channels.reach import Reach
 
 SECONDS = 15.0
+LONGEST_SECONDS = 60.0
+"""How long a mail may take in all, however slowly its server answers."""
+MOST_LINES = 1_000
+"""Of one answer."""
 _PORTS = {"smtp": 25, "smtps": 465}
 _NOT_ENCRYPTED = (535, b"the server offers no encryption, and a password is not sent without")
 
@@ -24,11 +31,15 @@ def hand_over(mail: Mail, reach: Reach) -> Answer:
     parts = urlsplit(mail.server)
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     found = _connection(reach, tls=parts.scheme == "smtps")
+    watch = threading.Timer(LONGEST_SECONDS, _cut_off, (found,))
+    watch.daemon = True
+    watch.start()
     handing = False
     try:
         code, text = found.connect(host, port)
         if code != 220:
-            return Answer(code, {}, text)
+            # What speaks no SMTP may be a proxy in front of a server that is away.
+            return Answer(code if code >= 400 else 421, {}, text)
         found.ehlo_or_helo_if_needed()
         tls = parts.scheme == "smtps"
         if not tls and found.has_extn("starttls"):
@@ -57,7 +68,42 @@ def hand_over(mail: Mail, reach: Reach) -> Answer:
             raise
         return Answer(421, {"uncertain": "1"}, b"TimeoutError")
     finally:
+        watch.cancel()
         found.close()
+
+
+def _cut_off(found: smtplib.SMTP) -> None:
+    """Whoever reads from it hears that it is at its end."""
+    with suppress(OSError):
+        if found.sock is not None:
+            found.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Lines:
+    """What a server says, of which an answer has so many lines at most."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.left = MOST_LINES
+
+    def readline(self, size: int) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("an answer without end")
+        line: bytes = self._inner.readline(size)
+        return line
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Bounded(smtplib.SMTP):
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Lines(self.sock.makefile("rb"))
+        if self.file is not None:
+            self.file.left = MOST_LINES
+        return super().getreply()
 
 
 def _connection(reach: Reach, *, tls: bool) -> smtplib.SMTP:
@@ -70,12 +116,12 @@ def _connection(reach: Reach, *, tls: bool) -> smtplib.SMTP:
                 failed = error
         raise failed or OSError("no address")
 
-    class Plain(smtplib.SMTP):
+    class Plain(_Bounded):
         def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
             self._host = host
             return connect((host, port), timeout)
 
-    class Encrypted(smtplib.SMTP_SSL):
+    class Encrypted(_Bounded, smtplib.SMTP_SSL):
         def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
             self._host = host
             return ssl.create_default_context().wrap_socket(connect((host, port), timeout), server_hostname=host)
