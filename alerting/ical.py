@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -22,7 +23,9 @@ MOST_EVENTS = 5_000
 _NAME = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:,]*(?:,[^";:,]*)*))*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=(?:"([^"]*)"|([^;]*))')
 _DURATION = re.compile(r"P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,7})S)?)?")
+_UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z")
 _MICROSECOND = timedelta(microseconds=1)
+_BASIC = "%Y%m%dT%H%M%S"
 _ESCAPED = re.compile(r"\\([\\;,nN])")
 
 
@@ -99,8 +102,7 @@ def _shift(event: _Event, member: str, zone: str, apart: set[int]) -> Shift | No
         return None
     rule = event.one("RRULE")
     repeat = rule.value.upper() if rule else ""
-    # An end of the rule in UTC is one on the wall: both are within a day, and the wall is what the rule is read on.
-    repeat = re.sub(r"(UNTIL=\d{8}T\d{6})Z", r"\1", repeat)
+    repeat = _UNTIL.sub(lambda found: f"UNTIL={_on_the_wall(found[1], of_zone)}", repeat)
     if rule and (wrong := check_rule(repeat)):
         raise NotACalendar(f"line {rule.number}: RRULE {wrong}")
     gone = {
@@ -109,6 +111,14 @@ def _shift(event: _Event, member: str, zone: str, apart: set[int]) -> Shift | No
         for value in line.value.split(",")
     }
     return Shift(member, Exclusion(member, since, until - since, repeat, of_zone), frozenset(gone | apart))
+
+
+def _on_the_wall(utc: str, zone: str) -> str:
+    """The end of a rule stands in UTC; the rule itself is counted on the wall of its zone."""
+    with suppress(ValueError, OverflowError):
+        moment = datetime.strptime(utc, _BASIC).replace(tzinfo=UTC)
+        return moment.astimezone(ZoneInfo(zone)).strftime(_BASIC)
+    return utc
 
 
 def _names(event: _Event) -> Iterator[str]:
@@ -175,7 +185,7 @@ def _instant(line: _Line, zone: str) -> tuple[int, str, bool]:
         if re.fullmatch(r"\d{8}", value):
             day = date(int(value[:4]), int(value[4:6]), int(value[6:]))
             return opening(ZoneInfo(zone), day, 0), zone, True
-        moment = datetime.strptime(value.removesuffix("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - wall time of the zone
+        moment = datetime.strptime(value.removesuffix("Z"), _BASIC)  # noqa: DTZ007 - wall time of the zone
         if not 1970 <= moment.year <= 2199:
             raise ValueError("it lies beyond 1970 to 2199")
     except ValueError as error:
