@@ -13,6 +13,7 @@ from dashboard.links import Links
 from dashboard.pages.live import live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import incident as view
+from dashboard.views import messages
 
 REDRAW_SECONDS = 60
 
@@ -54,7 +55,13 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                     id="incident-columns",
                     className="columns incident-columns",
                 ),
-                html.Div(c.card(html.Div(id="incident-whom"), "Who is told, and why"), id="incident-told"),
+                html.Div(
+                    [
+                        c.card(html.Div(id="incident-whom"), "Who is told, and why"),
+                        c.card(html.Div(id="incident-messages"), "What was sent, and what came back"),
+                    ],
+                    id="incident-told",
+                ),
                 html.P(
                     [html.Kbd("a"), html.Span("acknowledge"), html.Kbd("c"), html.Span("comment")],
                     className="keys-hint",
@@ -65,7 +72,11 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         )
 
     async def load(asked: dict[str, Any]) -> Any:
-        return await query.incident(asked["id"])
+        found = await query.incident(asked["id"])
+        if found is None:
+            return None
+        attempts = await query.incident_attempts(asked["id"])
+        return found | {"sent": attempts["items"] if attempts else []}
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
@@ -82,6 +93,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "incident-changes": view.changes(data, now),
             "incident-whom": view.whom(data, now),
             "incident-timeline": view.timeline(data),
+            "incident-messages": messages.attempts(data["sent"]),
         }
         return regions, [figures.population(data, now), "incident"]
 

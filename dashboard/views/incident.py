@@ -61,6 +61,12 @@ _TOLD = {
     "no_longer_routed": "No longer routed here",
     "drained": "Drained: resolved unless it comes back",
 }
+_STATES = {
+    "delivered": "told",
+    "pending": "is being told",
+    "dead": "could not be told",
+    "dropped": "was not told any more",
+}
 _HAPPENED = {
     "opened": "Opened",
     "drained": "Nothing is held up any more",
@@ -275,8 +281,7 @@ def _detail(one: Row) -> str:
 
 
 def _delivered(one: Row) -> str:
-    state = {"delivered": "told", "pending": "is being told"}.get(one["state"], f"not told, {one['state']}")
-    return f"{one['target']} {state}: {told_label(one['reason']).lower()}"
+    return f"{one['target']} {_STATES.get(one['state'], one['state'])}: {told_label(one['reason']).lower()}"
 
 
 def _attempts(one: Row) -> str:

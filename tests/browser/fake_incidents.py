@@ -75,6 +75,19 @@ class FakeIncidents:
             ],
         }  # fmt: skip
 
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """What was sent of each."""
+        at = z(self.now)
+        return [
+            {"message_id": "m-2", "target": "https://pager.example/hook", "transition": "updated", "told_because": "grown",
+             "attempt": 3, "at": at, "fate": "retry", "reason": "server_error", "status": 503, "error": None,
+             "sent": '{"type":"milepost.incident.updated"}', "answer": "no " * 400, "remark": None},
+            {"message_id": "m-1", "target": "#order-ops", "transition": "firing", "told_because": "first",
+             "attempt": 1, "at": at, "fate": "delivered", "reason": "delivered", "status": 200, "error": None,
+             "sent": '{"text":"3 orders are waiting"}', "answer": "ok", "remark": None},
+        ]  # fmt: skip
+
     def act(self, id_: str, act: str, said: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """The status and the body of the answer."""
         if self.refuses:

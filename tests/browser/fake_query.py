@@ -443,6 +443,10 @@ class FakeQuery:
         self._up()
         return self.happened.one(self.rows, id)
 
+    async def incident_attempts(self, id: str) -> dict[str, Any] | None:
+        self._up()
+        return {"items": self.happened.attempts}
+
     async def sources(self) -> dict[str, Any]:
         self._up()
         now = datetime.now(UTC)

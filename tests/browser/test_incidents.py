@@ -208,3 +208,15 @@ def test_the_form_of_an_act_fits_and_can_be_read(size: Any, scheme: str, served:
     found = Axe().run(page).response["violations"]
     assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
     assert watched.trouble == []
+
+
+def test_what_was_sent_opens_to_what_went_out_and_what_came_back(served: Served, opened: Open) -> None:
+    page = opened(heaviest(served)).page
+    ready(page)
+    sent = page.locator("#incident-messages details")
+    expect(sent).to_have_count(2)
+    expect(sent.nth(0)).to_contain_text("it has grown")
+    expect(sent.nth(0)).to_contain_text("503, tried again: it has a fault")
+    expect(sent.nth(1).locator("pre").first).to_be_hidden()
+    sent.nth(1).locator("summary").press("Enter")
+    expect(sent.nth(1).locator("pre").first).to_contain_text("3 orders are waiting")

@@ -15,7 +15,7 @@ from alerting.incident import Cause, NotifyReason
 from alerting.message import worklist_link
 from dashboard.figures import population
 from dashboard.links import Links
-from dashboard.views import incident, incidents
+from dashboard.views import incident, incidents, messages
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 LINKS = Links("/dashboard/")
@@ -137,7 +137,7 @@ def test_the_timeline_is_newest_first_and_says_each_message_once() -> None:
     }  # fmt: skip
     drawn = spelled(incident.timeline(row))
     assert "(slack)" not in drawn
-    said = ["jo acknowledged", "erp not told, dead: it fires", "8 attempts, the last answered 500", "Opened"]
+    said = ["jo acknowledged", "erp could not be told: it fires", "8 attempts, the last answered 500", "Opened"]
     places = [drawn.index(one) for one in said]
     assert places == sorted(places)
 
@@ -185,3 +185,42 @@ def test_who_is_at_it_stands_in_the_list_while_it_holds() -> None:
     assert "These are the first 1." in drawn
     past = row | {"acknowledged_until": "2026-11-21T11:00:00Z"}
     assert "acknowledged by" not in spelled(incidents.incident_table({"items": [past]}, {}, NOW, LINKS))
+
+
+ATTEMPT: dict[str, Any] = {
+    "message_id": "m-1", "target": "erp/slack", "transition": "firing", "told_because": "first", "attempt": 1,
+    "at": "2026-11-21T08:01:00Z", "fate": "delivered", "reason": "delivered", "status": 200, "error": None,
+    "sent": '{"text":"5 orders"}', "answer": "ok", "remark": None,
+}  # fmt: skip
+
+
+def test_an_attempt_says_why_how_it_went_and_opens_to_what_went_out_and_came_back() -> None:
+    drawn = spelled(messages.attempts([ATTEMPT]))
+    for said in (
+        "erp/slack: it fires",
+        "200, delivered",
+        r"{\n  \"text\": \"5 orders\"\n}",
+        "Answered",
+        '"ok"',
+        "m-1-1",
+    ):
+        assert said in drawn, said
+    assert "Remark" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"fate": "retry", "status": 429, "reason": "throttled"}, "429, tried again: it takes no more for now"),
+        ({"fate": "retry", "status": None, "reason": "unreachable"}, "no answer, tried again: it cannot be reached"),
+        ({"fate": "failed", "status": 410, "reason": "gone"}, "410, not delivered: it wants no more messages"),
+        ({"fate": "failed", "status": 400, "reason": "quite_new"}, "400, not delivered: quite new"),
+        ({"sent": None, "answer": None, "error": "ConnectError"}, "ConnectError"),
+    ],
+)
+def test_an_attempt_that_failed_says_why_in_words(row: dict[str, Any], said: str) -> None:
+    assert said in spelled(messages.attempts([ATTEMPT | row]))
+
+
+def test_where_nothing_was_sent_that_is_said() -> None:
+    assert "Nothing was sent yet." in spelled(messages.attempts([]))

@@ -399,7 +399,7 @@ ORDER BY id
 
 -- name: incident_attempts
 -- purpose: Every attempt to deliver the messages of an incident, what went out and what came back, the newest first.
-SELECT o.message_id, o.target, o.transition, d.attempt, d.at, d.fate, d.reason, d.status, d.error, d.sent, d.answer, d.remark
+SELECT o.message_id, o.target, o.transition, o.reason AS told_because, d.attempt, d.at, d.fate, d.reason, d.status, d.error, d.sent, d.answer, d.remark
 FROM outbox AS o
 JOIN delivery AS d ON d.outbox_id = o.id
 WHERE o.incident_id = %(id)s
