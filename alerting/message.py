@@ -17,6 +17,8 @@ from alerting.reader import PLAIN_READER, Reader
 _WORD_LIMIT = 200
 _LIST_LIMIT = 3
 _GROUPED = 10
+_APART = 2
+_STILL = 0.05
 _REASONS = {
     "failure_event": "a failure was reported",
     "requirement_unmet": "something it requires is missing",
@@ -71,6 +73,17 @@ class Notice:
     assignee: str | None = None
     acknowledged_by: str | None = None
     parts: Sequence[str] = ()
+
+    @property
+    def runbook_link(self) -> str | None:
+        """The runbook, where it is a page that can be opened."""
+        return self.runbook if self.runbook and self.runbook.startswith(("https://", "http://")) else None
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """What can be opened from a message, by its words."""
+        known = (("Open the list", self.link), ("What to do", self.runbook_link))
+        return [(words, url) for words, url in known if url]
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
@@ -301,7 +314,32 @@ def _firing(n: Notice, style: Style) -> str:
             said = "This is a drill: nothing has happened, and it resolves by itself. Whoever reads this was reached."
         case _:
             said = f"{things} {'need' if several else 'needs'} attention{since}."
-    return said + _owned(n, style)
+    return said + _apart(n, style) + _going(n, style) + _at_it(n, style) + _owned(n, style) + _to_do(n, style)
+
+
+def _apart(n: Notice, style: Style) -> str:
+    """What sets the held-up apart, the most telling first."""
+    return f" {'; '.join(style.word(one) for one in n.apart[:_APART])}." if n.apart else ""
+
+
+def _going(n: Notice, style: Style) -> str:
+    """How it goes on, once that is known."""
+    if n.per_hour is None or abs(n.per_hour) < _STILL:
+        return ""
+    if n.drained_at is not None:
+        return f" It shrinks: at this pace none is left by {style.reader.instant(n.drained_at, n.at)}."
+    rate = round(abs(n.per_hour))
+    pace = f"by some {style.reader.number(rate)} an hour" if rate else "slowly"
+    return f" It {'grows' if n.per_hour > 0 else 'shrinks'} {pace}."
+
+
+def _at_it(n: Notice, style: Style) -> str:
+    return f" {style.word(n.acknowledged_by)} has taken it on." if n.acknowledged_by else ""
+
+
+def _to_do(n: Notice, style: Style) -> str:
+    """What the owner says is to be done; where that is a page, channels link to it instead."""
+    return f" What to do: {style.word(n.runbook)}." if n.runbook and not n.runbook_link else ""
 
 
 def _resolved(n: Notice, style: Style) -> str:

@@ -78,4 +78,12 @@ def values(notice: Notice, reader: Reader) -> dict[str, Any]:
         "waiting": waiting,
         "link": notice.link,
         "incident": notice.incident,
+        "incident_link": notice.incident_link,
+        "runbook": notice.runbook,
+        "apart": list(notice.apart),
+        "drained_at": instant(notice.drained_at),
+        "acknowledged_by": notice.acknowledged_by,
+        "assignee": notice.assignee,
+        "reason": notice.reason,
+        "drill": notice.drill,
     }

@@ -76,6 +76,32 @@ class TestWords:
             "1 order worth USD 1.2 M is waiting for Order accepted from sap, since 09:14 UTC. Owner: erp-platform."
         )
 
+    def test_what_sets_them_apart_how_it_goes_on_and_who_is_at_it(self) -> None:
+        more: dict[str, Any] = {"apart": ["92% have connector 2.3, 12% of the others", "80% have region EMEA", "third"]}
+        said = replace(first(order_incident()), **more, acknowledged_by="jo", runbook="call Ann", per_hour=120.4)
+        assert sentence(said).partition("09:14 UTC.")[2] == (
+            " 92% have connector 2.3, 12% of the others; 80% have region EMEA. It grows by some 120 an hour."
+            " jo has taken it on. Owner: erp-platform. What to do: call Ann."
+        )
+
+    @pytest.mark.parametrize(
+        ("per_hour", "drained_at", "said"),
+        [
+            (-40.0, NOW + HOUR, "It shrinks: at this pace none is left by 14:20 UTC."),
+            (-40.0, None, "It shrinks by some 40 an hour."),
+            (0.3, None, "It grows slowly."),
+            (0.01, None, "09:14 UTC. Owner"),
+            (None, None, "09:14 UTC. Owner"),
+        ],
+    )
+    def test_how_it_goes_on(self, per_hour: float | None, drained_at: int | None, said: str) -> None:
+        assert said in sentence(replace(first(order_incident()), per_hour=per_hour, drained_at=drained_at))
+
+    def test_a_resolve_says_neither(self) -> None:
+        over = replace(first(order_incident()), transition="resolved", apart=["x"], per_hour=5.0, runbook="y")
+        assert "x" not in sentence(over).replace("next", "")
+        assert "grows" not in sentence(over)
+
     def test_blind(self) -> None:
         said = sentence(first(order_incident(workflow=None, verdict="blind", waiting_for=None)))
         assert said.startswith("sap is silent or far behind: 37 orders worth USD 1.2 M are waiting for it and cannot")

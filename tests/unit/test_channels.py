@@ -48,8 +48,9 @@ def test_every_kind_that_a_file_may_name_has_a_channel() -> None:
 @settings(max_examples=examples(60), deadline=None)
 def test_whatever_is_told_every_channel_stays_within_its_limits(text: str, name: str, transition: str) -> None:
     said = made(
-        transition=transition, source=text * 20, workflow=name * 50, waiting_for=text, owner=name, verdict="stuck"
-    )
+        transition=transition, source=text * 20, workflow=name * 50, waiting_for=text, owner=name, verdict="stuck",
+        apart=[text] * 9, runbook=f"https://{text}", acknowledged_by=name, per_hour=1e9,
+    )  # fmt: skip
     said = replace(said, title=text * 3, text=text * 20)
     card = teams.request(said)
     assert card is not None
@@ -66,6 +67,36 @@ def test_whatever_is_told_every_channel_stays_within_its_limits(text: str, name:
     body = mail.message(said)
     assert "\n" not in body["Subject"]
     assert body.as_bytes()
+
+
+RUNBOOK = "https://wiki.example.com/erp?a=1&b=<2>|3"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("slack", "<https://wiki.example.com/erp?a=1&amp;b=&lt;2&gt;%7C3|What to do>"),
+        ("teams", '{"type":"Action.OpenUrl","title":"What to do","url":"' + RUNBOOK + '"}'),
+        ("pagerduty", '{"href":"' + RUNBOOK + '","text":"What to do"}'),
+        ("jira_ops", f"What to do: {RUNBOOK}"),
+        ("alertmanager", f'"runbook_url":"{RUNBOOK}"'),
+        ("servicenow", f"What to do: {RUNBOOK}"),
+        ("apprise", f"What to do: {RUNBOOK}"),
+        ("webhook", f'"runbook":"{RUNBOOK}"'),
+        ("email", "What to do: https://wiki.example.com"),
+    ],
+)
+def test_whoever_is_told_can_open_the_runbook(kind: str, shown: str) -> None:
+    def body(**changes: Any) -> str:
+        said = replace(made(**changes), step=1 if kind == "servicenow" else 0)
+        if kind == "webhook":
+            said = replace(said, address=Address("https://x.example"))
+        wanted = CHANNELS[kind].request(said)
+        assert wanted is not None
+        return wanted.body if isinstance(wanted.body, str) else wanted.body.decode()
+
+    assert shown in body(runbook=RUNBOOK)
+    assert not any(word in body() for word in ("What to do", "runbook_url"))
 
 
 @pytest.mark.parametrize(

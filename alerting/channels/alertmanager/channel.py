@@ -58,6 +58,8 @@ def alert(letter: Letter) -> dict[str, Any]:
         "startsAt": rfc3339(notice.opened_at or notice.at),
         "endsAt": rfc3339(ends),
     }
+    if notice.runbook_link:
+        said["annotations"]["runbook_url"] = notice.runbook_link
     return said | ({"generatorURL": notice.link} if notice.link else {})
 
 

@@ -20,7 +20,7 @@ def request(letter: Letter) -> Push | None:
     """One message."""
     if letter.step:
         return None
-    link = f"\n{letter.notice.link}" if letter.notice.link else ""
+    link = "".join(f"\n{words}: {url}" for words, url in letter.notice.links)
     kind = _KINDS.get(letter.notice.transition, "failure" if letter.notice.severity == "critical" else "warning")
     return Push(letter.address.url, shorten(letter.heading, TITLE_LIMIT), letter.say() + link, kind)
 

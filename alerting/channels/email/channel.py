@@ -58,8 +58,8 @@ def message(letter: Letter) -> EmailMessage:
     if not first:
         mail["In-Reply-To"] = mail["References"] = root
     mail["Auto-Submitted"] = "auto-generated"
-    link = f"\n\nThe list: {notice.link}" if notice.link else ""
-    mail.set_content(f"{letter.heading}\n\n{letter.say()}{link}\n")
+    links = [f"{'The list' if url == notice.link else words}: {url}" for words, url in notice.links]
+    mail.set_content("\n\n".join([letter.heading, letter.say(), *(["\n".join(links)] if links else [])]) + "\n")
     mail.add_alternative(_page(letter), subtype="html")
     return mail
 
@@ -81,8 +81,7 @@ def _message_id(of: str, domain: str) -> str:
 
 def _page(letter: Letter) -> str:
     said = letter.say(Style(html.escape, lambda escaped: f"<strong>{escaped}</strong>" if escaped.strip() else escaped))
-    link = letter.notice.link
-    shown = f'<p><a href="{html.escape(link)}">Open the list</a></p>' if link else ""
+    shown = "".join(f'<p><a href="{html.escape(url)}">{words}</a></p>' for words, url in letter.notice.links)
     line = f"border-left:6px solid {_COLOURS.get(letter.notice.transition, '#495057')};padding-left:12px;font-size:18px"
     return (
         '<!doctype html><html lang="en"><body style="font-family:sans-serif;color:#212529">'

@@ -71,7 +71,7 @@ def judge(letter: Letter, answer: Answer) -> Outcome:
 
 
 def _description(letter: Letter) -> str:
-    link = f"\n\n{letter.notice.link}" if letter.notice.link else ""
+    link = "".join(f"\n\n{words}: {url}" for words, url in letter.notice.links)
     return shorten(letter.say() + link, DESCRIPTION_LIMIT)
 
 

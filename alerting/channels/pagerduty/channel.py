@@ -64,7 +64,8 @@ def event(letter: Letter) -> dict[str, Any]:
     said["client"] = "Milepost"
     if notice.link:
         said["client_url"] = notice.link
-        said["links"] = [{"href": notice.link, "text": "Open the list"}]
+    if notice.links:
+        said["links"] = [{"href": url, "text": words} for words, url in notice.links]
     return said
 
 

@@ -67,7 +67,7 @@ def judge(letter: Letter, answer: Answer) -> Outcome:
 def _created(letter: Letter) -> dict[str, Any]:
     notice, address = letter.notice, letter.address
     urgency = _URGENCIES.get(notice.severity, "2")
-    link = f"\n\n{notice.link}" if notice.link else ""
+    link = "".join(f"\n\n{words}: {url}" for words, url in notice.links)
     said = {
         "short_description": shorten(letter.heading, SHORT_LIMIT),
         "description": shorten(letter.say() + link, TEXT_LIMIT),

@@ -25,10 +25,11 @@ def payload(letter: Letter, *, buttons: bool = False) -> dict[str, Any]:
         {"type": "header", "text": {"type": "plain_text", "text": shorten(letter.heading, HEADER_LIMIT)}},
         {"type": "section", "text": {"type": "mrkdwn", "text": fit(said, SECTION_LIMIT)}},
     ]
-    link = letter.notice.link
-    if link and len(escape(link)) <= URL_LIMIT:
-        # The URL stands in a text, not in a button: a button needs an endpoint that answers Slack.
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{escape(link)}|Open the list>"}})
+    # URLs stand in a text, not in a button: a button needs an endpoint that answers Slack.
+    for words, url in letter.notice.links:
+        if len(escape(url)) <= URL_LIMIT:
+            link = f"<{escape(url).replace('|', '%7C')}|{words}>"
+            blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": link}})
     if buttons and letter.notice.incident and not letter.over:
         pressed = [("Acknowledge", ACKNOWLEDGE), ("Resolve", RESOLVE)]
         elements = [_button(text, action, letter.notice.incident) for text, action in pressed]

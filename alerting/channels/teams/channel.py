@@ -51,8 +51,9 @@ def card(letter: Letter, limit: int = _TEXT) -> dict[str, Any]:
         "msteams": {"width": "Full"},
         "body": [title | {"wrap": True, "color": colour}, said],
     }
-    if notice.link and len(notice.link) <= 2_000:
-        content["actions"] = [{"type": "Action.OpenUrl", "title": "Open the list", "url": notice.link}]
+    links = [(words, url) for words, url in notice.links if len(url) <= 2_000]
+    if links:
+        content["actions"] = [{"type": "Action.OpenUrl", "title": words, "url": url} for words, url in links]
     attachment = {
         "contentType": "application/vnd.microsoft.card.adaptive",
         "contentUrl": None,

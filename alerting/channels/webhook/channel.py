@@ -68,11 +68,18 @@ def payload(notice: Notice) -> dict[str, object]:
                 "resolved_at": _instant(notice.resolved_at),
                 "resolved_because": notice.resolved_because,
                 "samples": list(notice.samples),
+                "apart": list(notice.apart),
+                "per_hour": notice.per_hour,
+                "drained_at": _instant(notice.drained_at),
+                "runbook": notice.runbook,
+                "assignee": notice.assignee,
+                "acknowledged_by": notice.acknowledged_by,
             },
             "dedup_key": notice.dedup_key,
             "reason": notice.reason,
             "message": sentence(notice),
             "link": notice.link,
+            "incident_link": notice.incident_link,
         },
     }
 
