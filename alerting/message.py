@@ -13,12 +13,11 @@ from urllib.parse import urlencode
 
 from alerting.incident import TYPE_SILENT, Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
 from alerting.reader import PLAIN_READER, Reader
+from alerting.remarks import news, remarks, to_do
 
 _WORD_LIMIT = 200
 _LIST_LIMIT = 3
 _GROUPED = 10
-_APART = 2
-_STILL = 0.05
 _REASONS = {
     "failure_event": "a failure was reported",
     "requirement_unmet": "something it requires is missing",
@@ -82,7 +81,8 @@ class Notice:
     @property
     def links(self) -> list[tuple[str, str]]:
         """What can be opened from a message, by its words."""
-        known = (("Open the list", self.link), ("What to do", self.runbook_link))
+        to_do = None if self.transition == "resolved" else self.runbook_link
+        known = (("Open the list", self.link), ("What to do", to_do))
         return [(words, url) for words, url in known if url]
 
     def to_json(self) -> dict[str, Any]:
@@ -224,14 +224,18 @@ def sentence(n: Notice, style: Style = PLAIN) -> str:
     match n.transition:
         case "resolved":
             return _resolved(n, style)
-        case "updated" if n.told_count:
-            number = style.reader.number
-            return f"Grown from {number(n.told_count)} to {number(n.count)}: {_firing(n, style)}"
+        case "updated":
+            return f"{news(n, style)}: {_firing(n, style)}"
     return _firing(n, style)
 
 
-WORDS = {"firing": "Firing", "updated": "Growing", "resolved": "Resolved", "note": "Note"}
-"""What a transition is called."""
+def word(n: Notice) -> str:
+    """What a transition is called, by what has led to it."""
+    return _UPDATED.get(n.reason, "Growing") if n.transition == "updated" else _WORDS.get(n.transition, "Firing")
+
+
+_WORDS = {"firing": "Firing", "resolved": "Resolved", "note": "Note"}
+_UPDATED = {"raised": "Graver", "unmuted": "Still firing", "repeat": "Still firing", "some_resolved": "Shrinking"}
 
 
 def fallback(document: Mapping[str, Any]) -> Notice:
@@ -314,32 +318,7 @@ def _firing(n: Notice, style: Style) -> str:
             said = "This is a drill: nothing has happened, and it resolves by itself. Whoever reads this was reached."
         case _:
             said = f"{things} {'need' if several else 'needs'} attention{since}."
-    return said + _apart(n, style) + _going(n, style) + _at_it(n, style) + _owned(n, style) + _to_do(n, style)
-
-
-def _apart(n: Notice, style: Style) -> str:
-    """What sets the held-up apart, the most telling first."""
-    return f" {'; '.join(style.word(one) for one in n.apart[:_APART])}." if n.apart else ""
-
-
-def _going(n: Notice, style: Style) -> str:
-    """How it goes on, once that is known."""
-    if n.per_hour is None or abs(n.per_hour) < _STILL:
-        return ""
-    if n.drained_at is not None:
-        return f" It shrinks: at this pace none is left by {style.reader.instant(n.drained_at, n.at)}."
-    rate = round(abs(n.per_hour))
-    pace = f"by some {style.reader.number(rate)} an hour" if rate else "slowly"
-    return f" It {'grows' if n.per_hour > 0 else 'shrinks'} {pace}."
-
-
-def _at_it(n: Notice, style: Style) -> str:
-    return f" {style.word(n.acknowledged_by)} has taken it on." if n.acknowledged_by else ""
-
-
-def _to_do(n: Notice, style: Style) -> str:
-    """What the owner says is to be done; where that is a page, channels link to it instead."""
-    return f" What to do: {style.word(n.runbook)}." if n.runbook and not n.runbook_link else ""
+    return said + remarks(n, style) + _owned(n, style) + to_do(n, style)
 
 
 def _resolved(n: Notice, style: Style) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from alerting.address import Address
 from alerting.channels.letter import Letter
-from alerting.message import WORDS, Notice, Style, headline, money, sentence
+from alerting.message import Notice, Style, headline, money, sentence, word
 from alerting.reader import Reader
 from alerting.targets import Target
 from alerting.templates import Faulty, render
@@ -54,7 +54,7 @@ def values(notice: Notice, reader: Reader) -> dict[str, Any]:
         lasted = reader.duration((notice.resolved_at or notice.at) - notice.opened_at)
     waiting = None if notice.oldest_since is None else reader.duration(notice.at - notice.oldest_since)
     return {
-        "word": WORDS.get(notice.transition, "Firing"),
+        "word": word(notice),
         "headline": headline(notice),
         "sentence": sentence(notice, Style(reader=reader)),
         "transition": notice.transition,

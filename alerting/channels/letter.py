@@ -8,7 +8,7 @@ from typing import Protocol
 
 from alerting.address import Address
 from alerting.channels.answer import Answer, Outcome, Sendable
-from alerting.message import PLAIN, WORDS, Notice, Style, headline, sentence
+from alerting.message import PLAIN, Notice, Style, headline, sentence, word
 from alerting.reader import PLAIN_READER, Reader
 from alerting.targets import Rate
 
@@ -37,7 +37,7 @@ class Letter:
     @property
     def heading(self) -> str:
         """The first line, plain: `Firing: Orders waiting for Order accepted from sap`."""
-        return self.title or f"{WORDS.get(self.notice.transition, 'Firing')}: {headline(self.notice)}"
+        return self.title or f"{word(self.notice)}: {headline(self.notice)}"
 
     @property
     def over(self) -> bool:

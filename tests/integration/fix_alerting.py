@@ -59,7 +59,7 @@ class Received:
         if "type" in self.body:
             return str(self.body["type"]).rsplit(".", 1)[1]
         word = self.body["blocks"][0]["text"]["text"].split(":")[0]
-        return {"Firing": "firing", "Growing": "updated", "Resolved": "resolved"}[word]
+        return {"Firing": "firing", "Resolved": "resolved"}.get(word, "updated")
 
 
 @dataclass

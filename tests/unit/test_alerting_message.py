@@ -97,6 +97,23 @@ class TestWords:
     def test_how_it_goes_on(self, per_hour: float | None, drained_at: int | None, said: str) -> None:
         assert said in sentence(replace(first(order_incident()), per_hour=per_hour, drained_at=drained_at))
 
+    @pytest.mark.parametrize(
+        ("reason", "told", "word", "said"),
+        [
+            ("grown", 10, "Growing", "Grown from 10 to 37: 37 orders"),
+            ("repeat", 37, "Still firing", "Still firing: 37 orders"),
+            ("unmuted", 40, "Still firing", "Down from 40 to 37: 37 orders"),
+            ("raised", 37, "Graver", "Now critical: 37 orders"),
+            ("raised", 10, "Graver", "Now critical and grown from 10 to 37: 37 orders"),
+            ("some_resolved", 40, "Shrinking", "Down from 40 to 37: 37 orders"),
+            ("", None, "Growing", "Still firing: 37 orders"),
+        ],
+    )
+    def test_what_is_said_again_says_what_is_new(self, reason: str, told: int | None, word: str, said: str) -> None:
+        again = replace(first(order_incident()), transition="updated", reason=reason, told_count=told)
+        assert sentence(again).startswith(said)
+        assert letter_of(again).heading.startswith(f"{word}: ")
+
     def test_a_resolve_says_neither(self) -> None:
         over = replace(first(order_incident()), transition="resolved", apart=["x"], per_hour=5.0, runbook="y")
         assert "x" not in sentence(over).replace("next", "")
