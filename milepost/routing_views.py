@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+from alerting.attributed import values_of
 from alerting.facts import facts, unmet
 from alerting.incident import Attributes, Cause, Incident, Population
 from alerting.muting import maintenance_of
@@ -85,7 +86,7 @@ def _of_instance(held: RehearsedInstance, setup: Setup, said: Mapping[str, str],
         None if state == "stuck" else verdict.reason,
     )
     population = Population(1, now, owner=owner, domain=domain, entity=workflow.entity, workflows=(workflow.name,))
-    known = {name: (str(value),) for name, value in held.progress.attributes.items() if value is not None}
+    known = dict(values_of({name: {value: 1} for name, value in held.progress.attributes.items()}))
     of_it = {name: value for name, value in said.items() if name.startswith("attributes.")}
     known |= {name.removeprefix("attributes."): (value,) for name, value in of_it.items()}
     attributes: Attributes = tuple(sorted(known.items()))

@@ -210,6 +210,8 @@ def _apart(one: Row) -> list[Any]:
 
 
 def whom(i: Row, now: datetime) -> Any:
+    if not _firing(i):
+        return c.quiet("It is over. Whoever was told that it fires is told that it resolved, and nobody else.")
     decided = [
         [one["target"], told_label(one["reason"]), one["because"] or wording.DASH, c.when(one["until"], now)]
         for one in i.get("whom") or ()

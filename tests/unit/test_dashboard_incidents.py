@@ -224,3 +224,11 @@ def test_an_attempt_that_failed_says_why_in_words(row: dict[str, Any], said: str
 
 def test_where_nothing_was_sent_that_is_said() -> None:
     assert "Nothing was sent yet." in spelled(messages.attempts([]))
+
+
+def test_of_what_is_over_no_decision_stands_any_more() -> None:
+    told = [{"target": "erp/slack", "reason": "not_grown", "because": "orders", "until": None}]
+    assert "nothing new to tell" in spelled(incident.whom(ROW | {"whom": told}, NOW))
+    over = spelled(incident.whom(ROW | {"whom": told, "status": "resolved"}, NOW))
+    assert "erp/slack" not in over
+    assert "is told that it resolved" in over
