@@ -45,6 +45,7 @@ class Rehearsed:
         self,
         seen: Mapping[Cause, Population],
         now: int,
+        *,
         blinded: AbstractSet[UUID] = frozenset(),
         waived: AbstractSet[UUID] = frozenset(),
     ) -> Outcome:
@@ -64,8 +65,8 @@ class Rehearsed:
             [one for one in self.silences if one.since <= now < one.until],
             openings,
             settled,
-            blinded,
-            waived,
+            blinded=blinded,
+            waived=waived,
         )
         outcome = look(standing, seen, self.setup, now, self._new_id)
         for change in outcome.changes:

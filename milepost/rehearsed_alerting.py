@@ -129,8 +129,7 @@ class RehearsedAlerting:
         held = self._held()
         self._compare(held, now)
         seen = {cause: population_of(ones) for cause, ones in held.items()} | self._objectives(now)
-        left = {kind: self._left(kind) for kind in ("blind", "waived")}
-        engine.look(seen, now, left["blind"], left["waived"])
+        engine.look(seen, now, blinded=self._left("blind"), waived=self._left("waived"))
         for message in engine.messages[before:]:
             tell = message.tell
             sent = self._post.send(self.notice(message), tell.target, tell.kind, tell.address, now)
