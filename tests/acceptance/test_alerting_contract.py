@@ -146,9 +146,11 @@ def told(
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
     made = Told(tmp_path, receiver, vendors, mailbox)
-    made.serving.start()
-    yield made
-    made.serving.close()
+    try:
+        made.serving.start()
+        yield made
+    finally:
+        made.serving.close()
 
 
 def reasons(incident: dict[str, Any]) -> set[tuple[str, str, str]]:
