@@ -29,6 +29,7 @@ from collector.ingest.doors import Doors
 from collector.log import Unavailable
 from collector.query import Query
 from collector.query.export import CSV, TYPES
+from collector.query.flow_comparison import Said
 from collector.query.instances import CHANCE, NOBODY, SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
 from collector.query.replica_reader import answered_as_of
@@ -56,6 +57,9 @@ KnownAt = Annotated[
     ),
 ]
 Instant = Annotated[str | None, Parameter(description="an RFC 3339 instant", json_schema_extra=_INSTANT)]
+Where = Annotated[
+    list[str] | None, Parameter(description="`name=value` of an attribute or key; may be repeated: each must hold")
+]
 Group = Annotated[
     list[str] | None,
     Parameter(description="the values of a group, one for each attribute it is told apart by; empty: nothing is said"),
@@ -342,6 +346,23 @@ def _reads(api: FastAPI, query: Query) -> None:
     async def flow(name: str) -> Row:
         """A workflow step by step: what waits there, how long it takes until then, how many are late or drop off."""
         return or_404(await query.flow(name), "workflow")
+
+    @api.get("/api/v1/workflows/{name}/flow/comparison", tags=["query"], responses=_PAST)
+    async def flow_comparison(
+        name: str,
+        since: Instant = None,
+        until: Instant = None,
+        where: Where = None,
+        against_since: Instant = None,
+        against_until: Instant = None,
+        against_where: Where = None,
+    ) -> Row:
+        """Two sets of instances of a workflow side by side, by when they started and what they are.
+
+        Of each step how many reached it, late, again or not at all, and how long it took; the largest differences first.
+        """
+        one, other = Said(since, until, where or ()), Said(against_since, against_until, against_where or ())
+        return or_404(await query.flow_comparison(name, one, other), "workflow")
 
     @api.get("/api/v1/views", tags=["query"])
     async def views() -> Row:

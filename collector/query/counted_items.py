@@ -93,7 +93,7 @@ async def find(
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
         for row in rows:
             id_, progress, workflow = _read(row, catalogue)
-            if where and not _carries(progress, workflow, where):
+            if where and not carries(progress, workflow, where):
                 continue
             attributes: Mapping[str, Scalar] | None = None
             for place, item in enumerate(items_of(objective, progress, workflow)):
@@ -146,7 +146,7 @@ async def contributed_where(reader: Reader, catalogue: Catalogue, asked: Asked, 
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
         for row in rows:
             _, progress, workflow = _read(row, catalogue)
-            if _carries(progress, workflow, where):
+            if carries(progress, workflow, where):
                 add(total, contributions(progress, workflow, (asked.objective,)), 1)
 
     conditions = _conditions(asked, _versions(catalogue, asked.objective.workflow), None)
@@ -189,7 +189,8 @@ def _conditions(asked: Asked, versions: Iterable[Workflow], wanted: Outcome | No
     return found
 
 
-def _carries(progress: Progress, workflow: Workflow, where: Where) -> bool:
+def carries(progress: Progress, workflow: Workflow, where: Where) -> bool:
+    """Whether an instance has each of the attributes or keys, in whatever spelling."""
     attributes = progress.attributes
     return all(
         (name in workflow.attributes and spell(attributes.get(name)) == value)

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
 from collector.query.kept_answers import KeptAnswers
-from collector.query.learning import begun_last, decode_progress
+from collector.query.passages import Passages, learn_passages
 from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import OPEN_VERDICTS, instance
 from slo_rules.durations import SECOND
-from slo_rules.flow_times import StepSeen, see
-from slo_rules.instants import to_micros
-from slo_rules.workflow import Milestone, Workflow
+from slo_rules.flow_times import Noted, StepSeen, time_shares
+from slo_rules.workflow import Milestone
 
-MOST_SEEN = 20_000
-"""Instances that the times of one flow are made of, those that began last."""
+MOST_VALUES = 30
+"""Values of an attribute that are offered to compare by, the most frequent."""
 _SHARES = (("median_seconds", 0.5), ("p95_seconds", 0.95))
-
-
-@dataclass(slots=True)
-class _Seen:
-    at: datetime
-    instances: int = 0
-    all: bool = True
-    since: datetime | None = None
-    steps: dict[str, StepSeen] = field(default_factory=lambda: defaultdict(StepSeen))
 
 
 class Flows:
@@ -41,15 +27,16 @@ class Flows:
     def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
         self._reader, self._catalogue = reader, catalogue
         # What was learned of steps is kept: all together take a tenth of the time of one processor at most.
-        self._seen: KeptAnswers[str, _Seen] = KeptAnswers(most=200, seconds=60, times=10 * len(catalogue.current))
+        self._seen: KeptAnswers[str, Passages] = KeptAnswers(most=200, seconds=60, times=10 * len(catalogue.current))
 
     async def flow(self, name: str) -> Row | None:
         """The flow of a workflow; None when there is none of that name in force."""
         workflow = self._catalogue.current.get(name)
         if workflow is None:
             return None
-        seen = await self._seen.get(name, lambda: self._learn(workflow))
+        seen = await self._seen.get(name, lambda: learn_passages(self._reader, self._catalogue, workflow))
         waiting = await self._waiting(name)
+        shares = time_shares(seen.steps)
         elsewhere = sum((one["count"] for where, one in waiting.items() if where not in workflow.by_name), 0)
         return {
             "as_of": rfc3339(await self._reader.now()),
@@ -67,30 +54,14 @@ class Flows:
                 "since": rfc3339(seen.since),
                 "instances": seen.instances,
                 "all_instances": seen.all,
+                "restarted": seen.restarted,
             },
-            "steps": [_step(one, seen.steps[one.name], waiting.get(one.name)) for one in workflow.milestones],
+            "groups": _groups(seen),
+            "steps": [
+                _step(one, seen, waiting.get(one.name)) | {"time_share": shares.get(one.name)}
+                for one in workflow.milestones
+            ],
         }
-
-    async def _learn(self, workflow: Workflow) -> _Seen:
-        now = await self._reader.now()
-        seen, at = _Seen(now), to_micros(now)
-
-        def take(rows: Sequence[tuple[Any, ...]]) -> None:
-            for _, name, version, _, packed in rows:
-                if seen.instances == MOST_SEEN:
-                    seen.all = False
-                    return
-                seen.instances += 1
-                progress, definition = decode_progress(packed), self._catalogue.versions[name, version].workflow
-                see(seen.steps, progress, definition, at)
-
-        await self._reader.feed(begun_last(workflow.name).limit(MOST_SEEN + 1), take)
-        oldest = sa.select(instance.c.started_at).where(instance.c.workflow == workflow.name)
-        if seen.instances:
-            oldest = oldest.order_by(instance.c.id.desc()).offset(seen.instances - 1).limit(1)
-            rows = await self._reader.select(oldest)
-            seen.since = rows[0]["started_at"] if rows else None
-        return seen
 
     async def _waiting(self, name: str) -> Mapping[str | None, Row]:
         """What is open by the milestone it waits for: how many by verdict, and what they are worth."""
@@ -120,12 +91,41 @@ class Flows:
         return found
 
 
-def _step(milestone: Milestone, seen: StepSeen, waiting: Row | None) -> Row:
-    found = waiting or {"count": 0, "verdicts": {}, "worth": {}, "oldest": None}
+def _groups(seen: Passages) -> list[Row]:
+    """The attributes that tell instances apart, each with its most frequent values."""
+    return [
+        {"attribute": name, "values": [{"value": value, "count": n} for value, n in counts.most_common(MOST_VALUES)]}
+        for name, counts in sorted(seen.values.items())
+        if 1 < len(counts) <= max(MOST_VALUES, seen.instances // 4)
+    ]
+
+
+def step_seen(seen: StepSeen) -> Row:
+    """What instances say of a step: how many reached it and how, and how long that took."""
     times, calendar = {}, None
     for name, share in _SHARES:
         micros, calendar = seen.quantile(share)
-        times[name] = None if micros is None else micros / SECOND
+        times[name] = _seconds(micros)
+    return {
+        "reached": seen.reached,
+        "late": seen.late,
+        "dropped": seen.dropped,
+        "without": seen.without,
+        "again": seen.again,
+        "again_after_seconds": _seconds(seen.again_median()),
+        "measured": seen.measured,
+        "calendar": calendar,
+        **times,
+        "elapsed_median_seconds": _seconds(seen.elapsed_median()),
+    }
+
+
+def _seconds(micros: int | None) -> float | None:
+    return None if micros is None else micros / SECOND
+
+
+def _step(milestone: Milestone, passages: Passages, waiting: Row | None) -> Row:
+    found = waiting or {"count": 0, "verdicts": {}, "worth": {}, "oldest": None}
     return {
         "name": milestone.name,
         "title": milestone.title,
@@ -142,11 +142,6 @@ def _step(milestone: Milestone, seen: StepSeen, waiting: Row | None) -> Row:
             "value": amounts(found["worth"]),
             "oldest_stuck_since": rfc3339(found["oldest"]),
         },
-        "reached": seen.reached,
-        "late": seen.late,
-        "dropped": seen.dropped,
-        "without": seen.without,
-        "measured": seen.measured,
-        "calendar": calendar,
-        **times,
+        **step_seen(passages.steps[milestone.name]),
+        "last": {noted.value: passages.last.get((milestone.name, noted), []) for noted in Noted},
     }

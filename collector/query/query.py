@@ -17,9 +17,10 @@ from collector.query.definitions import one_definition
 from collector.query.details import instance_details
 from collector.query.differences import compare
 from collector.query.flow import Flows
-from collector.query.flows import flows
+from collector.query.flow_comparison import Said, compare_flow
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
+from collector.query.handovers import handovers
 from collector.query.incidents import SORTS as INCIDENT_SORTS
 from collector.query.incidents import attempts_of, list_incidents, one_incident
 from collector.query.instances import BadQuery, InstanceFilter, list_instances, order_of
@@ -278,6 +279,15 @@ class Query:
         return await self._flows.flow(workflow)
 
     @_question
+    async def flow_comparison(self, workflow: str, one: Said, other: Said) -> Row | None:
+        """Two sets of instances of a workflow side by side, step by step; None when there is no such workflow.
+
+        One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
+        """
+        async with self._comparing:
+            return await compare_flow(self.reader, self._catalogue, workflow, one, other)
+
+    @_question
     async def views(self) -> Row:
         """The views of the worklist that people share."""
         rows = await self.reader.all("saved_views")
@@ -402,7 +412,7 @@ class Query:
         """Every source that has sent or is defined, and the flows between them."""
         now = await self.reader.now()
         items = await list_sources(self.reader, self._catalogue, now)
-        return {"items": items, "flows": await flows(self.reader, self._catalogue)}
+        return {"items": items, "flows": await handovers(self.reader, self._catalogue)}
 
     @_question
     async def dead_letters(

@@ -129,6 +129,66 @@ async def test_a_flow_counts_what_waits_and_how_long_steps_take(collector: Colle
     assert (await collector.http.get("/api/v1/workflows/nothing/flow")).status_code == 404
 
 
+async def test_a_flow_says_what_was_done_again_and_where_the_time_goes(collector: Collector) -> None:
+    await orders(collector)
+    again = cloud_event("again", source="sap", type="sales_order.created", time=ago(7), data={"order_id": "O-3"})
+    await collector.events(again, again)
+    collector.project()
+    found = await collector.get("/api/v1/workflows/order-to-cash/flow")
+    _, accepted, active = found["steps"]
+    assert (accepted["again"], active["again"]) == (1, 0)
+    assert 7190 < accepted["again_after_seconds"] < 7210
+    assert [one["title"] for one in accepted["last"]["again"]] == ["O-3"]
+    assert [one["title"] for one in accepted["last"]["dropped"]] == ["O-8"]
+    assert accepted["time_share"] == 1.0
+    assert active["time_share"] == 0.0
+    assert 3590 < accepted["elapsed_median_seconds"] < 3610
+    assert found["learned"]["restarted"] == 0
+
+
+async def test_two_periods_and_two_groups_of_a_workflow_are_compared_step_by_step(collector: Collector) -> None:
+    events = []
+    for n in range(90):
+        slow = n % 3 == 0
+        began = 30.0 if n < 45 else 10.0
+        said = {"order_id": f"O-{n}", "region": "EMEA" if slow else "APAC"}
+        took = 3.0 if slow else 1.0
+        events.append(cloud_event(f"order-{n}", time=ago(began), data=said))
+        accepted = {"order_id": f"O-{n}"}
+        events.append(
+            cloud_event(f"so-{n}", source="sap", type="sales_order.created", time=ago(began - took), data=accepted)
+        )
+    await collector.events(*events)
+    collector.project()
+    path = "/api/v1/workflows/order-to-cash/flow/comparison"
+    asked = {"since": ago(40), "until": ago(0), "where": "region=EMEA", "against_where": "region=APAC"}
+    found = await collector.get(path, **asked)
+    assert (found["one"]["instances"], found["other"]["instances"]) == (30, 60)
+    assert found["one"]["where"] == [{"name": "region", "value": "EMEA"}]
+    first = found["differences"][0]
+    assert (first["step"], first["measure"], first["sure"]) == ("order_accepted", "median_seconds", True)
+    assert 3 * 3580 < first["one"] < 3 * 3620
+    assert 3580 < first["other"] < 3620
+    assert 0.66 < first["size"] < 0.67
+    periods = await collector.get(path, since=ago(20), against_since=ago(40), against_until=ago(20))
+    assert (periods["one"]["instances"], periods["other"]["instances"]) == (45, 45)
+    assert not [one for one in periods["differences"] if one["sure"]]
+    assert periods["steps"][1]["one"]["reached"] == 45
+    assert (await collector.http.get("/api/v1/workflows/nothing/flow/comparison?since=x")).status_code == 404
+
+
+async def test_a_comparison_that_cannot_be_is_refused_with_every_fault(collector: Collector) -> None:
+    path = "/api/v1/workflows/order-to-cash/flow/comparison"
+    asked = {"since": "yesterday", "where": "region", "against_since": ago(1), "against_until": ago(2)}
+    answer = await collector.http.get(path, params=asked)
+    assert answer.status_code == 400
+    assert [fault["field"] for fault in answer.json()["faults"]] == ["since", "where", "against_until"]
+    same = await collector.http.get(path, params={"where": "region=EMEA", "against_where": "region=EMEA"})
+    assert same.status_code == 400
+    nul = await collector.http.get(path, params={"where": "region=\x00", "against_where": "=\ud7ff"})
+    assert [fault["field"] for fault in nul.json()["faults"]] == ["where", "against_where"]
+
+
 async def test_search_says_which_keys_only_find(collector: Collector) -> None:
     await orders(collector)
     found = (await collector.get("/api/v1/search", q="ACME"))["items"]

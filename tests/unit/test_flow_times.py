@@ -6,8 +6,8 @@ from collections import defaultdict
 
 from slo_rules.definitions import load
 from slo_rules.durations import DAY, HOUR
-from slo_rules.flow_times import StepSeen, see
-from slo_rules.progress import Progress, Reached, Stamped
+from slo_rules.flow_times import Noted, StepSeen, came_again, see, time_shares
+from slo_rules.progress import Occurrence, Progress, Reached, Stamped
 from slo_rules.workflow import Workflow
 
 DEFINITION = """
@@ -80,3 +80,40 @@ def test_what_was_done_without_a_step_neither_dropped_nor_reached_it() -> None:
 
 def test_a_step_that_starts_has_no_time() -> None:
     assert seen(progress(accepted=1))["received"].quantile(0.5) == (None, None)
+
+
+def test_what_another_event_reached_once_more_was_done_again_and_the_same_event_was_not() -> None:
+    order = workflow()
+    accepted = order.by_name["accepted"]
+    once = progress(accepted=1)
+    mark = once.milestones["accepted"]
+    twice = Reached(mark.at, mark.key, mark.at + 3 * HOUR, b"another event ok")
+    again = Progress(BEGAN, BEGAN, once.milestones | {"accepted": twice})
+    assert came_again(accepted, once, order) is None
+    assert came_again(accepted, again, order) == 3 * HOUR
+    steps: dict[str, StepSeen] = defaultdict(StepSeen)
+    noted = [see(steps, one, order, BEGAN + 100 * HOUR) for one in (again, once, progress(accepted=5))]
+    assert noted == [[("accepted", Noted.AGAIN)], [], [("accepted", Noted.LATE)]]
+    assert (steps["accepted"].again, steps["received"].again) == (1, 0)
+    median = steps["accepted"].again_median() or 0
+    assert 0.99 * 3 * HOUR < median <= 3 * HOUR
+
+
+def test_a_milestone_that_takes_several_events_was_done_again_by_those_beyond_them() -> None:
+    (order,) = load({"a.yaml": DEFINITION.replace("{name: accepted,", "{name: accepted, count: 2,")}).workflows.values()
+    accepted = order.by_name["accepted"]
+
+    def came(*hours: int) -> Progress:
+        found = tuple(Occurrence(BEGAN + at * HOUR, bytes([at] * 16)) for at in hours)
+        return Progress(BEGAN, BEGAN, occurrences={"accepted": found})
+
+    assert came_again(accepted, came(1, 2), order) is None
+    assert came_again(accepted, came(1, 2, 7), order) == 5 * HOUR
+
+
+def test_the_time_goes_where_many_wait_long() -> None:
+    steps = seen(*[progress(accepted=1, shipped=4)] * 10)
+    shares = time_shares(steps)
+    assert abs(shares["shipped"] - 0.75) < 0.01
+    assert abs(sum(shares.values()) - 1) < 1e-9
+    assert time_shares(seen(progress())) == {}

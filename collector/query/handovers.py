@@ -8,7 +8,7 @@ from collector.query.reader import Reader, Row
 _HELD = ("stuck", "failed", "inconsistent")
 
 
-async def flows(reader: Reader, catalogue: Catalogue) -> list[Row]:
+async def handovers(reader: Reader, catalogue: Catalogue) -> list[Row]:
     """Each milestone that another system must reach after one: `sender`, `receiver`, and how many wait in between.
 
     Those that hold something up come first, by `held` of `waiting`.
