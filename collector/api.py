@@ -24,12 +24,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.access.permission import NotPermitted
 from collector.acts import ActRefused, Acts
 from collector.acts_api import Row, add_acts, add_handling, add_letters, add_views, or_404
+from collector.flow_api import add_flow
 from collector.handling import Handling
 from collector.ingest.doors import Doors
 from collector.log import Unavailable
 from collector.query import Query
 from collector.query.export import CSV, TYPES
-from collector.query.flow_comparison import Said
 from collector.query.instances import CHANCE, NOBODY, SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
 from collector.query.replica_reader import answered_as_of
@@ -57,9 +57,6 @@ KnownAt = Annotated[
     ),
 ]
 Instant = Annotated[str | None, Parameter(description="an RFC 3339 instant", json_schema_extra=_INSTANT)]
-Where = Annotated[
-    list[str] | None, Parameter(description="`name=value` of an attribute or key; may be repeated: each must hold")
-]
 Group = Annotated[
     list[str] | None,
     Parameter(description="the values of a group, one for each attribute it is told apart by; empty: nothing is said"),
@@ -118,6 +115,7 @@ def build_api(
     _health(api, ready, roles, query)
     if query is not None:
         _reads(api, query)
+        add_flow(api, query)
         if query.replica() is not None:
             api.add_middleware(_TellsAsOf)
     if acts is not None:
@@ -341,28 +339,6 @@ def _reads(api: FastAPI, query: Query) -> None:
         By domain and workflow how many of each verdict, what they are worth, and which are most pressing.
         """
         return or_404(await query.account(namespace, value), "key")
-
-    @api.get("/api/v1/workflows/{name}/flow", tags=["query"])
-    async def flow(name: str) -> Row:
-        """A workflow step by step: what waits there, how long it takes until then, how many are late or drop off."""
-        return or_404(await query.flow(name), "workflow")
-
-    @api.get("/api/v1/workflows/{name}/flow/comparison", tags=["query"], responses=_PAST)
-    async def flow_comparison(
-        name: str,
-        since: Instant = None,
-        until: Instant = None,
-        where: Where = None,
-        against_since: Instant = None,
-        against_until: Instant = None,
-        against_where: Where = None,
-    ) -> Row:
-        """Two sets of instances of a workflow side by side, by when they started and what they are.
-
-        Of each step how many reached it, late, again or not at all, and how long it took; the largest differences first.
-        """
-        one, other = Said(since, until, where or ()), Said(against_since, against_until, against_where or ())
-        return or_404(await query.flow_comparison(name, one, other), "workflow")
 
     @api.get("/api/v1/views", tags=["query"])
     async def views() -> Row:

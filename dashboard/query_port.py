@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from collector.query.flow_comparison import Said
+
 Row = dict[str, Any]
 
 
@@ -91,6 +93,8 @@ class DashboardQuery(Protocol):
     async def account(self, namespace: str, value: str, /) -> Row | None: ...
 
     async def flow(self, workflow: str, /) -> Row | None: ...
+
+    async def flow_comparison(self, workflow: str, one: Said, other: Said, /) -> Row | None: ...
 
     async def assignees(self) -> Row: ...
 

@@ -103,7 +103,12 @@ def flow_of(rows: list[dict[str, Any]], name: str, now: Any) -> dict[str, Any] |
             "completes": i == len(names) - 1, "source": source, "owner": owner,
             "waiting": {"total": len(here), "value": worth(here), "oldest_stuck_since": None,
                         "verdicts": {v: sum(r["verdict"] == v for r in here) for v in dict.fromkeys(r["verdict"] for r in here)}},
-            "reached": reached, "late": late, "dropped": 7 * i, "without": 0, "measured": reached if i else 0,
+            "reached": reached, "late": late, "dropped": 7 * i, "without": 0, "again": 43 if i == 2 else 0,
+            "again_after_seconds": 7_400.0 if i == 2 else None, "time_share": (0, 0.11, 0.62)[i] if i < 3 else 0.05,
+            "elapsed_median_seconds": float(usual) if i else None,
+            "last": {"late": _listed(mine, late), "dropped": _listed(mine, 7 * i), "without": [],
+                     "again": _listed(mine, 43) if i == 2 else []},
+            "measured": reached if i else 0,
             "calendar": "warehouse" if source == "warehouse" else None,
             "median_seconds": float(usual) if i else None,
             "p95_seconds": float(usual * (9 if late else 2.1)) if i and i != len(names) - 1 else None,
@@ -111,4 +116,32 @@ def flow_of(rows: list[dict[str, Any]], name: str, now: Any) -> dict[str, Any] |
         reached -= 60 + 31 * i
     return {"name": name, "title": w["title"], "description": "", "domain": w["domain"], "owner": w["owner"],
             "entity": w["entity"], "version": 3, "open": len(opened), "elsewhere": 0, "steps": steps,
-            "learned": {"at": z(now), "since": z(now), "instances": 1_840, "all_instances": True}}  # fmt: skip
+            "learned": {"at": z(now), "since": z(now), "instances": 1_840, "all_instances": True, "restarted": 12},
+            "groups": [{"attribute": "region", "values": [{"value": v, "count": n} for v, n in (("EMEA", 900), ("APAC", 411))]}]}  # fmt: skip
+
+
+def _listed(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    return [{"id": row["id"], "title": row["title"]} for row in rows[: min(10, number)]]
+
+
+def compared(flow: dict[str, Any], one: Any, other: Any) -> dict[str, Any]:
+    """Two sets of which the first takes three times as long for the third step."""
+
+    def of(side: Any, times: int) -> dict[str, Any]:
+        where = [dict(zip(("name", "value"), said.split("=", 1), strict=True)) for said in side.where]
+        return {"since": side.since, "until": side.until, "where": where, "instances": 400 * times,
+                "all_instances": True, "restarted": 3, "first_at": side.since}  # fmt: skip
+
+    steps = [
+        {"name": s["name"], "title": s["title"], "starts": s["starts"], "one": s | {"median_seconds": (s["median_seconds"] or 0) * 3}, "other": s}
+        for s in flow["steps"]
+    ]  # fmt: skip
+    slow = steps[2]
+    differences = [
+        {"step": slow["name"], "title": slow["title"], "measure": "median_seconds", "size": 0.667, "sure": True,
+         "one": slow["one"]["median_seconds"], "other": slow["other"]["median_seconds"]},
+        {"step": slow["name"], "title": slow["title"], "measure": "late_share", "one": 0.081, "other": 0.06,
+         "size": 0.021, "sure": False},
+    ]  # fmt: skip
+    return {"name": flow["name"], "title": flow["title"], "one": of(one, 1), "other": of(other, 2),
+            "differences": differences, "steps": steps}  # fmt: skip

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS
-from fake_handling import account_of, flow_of
+from fake_handling import account_of, compared, flow_of
 from fake_incidents import FakeIncidents
 from fake_instances import make, population, z
+
+from collector.query.flow_comparison import Said
 
 AT_RISK = ("stuck", "failed", "inconsistent")
 
@@ -49,6 +51,7 @@ class FakeQuery:
         self.behind = 0.0
         self.views: list[dict[str, Any]] = []
         self.happened = FakeIncidents(self.now)
+        self.compared: tuple[Said, Said] | None = None
 
     def replica(self) -> dict[str, Any]:
         as_of = z(datetime.now(UTC) - timedelta(seconds=self.behind))
@@ -500,6 +503,14 @@ class FakeQuery:
     async def flow(self, workflow: str) -> dict[str, Any] | None:
         self._up()
         return flow_of(self.rows, workflow, self.now)
+
+    async def flow_comparison(self, workflow: str, one: Said, other: Said) -> dict[str, Any] | None:
+        self._up()
+        if one == other:
+            raise ValueError("against_since: both sets are the same; they differ by since, until or where")
+        self.compared = (one, other)
+        found = flow_of(self.rows, workflow, self.now)
+        return None if found is None else compared(found, one, other)
 
     async def assignees(self) -> dict[str, Any]:
         self._up()

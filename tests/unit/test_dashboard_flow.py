@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.query.flow_comparison import Said
+from dashboard import time_range
 from dashboard.flow_layout import GAP, STEP_HEIGHT, height, lines, places
 from dashboard.links import Links
 from dashboard.views.flow import seconds_of
+from dashboard.views.flow_comparison import change, groups
 from dashboard.views.found import found
 from dashboard.views.worklist import chips, filters_from
 
@@ -74,3 +78,45 @@ def test_chips_tell_each_filter_but_verdicts_and_words() -> None:
 
 def test_a_flag_that_is_neither_true_nor_false_is_no_filter() -> None:
     assert filters_from({"acknowledged": "perhaps"}) == {}
+
+
+NOW = datetime(2026, 11, 22, 8, 3, 41, tzinfo=UTC)
+
+
+def test_a_relative_time_is_compared_with_as_long_a_time_before_it() -> None:
+    assert time_range.sides({"since": "24h"}, NOW) == (
+        Said("2026-11-21T08:00:00Z", None),
+        Said("2026-11-20T08:00:00Z", "2026-11-21T08:00:00Z"),
+    )
+    assert time_range.names({"since": "24h"}) == ("the last 24 hours", "the 24 hours before")
+
+
+def test_who_asks_again_within_minutes_asks_the_same() -> None:
+    asked = {"since": "7d", "than": "same", "than_of": "region=EMEA"}
+    assert time_range.sides(asked, NOW) == time_range.sides(asked, NOW.replace(second=59))
+    assert time_range.names(asked) == ("the last 7 days", "the last 7 days, region EMEA")
+
+
+def test_groups_without_a_time_are_of_any_time() -> None:
+    assert time_range.sides({"of": "region=EMEA"}, NOW) == (Said(None, None, ("region=EMEA",)), Said())
+    assert time_range.names({"of": "region=EMEA"}) == ("region EMEA", "all")
+    assert time_range.sides({}, NOW) is None
+
+
+@given(st.dictionaries(st.sampled_from(time_range.FIELDS), st.text(max_size=20)))
+def test_whatever_stands_in_an_address_is_asked_and_named(asked: dict[str, str]) -> None:
+    time_range.sides(asked, NOW)
+    assert all(time_range.names(asked))
+
+
+def test_a_difference_is_told_as_people_say_it() -> None:
+    assert change({"measure": "median_seconds", "one": 30.0, "other": 10.0}) == "3.0× as long"
+    assert change({"measure": "p95_seconds", "one": 5.0, "other": 10.0}) == "50 % shorter"
+    assert change({"measure": "p95_seconds", "one": 5.0, "other": 0.0}) == "longer"
+    assert change({"measure": "late_share", "one": 0.25, "other": 0.125}) == "12.5 points more"
+
+
+def test_what_was_chosen_is_offered_even_where_no_instance_has_it_any_more() -> None:
+    offered = groups([{"attribute": "region", "values": [{"value": "EMEA", "count": 2}]}], "region=EMEA", "tier=gold")
+    assert [one.get("value") for one in offered] == ["tier=gold", None]
+    assert offered[1]["items"] == [{"value": "region=EMEA", "label": "EMEA (2)"}]
