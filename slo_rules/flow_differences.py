@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from math import sqrt
+from math import erfc, sqrt
 from typing import NamedTuple
 
+from slo_rules.differences import FALSE_DISCOVERIES, chance_of_as_many, corrected_for_all
 from slo_rules.flow_times import StepSeen
-from slo_rules.survival import FEWEST, Z95, Lifetimes, merged
+from slo_rules.survival import FEWEST, Lifetimes, merged
 
 
 class Measure(StrEnum):
@@ -35,24 +36,32 @@ class Side(NamedTuple):
 class StepDifference(NamedTuple):
     """What two sets say of one measure of a step.
 
-    `one` and `other` are shares or micros; None where there is nothing to tell. `size` is the difference between two
-    shares, or between two durations as a share of the longer: from 0 to 1, by which differences are ordered. `sure` is
-    whether chance would bring so much less often than once in twenty; with fewer than FEWEST on either side it never
-    is.
+    `one` and `other` are shares or micros. `size` is the difference between two shares, or between two durations as a
+    share of the longer: from 0 to 1, by which differences are ordered. `p` is the probability that chance alone brings
+    as much, and `q` the same corrected for all that was looked at. Of fewer than FEWEST on either side both are 1.
     """
 
     step: str
     measure: Measure
-    one: float | None
-    other: float | None
+    one: float
+    other: float
     size: float
-    sure: bool
+    p: float
+    q: float = 1.0
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is told from chance."""
+        return self.q <= FALSE_DISCOVERIES
 
 
 def differences(names: Iterable[str], one: dict[str, Side], other: dict[str, Side]) -> list[StepDifference]:
     """Every measure of every step by which the two differ: the sure ones first, the largest of each first."""
-    found = [_difference(name, measure, one[name], other[name]) for name in names for measure in Measure]
-    return sorted((one for one in found if one.size), key=lambda one: (not one.sure, -one.size))
+    told_of = [_difference(name, measure, one[name], other[name]) for name in names for measure in Measure]
+    looked_at = [found for found in told_of if found is not None]
+    corrected = zip(looked_at, corrected_for_all([found.p for found in looked_at], len(looked_at)), strict=True)
+    found = [each._replace(q=q) for each, q in corrected if each.size]
+    return sorted(found, key=lambda each: (not each.sure, -each.size))
 
 
 def told(measure: Measure, side: Side) -> float | None:
@@ -64,17 +73,21 @@ def told(measure: Measure, side: Side) -> float | None:
     return part / whole if whole else None
 
 
-def _difference(step: str, measure: Measure, one: Side, other: Side) -> StepDifference:
+def _difference(step: str, measure: Measure, one: Side, other: Side) -> StepDifference | None:
+    """None where one of them says nothing, or where the two cannot be compared."""
     a, b = told(measure, one), told(measure, other)
     if a is None or b is None:
-        return StepDifference(step, measure, a, b, 0.0, sure=False)
+        return None
     if measure not in DURATIONS:
-        return StepDifference(step, measure, a, b, abs(a - b), sure=_shares_differ(measure, one, other))
-    # Hours of an office are not compared with those of a clock.
-    same = one.seen.calendar == other.seen.calendar
-    size = abs(a - b) / max(a, b) if same and max(a, b) else 0.0
-    sure = same and _times_differ(one.seen.times[one.seen.calendar], other.seen.times[other.seen.calendar])
-    return StepDifference(step, measure, a, b, size, sure=sure)
+        return StepDifference(step, measure, a, b, abs(a - b), _chance_of_shares(measure, one, other))
+    calendar = one.seen.calendar
+    if calendar != other.seen.calendar:
+        # Hours of an office are not hours of a clock.
+        return None
+    size = abs(a - b) / max(a, b) if max(a, b) else 0.0
+    return StepDifference(
+        step, measure, a, b, size, _chance_of_times(one.seen.times[calendar], other.seen.times[calendar])
+    )
 
 
 def _counts(measure: Measure, side: Side) -> tuple[int, int]:
@@ -87,20 +100,20 @@ def _counts(measure: Measure, side: Side) -> tuple[int, int]:
     }[measure]
 
 
-def _shares_differ(measure: Measure, one: Side, other: Side) -> bool:
-    """By the usual test of two proportions, with what both have in common as the share that chance has."""
-    (a, of_a), (b, of_b) = _counts(measure, one), _counts(measure, other)
+def _chance_of_shares(measure: Measure, one: Side, other: Side) -> float:
+    """By Fisher's exact test, both ways."""
+    (a, of_a), (b, of_b) = sorted(
+        (_counts(measure, side) for side in (one, other)), key=lambda pair: pair[0] / pair[1], reverse=True
+    )
     if min(of_a, of_b) < FEWEST:
-        return False
-    common = (a + b) / (of_a + of_b)
-    spread = sqrt(max(0.0, common * (1 - common)) * (1 / of_a + 1 / of_b))
-    return spread > 0 and abs(a / of_a - b / of_b) > Z95 * spread
+        return 1.0
+    return min(1.0, 2 * chance_of_as_many(a, of_a, a + b, of_a + of_b))
 
 
-def _times_differ(one: Lifetimes, other: Lifetimes) -> bool:
+def _chance_of_times(one: Lifetimes, other: Lifetimes) -> float:
     """By the log-rank test (Mantel 1966), for which what still waits is a witness like any other."""
     if min(sum(one.finished.values()), sum(other.finished.values())) < FEWEST:
-        return False
+        return 1.0
     both = merged((one, other))
     at_risk = [sum(each.finished.values()) + sum(each.waiting.values()) for each in (one, both)]
     surplus = variance = 0.0
@@ -112,4 +125,4 @@ def _times_differ(one: Lifetimes, other: Lifetimes) -> bool:
             variance += through * (mine / all_) * (1 - mine / all_) * (all_ - through) / (all_ - 1)
         for place, each in enumerate((one, both)):
             at_risk[place] -= each.finished.get(time, 0) + each.waiting.get(time, 0)
-    return variance > 0 and abs(surplus) > Z95 * sqrt(variance)
+    return erfc(abs(surplus) / sqrt(2 * variance)) if variance > 0 else 1.0

@@ -142,8 +142,10 @@ def _told(found: StepDifference, workflow: Workflow) -> Row:
         "step": found.step,
         "title": workflow.by_name[found.step].title,
         "measure": found.measure,
-        "one": None if found.one is None else found.one / unit,
-        "other": None if found.other is None else found.other / unit,
+        "one": found.one / unit,
+        "other": found.other / unit,
         "size": round(found.size, 6),
+        "p": found.p,
+        "q": found.q,
         "sure": found.sure,
     }

@@ -44,6 +44,10 @@ def test_of_too_few_nothing_is_sure() -> None:
     assert compared(side([1.0] * 20), side([9.0] * 300))[Measure.MEDIAN][1]
 
 
+def test_one_that_was_late_among_hundreds_is_nothing_to_be_sure_of() -> None:
+    assert not compared(side([1.0] * 158, late=1), side([1.0] * 740))[Measure.LATE][1]
+
+
 def test_what_still_waits_makes_a_step_slower() -> None:
     found = compared(side([1.0] * 60), side([1.0] * 60, waiting=60))
     assert found[Measure.REACHED] == (0.5, True)
@@ -61,6 +65,7 @@ def test_whichever_is_named_first_the_differences_are_the_same(a: int, b: int) -
 
 
 def test_what_chance_brings_is_seldom_called_sure() -> None:
+    """Of 300 pairs that are alike one in twenty would be, were each looked at by itself."""
     called = [
         compared(side(spread(n, 5)), side(spread(n + 10_000, 5))).get(Measure.MEDIAN, (0, False))[1] for n in range(300)
     ]
