@@ -49,6 +49,7 @@ class FakeQuery:
         self.broken = False
         self.added = 0
         self.behind = 0.0
+        self.changes = 0
         self.views: list[dict[str, Any]] = []
         self.happened = FakeIncidents(self.now)
         self.compared: tuple[Said, Said] | None = None
@@ -63,6 +64,13 @@ class FakeQuery:
         row = make(random.Random(1000 + self.added), workflow, 900 + self.added, "stuck", self.now)
         self.rows.append(row)
         return str(row["id"])
+
+    def change(self) -> None:
+        """A stuck order is worth something else than before."""
+        row = next(r for r in self.rows if r["verdict"] == "stuck" and r["workflow"] == "order-to-cash")
+        self.changes += 1
+        row["value"] = {"amount": 1000.0 + self.changes % 97, "currency": "EUR"}
+        row["updated_at"] = z(self.now + timedelta(seconds=self.changes))
 
     def waive(self) -> str:
         """Somebody waives a stuck instance."""

@@ -100,6 +100,10 @@ def fake_api(query: FakeQuery) -> FastAPI:
     async def add_stuck(workflow: str = "order-to-cash") -> dict[str, str]:
         return {"id": query.add_stuck(workflow)}
 
+    @api.post("/test/change")
+    async def change() -> None:
+        query.change()
+
     @api.post("/test/broken")
     async def broken(on: bool) -> None:
         query.broken = on
