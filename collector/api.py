@@ -476,6 +476,11 @@ def _reads(api: FastAPI, query: Query) -> None:
         """Every attempt to deliver what was told of an incident: what went out, and what came back."""
         return or_404(await query.incident_attempts(id), "incident")
 
+    @api.get("/api/v1/sources/{name}/volume", tags=["query"])
+    async def source_volume(name: str) -> Row:
+        """What a source sent in each hour of the last week, and what it usually sends in that hour."""
+        return await query.source_volume(name)
+
     @api.get("/api/v1/sources", tags=["query"])
     async def sources() -> Row:
         """What each source has sent, and whether it can be seen."""

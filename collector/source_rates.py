@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from collector.source_volume import KEPT
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.durations import HOUR, MINUTE
@@ -18,7 +19,8 @@ Q = load("sources")
 
 HOURS = 24
 EVERY = timedelta(minutes=15)
-_KEPT = timedelta(hours=HOURS) + 2 * EVERY
+RATED = timedelta(hours=HOURS) + 2 * EVERY
+"""How far back the samples go that rates are told from; of those before one an hour is kept."""
 _LEAST = MINUTE
 """Of a shorter time nothing is said."""
 
@@ -33,7 +35,7 @@ def sample(conn: Connection, now: datetime) -> bool:
         if conn.execute(Q["sample_taken"], {"slot": slot}).fetchone() is not None:
             return False
         conn.execute(Q["sample"], {"slot": slot, "now": now})
-        conn.execute(Q["forget_samples"], {"before": now - _KEPT})
+        conn.execute(Q["forget_samples"], {"thinned": now - RATED, "before": now - KEPT})
     return True
 
 

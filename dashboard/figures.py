@@ -178,6 +178,34 @@ def population(incident: Row, now: datetime) -> go.Figure:
     return figure
 
 
+def volume(hours: Sequence[Row]) -> go.Figure:
+    """What came in each hour, over what usually comes in it: the median, and between which quartiles."""
+    x = [h["t"] for h in hours]
+    usual = {name: [h["usual"] and h["usual"][name] for h in hours] for name in ("low", "median", "high")}
+    figure = go.Figure()
+    edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(x=x, y=usual["low"], **edge)
+    figure.add_scatter(x=x, y=usual["high"], fill="tonexty", fillcolor=palette.faint(palette.GREY, 0.22), **edge)
+    for name, y, line in (
+        ("Usual for the hour", usual["median"], {"color": palette.GREY, "width": 1.5, "dash": "dot", "shape": "hv"}),
+        ("Arrived", [h["count"] for h in hours], {"color": palette.BLUE, "width": 2, "shape": "hv"}),
+    ):
+        figure.add_scatter(
+            name=name, x=x, y=y, mode="lines", line=line,
+            hovertemplate=f"%{{x|%d %b %H:%M}} UTC<br>%{{y:,.0f}} {name.lower()}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        layout(
+            240,
+            xaxis=_dates(),
+            yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero", "tickformat": ",d"},
+            showlegend=True,
+            legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
+        )
+    )
+    return figure
+
+
 def _dates() -> dict[str, Any]:
     return {"type": "date", "gridcolor": "rgba(0,0,0,0)", "zeroline": False, "automargin": True, "nticks": 8}
 

@@ -80,6 +80,15 @@ def rate_words(per_minute: float | None) -> str:
     return f"{per_minute:,.0f} a minute" if per_minute >= 1 else f"{per_minute * 60:,.0f} an hour"
 
 
+def volume_words(volume: Mapping[str, Any]) -> str:
+    """`In the last day 233 came, 240 are usual`; that it is not known yet what is usual."""
+    found = volume["last_day"]
+    if found is None:
+        return "What is usual for an hour is known after three days."
+    span = "the last day" if found["hours"] == 24 else f"{wording.plural(found['hours'], 'hour')} of the last day"
+    return f"In {span} {wording.count(found['count'])} came, {wording.count(found['usual'])} are usual."
+
+
 def lag_words(seconds: float) -> str:
     """How long after it happened the last event arrived: `3 s`; what came before its time has its own word."""
     return "ahead of it" if seconds < 0 else wording.duration(seconds)

@@ -33,6 +33,7 @@ from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
 from collector.query.periods import periods_of
 from collector.query.reader import Reader, Row, rfc3339
+from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Deadline, Length
@@ -413,6 +414,11 @@ class Query:
         now = await self.reader.now()
         items = await list_sources(self.reader, self._catalogue, now)
         return {"items": items, "flows": await handovers(self.reader, self._catalogue)}
+
+    @_question
+    async def source_volume(self, source: str) -> Row:
+        """What a source sent in each hour of the last week, and what it usually sends in that hour."""
+        return await volume_of(self.reader, source.replace("\x00", ""), await self.reader.now())
 
     @_question
     async def dead_letters(

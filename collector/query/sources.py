@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
-from collector.source_rates import rates
+from collector.source_rates import RATED, rates
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.acts import ACT_SOURCE
@@ -28,7 +28,8 @@ async def list_sources(reader: Reader, catalogue: Catalogue, now: datetime) -> l
     marks = await _marks(reader, catalogue, list(found.values()))
     unused = {row["source"]: row for row in await reader.all("unused_of_sources")}
     samples = {
-        row["source"]: dict(zip(row["taken"], row["counts"], strict=True)) for row in await reader.all("source_samples")
+        row["source"]: dict(zip(row["taken"], row["counts"], strict=True))
+        for row in await reader.all("source_samples", {"since": now - RATED})
     }
     taken = sorted({instant for one in samples.values() for instant in one})
     at = to_micros(now)

@@ -308,8 +308,9 @@ source_type_state = Table(
     PrimaryKeyConstraint("source", "type"),
 )
 
-# What each source had sent by when, for a day, in slots of a quarter of an hour (collector/source_rates.py). A rebuild
-# forgets it and cannot derive it: it comes again with time.
+# What each source had sent by when: for a day in slots of a quarter of an hour (collector/source_rates.py), for five
+# weeks in those of an hour (collector/source_volume.py). A rebuild forgets it and cannot derive it: it comes again with
+# time.
 source_sample = Table(
     "source_sample",
     metadata,

@@ -494,6 +494,17 @@ class FakeQuery:
                                   "blind": sum(r["verdict"] == "blind" for r in waits)})  # fmt: skip
         return {"items": items, "flows": sorted(flows, key=lambda f: -f["held"])}
 
+    async def source_volume(self, source: str) -> dict[str, Any]:
+        self._up()
+        hour = self.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=168)
+        hours = []
+        for n in range(168):
+            usual = 40 + 30 * math.sin((n % 24 - 6) / 24 * 2 * math.pi)
+            band = {"low": usual * 0.8, "median": usual, "high": usual * 1.2, "days": 4, "weekday": True}
+            came = None if 40 <= n < 44 else usual * (0.2 if n > 160 else 0.9 + 0.2 * (n % 3 == 0))
+            hours.append({"t": z(hour + timedelta(hours=n)), "count": came, "usual": band})
+        return {"source": source, "hours": hours, "last_day": {"hours": 24, "count": 701, "usual": 958}}
+
     async def dead_letters(
         self, source: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> dict[str, Any]:

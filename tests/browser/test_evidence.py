@@ -104,6 +104,16 @@ def test_a_source_tells_its_dead_letters_by_reason(opened: Open) -> None:
     expect(page.get_by_role("table", name="Dead letters of this source").locator("tbody tr")).to_have_count(11)
 
 
+def test_a_source_tells_its_volume_against_what_is_usual_for_the_hour(served: Served, opened: Open) -> None:
+    watched = opened("sources/sap")
+    page = watched.page
+    expect(page.locator("#source-volume .scatterlayer path").first).to_be_visible()
+    expect(page.get_by_text("In the last day 701 came, 958 are usual.")).to_be_visible()
+    for told in ("Duplicates", "Clock", "Asked for by a workflow", "Dead letters"):
+        expect(page.locator("#source").get_by_text(told, exact=True)).to_be_visible()
+    assert watched.trouble == []
+
+
 def test_on_a_phone_the_steps_of_a_definition_stand_one_below_the_other(opened: Open) -> None:
     page = opened("definitions/order-to-cash", PHONE).page
     expect(page.locator(".node").first).to_be_visible()

@@ -24,6 +24,7 @@ from collector.sources.exchange import Answer, Received
 from collector.sources.generic.adapter import Generic
 from collector.store.database import connect
 from collector.store.sql import load
+from slo_rules.instants import rfc3339
 from tests.integration.fix_doors import Collector, running
 from tests.projecting import project
 from tests.sources import FOLDER
@@ -508,6 +509,27 @@ async def test_a_thread_maps_what_the_door_took(collector: Collector) -> None:
     assert collector.ids() == ["1", "2"]
 
 
+async def test_the_volume_of_a_source_stands_beside_what_is_usual_for_the_hour(collector: Collector) -> None:
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    for back in range(24 * 12):
+        at = hour - timedelta(hours=back)
+        # Ten an hour, but for the last one, in which there were three.
+        sent = (24 * 12 - back) * 10 - (7 if back == 0 else 0)
+        collector.conn.execute(
+            "INSERT INTO source_sample (slot, source, taken_at, received) VALUES (%s, 'shop', %s, %s)", (at, at, sent)
+        )
+    found = await collector.get("/api/v1/sources/shop/volume")
+    assert len(found["hours"]) == 7 * 24
+    last = found["hours"][-1]
+    assert (last["t"], last["count"]) == (rfc3339(hour - timedelta(hours=1)), 3.0)
+    assert last["usual"] == {"low": 10.0, "median": 10.0, "high": 10.0, "days": 11, "weekday": False}
+    assert found["last_day"] == {"hours": 24, "count": 233, "usual": 240}
+    unknown = await collector.get("/api/v1/sources/nobody/volume")
+    assert unknown["last_day"] is None
+    assert {one["count"] for one in unknown["hours"]} == {None}
+
+
 async def test_how_much_a_source_sends_is_told_once_it_is_known(collector: Collector) -> None:
     async def rate() -> dict[str, Any]:
         items = (await collector.get("/api/v1/sources"))["items"]
@@ -530,8 +552,16 @@ async def test_how_much_a_source_sends_is_told_once_it_is_known(collector: Colle
     assert found["hours"][-1] == found["per_minute"]
     assert found["hours"][-2] < 0.01
     assert (len(found["hours"]), found["hours"][0]) == (24, None)
-    # Who sends much for a day leaves no more than a day of samples.
-    assert source_rates.sample(collector.conn, now + timedelta(days=2))
+    # Of those older than a day one an hour is left, and after five weeks none.
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    for minutes in (0, 15, 45, 60):
+        source_rates.sample(collector.conn, hour + timedelta(days=1, minutes=minutes))
+    later = hour + timedelta(days=4)
+    assert source_rates.sample(collector.conn, later)
+    left = {hour + timedelta(days=1), hour + timedelta(days=1, hours=1), later}
+    assert left <= {slot for (slot,) in collector.rows("SELECT DISTINCT slot FROM source_sample")}
+    assert collector.rows("SELECT count(*) FROM source_sample WHERE extract(minute FROM slot) <> 0") == [(0,)]
+    assert source_rates.sample(collector.conn, now + timedelta(days=60))
     assert collector.rows("SELECT count(DISTINCT slot) FROM source_sample") == [(1,)]
     forget(collector.conn, current_definitions=False)
     assert (await rate())["per_minute"] is None

@@ -186,11 +186,19 @@ FROM (
 GROUP BY source
 
 -- name: source_samples
--- purpose: What each source had sent by when (micros), in the last day.
+-- purpose: What each source had sent by when (micros), since an instant.
 SELECT source, array_agg((extract(epoch FROM taken_at) * 1000000)::bigint ORDER BY slot) AS taken,
        array_agg(received ORDER BY slot) AS counts
 FROM source_sample
+WHERE slot >= %(since)s
 GROUP BY source
+
+-- name: samples_of_source
+-- purpose: What one source had sent by when (micros), since an instant.
+SELECT (extract(epoch FROM taken_at) * 1000000)::bigint AS taken, received
+FROM source_sample
+WHERE source = %(source)s AND slot >= %(since)s
+ORDER BY slot
 
 -- name: source_types
 -- purpose: What has arrived of the types that are expected by themselves.

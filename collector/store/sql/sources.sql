@@ -73,8 +73,9 @@ SELECT %(slot)s, source, %(now)s, received FROM source_state
 ON CONFLICT DO NOTHING
 
 -- name: forget_samples
--- purpose: Samples from before an instant say nothing of the last hours.
-DELETE FROM source_sample WHERE taken_at < %(before)s
+-- purpose: What is usual is told from samples of whole hours; those in between, and those before an instant, say nothing.
+DELETE FROM source_sample
+WHERE taken_at < %(before)s OR (taken_at < %(thinned)s AND date_trunc('hour', slot, 'UTC') <> slot)
 
 -- name: declare_polls
 -- purpose: Note what is to be asked for, from now on; what is noted already stays as it is.
