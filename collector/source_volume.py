@@ -68,8 +68,10 @@ def _between(samples: Sequence[tuple[int, int]], begin: int, end: int) -> float 
 
 def _sent_by(samples: Sequence[tuple[int, int]], at: int) -> float | None:
     after = bisect_right(samples, at, key=lambda sample: sample[0])
+    if after and samples[after - 1][0] == at:
+        return float(samples[after - 1][1])
     if after == 0 or after == len(samples):
-        return float(samples[after - 1][1]) if after and samples[after - 1][0] == at else None
+        return None
     (before_at, before), (after_at, then) = samples[after - 1], samples[after]
     if after_at - before_at > _GAP:
         return None

@@ -25,6 +25,15 @@ class Place(NamedTuple):
         """The middle of the step, as a share of the width."""
         return (self.column + 0.5) / self.columns
 
+    @property
+    def style(self) -> dict[str, str]:
+        """Where the step stands, for the style sheet."""
+        return {
+            "--x": f"{self.column / self.columns * 100:.4f}%",
+            "--w": f"{100 / self.columns:.4f}%",
+            "--y": f"{self.row * (STEP_HEIGHT + GAP)}px",
+        }
+
 
 def places(after: Mapping[str, Sequence[str]]) -> dict[str, Place]:
     """By step, which come after which others: each stands below all of these.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -10,7 +11,7 @@ from dash import dcc, html
 from dashboard import components as c
 from dashboard import wording
 from dashboard.links import Links
-from dashboard.pages.live import live_state, register_live
+from dashboard.pages.live import in_time, live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.views import definitions as view
 
@@ -48,13 +49,16 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         )
 
     async def load_one(asked: dict[str, Any]) -> Any:
-        return await query.definition(asked["name"])
+        definition, flow = await asyncio.gather(query.definition(asked["name"]), in_time(query.flow(asked["name"])))
+        return definition and {"definition": definition, "flow": flow if flow and "steps" in flow else None}
 
     def draw_one(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
             gone = c.nothing_here("No such workflow", "It is not among the loaded definitions.")
             return {"definition": gone}, []
-        return {"definition": view.one_definition(data, links), "definition-title": data["title"] or data["name"]}, []
+        one = data["definition"]
+        drawn = view.one_definition(one, data["flow"], links)
+        return {"definition": drawn, "definition-title": one["title"] or one["name"]}, []
 
     register_live(app, "definition", load_one, draw_one)
     dash.register_page("definition", path_template="/definitions/<name>", title="Definition · Milepost", layout=one)

@@ -9,6 +9,7 @@ from dash import dcc, html
 
 from dashboard import components as c
 from dashboard import phrases, wording
+from dashboard.flow_layout import Place, height, lines, places
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 
@@ -48,7 +49,10 @@ def _open(workflow: Row) -> int:
     return sum(int(n) for verdict, n in workflow["counts"].items() if verdict in OPEN)
 
 
-def one_definition(w: Row, links: Links) -> list[Any]:
+def one_definition(w: Row, flow: Row | None, links: Links) -> list[Any]:
+    """`flow` is what instances say of the steps, where that is known already."""
+    steps = {step["name"]: step for step in (flow or {}).get("steps", ())}
+    instances = flow["learned"]["instances"] if steps and flow else 0
     needs = sum(int(w["counts"].get(verdict, 0)) for verdict in NEEDS_A_PERSON)
     facts = [
         ("Owner", w["owner"]),
@@ -64,69 +68,67 @@ def one_definition(w: Row, links: Links) -> list[Any]:
         html.P(w.get("description"), className="lead") if w.get("description") else None,
         c.facts(facts),
         c.card(drawing(w, links), "Steps", "a number is what waits there now"),
-        c.card(_milestones(w), "Milestones and deadlines"),
+        c.card([_milestones(w, steps, instances), c.quiet(_checked())], "Milestones and deadlines"),
         c.card(_promises(w, links), "Objectives"),
         c.card(_versions(w["versions"]), "Versions"),
     ]
 
 
-def ranks(milestones: Sequence[Row]) -> list[list[Row]]:
-    """Milestones in columns: each stands right of everything it comes after. A cycle is cut where it closes."""
-    by_name = {m["name"]: m for m in milestones}
-    found: dict[str, int] = {}
-
-    def rank(name: str, above: frozenset[str]) -> int:
-        if name not in found:
-            before = [b for b in by_name[name]["after"] or () if b in by_name and b not in above]
-            found[name] = max((rank(b, above | {name}) + 1 for b in before), default=0)
-        return found[name]
-
-    for m in milestones:
-        rank(m["name"], frozenset({m["name"]}))
-    columns: list[list[Row]] = [[] for _ in range(max(found.values(), default=-1) + 1)]
-    for m in milestones:
-        columns[found[m["name"]]].append(m)
-    return columns
+def _checked() -> list[Any]:
+    return [
+        "Tests of definitions are run where their files are, by ", html.Code("milepost test"), "; ",
+        html.Code("milepost coverage"), " says what they wait for in vain, and what arrives and means nothing to them.",
+    ]  # fmt: skip
 
 
-def drawing(w: Row, links: Links) -> html.Ol:
-    """The steps in their order, in columns; what does not simply follow the column before it says what it follows."""
-    columns = ranks(w["milestones"])
+def drawing(w: Row, links: Links) -> html.Div:
+    """The steps below what they come after, with a line from each to each that follows it."""
+    after = {m["name"]: list(m["after"] or ()) for m in w["milestones"]}
     titles = {m["name"]: m["title"] or wording.humanise(m["name"]) for m in w["milestones"]}
-    items = []
-    for place, column in enumerate(columns):
-        before = [m["name"] for m in columns[place - 1]] if place else []
-        items.append(html.Li([_node(w, m, before, titles, links) for m in column], className="rank"))
-    return html.Ol(items, className="steps", **{"aria-label": f"Steps of {w['title'] or w['name']}"})
+    found = places(after)
+    return html.Div(
+        [
+            html.Img(src=lines(after, found), alt="", className="flow-lines"),
+            html.Ol(
+                [
+                    _node(w, m, found[m["name"]], titles, links)
+                    for m in sorted(w["milestones"], key=lambda one: found[one["name"]][:2])
+                ],
+                className="flow-steps",
+                **{"aria-label": f"Steps of {w['title'] or w['name']}"},
+            ),
+        ],
+        className="flow drawn",
+        style={"--flow-height": f"{height(found)}px"},
+    )
 
 
-def _node(w: Row, m: Row, before: Sequence[str], titles: Mapping[str, str], links: Links) -> html.Div:
+def _node(w: Row, m: Row, place: Place, titles: Mapping[str, str], links: Links) -> html.Li:
     after = list(m["after"] or ())
-    follows = None
-    if after and after != list(before):
-        joint = " or " if m["after_any"] else " and "
-        follows = html.Span("after " + joint.join(titles.get(a, a) for a in after), className="sub")
+    joint = " or " if m["after_any"] else " and "
+    follows = "after " + joint.join(titles.get(a, a) for a in after) if after else ""
     marks = [word for word, holds in (("starts", m["starts"]), ("completes", m["completes"])) if holds]
     marks += ["optional"] if m.get("optional") else []
     marks += [f"one of {m['choice']}"] if m.get("choice") else []
     marks += [f"for each {wording.humanise(m['each']).lower()}"] if m.get("each") else []
     waiting = int((w.get("waiting") or {}).get(m["name"], 0))
     href = links.worklist(workflow=w["name"], waiting_for=m["name"], verdict=OPEN)
-    return html.Div(
+    return html.Li(
         [
             html.Div(
                 [html.Span(titles[m["name"]], className="strong"), c.number(waiting, href, "Waiting for this now")],
                 className="node-head",
             ),
-            html.Span(phrases.deadline_words(m["deadline"]) or None, className="node-due"),
-            follows,
+            html.Span(phrases.deadline_words(m["deadline"], titles) or None, className="node-due"),
+            html.Span(follows or None, className="sub"),
             html.Span(" · ".join([m["source"] or "any source", *marks]), className="sub"),
         ],
-        className="node",
+        className="flow-step node",
+        style=place.style,
     )
 
 
-def _milestones(w: Row) -> Any:
+def _milestones(w: Row, seen: Mapping[str, Row], instances: int) -> Any:
     titles = {m["name"]: m["title"] or wording.humanise(m["name"]) for m in w["milestones"]}
     rows = [
         [
@@ -135,11 +137,21 @@ def _milestones(w: Row) -> Any:
             phrases.warning_words(m["deadline"]) or wording.DASH,
             m["source"] or wording.DASH,
             m["owner"] or w["owner"],
+            _reached(seen.get(m["name"]), instances),
         ]
         for m in w["milestones"]
     ]
-    heads = ("Milestone", "Due", "Warned", "Source", "Owner")
+    heads = ("Milestone", "Due", "Warned", "Source", "Owner", "Reached")
     return c.table(heads, rows, "Milestones and when they are due", "deadlines")
+
+
+def _reached(step: Row | None, instances: int) -> Any:
+    """By how many of those that began last; what nothing ever reached may be asked for wrongly."""
+    if step is None or not instances:
+        return wording.DASH
+    if not step["reached"]:
+        return html.Span(f"by none of {wording.count(instances)}", className="low")
+    return f"by {wording.count(step['reached'])} of {wording.count(instances)}"
 
 
 def _promises(w: Row, links: Links) -> Any:

@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from dashboard import components as c
 from dashboard import wording
-from dashboard.flow_layout import GAP, STEP_HEIGHT, Place, height, lines, places
+from dashboard.flow_layout import Place, height, lines, places
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 
@@ -87,11 +87,7 @@ def _step(step: Row, place: Place, promise: str | None, flow: Row, begun: int, l
             html.Div(_times(step, promise, longest), className="flow-times"),
         ],
         className="flow-step",
-        style={
-            "--x": f"{place.column / place.columns * 100:.4f}%",
-            "--w": f"{100 / place.columns:.4f}%",
-            "--y": f"{place.row * (STEP_HEIGHT + GAP)}px",
-        },
+        style=place.style,
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from conftest import PHONE, Open, Served
 from playwright.sync_api import expect
+from test_pages import PAGES, address
 
 
 def completed(served: Served) -> dict[str, object]:
@@ -75,9 +77,12 @@ def test_a_step_of_a_definition_opens_what_waits_there(served: Served, opened: O
     page = opened("definitions").page
     page.get_by_role("link", name="Order to cash").click()
     expect(page.locator("h1")).to_have_text("Order to cash")
-    node = page.locator(".node", has_text="Shipped")
+    node = page.locator(".node").filter(has=page.get_by_text("Shipped", exact=True))
     expect(node.locator(".num")).to_have_text(str(len(waiting)))
     expect(node).to_contain_text("within 2880m")
+    expect(page.locator(".drawn .flow-lines")).to_be_visible()
+    reached = page.get_by_role("table", name="Milestones and when they are due").locator("tbody tr").nth(1)
+    expect(reached).to_contain_text("by 1,780 of 1,840")
     expect(page.get_by_text("milestones.order_accepted.within.breach: 4h, was 6h")).to_be_visible()
     node.locator(".num").click()
     expect(page.locator("#worklist-totals strong").first).to_have_text(str(len(waiting)))
@@ -123,10 +128,16 @@ def test_on_a_phone_the_steps_of_a_definition_stand_one_below_the_other(opened: 
     assert len({box["x"] for box in boxes if box}) == 1
 
 
-def test_on_paper_there_is_only_the_page(opened: Open) -> None:
-    page = opened("").page
-    expect(page.locator(".kpi-value").first).to_be_visible()
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_there_is_only_the_page_in_black_on_white(name: str, served: Served, opened: Open) -> None:
+    path, proof = PAGES[name]
+    page = opened(address(served, path), scheme="dark").page
+    expect(page.locator(proof).first).to_be_visible()
     page.emulate_media(media="print")
+    # a page of A4 at 96 dots an inch
+    page.set_viewport_size({"width": 794, "height": 1123})
     expect(page.locator(".mantine-AppShell-header")).to_be_hidden()
     expect(page.locator(".mantine-AppShell-navbar")).to_be_hidden()
-    expect(page.locator(".kpi-value").first).to_be_visible()
+    expect(page.locator("#main h1").first).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0

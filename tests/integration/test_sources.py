@@ -519,6 +519,7 @@ async def test_the_volume_of_a_source_stands_beside_what_is_usual_for_the_hour(c
         collector.conn.execute(
             "INSERT INTO source_sample (slot, source, taken_at, received) VALUES (%s, 'shop', %s, %s)", (at, at, sent)
         )
+    collector.conn.commit()
     found = await collector.get("/api/v1/sources/shop/volume")
     assert len(found["hours"]) == 7 * 24
     last = found["hours"][-1]

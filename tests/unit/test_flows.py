@@ -1,12 +1,11 @@
-"""Where systems stand on the map, and the columns of a definition."""
+"""Where systems stand on the map, and what a definition says of its steps."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from dashboard.links import Links
 from dashboard.phrases import deadline_words, usual_words
 from dashboard.source_map import map_figure, places
-from dashboard.views.definitions import ranks
+from dashboard.views.definitions import one_definition
 
 
 def test_a_system_stands_right_of_what_hands_on_to_it_and_a_circle_is_cut() -> None:
@@ -21,18 +20,18 @@ def test_no_flow_is_no_map() -> None:
     assert not map_figure([{"source": "crm", "title": "CRM", "state": "live"}], []).data
 
 
-def milestone(name: str, *after: str) -> dict[str, Any]:
-    return {"name": name, "after": list(after)}
-
-
-def test_a_milestone_stands_right_of_everything_it_comes_after() -> None:
-    columns = ranks([milestone("a"), milestone("b", "a"), milestone("c", "a"), milestone("d", "a", "c")])
-    assert [[m["name"] for m in column] for column in columns] == [["a"], ["b", "c"], ["d"]]
-
-
-def test_milestones_that_come_after_each_other_are_still_drawn() -> None:
-    columns = ranks([milestone("a", "b"), milestone("b", "a")])
-    assert sorted(m["name"] for column in columns for m in column) == ["a", "b"]
+def test_what_nothing_ever_reached_is_said_so_beside_its_deadline() -> None:
+    step = {"name": "a", "title": "", "after": [], "after_any": False, "starts": True, "completes": False,
+            "source": "crm", "owner": "", "deadline": None}  # fmt: skip
+    w = {"name": "w", "title": "W", "owner": "ops", "domain": "d", "entity": "e", "version": 1, "counts": {},
+         "keys": [], "calendars": [], "objectives": [], "versions": [], "waiting": {},
+         "milestones": [step, step | {"name": "b", "after": ["a"], "starts": False}]}  # fmt: skip
+    steps = [{"name": "a", "reached": 40}, {"name": "b", "reached": 0}]
+    flow = {"steps": steps, "learned": {"instances": 40}}
+    drawn = str(one_definition(w, flow, Links("/dashboard/")))
+    assert "by 40 of 40" in drawn
+    assert "by none of 40" in drawn
+    assert "by 40" not in str(one_definition(w, None, Links("/dashboard/")))
 
 
 def test_a_deadline_is_told_with_its_calendar_and_its_exceptions() -> None:
