@@ -28,7 +28,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         asked = {field: str(said[field]) for field in time_range.FIELDS if said.get(field)}
         return html.Div(
             [
-                *live_state("flow", name=unquote(name)),
+                *live_state("flow", name=unquote(name), chosen=[asked.get("of"), asked.get("than_of")]),
                 dcc.Store(id="flow-compare-ask", data={"pending": True}),
                 html.Div(dcc.Link("Flows", href=links.flows()), className="crumbs"),
                 html.Div(c.skeleton(3), id="flow"),
@@ -51,6 +51,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "name": asked["name"],
             "flow": flow if found else None,
             "promised": view.promised(found) if found else {},
+            "chosen": asked["chosen"],
         }
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
@@ -58,7 +59,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         if flow is None:
             gone = {"flow": view.unknown(data["name"]), "flow-picture": [], "flow-figures": []}
             return gone, [[], [], {"display": "none"}]
-        offered = comparison.groups(flow["groups"])
+        offered = comparison.groups(flow["groups"], *data["chosen"])
         regions = {
             "flow": view.head(flow, now, links),
             "flow-picture": view.picture(flow, data["promised"], links),

@@ -65,7 +65,8 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "source-volume-words": phrases.volume_words(volume),
             "source-more": more,
         }
-        known = any(one["count"] is not None for one in volume["hours"])
+        # One hour alone is no line yet.
+        known = sum(one["count"] is not None for one in volume["hours"]) > 1
         return regions, [figures.volume(volume["hours"]), "" if known else "hidden"]
 
     outputs = [Output("source-volume", "figure"), Output("source-volume-card", "className")]

@@ -69,6 +69,12 @@ def test_absolute_times_are_kept_as_instants_and_shown_in_the_zone_of_the_viewer
     assert (other.since, other.until) == ("2026-10-25T08:00:00Z", "2026-11-01T08:00:00Z")
 
 
+def test_a_group_that_no_instance_has_any_more_is_shown_as_it_was_asked_for(opened: Open) -> None:
+    page = opened(f"{FLOW}?since=7d&of=region%3DLATAM").page
+    expect(page.locator("#flow-of")).to_have_value("region: LATAM")
+    expect(page.locator(".compare-lead")).to_contain_text("the last 7 days, region LATAM")
+
+
 def test_what_cannot_be_compared_says_why(opened: Open) -> None:
     page = opened(f"{FLOW}?since=7d&than=same").page
     expect(page.get_by_text("both sets are the same")).to_be_visible()
