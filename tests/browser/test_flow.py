@@ -13,8 +13,11 @@ FLOW = "flows/order-to-cash"
 
 
 def choose(page: Page, field: str, label: str) -> None:
+    # what is offered comes with the picture
+    expect(page.locator(".flow-step").first).to_be_visible()
     page.locator(f"#flow-{field}").click()
-    page.get_by_role("option", name=label).first.click()
+    expect(page.get_by_role("option", name=label).locator("visible=true").first).to_be_visible()
+    page.get_by_role("option", name=label).locator("visible=true").first.click()
 
 
 def test_a_number_of_a_step_opens_to_those_behind_it(served: Served, opened: Open) -> None:
