@@ -11,8 +11,11 @@ from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 
 from alerting import acts
+from alerting.sight import is_silence_in_sight, require_incident, require_known_silence, require_silence
 from collector.access import audit
 from collector.acts_api import body_of, said_in
+from collector.catalogue import Catalogue
+from collector.query.sight import Seen, seen_by_asker
 
 Row = dict[str, Any]
 Pool = ConnectionPool[psycopg.Connection[Any]]
@@ -33,9 +36,14 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """What each act needs, and what it may say besides."""
 
 
-def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote: Callable[[], None]) -> None:
+def add_incident_acts(
+    api: FastAPI, pool: Pool, catalogue: Catalogue, clock: Callable[[], int], wrote: Callable[[], None]
+) -> None:
     """What people do. `clock` says now (micros, UTC); `wrote` is told when something was written."""
     how: Row = {"tags": ["act"], "responses": _ANSWERS}
+
+    def seen() -> Seen | None:
+        return seen_by_asker(catalogue)
 
     async def do(
         act: Callable[[psycopg.Connection[Any]], Any], what: str = "", on: str = "", said: Row | None = None
@@ -57,9 +65,12 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
 
         async def act(id: str, request: Request) -> Row:
             said = await said_in(request)
-            found: Row = await do(
-                lambda conn: does(conn, id, said, clock()), f"incident.{name}", f"incident {id}", said
-            )
+
+            def act_in_sight(conn: psycopg.Connection[Any]) -> Row:
+                require_incident(conn, id, seen())
+                return does(conn, id, said, clock())
+
+            found: Row = await do(act_in_sight, f"incident.{name}", f"incident {id}", said)
             return found
 
         api.post(
@@ -76,7 +87,8 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
     @api.get("/api/v1/silences", tags=["query"])
     async def silences() -> Row:
         """The silences under way, to come and over, those that end last first."""
-        return {"items": await do(lambda conn: acts.silences(conn, clock()))}
+        found = await do(lambda conn: acts.silences(conn, clock()))
+        return {"items": [one for one in found if is_silence_in_sight(one["match"], seen())]}
 
     fields = body_of("by", "reason", "match", "until", may=("owner", "since"))
 
@@ -84,6 +96,7 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
     async def silence(request: Request) -> Row:
         """Let nobody be told of what matches for a time, at most 30 days."""
         said = await said_in(request)
+        require_silence(said.get("match"), seen())
         found: Row = await do(lambda conn: acts.silence(conn, said, clock()), "silence.made", "a silence", said)
         return found
 
@@ -91,7 +104,10 @@ def add_incident_acts(api: FastAPI, pool: Pool, clock: Callable[[], int], wrote:
     async def end_silence(id: str, request: Request) -> Row:
         """End a silence now."""
         said = await said_in(request)
-        found: Row = await do(
-            lambda conn: acts.end_silence(conn, id, said, clock()), "silence.ended", f"silence {id}", said
-        )
+
+        def end(conn: psycopg.Connection[Any]) -> Row:
+            require_known_silence(conn, id, seen())
+            return acts.end_silence(conn, id, said, clock())
+
+        found: Row = await do(end, "silence.ended", f"silence {id}", said)
         return found

@@ -25,6 +25,7 @@ from collector.query.details import unjoined_at
 from collector.query.instances import definition_of, stored_progress
 from collector.query.overview import lag_seconds
 from collector.query.reader import Reader, Row, rfc3339
+from collector.query.sight import reader_for_asker
 from slo_rules.acts import (
     ACT_SOURCE,
     Move,
@@ -221,29 +222,34 @@ class Acts:
         self._catalogue = catalogue
         self._writer = writer
 
+    @property
+    def _readable(self) -> Reader:
+        """The instances that whoever asks may see; what he may not is none for him."""
+        return reader_for_asker(self._reader, self._catalogue)
+
     async def waive(self, id_: str, said: Mapping[str, Any], *, request: UUID | None = None) -> Row:
         """Waive an instance; the answer comes when that is durable. Raises ActRefused and Unavailable.
 
         The same `request` for the same instance counts once.
         """
-        asked = await ask(self._reader, self._catalogue, id_, said, withdraws=False, request=request)
+        asked = await ask(self._readable, self._catalogue, id_, said, withdraws=False, request=request)
         return await self._do(asked)
 
     async def withdraw(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Withdraw the waiver of an instance, likewise."""
-        return await self._do(await ask(self._reader, self._catalogue, id_, said, withdraws=True))
+        return await self._do(await ask(self._readable, self._catalogue, id_, said, withdraws=True))
 
     async def reject_join(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Say that an event of an instance joined it wrongly and counts in none, likewise."""
-        return await self._do(await ask_of_join(self._reader, self._catalogue, id_, said, accepts=False))
+        return await self._do(await ask_of_join(self._readable, self._catalogue, id_, said, accepts=False))
 
     async def accept_join(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Let an event count again, likewise."""
-        return await self._do(await ask_of_join(self._reader, self._catalogue, id_, said, accepts=True))
+        return await self._do(await ask_of_join(self._readable, self._catalogue, id_, said, accepts=True))
 
     async def move(self, id_: str, said: Mapping[str, Any]) -> Row:
         """Let an open instance count under the version in force, likewise."""
-        return await self._do(await ask_of_move(self._reader, self._catalogue, id_, said))
+        return await self._do(await ask_of_move(self._readable, self._catalogue, id_, said))
 
     async def _do(self, asked: Asked) -> Row:
         require(ACT)

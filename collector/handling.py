@@ -18,8 +18,10 @@ from starlette.concurrency import run_in_threadpool
 
 from collector.access import audit
 from collector.acts import ActRefused, Acts
+from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
 from collector.query.reader import Row
+from collector.query.sight import in_sight, seen_by_asker
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.acts import LONGEST_NAME, LONGEST_REASON, said_text, unknown_fields
@@ -126,8 +128,10 @@ class Handling:
     Without `acts` nothing can be waived: this process does not write the log.
     """
 
-    def __init__(self, pool: ConnectionPool[Connection], acts: Acts | None, wrote: Callable[[], None]) -> None:
-        self._pool, self._acts, self._wrote = pool, acts, wrote
+    def __init__(
+        self, pool: ConnectionPool[Connection], catalogue: Catalogue, acts: Acts | None, wrote: Callable[[], None]
+    ) -> None:
+        self._pool, self._catalogue, self._acts, self._wrote = pool, catalogue, acts, wrote
 
     async def act(self, said: Mapping[str, Any]) -> Row:
         """Act on instances; each is answered by itself, in the order asked. Raises BadQuery with every fault.
@@ -148,8 +152,10 @@ class Handling:
         }
 
     def _note(self, asked: Said) -> list[Row]:
+        seen = seen_by_asker(self._catalogue)
+        which: tuple[str, Row] = (Q["meant"], {"ids": list(asked.ids)})
         with self._pool.connection() as conn, conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-            meant = {row["asked"]: row for row in cursor.execute(Q["meant"], {"ids": list(asked.ids)})}
+            meant = {row["asked"]: row for row in cursor.execute(*(which if seen is None else in_sight(*which, seen)))}
             fit = [row["id"] for row in meant.values() if refused(asked.act, row) is None]
             terms = {"act": asked.act, "by": asked.by, "assigned_to": asked.to, "text": asked.text}
             noted = cursor.execute(Q["note"], terms | {"ids": fit, "request": asked.request}).fetchall()

@@ -9,8 +9,11 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 
+from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
 from collector.query.reader import Row, rfc3339
+from collector.query.sight import seen_by_asker
+from collector.query.views import view_in_sight
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.acts import LONGEST_NAME, said_text, unknown_fields
@@ -47,8 +50,14 @@ def read_view(name: str, said: Mapping[str, Any]) -> Row:
 class SavedViews:
     """The shared views of one database; `wrote` is told when one has changed."""
 
-    def __init__(self, pool: ConnectionPool[Connection], wrote: Callable[[], None]) -> None:
-        self._pool, self._wrote = pool, wrote
+    def __init__(self, pool: ConnectionPool[Connection], catalogue: Catalogue, wrote: Callable[[], None]) -> None:
+        self._pool, self._catalogue, self._wrote = pool, catalogue, wrote
+
+    def _is_hidden(self, conn: Connection, name: str) -> bool:
+        """Whether there is a view of that name that whoever asks is not shown: it is not his to change."""
+        seen = seen_by_asker(self._catalogue)
+        row = conn.cursor(row_factory=dict_row).execute(Q["view"], {"name": name}).fetchone()
+        return row is not None and not view_in_sight(row, seen)
 
     async def save(self, name: str, said: Mapping[str, Any]) -> Row:
         """Keep a view. Raises BadQuery with every fault, and ViewTaken."""
@@ -59,6 +68,8 @@ class SavedViews:
                 others = cursor.execute(Q["count_views"], {"name": view["name"]}).fetchone()
                 if others is not None and others["count"] >= MOST_VIEWS:
                     raise BadQuery(f"name: there are {MOST_VIEWS} views already; delete one first")
+                if self._is_hidden(conn, view["name"]):
+                    return None
                 return cursor.execute(Q["save_view"], view).fetchone()
 
         kept = await run_in_threadpool(act)
@@ -74,6 +85,8 @@ class SavedViews:
 
         def act() -> bool:
             with self._pool.connection() as conn, conn.transaction():
+                if self._is_hidden(conn, name):
+                    return False
                 return conn.execute(Q["drop_view"], {"name": name}).fetchone() is not None
 
         gone = await run_in_threadpool(act)

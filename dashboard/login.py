@@ -22,7 +22,7 @@ from starlette.routing import Route
 from collector.access import audit, people
 from collector.access.guard import COOKIE, SECURE_COOKIE
 from collector.access.passwords import Throttle
-from collector.access.principal import How, PersonRole, Principal, acting
+from collector.access.principal import Grant, How, Principal, acting
 from collector.access.roster import LONGEST, Roster
 from collector.store.database import Connection
 from dashboard.oidc import Begun, Oidc, OidcRefused
@@ -105,7 +105,7 @@ class Login:
         self._waiting += 1
         try:
             async with self._turn:
-                token = await run_in_threadpool(self._judge, name, password, address, now)
+                token = await run_in_threadpool(self._judge, name, password, address, now, _tokens(request))
         except (psycopg.Error, PoolTimeout):
             self._throttle.forget(name, address)
             return _page(self._form(aim, "The database cannot be reached."), 503, {"retry-after": "5"})
@@ -116,10 +116,10 @@ class Login:
         self._throttle.forget(name, address)
         return self.let_in(request, token, aim)
 
-    def _judge(self, name: str, password: str, address: str, now: int) -> str | None:
+    def _judge(self, name: str, password: str, address: str, now: int, former: Sequence[str]) -> str | None:
         with self._pool.connection() as conn:
-            role = people.role_of(conn, name, password)
-            return begin(conn, self._roster, name, role, How.PASSWORD, address, now)
+            grant = people.grant_of(conn, name, password)
+            return begin(conn, self._roster, name, grant, How.PASSWORD, address, now, former)
 
     async def ask_provider(self, request: Request) -> Response:
         """Send the browser to the provider."""
@@ -149,8 +149,8 @@ class Login:
                 )
             except ValueError as error:
                 raise OidcRefused("no login has begun in this browser; log in once more") from error
-            name, role = await self._oidc.finish(begun, request.query_params)
-            token = await run_in_threadpool(self._admit, name, role, address, now)
+            name, grant = await self._oidc.finish(begun, request.query_params)
+            token = await run_in_threadpool(self._admit, name, grant, address, now, _tokens(request))
             if token is None:
                 raise OidcRefused("you are in no group that may use this")
         except OidcRefused as error:
@@ -162,9 +162,9 @@ class Login:
         answer.delete_cookie(_begun(request), path="/", secure=request.url.scheme == "https", httponly=True)
         return answer
 
-    def _admit(self, name: str, role: PersonRole | None, address: str, now: int) -> str | None:
+    def _admit(self, name: str, grant: Grant | None, address: str, now: int, former: Sequence[str]) -> str | None:
         with self._pool.connection() as conn:
-            return begin(conn, self._roster, name, role, How.OIDC, address, now)
+            return begin(conn, self._roster, name, grant, How.OIDC, address, now, former)
 
     def let_in(self, request: Request, token: str, aim: str) -> Response:
         """The answer with which somebody is logged in."""
@@ -182,7 +182,7 @@ class Login:
 
     async def leave(self, request: Request) -> Response:
         """End the session, wherever it is known."""
-        tokens = [token for name in (COOKIE, SECURE_COOKIE) if (token := request.cookies.get(name))]
+        tokens = _tokens(request)
 
         def end() -> None:
             with self._pool.connection() as conn:
@@ -214,16 +214,23 @@ class Login:
 
 
 def begin(
-    conn: Connection, roster: Roster, name: str, role: PersonRole | None, how: How, address: str, now: int
-) -> str | None:
-    """The token of a new session, known to this process at once; None without a role. Either is recorded."""
-    who = Principal(name, how, role.scopes if role else frozenset(), address=address)
+    conn: Connection, roster: Roster, name: str, grant: Grant | None, how: How, address: str, now: int,
+    former: Sequence[str] = (),
+) -> str | None:  # fmt: skip
+    """The token of a new session, known to this process at once; None without a grant. Either is recorded.
+
+    The sessions of the tokens that the browser brought end with it: what somebody has logged in over is over.
+    """
+    who = grant.principal(name, how, address) if grant else Principal(name, how, frozenset(), address=address)
     speaking = acting.set(who)
     try:
         with conn.transaction():
-            token = people.begin_session(conn, name, role, how, now) if role else None
-            action = "login" if role else "login.refused"
-            audit.record(conn, [audit.entry(action, f"user {name}", {}, {"role": role} if role else {})])
+            token = people.begin_session(conn, name, grant, how, now) if grant else None
+            for one in former if grant else ():
+                people.end_session(conn, one)
+            action = "login" if grant else "login.refused"
+            said = {"role": grant.role, "sees": grant.sees or "all", "raw": grant.raw} if grant else {}
+            audit.record(conn, [audit.entry(action, f"user {name}", {}, said)])
     finally:
         acting.reset(speaking)
     roster.read(conn)
@@ -235,6 +242,11 @@ def within(aim: str, start: str) -> str:
     parts = urlsplit(aim) if aim.startswith("/") and not aim.startswith(("//", "/\\")) else None
     plain = aim.isascii() and aim.isprintable() and "\\" not in aim
     return aim if parts is not None and plain and not parts.scheme and not parts.netloc else start
+
+
+def _tokens(request: Request) -> list[str]:
+    """The sessions that a browser brings, under either name."""
+    return [token for name in (COOKIE, SECURE_COOKIE) if (token := request.cookies.get(name))]
 
 
 def _begun(request: Request) -> str:

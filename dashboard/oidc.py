@@ -20,7 +20,7 @@ import httpx
 import msgspec
 
 from collector.access.forwarded import LONGEST_NAME, GroupRoles
-from collector.access.principal import PersonRole
+from collector.access.principal import Grant
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by a key that only the provider has: never `none`, never one that the client's secret makes."""
@@ -90,7 +90,7 @@ class Oidc:
         endpoint = (await self._discover())["authorization_endpoint"]
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}", begun
 
-    async def finish(self, begun: Begun, answered: Mapping[str, str]) -> tuple[str, PersonRole | None]:
+    async def finish(self, begun: Begun, answered: Mapping[str, str]) -> tuple[str, Grant | None]:
         """Who it is and what he may be, None nothing. Raises OidcRefused."""
         if not hmac.compare_digest(begun.state.encode(), answered.get("state", "").encode()):
             raise OidcRefused("the answer is to another login; log in once more")
@@ -105,7 +105,7 @@ class Oidc:
             raise OidcRefused("the ID token is of another login")
         if self._provider.groups_claim not in claims and known.get("userinfo_endpoint") and "access_token" in tokens:
             claims = await self._more(known["userinfo_endpoint"], str(tokens["access_token"]), claims)
-        return _name(claims, self._provider.name_claim), self._provider.groups.role_of(
+        return _name(claims, self._provider.name_claim), self._provider.groups.grant_of(
             _groups(claims.get(self._provider.groups_claim))
         )
 

@@ -12,6 +12,7 @@ import httpx
 
 from collector.access.forwarded import Forwarded, GroupRoles
 from collector.access.principal import PersonRole
+from collector.access.sight import DOMAIN, EVERYTHING, WORKFLOW
 
 if TYPE_CHECKING:
     from dashboard.oidc import Oidc
@@ -75,11 +76,31 @@ def read_group_roles(value: Any, origin: str, faults: list[str]) -> tuple[str, .
     return found
 
 
+def read_group_sights(value: Any, origin: str, faults: list[str]) -> tuple[str, ...]:
+    """`group=domain:orders`, each as it is spelled; what is none is a fault."""
+    found = read_list(value)
+    for one in found:
+        group, _, word = one.rpartition("=")
+        kind, _, name = word.partition(":")
+        if not group or (word != EVERYTHING and (kind not in (DOMAIN, WORKFLOW) or not name)):
+            known = f"{DOMAIN}:NAME, {WORKFLOW}:NAME or {EVERYTHING}"
+            faults.append(f"{origin}: {one[:80]!r} is not GROUP=SIGHT; a sight is {known}")
+    return found
+
+
 def group_roles_of(settings: Settings) -> GroupRoles:
-    """Which groups make somebody what."""
+    """Which groups make somebody what, and let him see what."""
     pairs = (one.rpartition("=") for one in settings.group_roles)
     default = None if settings.default_role == "none" else PersonRole(settings.default_role)
-    return GroupRoles({group: PersonRole(role) for group, _, role in pairs}, default)
+    sights: dict[str, list[str]] = {}
+    for group, _, word in (one.rpartition("=") for one in settings.group_sights):
+        sights.setdefault(group, []).append(word)
+    return GroupRoles(
+        {group: PersonRole(role) for group, _, role in pairs},
+        default,
+        {group: tuple(words) for group, words in sights.items()},
+        frozenset(settings.raw_groups),
+    )
 
 
 def forwarded_of(settings: Settings) -> Forwarded | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from milepost.options import Config, DatabaseUrl, DataDir, fail, read_settings
+from milepost.sight_options import Domain, Workflow, say_unknown
 from slo_rules.durations import parse_duration
 
 key_commands = typer.Typer(help="API keys, by which systems say who they are.", no_args_is_help=True)
@@ -42,8 +43,10 @@ def create(
     expires: Annotated[str, typer.Option(help="How long it holds, such as 90d; or never.", metavar="DURATION")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="ingest, ingest:SOURCE, metrics, query, act or admin; may be repeated."),
+        typer.Option(help="ingest, ingest:SOURCE, metrics, query, raw, act or admin; may be repeated."),
     ] = None,
+    domain: Domain = None,
+    workflow: Workflow = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -52,15 +55,19 @@ def create(
     settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
     from collector.access import keys
     from collector.access.principal import faults_of_scopes
+    from collector.access.sight import words_of
     from milepost.terminal import open_for_acting
 
     now = time.time_ns() // 1000
     until, scopes = _until(expires, now), tuple(scope or ())
-    if faults := faults_of_scopes(scopes):
+    faults = faults_of_scopes(scopes)
+    sees = words_of(domain or (), workflow or (), faults)
+    if faults:
         raise fail("\n".join(faults))
     try:
         with open_for_acting(settings) as conn, conn.transaction():
-            key = keys.create(conn, name, scopes, until, now)
+            key = keys.create(conn, name, scopes, until, now, sees)
+            say_unknown(conn, sees)
     except keys.KeyRefused as error:
         raise fail(str(error)) from error
     _say(key)
@@ -144,4 +151,6 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row[name]:%Y-%m-%d %H:%M}" if row[name] else "never"
 
     used = f"last used {day('last_used_at')}"
-    return f"{row['id']}  {row['state']:<8}  {row['name']}  {','.join(row['scopes'])}  ends {day('expires_at')}  {used}"
+    sees = f"  sees {','.join(row['sees'])}" if row["sees"] is not None else ""
+    said = f"{row['id']}  {row['state']:<8}  {row['name']}  {','.join(row['scopes'])}{sees}"
+    return f"{said}  ends {day('expires_at')}  {used}"

@@ -245,12 +245,12 @@ class Milepost:
             activities,
             sources=sources,
             letters=letters,
-            handling=Handling(pool, acts, reader.note_write) if query else None,
-            views=SavedViews(pool, reader.note_write) if query else None,
+            handling=Handling(pool, catalogue, acts, reader.note_write) if query else None,
+            views=SavedViews(pool, catalogue, reader.note_write) if query else None,
         )
         if query:
             api.router.routes += hear(self.alerting.routes, pool).paths()
-            add_incident_acts(api, pool, lambda: to_micros(datetime.now(UTC)), reader.note_write)
+            add_incident_acts(api, pool, catalogue, lambda: to_micros(datetime.now(UTC)), reader.note_write)
         config = uvicorn.Config(
             self._guarded(api, query, pool),
             host=self.settings.host,

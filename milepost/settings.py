@@ -15,7 +15,15 @@ import sqlalchemy as sa
 from collector.ingest.kafka.library import Cluster
 from collector.ingest.kafka.topics import Topic
 from collector.retention.policy import FLOORS, Kept, Retention
-from milepost.access_settings import AUTH, TRUSTED, faults_of_oidc, read_group_roles, read_networks
+from milepost.access_settings import (
+    AUTH,
+    TRUSTED,
+    faults_of_oidc,
+    read_group_roles,
+    read_group_sights,
+    read_list,
+    read_networks,
+)
 from milepost.kafka_settings import (
     MECHANISMS,
     PROTOCOLS,
@@ -75,6 +83,8 @@ class Settings:
     oidc_scopes: str = "openid profile email"
     group_roles: tuple[str, ...] = ()
     default_role: str = "viewer"
+    group_sights: tuple[str, ...] = ()
+    raw_groups: tuple[str, ...] = ()
     log_format: str = "console"
     log_level: str = "info"
     retention_events: int | None = _USUAL.events
@@ -161,7 +171,7 @@ _LENGTHS = {f"retention_{kept}": (FLOORS[kept], "keep") for kept in Kept} | {
 _SECRET = ("kafka_sasl_password", "oidc_client_secret")
 _NAMES = tuple(one.name for one in fields(Settings))
 _OF_ENVIRONMENT = tuple(name for name in _NAMES if name != "kafka")
-_LISTS = ("trusted_proxies", "group_roles")
+_LISTS = ("trusted_proxies", "group_roles", "group_sights", "raw_groups")
 _CHOICES = {
     "auth": AUTH,
     "default_role": ("none", "viewer", "operator", "admin"),
@@ -279,6 +289,10 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             return read_networks(value, origin, faults)
         case "group_roles":
             return read_group_roles(value, origin, faults)
+        case "group_sights":
+            return read_group_sights(value, origin, faults)
+        case "raw_groups":
+            return read_list(value)
         case "kafka_topic" | "kafka_produce":
             return read_topics(value, origin, faults)
         case "kafka":

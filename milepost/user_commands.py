@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from milepost.options import Config, DatabaseUrl, DataDir, fail, read_settings
+from milepost.sight_options import Domain, Workflow, say_unknown
 
 user_commands = typer.Typer(help="Local users, who log in with a password.", no_args_is_help=True)
 
@@ -29,6 +30,16 @@ class RoleName(StrEnum):
 @user_commands.callback()
 def _users() -> None:
     """Local users, who log in with a password."""
+
+
+def _sees(domains: list[str] | None, workflows: list[str] | None) -> list[str] | None:
+    from collector.access.sight import words_of
+
+    faults: list[str] = []
+    found = words_of(domains or (), workflows or (), faults)
+    if faults:
+        raise fail("\n".join(faults))
+    return found
 
 
 @contextmanager
@@ -56,18 +67,23 @@ def _password() -> str:
 def add(
     name: Name,
     role: Annotated[RoleName, typer.Option(help="viewer: look; operator: also act; admin.")] = RoleName.VIEWER,
+    domain: Domain = None,
+    workflow: Workflow = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Also read what was sent as it came; that is recorded.")] = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
     """Add a user; the password is asked for, or read as a line from standard input."""
+    sees = _sees(domain, workflow)
     password = _password()
     with _acting(config, database_url=database_url, data_dir=data_dir) as conn:
         from collector.access import people
         from collector.access.principal import PersonRole
 
         with conn.transaction():
-            people.add(conn, name, PersonRole(role), password, time.time_ns() // 1000)
+            people.add(conn, name, PersonRole(role), password, time.time_ns() // 1000, sees=sees, raw=raw)
+            say_unknown(conn, sees)
     typer.echo(f"{name} can log in as {role}.")
 
 
@@ -79,13 +95,23 @@ def change(
     disabled: Annotated[
         bool | None, typer.Option("--disable/--enable", help="Whether he may log in; ends all sessions.")
     ] = None,
+    domain: Domain = None,
+    workflow: Workflow = None,
+    everything: Annotated[bool, typer.Option("--all-workflows", help="See every workflow.")] = False,
+    raw: Annotated[
+        bool | None, typer.Option("--raw/--no-raw", help="Whether he may read what was sent as it came.")
+    ] = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Change the role or the password of a user, or whether he may log in."""
-    if role is None and disabled is None and not password:
-        raise fail("Say what to change: --role, --password, --disable or --enable.")
+    """Change what a user may do and see, his password, or whether he may log in."""
+    sees = _sees(domain, workflow)
+    if everything and sees:
+        raise fail("--all-workflows: with --domain or --workflow; say one of them")
+    if role is None and disabled is None and raw is None and not (password or everything or sees):
+        told = "--role, --domain, --workflow, --all-workflows, --raw, --no-raw, --password, --disable or --enable"
+        raise fail(f"Say what to change: {told}.")
     said = _password() if password else None
     with _acting(config, database_url=database_url, data_dir=data_dir) as conn:
         from collector.access import people
@@ -94,9 +120,28 @@ def change(
         with conn.transaction():
             people.change(
                 conn, name, time.time_ns() // 1000,
-                role=PersonRole(role) if role else None, password=said, disabled=disabled,
+                role=PersonRole(role) if role else None, password=said, disabled=disabled, raw=raw,
+                sees=("all",) if everything else sees,
             )  # fmt: skip
+            say_unknown(conn, sees)
     typer.echo(f"{name} is changed.")
+
+
+@user_commands.command(name="log-out")
+def log_out(
+    name: Name,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """End all sessions of somebody, also of who came by a provider; in force within seconds."""
+    with _acting(config, database_url=database_url, data_dir=data_dir) as conn:
+        from collector.access import people
+        from milepost.plain_text import shown
+
+        with conn.transaction():
+            ended = people.log_out(conn, name)
+    typer.echo(shown(f"{name}: {ended} {'session is' if ended == 1 else 'sessions are'} over.", 300))
 
 
 @user_commands.command(name="list")
@@ -109,6 +154,8 @@ def list_(database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Co
         rows = people.listed(conn)
     for row in rows:
         disabled = f"  disabled {row['disabled_at']:%Y-%m-%d}" if row["disabled_at"] else ""
-        typer.echo(shown(f"{row['role']:<8}  {row['name']}{disabled}", 300))
+        sees = f"  sees {','.join(row['sees'])}" if row["sees"] is not None else ""
+        raw = "  raw" if row["raw"] else ""
+        typer.echo(shown(f"{row['role']:<8}  {row['name']}{sees}{raw}{disabled}", 1_000))
     if not rows:
         typer.echo("There are no users.")

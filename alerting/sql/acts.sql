@@ -1,3 +1,7 @@
+-- name: known_incident
+-- purpose: whether there is an incident
+SELECT id FROM incident WHERE id = %(id)s;
+
 -- name: lock_incident
 -- purpose: an incident as it stands, kept from whoever would change it meanwhile
 SELECT id, status, title, acknowledged_by, acknowledged_until, postponed_until, assignee, settled_by

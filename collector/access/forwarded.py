@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from collector.access.principal import How, PersonRole, Principal
+from collector.access.principal import Grant, How, PersonRole, Principal
+from collector.access.sight import EVERYTHING
 
 LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRoles:
-    """Which groups make somebody what; `default` is what everybody is besides, None nothing."""
+    """Which groups make somebody what; `default` is what everybody is besides, None nothing.
+
+    `sights` are what groups let somebody see, in the words of sight.py, or `all`. Where there are any, who is in none
+    of these groups sees nothing. `raw` are the groups that may read what was sent as it came.
+    """
 
     roles: Mapping[str, PersonRole]
     default: PersonRole | None = None
+    sights: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    raw: frozenset[str] = frozenset()
 
     def role_of(self, groups: Iterable[str]) -> PersonRole | None:
         """The most that somebody in these groups is; None when he may not even look."""
@@ -23,6 +30,16 @@ class GroupRoles:
         found = [self.roles[group] for group in groups if group in self.roles]
         found += [self.default] if self.default else []
         return max(found, key=order.index, default=None)
+
+    def grant_of(self, groups: Iterable[str]) -> Grant | None:
+        """All that somebody in these groups may; None when he may not even look."""
+        known = list(groups)
+        role = self.role_of(known)
+        if role is None:
+            return None
+        seen = [word for group in known for word in self.sights.get(group, ())]
+        everything = not self.sights or EVERYTHING in seen
+        return Grant(role, None if everything else tuple(sorted(set(seen))), not self.raw.isdisjoint(known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +62,5 @@ class Forwarded:
         if not name or not name.isprintable() or len(name) > LONGEST_NAME:
             return None
         said = headers.get(self.groups_header.encode(), b"").decode("utf-8", "replace") if self.groups_header else ""
-        role = self.groups.role_of(part.strip() for part in said.split(","))
-        return None if role is None else Principal(name, How.PROXY, role.scopes)
+        grant = self.groups.grant_of(part.strip() for part in said.split(","))
+        return None if grant is None else grant.principal(name, How.PROXY)

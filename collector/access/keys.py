@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from psycopg.rows import dict_row
 
 from collector.access import audit
-from collector.access.principal import How, Principal, acting
+from collector.access.principal import ACT, ADMIN, QUERY, RAW, How, Principal, acting
+from collector.access.sight import sight_of
 from collector.query.reader import Row
 from collector.store.database import Connection
 from collector.store.sql import load
@@ -63,14 +64,21 @@ def judge(token: str, held: Mapping[str, Held], now: int) -> Principal | None:
     return known.principal if known.expires is None or now < known.expires else None
 
 
-def create(conn: Connection, name: str, scopes: tuple[str, ...], expires: int | None, now: int) -> str:
-    """A new key, in the caller's transaction; it is said here and never again. Raises KeyRefused."""
+def create(
+    conn: Connection, name: str, scopes: tuple[str, ...], expires: int | None, now: int, sees: list[str] | None = None
+) -> str:
+    """A new key, in the caller's transaction; it is said here and never again. Raises KeyRefused.
+
+    `sees` is which workflows it may see (sight.py), None all.
+    """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise KeyRefused(f"--name: must be text in one line of at most {LONGEST_NAME} characters")
     conn.execute(Q["lock_keys"])
     if _in_force(conn, name, now):
         raise KeyRefused(f"--name: there is a key {name!r} in force; rotate it, or revoke it first")
-    return _add(conn, name, sorted(set(scopes)), expires, now)
+    if sees is not None and not set(scopes) & {QUERY, RAW, ACT, ADMIN}:
+        raise KeyRefused("--domain, --workflow: of what scopes query, raw, act and admin show; it has none of them")
+    return _add(conn, name, sorted(set(scopes)), expires, now, sees)
 
 
 def rotate(conn: Connection, name: str, overlap: int, expires: int | None, now: int) -> str:
@@ -86,7 +94,7 @@ def rotate(conn: Connection, name: str, overlap: int, expires: int | None, now: 
     if expires is None and newest["lasts"] is not None:
         expires = now + newest["lasts"]
     conn.execute(Q["shorten"], {"ids": [one["id"] for one in former], "until": to_datetime(now + overlap)})
-    return _add(conn, name, newest["scopes"], expires, now, rotates=[one["id"] for one in former])
+    return _add(conn, name, newest["scopes"], expires, now, newest["sees"], [one["id"] for one in former])
 
 
 def revoke(conn: Connection, which: str, now: int) -> list[str]:
@@ -109,8 +117,9 @@ def listed(conn: Connection) -> list[Row]:
 def in_force(conn: Connection) -> dict[str, Held]:
     """The keys that are not revoked and not over, by their ids."""
     found: dict[str, Held] = {}
-    for id_, name, scopes, digest, expires in conn.execute(Q["keys_in_force"]).fetchall():
-        found[id_] = Held(bytes(digest), Principal(name, How.KEY, frozenset(scopes), id_), expires)
+    for id_, name, scopes, sees, digest, expires in conn.execute(Q["keys_in_force"]).fetchall():
+        who = Principal(name, How.KEY, frozenset(scopes), id_, sight=sight_of(sees))
+        found[id_] = Held(bytes(digest), who, expires)
     return found
 
 
@@ -120,8 +129,9 @@ def _in_force(conn: Connection, name: str, now: int) -> list[Row]:
 
 
 def _add(
-    conn: Connection, name: str, scopes: list[str], expires: int | None, now: int, rotates: list[str] | None = None
-) -> str:
+    conn: Connection, name: str, scopes: list[str], expires: int | None, now: int, sees: list[str] | None,
+    rotates: list[str] | None = None,
+) -> str:  # fmt: skip
     id_ = "".join(secrets.choice(_LETTERS) for _ in range(_ID))
     secret = secrets.token_urlsafe(32)
     who = acting.get()
@@ -129,13 +139,19 @@ def _add(
         "id": id_,
         "name": name,
         "scopes": scopes,
+        "sees": sees,
         "digest": digest_of(secret),
         "at": to_datetime(now),
         "by": who.name if who else "",
         "expires": None if expires is None else to_datetime(expires),
     }
     conn.execute(Q["add_key"], row)
-    said = {"name": name, "scopes": scopes, "expires_at": None if expires is None else rfc3339(expires)}
+    said = {
+        "name": name,
+        "scopes": scopes,
+        "sees": sees or "all",
+        "expires_at": None if expires is None else rfc3339(expires),
+    }
     before = {"keys": [_START + one for one in rotates]} if rotates else {}
     action = "key.rotated" if rotates else "key.created"
     audit.record(conn, [audit.entry(action, f"key {_START}{id_}", before, said)])

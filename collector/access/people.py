@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from psycopg.rows import dict_row
 
 from collector.access import audit, passwords
-from collector.access.principal import How, PersonRole
+from collector.access.principal import Grant, How, PersonRole
 from collector.access.roster import LONGEST, LONGEST_OIDC, digest_of
+from collector.access.sight import EVERYTHING
 from collector.query.reader import Row
 from collector.store.database import Connection
 from collector.store.sql import load
@@ -22,35 +24,45 @@ class UserRefused(Exception):
     """What cannot be done with a user; it says everything that is wrong."""
 
 
-def add(conn: Connection, name: str, role: PersonRole, password: str, now: int) -> None:
-    """A new user, in the caller's transaction. Raises UserRefused."""
+def add(
+    conn: Connection, name: str, role: PersonRole, password: str, now: int, *, sees: list[str] | None = None,
+    raw: bool = False,
+) -> None:  # fmt: skip
+    """A new user, in the caller's transaction; `sees` and `raw` as in Grant. Raises UserRefused."""
     faults = passwords.faults_of(password, name)
     if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         faults.append(f"a name is text in one line of at most {LONGEST_NAME} characters")
     if faults:
         raise UserRefused("; ".join(faults))
-    row = {"name": name, "role": role, "password": passwords.hashed(password), "at": to_datetime(now)}
+    kept = {"name": name, "role": role, "password": passwords.hashed(password), "at": to_datetime(now)}
+    row: Row = kept | {"sees": sees, "raw": raw}
     if conn.execute(Q["add_person"], row).fetchone() is None:
         raise UserRefused(f"there is a user {name!r} already")
-    audit.record(conn, [audit.entry("user.added", f"user {name}", {}, {"role": role})])
+    said = {"role": role, "sees": sees or "all", "raw": raw}
+    audit.record(conn, [audit.entry("user.added", f"user {name}", {}, said)])
 
 
 def change(
     conn: Connection, name: str, now: int, *, role: PersonRole | None = None, password: str | None = None,
-    disabled: bool | None = None,
+    disabled: bool | None = None, raw: bool | None = None, sees: Sequence[str] | None = None,
 ) -> None:  # fmt: skip
-    """Change what is given. A new password, and being disabled, end all sessions. Raises UserRefused."""
+    """Change what is given; `sees` is `("all",)` for every workflow.
+
+    A new password, and being disabled, end all sessions. Raises UserRefused.
+    """
     if password is not None and (faults := passwords.faults_of(password, name)):
         raise UserRefused("; ".join(faults))
     kept = None if password is None else passwords.hashed(password)
-    row = {"name": name, "role": role, "password": kept, "disabled": disabled, "at": to_datetime(now)}
+    row: Row = {"name": name, "role": role, "password": kept, "disabled": disabled, "at": to_datetime(now), "raw": raw}
+    row |= {"sees_changes": sees is not None, "sees": None if sees is None or EVERYTHING in sees else list(sees)}
     found = conn.execute(Q["change_person"], row).fetchone()
     if found is None:
         raise UserRefused(f"there is no user {name!r}")
     if password is not None or disabled:
-        conn.execute(Q["end_sessions"], {"name": name})
-    before = {"role": found[0], "disabled": found[1]}
-    changed = {"role": role, "disabled": disabled, "password": "changed" if password else None}
+        conn.execute(Q["end_sessions"], {"name": name, "how": How.PASSWORD})
+    before = {"role": found[0], "disabled": found[1], "sees": found[2] or "all", "raw": found[3]}
+    changed: Row = {"role": role, "disabled": disabled, "password": "changed" if password else None, "raw": raw}
+    changed |= {"sees": sees}
     after = {field: value for field, value in changed.items() if value is not None}
     audit.record(conn, [audit.entry("user.changed", f"user {name}", before, after)])
 
@@ -60,20 +72,31 @@ def listed(conn: Connection) -> list[Row]:
     return conn.cursor(row_factory=dict_row).execute(Q["people"]).fetchall()
 
 
-def role_of(conn: Connection, name: str, password: str) -> PersonRole | None:
-    """What a user is, if this is his password; None takes as long."""
+def log_out(conn: Connection, name: str) -> int:
+    """End all sessions of somebody, whoever let him in, in the caller's transaction; how many there were."""
+    ended = conn.execute(Q["end_sessions"], {"name": name, "how": None}).fetchall()
+    if ended:
+        audit.record(conn, [audit.entry("user.logged_out", f"user {name}", {"sessions": len(ended)}, {})])
+    return len(ended)
+
+
+def grant_of(conn: Connection, name: str, password: str) -> Grant | None:
+    """What a user may, if this is his password; None takes as long."""
     known = name if name.isprintable() and len(name) <= LONGEST_NAME else ""
     with conn.transaction():
         row = conn.execute(Q["person"], {"name": known}).fetchone()
-    return PersonRole(row[1]) if passwords.is_right(row[2] if row else None, password) and row else None
+    if not passwords.is_right(row[2] if row else None, password) or row is None:
+        return None
+    return Grant(PersonRole(row[1]), row[3], row[4])
 
 
-def begin_session(conn: Connection, name: str, role: PersonRole, how: How, now: int) -> str:
+def begin_session(conn: Connection, name: str, grant: Grant, how: How, now: int) -> str:
     """The token of a new session, in the caller's transaction: 256 random bits, of which SHA-256 is kept."""
     token = secrets.token_urlsafe(32)
     # What a provider said of somebody may be otherwise tomorrow.
     lasts = LONGEST_OIDC if how is How.OIDC else LONGEST
-    row = {"digest": digest_of(token), "name": name, "role": role, "how": how}
+    row: Row = {"digest": digest_of(token), "name": name, "role": grant.role, "how": how}
+    row |= {"sees": None if grant.sees is None else list(grant.sees), "raw": grant.raw}
     conn.execute(Q["begin_session"], row | {"at": to_datetime(now), "expires": to_datetime(now + lasts)})
     return token
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.access.principal import ACT, INGEST, METRICS, QUERY
+from collector.access.principal import ACT, INGEST, METRICS, QUERY, RAW
 
 _OPEN = frozenset(("/healthz", "/readyz", "/login", "/login/oidc", "/login/callback", "/logout"))
 _DOORS = frozenset(("/events", "/v1/traces", "/v1/logs"))
@@ -22,9 +22,9 @@ def need_of(method: str, path: str) -> str | None:
         return None
     if path == "/metrics":
         return METRICS
-    if path.startswith(_RAW):
+    if method in SAFE and path.startswith(_RAW):
         # What was sent, as it came: not for everybody who may look.
-        return ACT
+        return RAW
     if method in SAFE:
         return QUERY
     # Dash asks for what it draws by POST; whatever acts asks by itself who it is.

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-ADMIN, ACT, QUERY, METRICS, INGEST = "admin", "act", "query", "metrics", "ingest"
+from collector.access.sight import Sight, sight_of
+
+ADMIN, ACT, RAW, QUERY, METRICS, INGEST = "admin", "act", "raw", "query", "metrics", "ingest"
 LONGEST_SOURCE = 2048
-_INCLUDED = {ADMIN: frozenset((ADMIN, ACT, QUERY, METRICS)), ACT: frozenset((ACT, QUERY, METRICS)),
-             QUERY: frozenset((QUERY, METRICS)), METRICS: frozenset((METRICS,))}  # fmt: skip
+_INCLUDED = {ADMIN: frozenset((ADMIN, ACT, RAW, QUERY, METRICS)), ACT: frozenset((ACT, QUERY, METRICS)),
+             RAW: frozenset((RAW, QUERY, METRICS)), QUERY: frozenset((QUERY, METRICS)),
+             METRICS: frozenset((METRICS,))}  # fmt: skip
 
 
 class PersonRole(StrEnum):
@@ -39,13 +42,17 @@ class How(StrEnum):
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody known, with what he may do; `id` is of his key, `address` where he asks from."""
+    """Somebody known, with what he may do; `id` is of his key, `address` where he asks from.
+
+    `sight` is which workflows he may see and act on; None is all of them.
+    """
 
     name: str
     how: How
     scopes: frozenset[str]
     id: str = ""
     address: str = ""
+    sight: Sight | None = None
 
     @cached_property
     def sources(self) -> frozenset[str] | None:
@@ -58,7 +65,24 @@ class Principal:
         """Whether the scope is his, or included in one of his; `ingest` is when he may send as anybody."""
         if scope == INGEST:
             return self.sources is None or bool(self.sources)
+        if scope == METRICS and self.sight is not None:
+            # They are of all workflows, by name.
+            return False
         return any(scope in _INCLUDED.get(own, ()) for own in self.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a person may do, which workflows he `sees` (in the words of sight.py, None all), and what was sent `raw`."""
+
+    role: PersonRole
+    sees: tuple[str, ...] | None = None
+    raw: bool = False
+
+    def principal(self, name: str, how: How, address: str = "") -> Principal:
+        """The person of that name."""
+        scopes = self.role.scopes | ({RAW} if self.raw else frozenset())
+        return Principal(name, how, scopes, address=address, sight=sight_of(self.sees))
 
 
 acting: ContextVar[Principal | None] = ContextVar("acting", default=None)
@@ -67,7 +91,7 @@ acting: ContextVar[Principal | None] = ContextVar("acting", default=None)
 
 def faults_of_scopes(scopes: tuple[str, ...]) -> list[str]:
     """What is wrong with scopes as somebody gives them."""
-    known = "ingest, ingest:SOURCE, metrics, query, act, admin"
+    known = "ingest, ingest:SOURCE, metrics, query, raw, act, admin"
     faults = [] if scopes else [f"--scope: not given; there are {known}"]
     for scope in scopes:
         kind, colon, source = scope.partition(":")

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from collector.access import keys
 from collector.access.keys import Held
-from collector.access.principal import How, PersonRole, Principal
+from collector.access.principal import Grant, How, PersonRole, Principal
 from collector.store.database import Connection
 from collector.store.sql import load
 from slo_rules.durations import DAY, HOUR, MINUTE
@@ -70,8 +70,8 @@ class Roster:
             with conn.transaction():
                 self._keys = keys.in_force(conn)
                 self._sessions = {
-                    bytes(digest): Session(Principal(name, How(how), PersonRole(role).scopes), seen, expires)
-                    for digest, name, role, how, seen, expires in conn.execute(Q["sessions"]).fetchall()
+                    bytes(digest): Session(Grant(PersonRole(role), sees, raw).principal(name, How(how)), seen, expires)
+                    for digest, name, role, how, seen, expires, sees, raw in conn.execute(Q["sessions"]).fetchall()
                 }
             self._read_at = began
 

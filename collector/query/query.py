@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
+from collector.access.principal import acting
+from collector.access.sight import Sight
 from collector.catalogue import Catalogue
 from collector.query import export
 from collector.query.account import account
@@ -33,13 +36,17 @@ from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
 from collector.query.periods import periods_of
 from collector.query.reader import Reader, Row, rfc3339
+from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
 from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
+from collector.query.views import view_in_sight
 from slo_rules.deadline_rules import DeadlineRule
 from slo_rules.deadlines import Deadline, Length
 from slo_rules.durations import format_duration
 from slo_rules.identity import spellings
 
+MOST_SIGHTS = 100
+"""Sights of which answers are kept; of more, those that asked last."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -70,11 +77,12 @@ def _length(length: Length | None) -> str | None:
 def _question(
     ask: Callable[Concatenate[Query, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Query, P], Coroutine[Any, Any, T]]:
-    """A question: all that it reads comes from one server."""
+    """A question: all that it reads comes from one server, and is in sight of whoever asks."""
 
     @wraps(ask)
     async def asked(query: Query, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await query.reader.answer(lambda: ask(query, *args, **kwargs))
+        for_asker = query.for_asker()
+        return await for_asker.reader.answer(lambda: ask(for_asker, *args, **kwargs))
 
     return asked
 
@@ -89,6 +97,28 @@ class Query:
         self._listing = asyncio.Lock()
         self._outlook = Outlook(reader, catalogue)
         self._flows = Flows(reader, catalogue)
+        self._narrow: OrderedDict[Sight, Query] = OrderedDict()
+        self._is_narrow = False
+
+    def for_asker(self) -> Query:
+        """What answers whoever asks: this, or what has nothing but what is in his sight.
+
+        Answers that are kept for a while are kept with it, so that nobody is given those of another sight.
+        """
+        who = acting.get()
+        if self._is_narrow or who is None or who.sight is None:
+            return self
+        found = self._narrow.get(who.sight)
+        if found is None:
+            seen = seen_of(self._catalogue, who.sight)
+            found = Query(NarrowReader(self.reader, seen), narrowed(self._catalogue, seen))
+            # What is to be done one after the other, whoever asks, stays so.
+            found._is_narrow, found._comparing, found._listing = True, self._comparing, self._listing
+            self._narrow[who.sight] = found
+            while len(self._narrow) > MOST_SIGHTS:
+                self._narrow.popitem(last=False)
+        self._narrow.move_to_end(who.sight)
+        return found
 
     def replica(self) -> Row | None:
         """Whether the replica is read and else why not, as of when, and its lag; None where no replica is read."""
@@ -255,7 +285,8 @@ class Query:
     async def export(self, form: str, sort: str | None = None, **asked: Any) -> AsyncIterator[bytes]:
         """Everything that filters of `instances` find as a file, in the order of `sort`. Raises BadQuery, at once."""
         writer = export.writer_of(form)
-        return export.written(self.reader, await self._found(asked, sort), writer)
+        # What it reads later it reads for whoever asks, too.
+        return export.written(self.for_asker().reader, await self._found(asked, sort), writer)
 
     @_question
     async def _found(self, asked: Row, sort: str | None) -> bytes:
@@ -291,7 +322,8 @@ class Query:
     @_question
     async def views(self) -> Row:
         """The views of the worklist that people share."""
-        rows = await self.reader.all("saved_views")
+        seen = seen_by_asker(self._catalogue)
+        rows = [row for row in await self.reader.all("saved_views") if view_in_sight(row, seen)]
         return {"items": [row | {"at": rfc3339(row["at"])} for row in rows]}
 
     @_question

@@ -73,21 +73,13 @@ class Reader:
 
     async def select(self, statement: sa.Select[Any]) -> list[Row]:
         """All rows of a Core select."""
-        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         async with self.connection() as conn:
-            return await (await conn.execute(str(compiled), compiled.params)).fetchall()
+            return await (await conn.execute(*compiled_select(statement))).fetchall()
 
     async def feed(self, statement: sa.Select[Any], take: Callable[[Sequence[tuple[Any, ...]]], None]) -> None:
         """Hand all rows of a Core select to `take`, CHUNK at a time, in another thread: for rows that are many."""
-        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-        async with (
-            self.connection() as conn,
-            conn.transaction(),
-            conn.cursor("feed", binary=True, row_factory=tuple_row) as cursor,
-        ):
-            await cursor.execute(str(compiled), compiled.params)
-            while rows := await cursor.fetchmany(CHUNK):
-                await asyncio.to_thread(take, rows)
+        async with self.connection() as conn:
+            await feed_rows(conn, *compiled_select(statement), take)
 
     async def now(self) -> datetime:
         """The instant as of which what is read holds: of a primary what time it is there."""
@@ -113,6 +105,25 @@ class Reader:
     def replica(self) -> Row | None:
         """How the replica stands that is read, if one is; None where there is none."""
         return None
+
+
+def compiled_select(statement: sa.Select[Any]) -> tuple[str, Mapping[str, Any]]:
+    """A Core select as text with its parameters."""
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    return str(compiled), compiled.params
+
+
+async def feed_rows(
+    conn: AsyncConnection[Row],
+    statement: str,
+    parameters: Mapping[str, Any],
+    take: Callable[[Sequence[tuple[Any, ...]]], None],
+) -> None:
+    """Hand all rows of a statement to `take`, CHUNK at a time, in another thread."""
+    async with conn.transaction(), conn.cursor("feed", binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(statement.encode(), parameters)
+        while rows := await cursor.fetchmany(CHUNK):
+            await asyncio.to_thread(take, rows)
 
 
 def rfc3339(value: datetime | int | None) -> str | None:

@@ -8,8 +8,8 @@ settled letter says what became of it, when, by whom and why.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from collector.ingest import cloudevents
 from collector.log import LetterReason, append
 from collector.query.instances import BadQuery
 from collector.query.reader import Row, rfc3339
+from collector.query.sight import seen_by_asker
 from collector.reading import LogReader
 from collector.sources.intake import kept_of
 from collector.sources.receiving import Mapped, Receiver, receivers_of
@@ -40,11 +41,15 @@ _GIVEN_AGAIN = frozenset((LetterReason.NO_USABLE_KEY, LetterReason.CANNOT_BE_APP
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which letters are meant: all that is given must hold. Only those that nobody has settled."""
+    """Which letters are meant: all that is given must hold. Only those that nobody has settled.
+
+    `workflows` are those in sight of whoever asks, None all; letters that are of none are then not meant.
+    """
 
     numbers: tuple[int, ...] | None = None
     source: str | None = None
     reason: str | None = None
+    workflows: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -184,18 +189,20 @@ def _letters(conn: Connection, which: Which) -> list[Row]:
         "numbers": None if which.numbers is None else list(which.numbers),
         "source": which.source,
         "reason": which.reason,
+        "workflows": None if which.workflows is None else list(which.workflows),
         "limit": AT_ONCE,
     }
     return conn.cursor(row_factory=dict_row).execute(Q["letters"], asked).fetchall()
 
 
-def one_letter(conn: Connection, number: int) -> Row | None:
+def one_letter(conn: Connection, number: int, workflows: Sequence[str] | None = None) -> Row | None:
     """A letter whole, with what was sent, and the kept headers of the request it came with; None when there is none.
 
-    That it was read is recorded before it is told.
+    `workflows` are those in sight, None all. That it was read is recorded before it is told.
     """
+    asked = {"number": number, "workflows": None if workflows is None else list(workflows)}
     with conn.transaction():
-        row = conn.cursor(row_factory=dict_row).execute(Q["letter"], {"number": number}).fetchone()
+        row = conn.cursor(row_factory=dict_row).execute(Q["letter"], asked).fetchone()
         if row is not None and row["body"] is not None:
             audit.record(conn, [audit.entry("dead_letter.read", f"dead letter {number}", {}, {})])
     if row is None:
@@ -252,6 +259,7 @@ class DeadLetters:
 
     def __init__(self, pool: ConnectionPool[Connection], catalogue: Catalogue, wrote: Callable[[], None]) -> None:
         self._pool = pool
+        self._catalogue = catalogue
         self._replay = Replay(catalogue)
         self._wrote = wrote
 
@@ -262,13 +270,18 @@ class DeadLetters:
 
         def ask() -> Row | None:
             with self._pool.connection() as conn:
-                return one_letter(conn, int(id_))
+                return one_letter(conn, int(id_), self._in_sight())
 
         return await run_in_threadpool(ask)
+
+    def _in_sight(self) -> tuple[str, ...] | None:
+        seen = seen_by_asker(self._catalogue)
+        return None if seen is None else seen.workflows
 
     async def replay(self, said: Mapping[str, Any]) -> Row:
         """Replay letters, or with `dry_run` say what would come of it. Raises BadQuery with every fault."""
         which, by = read_replay(said)
+        which = replace(which, workflows=self._in_sight())
         dry_run = bool(said.get("dry_run"))
 
         def act() -> list[Replayed]:
@@ -285,7 +298,7 @@ class DeadLetters:
 
         def act() -> list[int]:
             with self._pool.connection() as conn:
-                return discard_said(conn, said)
+                return discard_said(conn, said, self._in_sight())
 
         numbers = await run_in_threadpool(act)
         self._wrote()
@@ -303,15 +316,18 @@ def read_replay(said: Mapping[str, Any]) -> tuple[Which, str]:
     return which, by
 
 
-def discard_said(conn: Connection, said: Mapping[str, Any]) -> list[int]:
-    """Discard letters as a person says; the numbers of those that were open. Raises BadQuery with every fault."""
+def discard_said(conn: Connection, said: Mapping[str, Any], workflows: tuple[str, ...] | None = None) -> list[int]:
+    """Discard letters as a person says, of these workflows in sight; the numbers of those that were open.
+
+    Raises BadQuery with every fault.
+    """
     faults = _unknown(said, ("ids", "source", "reason", "by", "because"))
     which, by = read_which(said, faults), _text(said, "by", LONGEST_NAME, faults)
     because = _text(said, "because", LONGEST_REASON, faults)
     if faults:
         raise BadQuery(*faults)
     with conn.transaction():
-        numbers = [letter["number"] for letter in _letters(conn, which)]
+        numbers = [letter["number"] for letter in _letters(conn, replace(which, workflows=workflows))]
         conn.execute(Q["settle"], {"numbers": numbers, "how": "discarded", "by": by, "because": because})
         if numbers:
             audit.record(conn, [_settled("dead_letters.discarded", numbers, by, {"because": because})])

@@ -5,7 +5,7 @@ Nothing in them opens anything: of keys and sessions SHA-256 is kept, of passwor
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from collector.store.metadata import metadata
@@ -27,6 +27,8 @@ api_key = Table(
     _time("expires_at", nullable=True),
     _time("revoked_at", nullable=True),
     _time("last_used_at", nullable=True),
+    # Which workflows it may see (collector/access/sight.py); null is all.
+    Column("sees", ARRAY(Text)),
     Index("ix_api_key_name", "name"),
 )
 
@@ -39,6 +41,9 @@ person = Table(
     _time("created_at"),
     _time("changed_at"),
     _time("disabled_at", nullable=True),
+    Column("sees", ARRAY(Text)),
+    # Whether he may read what was sent as it came.
+    Column("raw", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
 )
 
@@ -52,6 +57,8 @@ session = Table(
     _time("started_at"),
     _time("seen_at"),
     _time("expires_at"),
+    Column("sees", ARRAY(Text)),
+    Column("raw", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
 )
 

@@ -74,11 +74,31 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
             page = browser.get("/dashboard/", headers={"accept": "text/html"})
             assert page.status_code == 200
             assert "_dash-" in page.text
+            service.command("users", "change", "ada", "--domain", "support", "--raw")
+            assert service.command("users", "list") == "operator  ada  sees domain:support  raw"
+
+            def domains() -> list[str]:
+                return [one["domain"] for one in browser.get("/api/v1/overview").json()["domains"]]
+
+            wait_until(lambda: domains() == ["support"], 20, "the running process knows what she sees now")
+            service.command("users", "change", "ada", "--all-workflows", "--domain", "x", code=1)
+            service.command("users", "change", "ada", "--all-workflows", "--no-raw")
+            wait_until(lambda: domains() == ["orders", "support"], 20, "she sees everything again")
+            assert service.command("users", "log-out", "ada") == "ada: 1 session is over."
+            wait_until(lambda: browser.get("/api/v1/overview").status_code == 401, 20, "she is logged out")
+        assert "sees" in service.command(
+            "keys", "create", "--name", "y", "--scope", "ingest", "--domain", "support", "--expires", "1d", code=1
+        ).replace("it has none of them", "sees")
+        service.command("keys", "create", "--name", "bi", "--scope", "query", "--workflow", "ticket", "--expires", "1d")
+        assert "sees workflow:ticket" in service.command("keys", "list")
 
         noted = service.command("audit", "verify").rpartition(" ")[2]
         exported = [json.loads(line) for line in service.command("audit", "export").splitlines()]
         actions = [row["action"] for row in exported]
-        assert actions == ["key.created", "key.rotated", "key.revoked", "user.added", "login"]
+        assert actions == [
+            "key.created", "key.rotated", "key.revoked", "user.added", "login", "user.changed", "user.changed",
+            "user.logged_out", "key.created",
+        ]  # fmt: skip
         assert {row["how"] for row in exported} == {"terminal", "password"}
         service.command("audit", "verify", "--expect", noted)
         assert "Broken at row 5" in service.command("audit", "verify", "--expect", "5:00", code=3)

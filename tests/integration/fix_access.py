@@ -21,7 +21,7 @@ from collector.access.roster import Roster
 from collector.store.database import Connection
 from dashboard.login import Login
 from dashboard.oidc import Oidc
-from tests.integration.fix_doors import Collector, running
+from tests.integration.fix_doors import DEFINITIONS, Collector, running
 
 PASSWORD = "correct horse battery"
 PEER = ("203.0.113.9", 4711)
@@ -46,17 +46,17 @@ class Guarded:
     def conn(self) -> Connection:
         return self.collector.conn
 
-    def key(self, *scopes: str, name: str = "it", expires: int | None = None) -> str:
+    def key(self, *scopes: str, name: str = "it", expires: int | None = None, sees: list[str] | None = None) -> str:
         """A key that the process knows."""
         with self.conn.transaction():
-            made = keys.create(self.conn, name, scopes, expires, now())
+            made = keys.create(self.conn, name, scopes, expires, now(), sees)
         self.refresh()
         return made
 
-    def user(self, name: str, role: str) -> None:
+    def user(self, name: str, role: str, sees: list[str] | None = None, *, raw: bool = False) -> None:
         """A user with PASSWORD."""
         with self.conn.transaction():
-            people.add(self.conn, name, PersonRole(role), PASSWORD, now())
+            people.add(self.conn, name, PersonRole(role), PASSWORD, now(), sees=sees, raw=raw)
 
     def refresh(self) -> None:
         """What the duty does every two seconds."""
@@ -70,10 +70,15 @@ class Guarded:
 
 @contextlib.asynccontextmanager
 async def guarded(
-    url: str, *, auth: bool = True, forwarded: bool = False, oidc: Oidc | None = None
+    url: str,
+    *,
+    auth: bool = True,
+    forwarded: bool = False,
+    oidc: Oidc | None = None,
+    definitions: str = DEFINITIONS,
 ) -> AsyncIterator[Guarded]:
     """A collector of which everybody must say who he is."""
-    async with running(url) as collector, contextlib.AsyncExitStack() as stack:
+    async with running(url, definitions) as collector, contextlib.AsyncExitStack() as stack:
         roster = Roster()
         pool: ConnectionPool[Connection] = ConnectionPool(url, min_size=0, max_size=3, open=True)
         stack.callback(pool.close)

@@ -177,10 +177,10 @@ async def running(
             contextlib.nullcontext,
             sources=SourceDoor(writer, receivers),
             letters=DeadLetters(pool, catalogue, reader.note_write),
-            handling=Handling(pool, acts, reader.note_write),
-            views=SavedViews(pool, reader.note_write),
+            handling=Handling(pool, catalogue, acts, reader.note_write),
+            views=SavedViews(pool, catalogue, reader.note_write),
         )  # type: ignore[arg-type]
-        add_incident_acts(api, pool, lambda: to_micros(datetime.now(UTC)), reader.note_write)
+        add_incident_acts(api, pool, catalogue, lambda: to_micros(datetime.now(UTC)), reader.note_write)
         transport = httpx.ASGITransport(api)
         async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:
             yield Collector(

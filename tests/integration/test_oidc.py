@@ -24,7 +24,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from collector.access.forwarded import GroupRoles
 from collector.access.guard import COOKIE
-from collector.access.principal import PersonRole
+from collector.access.principal import Grant, PersonRole
 from dashboard import oidc as oidc_of
 from dashboard.oidc import Begun, Oidc, OidcRefused, Provider
 from tests.acceptance.process import free_port, wait_until
@@ -116,18 +116,18 @@ async def asking(fake: Fake) -> AsyncIterator[Oidc]:
         yield Oidc(provider_of(), client)
 
 
-async def log_in(fake: Fake) -> tuple[str, PersonRole | None]:
+async def log_in(fake: Fake) -> tuple[str, Grant | None]:
     async with asking(fake) as oidc:
         location, begun = await oidc.begin("/dashboard/")
         return await oidc.finish(begun, fake.authorize(location))
 
 
 async def test_a_provider_says_who_somebody_is_and_his_groups_make_his_role(fake: Fake) -> None:
-    assert await log_in(fake) == ("ada", PersonRole.OPERATOR)
+    assert await log_in(fake) == ("ada", Grant(PersonRole.OPERATOR))
     fake.claims = {"groups": ["all"]}
     assert await log_in(fake) == ("ada", None)
     fake.claims, fake.groups_by_userinfo = {}, True
-    assert await log_in(fake) == ("ada", PersonRole.OPERATOR)
+    assert await log_in(fake) == ("ada", Grant(PersonRole.OPERATOR))
 
 
 async def test_an_address_is_a_name_only_where_the_provider_has_verified_it(fake: Fake) -> None:

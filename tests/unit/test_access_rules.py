@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from collector.access import passwords
 from collector.access.forwarded import GroupRoles
 from collector.access.policy import need_of
-from collector.access.principal import How, PersonRole, Principal, faults_of_scopes
+from collector.access.principal import Grant, How, PersonRole, Principal, faults_of_scopes
+from collector.access.sight import NOTHING, sight_of, words_of
 from collector.copyformat import event_row, service_of_span, source_of_event, span_row
 from dashboard.login import within
-from milepost.access_settings import faults_of_exposure
+from milepost.access_settings import faults_of_exposure, group_roles_of
 from milepost.settings import Settings, SettingsError, load
 from slo_rules.durations import MINUTE
 
@@ -36,7 +37,8 @@ def test_what_is_not_known_needs_to_look_or_to_act(method: str, path: str) -> No
         ("GET", "/readyz", None),
         ("GET", "/api/v1/instances", "query"),
         ("GET", "/api/v1/dead-letters", "query"),
-        ("GET", "/api/v1/dead-letters/7", "act"),
+        ("GET", "/api/v1/dead-letters/7", "raw"),
+        ("POST", "/api/v1/dead-letters/replay", "act"),
         ("DELETE", "/api/v1/instances/7/waiver", "act"),
         ("POST", "/dashboard/_dash-update-component", "query"),
         ("WEBSOCKET", "/dashboard/ws", "act"),
@@ -180,3 +182,47 @@ def test_no_secret_is_in_the_repr_of_settings() -> None:
     found = load({"database_url": url, "read_database_url": url, "kafka_sasl_password": "planted"}, {})
     assert "planted" not in repr(found)
     assert "planted" not in str(found.shown())
+
+
+def test_groups_say_what_somebody_sees_and_where_any_do_who_is_in_none_sees_nothing() -> None:
+    roles = {"ops": PersonRole.OPERATOR}
+    sights = {"emea": ("domain:orders", "workflow:ticket"), "boss": ("all",)}
+    groups = GroupRoles(roles, PersonRole.VIEWER, sights, frozenset(("auditors",)))
+    assert GroupRoles(roles).grant_of(["ops"]) == Grant(PersonRole.OPERATOR)
+    assert GroupRoles(roles).grant_of(["emea"]) is None
+    assert groups.grant_of(["ops"]) == Grant(PersonRole.OPERATOR, ())
+    assert groups.grant_of(["ops", "emea", "auditors"]) == Grant(
+        PersonRole.OPERATOR, ("domain:orders", "workflow:ticket"), raw=True
+    )
+    assert groups.grant_of(["boss", "emea"]) == Grant(PersonRole.VIEWER)
+    nothing = groups.grant_of([])
+    assert nothing is not None
+    assert nothing.principal("x", How.OIDC).sight == NOTHING
+
+
+def test_a_sight_is_spelled_and_read_back_and_what_is_not_understood_shows_nothing() -> None:
+    faults: list[str] = []
+    words = words_of(["orders"], ["ticket", "ticket"], faults)
+    assert words == ["domain:orders", "workflow:ticket"]
+    assert faults == []
+    sight = sight_of(words)
+    assert sight is not None
+    assert sight.words == words
+    assert (sight.sees("x", "orders"), sight.sees("ticket", "x"), sight.sees("x", "x")) == (True, True, False)
+    assert sight_of(None) is None
+    assert sight_of(["all", "region:emea"]) == NOTHING
+    assert words_of([], [], faults) is None
+    words_of(["", "a\nb"], ["x" * 300], faults)
+    assert len(faults) == 3
+
+
+def test_what_is_wrong_with_sights_of_groups_is_said_for_each(tmp_path: Path) -> None:
+    file = tmp_path / "milepost.toml"
+    file.write_text('group_sights = ["a", "b=orders", "c=domain:", "=all", "d=domain:orders", "e=all"]\n')
+    with pytest.raises(SettingsError) as raised:
+        load({}, {}, file)
+    assert len(raised.value.faults) == 4
+    found = load({}, {"MILEPOST_GROUP_SIGHTS": "d=domain:orders,d=workflow:x,e=all", "MILEPOST_RAW_GROUPS": "a, b"})
+    groups = group_roles_of(found)
+    assert groups.sights == {"d": ("domain:orders", "workflow:x"), "e": ("all",)}
+    assert groups.raw == {"a", "b"}

@@ -52,6 +52,10 @@ RETURNING name, query, by, at
 -- purpose: How many there are besides this one.
 SELECT count(*) AS count FROM saved_view WHERE name <> %(name)s
 
+-- name: view
+-- purpose: One of them, kept from whoever would change it meanwhile.
+SELECT name, query, by FROM saved_view WHERE name = %(name)s FOR UPDATE
+
 -- name: drop_view
 -- purpose: Forget one.
 DELETE FROM saved_view WHERE name = %(name)s RETURNING name

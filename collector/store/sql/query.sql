@@ -307,7 +307,7 @@ CROSS JOIN LATERAL (
      LIMIT 1000)
 ) o
 JOIN instance i ON i.id = o.instance_id
-GROUP BY i.id
+GROUP BY i.id, i.workflow, i.title, i.verdict, i.updated_at
 ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.updated_at DESC, i.id
 LIMIT %(limit)s
 

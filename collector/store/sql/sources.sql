@@ -33,6 +33,7 @@ WHERE settled_at IS NULL
   AND (%(numbers)s::bigint[] IS NULL OR number = ANY(%(numbers)s))
   AND (%(source)s::text IS NULL OR source = %(source)s)
   AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+  AND (%(workflows)s::text[] IS NULL OR workflow = ANY (%(workflows)s))
 ORDER BY number
 LIMIT %(limit)s
 FOR UPDATE
@@ -55,7 +56,7 @@ SELECT d.number, d.received_at, d.source, d.reason, d.detail, d.event_id, d.type
 FROM dead_letter d
 LEFT JOIN source_request r ON r.number = d.request
 LEFT JOIN event e ON e.seq = d.seq AND e.received_at = d.received_at
-WHERE d.number = %(number)s
+WHERE d.number = %(number)s AND (%(workflows)s::text[] IS NULL OR d.workflow = ANY (%(workflows)s))
 
 -- name: log_again
 -- purpose: Give a logged event to the projection once more, at the end of the log.
