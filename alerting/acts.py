@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import psycopg
 from psycopg.rows import dict_row
@@ -71,10 +71,11 @@ def assign(conn: psycopg.Connection[Any], id_: str, said: Said, now: int) -> Row
 
 
 def comment(conn: psycopg.Connection[Any], id_: str, said: Said, now: int) -> Row:
-    """`by` notes a `text`; also of an incident that is over."""
-    by, found = _by(said, ("by", "text"))
+    """`by` notes a `text`; also of an incident that is over. The same `request` notes it once."""
+    by, found = _by(said, ("by", "text", "request"))
     text = said_text(said, "text", LONGEST_COMMENT, found)
-    return _done(conn, id_, found, now, by, "commented", text, "touch", {}, over=True)
+    values = {"request": _request(said, found)}
+    return _done(conn, id_, found, now, by, "commented", text, "touch", values, over=True)
 
 
 def postpone(conn: psycopg.Connection[Any], id_: str, said: Said, now: int) -> Row:
@@ -127,9 +128,10 @@ ACTS: Mapping[str, Callable[[psycopg.Connection[Any], str, Said, int], Row]] = {
 def silence(conn: psycopg.Connection[Any], said: Said, now: int) -> Row:
     """`by` asks that nobody be told of what `match`es, `until` an instant (at most 30 days), for a `reason`.
 
-    `owner` answers for it, `by` himself where nobody is named; `since` may lie ahead.
+    `owner` answers for it, `by` himself where nobody is named; `since` may lie ahead. The same `request` asks once.
     """
-    by, found = _by(said, ("by", "owner", "reason", "match", "since", "until"))
+    by, found = _by(said, ("by", "owner", "reason", "match", "since", "until", "request"))
+    request = _request(said, found)
     reason = said_text(said, "reason", LONGEST_REASON, found)
     owner = said_text(said, "owner", LONGEST_NAME, found) if said.get("owner") is not None else by
     later = _until(said, now, found, needed=False, name="since")
@@ -146,7 +148,7 @@ def silence(conn: psycopg.Connection[Any], said: Said, now: int) -> Row:
         found.append(f"until: at most {format_duration(LONGEST_SILENCE)} after 'since'; a Maintenance can recur")
     if found or until is None:
         raise ActRefused(found, unknown=False, conflicting=False)
-    id_ = uuid4()
+    id_ = uuid4() if request is None else uuid5(request, by)
     row = {
         "id": id_,
         "match": Jsonb(spell_match(match)),
@@ -228,7 +230,8 @@ def _done(
             raise ActRefused([f"id: {wrong}"], unknown=False, conflicting=True)
         at = to_datetime(now)
         cursor.execute(Q[statement], {"id": number, "now": at, **values})
-        cursor.execute(Q["add_act"], {"id": number, "now": at, "what": what, "detail": detail, "by": by})
+        noted = {"id": number, "now": at, "what": what, "detail": detail, "by": by}
+        cursor.execute(Q["add_act"], {"request": None, **values, **noted})
     return {"id": id_, "title": row["title"], "did": what, "by": by, "detail": detail, "at": rfc3339(now)}
 
 
@@ -250,6 +253,31 @@ def _until(said: Said, now: int, found: list[str], *, needed: bool, name: str = 
     until = read_until(said[name], now, faults)
     found += [f"{name}:{one.removeprefix('until:')}" for one in faults]
     return until
+
+
+def standing(conn: psycopg.Connection[Any], id_: str) -> Row:
+    """What people have said of an incident so far, kept from whoever would change it meanwhile; empty without one."""
+    number = _uuid(id_)
+    cursor = conn.cursor(row_factory=dict_row)
+    row = cursor.execute(Q["lock_incident"], {"id": number}).fetchone() if number else None
+    return {name: value for name, value in row.items() if name not in ("id", "title")} if row else {}
+
+
+def standing_of_silence(conn: psycopg.Connection[Any], id_: str) -> Row:
+    """What a silence was; empty without one."""
+    number = _uuid(id_)
+    row = conn.cursor(row_factory=dict_row).execute(Q["silence"], {"id": number}).fetchone() if number else None
+    return {name: row[name] for name in ("match", "since", "until", "owner", "by", "reason")} if row else {}
+
+
+def _request(said: Said, found: list[str]) -> UUID | None:
+    request = said.get("request")
+    if request is None:
+        return None
+    number = _uuid(request) if isinstance(request, str) else None
+    if number is None:
+        found.append("request: must be a UUID")
+    return number
 
 
 def _lasts(until: int | None) -> str:

@@ -28,7 +28,7 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "acknowledge": (("by",), ("until",)),
     "withdraw": (("by",), ()),
     "assign": (("by", "to"), ()),
-    "comment": (("by", "text"), ()),
+    "comment": (("by", "text"), ("request",)),
     "postpone": (("by", "until", "reason"), ()),
     "link": (("by", "url", "title"), ()),
     "resolve": (("by", "reason"), ()),
@@ -46,13 +46,18 @@ def add_incident_acts(
         return seen_by_asker(catalogue)
 
     async def do(
-        act: Callable[[psycopg.Connection[Any]], Any], what: str = "", on: str = "", said: Row | None = None
+        act: Callable[[psycopg.Connection[Any]], Any],
+        what: str = "",
+        on: str = "",
+        said: Row | None = None,
+        before: Callable[[psycopg.Connection[Any]], Row] | None = None,
     ) -> Any:
         def run() -> Any:
             with pool.connection() as conn, conn.transaction():
+                former = before(conn) if before is not None else {}
                 answer = act(conn)
                 if what:
-                    audit.record(conn, [audit.entry(what, on, {}, {"said": said, "now": answer})])
+                    audit.record(conn, [audit.entry(what, on, former, {"said": said, "now": answer})])
                 return answer
 
         found = await run_in_threadpool(run)
@@ -70,7 +75,9 @@ def add_incident_acts(
                 require_incident(conn, id, seen())
                 return does(conn, id, said, clock())
 
-            found: Row = await do(act_in_sight, f"incident.{name}", f"incident {id}", said)
+            found: Row = await do(
+                act_in_sight, f"incident.{name}", f"incident {id}", said, lambda conn: acts.standing(conn, id)
+            )
             return found
 
         api.post(
@@ -90,7 +97,7 @@ def add_incident_acts(
         found = await do(lambda conn: acts.silences(conn, clock()))
         return {"items": [one for one in found if is_silence_in_sight(one["match"], seen())]}
 
-    fields = body_of("by", "reason", "match", "until", may=("owner", "since"))
+    fields = body_of("by", "reason", "match", "until", may=("owner", "since", "request"))
 
     @api.post("/api/v1/silences", **how, status_code=201, openapi_extra=fields)
     async def silence(request: Request) -> Row:
@@ -109,5 +116,7 @@ def add_incident_acts(
             require_known_silence(conn, id, seen())
             return acts.end_silence(conn, id, said, clock())
 
-        found: Row = await do(end, "silence.ended", f"silence {id}", said)
+        found: Row = await do(
+            end, "silence.ended", f"silence {id}", said, lambda conn: acts.standing_of_silence(conn, id)
+        )
         return found

@@ -56,6 +56,9 @@ KnownAt = Annotated[
         json_schema_extra=_INSTANT,
     ),
 ]
+Raw = Annotated[
+    bool, Parameter(description="what events and spans say as it was sent; it needs `raw`, and is recorded")
+]
 Instant = Annotated[str | None, Parameter(description="an RFC 3339 instant", json_schema_extra=_INSTANT)]
 Group = Annotated[
     list[str] | None,
@@ -351,17 +354,18 @@ def _reads(api: FastAPI, query: Query) -> None:
         return await query.assignees()
 
     @api.get("/api/v1/instances/{id}", tags=["query"], responses=_PAST)
-    async def instance(id: str, as_of: AsOf = None, known_at: KnownAt = None) -> Row:
+    async def instance(id: str, as_of: AsOf = None, known_at: KnownAt = None, raw: Raw = False) -> Row:
         """One instance: journey, verdict with its arithmetic, keys and what joined them, links, events, spans.
 
         `linked` are the instances of other workflows that carry the same keys, where a key identifies one of the two.
-        `rejected` are the events of which somebody said that they joined it wrongly.
+        `rejected` are the events of which somebody said that they joined it wrongly. Where somebody has to say who he
+        is, the values in events and spans are `masked` unless he asks for them `raw`.
         Of the past it has no links, history or incidents, and `joined_later` names the instances it was joined with
         since.
         """
         if as_of is None and known_at is None:
-            return or_404(await query.instance(id), "instance")
-        return or_404(await query.instance(id, as_of, known_at), "instance, or nothing was known of it then")
+            return or_404(await query.instance(id, raw=raw), "instance")
+        return or_404(await query.instance(id, as_of, known_at, raw=raw), "instance, or nothing was known of it then")
 
     @api.get("/api/v1/instances/{id}/forecast", tags=["query"])
     async def instance_forecast(id: str) -> Row:

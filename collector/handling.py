@@ -161,13 +161,16 @@ class Handling:
             noted = cursor.execute(Q["note"], terms | {"ids": fit, "request": asked.request}).fetchall()
             # What was asked for before is not done again: somebody else may have had a word since.
             new = {"ids": [row["instance_id"] for row in noted], "by": asked.by}
+            former = cursor.execute(Q["handled"], new).fetchall()
             if asked.act == ASSIGN:
                 cursor.execute(Q["assign"], new | {"assigned_to": asked.to})
             elif asked.act in (ACKNOWLEDGE, UNACKNOWLEDGE):
                 cursor.execute(Q[asked.act], new)
             if new["ids"]:
-                after = terms | {"instances": new["ids"]}
-                audit.record(conn, [audit.entry(f"instances.{asked.act}", f"{len(new['ids'])} instances", {}, after)])
+                before = {"handled": [{name: one[name] for name in one if one[name] is not None} for one in former]}
+                after = terms | {"instances": new["ids"], "request": asked.request}
+                many = f"{len(new['ids'])} instances"
+                audit.record(conn, [audit.entry(f"instances.{asked.act}", many, before, after)])
         return [_result(id_, meant.get(id_), asked.act) for id_ in asked.ids]
 
     async def _waive(self, asked: Said) -> list[Row]:

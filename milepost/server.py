@@ -27,6 +27,7 @@ from alerting.setup import with_routes
 from alerting.targets import Target
 from collector import metrics
 from collector.access.guard import Guard, remember_peer
+from collector.access.raw_reads import RawReads
 from collector.access.roster import Roster
 from collector.access.sending import admitting
 from collector.acts import Acts
@@ -233,7 +234,7 @@ class Milepost:
         doors = Doors(writer, lambda: catalogue.matcher, bodies, producer) if collects else None
         grpc = _grpc_door(doors, bodies, self.settings, self._roster) if doors else None
         sources = SourceDoor(writer, self._receivers, bodies, intake.wake) if writer and intake else None
-        query = Query(reader, catalogue) if Role.DASHBOARD in self.roles else None
+        query = Query(reader, catalogue, RawReads(pool)) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
         letters = DeadLetters(pool, catalogue, reader.note_write) if query else None
         api = build_api(

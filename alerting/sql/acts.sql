@@ -43,13 +43,15 @@ UPDATE incident SET updated_at = %(now)s WHERE id = %(id)s;
 
 -- name: add_act
 -- purpose: what somebody did, for good
-INSERT INTO incident_event (incident_id, at, what, detail, by)
-VALUES (%(id)s, %(now)s, %(what)s, %(detail)s, %(by)s);
+INSERT INTO incident_event (incident_id, at, what, detail, by, request)
+VALUES (%(id)s, %(now)s, %(what)s, %(detail)s, %(by)s, %(request)s)
+ON CONFLICT (incident_id, request) WHERE request IS NOT NULL DO NOTHING;
 
 -- name: add_silence
 -- purpose: nobody is told of what matches, for a time
 INSERT INTO silence (id, match, since, until, owner, by, reason, created_at)
-VALUES (%(id)s, %(match)s, %(since)s, %(until)s, %(owner)s, %(by)s, %(reason)s, %(now)s);
+VALUES (%(id)s, %(match)s, %(since)s, %(until)s, %(owner)s, %(by)s, %(reason)s, %(now)s)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: end_silence
 -- purpose: end a silence now, or before it begins

@@ -9,7 +9,9 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from collector.access.principal import acting
+from collector.access.permission import NotPermitted
+from collector.access.principal import RAW, acting
+from collector.access.raw_reads import RawReads, masked, may_read_raw, sees_raw_unasked
 from collector.access.sight import Sight
 from collector.catalogue import Catalogue
 from collector.query import export
@@ -90,9 +92,11 @@ def _question(
 class Query:
     """Reads one database with the definitions of one catalogue. Every answer is a JSON-ready dict."""
 
-    def __init__(self, reader: Reader, catalogue: Catalogue) -> None:
+    def __init__(self, reader: Reader, catalogue: Catalogue, raw_reads: RawReads | None = None) -> None:
+        """Without `raw_reads`, which records it, nobody who has to say who he is reads what was sent as it came."""
         self.reader = reader
         self._catalogue = catalogue
+        self._raw_reads = raw_reads
         self._comparing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._outlook = Outlook(reader, catalogue)
@@ -111,7 +115,7 @@ class Query:
         found = self._narrow.get(who.sight)
         if found is None:
             seen = seen_of(self._catalogue, who.sight)
-            found = Query(NarrowReader(self.reader, seen), narrowed(self._catalogue, seen))
+            found = Query(NarrowReader(self.reader, seen), narrowed(self._catalogue, seen), self._raw_reads)
             # What is to be done one after the other, whoever asks, stays so.
             found._is_narrow, found._comparing, found._listing = True, self._comparing, self._listing
             self._narrow[who.sight] = found
@@ -260,12 +264,28 @@ class Query:
         async with self._comparing:
             return await compare(self.reader, self._catalogue, wanted, names, since=since, limit=limit)
 
-    @_question
-    async def instance(self, id: str, as_of: str | None = None, known_at: str | None = None) -> Row | None:
+    async def instance(
+        self, id: str, as_of: str | None = None, known_at: str | None = None, *, raw: bool = False
+    ) -> Row | None:
         """One instance with everything behind its verdict, now or at a moment; None when there is or was none.
 
-        Raises, of the past, BadQuery, Unanswerable and Unsettled.
+        What its events and spans say is `masked` for whoever has to say who he is, unless he asks for it `raw`; that is
+        recorded before it is told. Raises NotPermitted where he may not, and of the past BadQuery, Unanswerable and
+        Unsettled.
         """
+        if raw and (self._raw_reads is None or not may_read_raw()):
+            raise NotPermitted(f"you may not do this: it needs {RAW}")
+        found = await self._instance(id, as_of, known_at)
+        if found is None:
+            return None
+        whole = raw or sees_raw_unasked()
+        if raw and self._raw_reads is not None:
+            said = {"workflow": found["workflow"], "events": len(found["events"]), "spans": len(found["spans"])}
+            await self._raw_reads.note("instance.read_raw", f"instance {found['id']}", said)
+        return (found if whole else masked(found)) | {"masked": not whole, "may_read_raw": may_read_raw()}
+
+    @_question
+    async def _instance(self, id: str, as_of: str | None, known_at: str | None) -> Row | None:
         found = _uuid(id)
         if as_of is not None or known_at is not None:
             moment = moment_of(as_of, known_at, await self.reader.clock())

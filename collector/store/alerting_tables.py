@@ -109,8 +109,17 @@ incident_event = Table(
     Column("detail", Text, nullable=False),
     # Who did it; null where Milepost did.
     Column("by", Text),
+    # Whoever asks again with the same one, as after a lost answer, notes nothing twice.
+    Column("request", Uuid),
 )
 Index("ix_incident_event_incident_id", incident_event.c.incident_id, incident_event.c.id)
+Index(
+    "uq_incident_event_request",
+    incident_event.c.incident_id,
+    incident_event.c.request,
+    unique=True,
+    postgresql_where=text("request IS NOT NULL"),
+)
 
 incident_target = Table(
     "incident_target",

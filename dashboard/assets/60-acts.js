@@ -47,7 +47,7 @@
 
   milepost.review = function (act, items) {
     if (!items.length) return;
-    const words = WORDS[act], request = crypto.randomUUID ? crypto.randomUUID() : uuid();
+    const words = WORDS[act], request = milepost.requestId();
     const by = make('input', {name: 'by', required: true, maxlength: 200, autocomplete: 'name', value: own()});
     const to = make('input', {name: 'to', maxlength: 200, list: 'review-assignees', placeholder: 'nobody'});
     const text = make('textarea', {name: 'text', rows: 2, maxlength: 1000, required: act === 'comment' || act === 'waive'});
@@ -125,6 +125,7 @@
     }
   };
   // without a secure context the browser makes no UUIDs by itself
+  milepost.requestId = () => crypto.randomUUID ? crypto.randomUUID() : uuid();
   function uuid() {
     const b = crypto.getRandomValues(new Uint8Array(16));
     b[6] = b[6] & 15 | 64; b[8] = b[8] & 63 | 128;

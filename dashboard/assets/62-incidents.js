@@ -58,8 +58,8 @@
       return {fields: [field('Assign to', to), people], first: to, say: () => ({to: words(to) || null})};
     }},
     comment: {verb: 'Comment', lead: 'It stands in the history, and the list finds it.', form: function () {
-      const text = area('text', 4000);
-      return {fields: [field('Comment', text)], first: text, say: () => ({text: words(text)})};
+      const text = area('text', 4000), request = milepost.requestId();
+      return {fields: [field('Comment', text)], first: text, say: () => ({text: words(text), request: request})};
     }},
     postpone: {verb: 'Postpone', lead: 'Nobody is told until then, at most 14 days. Whoever knew is told again if it still fires.', form: function () {
       const until = ending(), reason = area('reason', 1000);
@@ -75,13 +75,13 @@
       return {fields: [field('Reason', reason)], first: reason, say: () => ({reason: words(reason)})};
     }},
     silence: {verb: 'Silence', lead: 'Nobody is told of what matches all that is ticked, also of what is still to come. Take a tick away to silence more.', form: function (on) {
-      const until = ending(), reason = area('reason', 1000);
+      const until = ending(), reason = area('reason', 1000), request = milepost.requestId();
       const owner = make('input', {name: 'owner', maxlength: 200, placeholder: 'you'});
       const boxes = Object.entries(on.match).map(([name, value]) => [name, value, make('input', {type: 'checkbox', name: name, checked: true})]);
       const match = make('fieldset', {class: 'match'}, make('legend', {text: 'What is silenced'}),
         ...boxes.map(([name, value, box]) => make('label', {class: 'check'}, box, name.replace(/_/g, ' ') + ' is ' + value)));
       return {fields: [match, ...until.fields, field('Who answers for it', owner), field('Reason', reason)], first: reason, path: '/api/v1/silences', say: function () {
-        const said = {until: until.value(), reason: words(reason), match: Object.fromEntries(boxes.filter(([, , box]) => box.checked).map(([name, value]) => [name, value]))};
+        const said = {request: request, until: until.value(), reason: words(reason), match: Object.fromEntries(boxes.filter(([, , box]) => box.checked).map(([name, value]) => [name, value]))};
         if (words(owner)) said.owner = words(owner);
         return said;
       }};

@@ -281,7 +281,19 @@ def events_table(i: Row) -> Any:
     ]
     listed = c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events, times in UTC", "events")
     gone = i.get("events_gone", 0)
-    return html.Div([listed, c.quiet(wording.gone_events(gone))]) if gone else listed
+    masked = _masked(i) if i.get("masked") and i["events"] else None
+    return (
+        html.Div([listed, c.quiet(wording.gone_events(gone)) if gone else None, masked]) if gone or masked else listed
+    )
+
+
+def _masked(i: Row) -> html.P:
+    told = "What events and spans say is masked."
+    if not i.get("may_read_raw"):
+        return html.P(f"{told} To read it needs the permission raw.", className="muted note")
+    # Not on the page itself, which asks again every five seconds: each reading is recorded.
+    link = html.A("Read it as it was sent", href=f"/api/v1/instances/{i['id']}?raw=true", target="_blank")
+    return html.P([f"{told} ", link, ", which is recorded."], className="muted note")
 
 
 def _delay(e: Row) -> Any:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
 from alerting.acts_api import add_incident_acts
+from collector.access.raw_reads import RawReads
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue, register
@@ -170,7 +171,7 @@ async def running(
         pool: ConnectionPool[Connection] = ConnectionPool(url, min_size=0, max_size=2, open=True)
         acts = Acts(reader, catalogue, writer)
         api = build_api(
-            Query(reader, catalogue),
+            Query(reader, catalogue, RawReads(pool)),
             acts,
             Doors(writer, lambda: catalogue.matcher),
             ready,

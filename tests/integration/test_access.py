@@ -6,9 +6,11 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import httpx
+import psycopg
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
@@ -433,6 +435,92 @@ async def test_reading_what_was_sent_needs_more_than_looking_and_is_recorded(beh
     await behind.client(behind.key("act", name="op2")).post("/api/v1/dead-letters/discard", json=said)
     last = behind.recorded()[-1]
     assert (last["action"], last["before"]["open"]) == ("dead_letters.discarded", [number[0]])
+
+
+async def test_what_events_say_is_masked_for_who_may_not_read_it_and_each_reading_is_recorded(behind: Guarded) -> None:
+    sender = behind.client(behind.key("ingest", name="crm"))
+    secret = {"order_id": "PO-7", "region": "emea", "iban": ["DE02 1203"], "person": {"born": 1990, "vip": True}}
+    event = cloud_event(data=secret) | {"traceparent": "00-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174-01"}
+    await sender.post("/events", json=event, headers=EVENTS)
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "sell"}
+    span |= {"startTimeUnixNano": "1544712660000000000", "endTimeUnixNano": "1544712661000000000"}
+    span |= {"attributes": [{"key": "db.statement", "value": {"stringValue": "of DE02 1203"}}]}
+    service = {"attributes": [{"key": "service.name", "value": {"stringValue": "crm"}}]}
+    await sender.post("/v1/traces", json={"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [span]}]}]})
+    behind.collector.project()
+    (id_,) = behind.collector.rows("SELECT id::text FROM instance")[0]
+    path = f"/api/v1/instances/{id_}"
+    later = {"as_of": datetime.now(UTC).isoformat()}
+    viewer = behind.client(behind.key("act", name="operator"))
+    for asked in ({}, later):
+        found = (await viewer.get(path, params=asked)).json()
+        assert (found["masked"], found["may_read_raw"]) == (True, False)
+        assert found["attributes"]["region"] == "emea"
+        (one,) = found["events"]
+        assert one["data"] == {
+            "order_id": "•••", "region": "•••", "iban": ["•••"], "person": {"born": "•••", "vip": "•••"}
+        }  # fmt: skip
+        assert [(s["name"], s["attributes"]) for s in found["spans"]] == [("sell", {"db.statement": "•••"})]
+        assert (await viewer.get(path, params=asked | {"raw": "true"})).status_code == 403
+    reader = behind.client(behind.key("raw", name="reader"))
+    assert (await reader.get(path)).json()["masked"] is True
+    assert not [row for row in behind.recorded() if row["action"] == "instance.read_raw"]
+    for asked in ({}, later):
+        found = (await reader.get(path, params=asked | {"raw": "true"})).json()
+        assert found["masked"] is False
+        assert found["events"][0]["data"] == secret
+        assert found["spans"][0]["attributes"] == {"db.statement": "of DE02 1203"}
+    reads = [row for row in behind.recorded() if row["action"] == "instance.read_raw"]
+    assert [(row["actor"].partition(" ")[0], row["object"]) for row in reads] == [("reader", f"instance {id_}")] * 2
+    # Nothing is told that was not recorded.
+    behind.conn.execute("ALTER TABLE audit RENAME TO audit_away")
+    behind.conn.commit()
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await reader.get(path, params={"raw": "true"})
+    behind.conn.execute("ALTER TABLE audit_away RENAME TO audit")
+    behind.conn.commit()
+
+
+async def test_what_stood_before_an_act_is_recorded_and_what_is_said_twice_is_noted_once(behind: Guarded) -> None:
+    await send(behind.client(behind.key("ingest", name="crm")))
+    behind.collector.project()
+    (id_,) = behind.collector.rows("SELECT id::text FROM instance")[0]
+    client = behind.client(behind.key("act", name="ops"))
+    for to in ("ada", "bob"):
+        said = {"act": "assign", "ids": [id_], "by": "x", "to": to, "request": str(uuid4())}
+        assert (await client.post("/api/v1/instances/acts", json=said)).json()["done"] == 1
+    last = behind.recorded()[-1]
+    assert last["before"]["handled"] == [{"instance_id": id_, "assigned_to": "ada"}]
+    assert (last["after"]["assigned_to"], last["after"]["request"]) == ("bob", said["request"])
+    with behind.conn.transaction():
+        (incident,) = behind.conn.execute(
+            "INSERT INTO incident (id, dedup_key, verdict, workflow, status, severity, title, count, peak_count,"
+            " noted_count, value, peak_value, oldest_since, samples, opened_at, updated_at) VALUES (gen_random_uuid(),"
+            " 'x', 'stuck', 'order-to-cash', 'firing', 'warning', 'x', 1, 1, 1, '[]', '[]', now(), '{}', now(), now())"
+            " RETURNING id::text"
+        ).fetchone()  # type: ignore[misc]
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    for name, more in (("assign", {"to": "ada"}), ("postpone", {"until": until, "reason": "x"}), ("acknowledge", {})):
+        answer = await client.post(f"/api/v1/incidents/{incident}/{name}", json={"by": "jo", **more})
+        assert answer.status_code == 200, answer.text
+    last = behind.recorded()[-1]
+    assert last["action"] == "incident.acknowledge"
+    assert last["before"]["assignee"] == "ada"
+    assert last["before"]["postponed_until"] is not None
+    assert last["before"]["acknowledged_by"] is None
+    request = str(uuid4())
+    for _ in range(2):
+        said = {"by": "jo", "text": "once", "request": request}
+        assert (await client.post(f"/api/v1/incidents/{incident}/comment", json=said)).status_code == 200
+        silenced = {"by": "jo", "reason": "x", "match": {"domain": "orders"}, "until": until, "request": request}
+        assert (await client.post("/api/v1/silences", json=silenced)).status_code == 201
+    assert behind.collector.rows("SELECT count(*) FROM incident_event WHERE what = 'commented'") == [(1,)]
+    ((silence,),) = behind.collector.rows("SELECT id::text FROM silence")
+    answer = await client.post(f"/api/v1/incidents/{incident}/comment", json={"by": "jo", "text": "x", "request": "7"})
+    assert answer.json()["faults"] == [{"field": "request", "message": "must be a UUID"}]
+    await client.request("DELETE", f"/api/v1/silences/{silence}", json={"by": "jo"})
+    last = behind.recorded()[-1]
+    assert (last["action"], last["before"]["reason"]) == ("silence.ended", "x")
 
 
 async def test_what_people_do_to_instances_and_silences_is_recorded_under_their_own_name(behind: Guarded) -> None:

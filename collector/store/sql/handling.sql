@@ -6,6 +6,14 @@ LEFT JOIN instance_merge m ON m.merged_id = asked.id
 JOIN instance i ON i.id = coalesce(m.instance_id, asked.id)
 ORDER BY asked.place
 
+-- name: handled
+-- purpose: Who handled these instances, and who had seen how they stood; kept from whoever would change it meanwhile.
+SELECT instance_id, assigned_to, acknowledged_by, acknowledged_at, acknowledged_verdict
+FROM instance_handling
+WHERE instance_id = ANY (%(ids)s::uuid[])
+ORDER BY instance_id
+FOR UPDATE
+
 -- name: note
 -- purpose: Note down an act on instances, once for each request; which of them had not been noted yet.
 INSERT INTO instance_note (instance_id, at, act, by, assigned_to, text, request)
