@@ -282,9 +282,9 @@ def events_table(i: Row) -> Any:
     listed = c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events, times in UTC", "events")
     gone = i.get("events_gone", 0)
     masked = _masked(i) if i.get("masked") and i["events"] else None
-    return (
-        html.Div([listed, c.quiet(wording.gone_events(gone)) if gone else None, masked]) if gone or masked else listed
-    )
+    if not gone and masked is None:
+        return listed
+    return html.Div([listed, c.quiet(wording.gone_events(gone)) if gone else None, masked])
 
 
 def _masked(i: Row) -> html.P:
