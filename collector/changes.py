@@ -403,7 +403,8 @@ def title_of(id_: bytes, progress: Progress, workflow: Workflow) -> str:
     return id_.hex()[-8:]
 
 
-def _words(title: str, attributes: dict[str, Scalar], names: tuple[str, ...]) -> str:
+def words_of(title: str, attributes: dict[str, Scalar], names: tuple[str, ...]) -> str:
+    """What free text is looked for in: the title and the attributes that are text, in lower case."""
     words = [title, *[value for name in names if isinstance(value := attributes.get(name), str)]]
     return " ".join(words).lower()[:500]
 
@@ -429,7 +430,7 @@ def _instance_row(held: Held, progress: Progress, packed: bytes) -> bytes:
             held.id,
             _workflow_fields(workflow.name, workflow.version, workflow.entity, workflow.domain),
             text(title),
-            text(_words(title, attributes, workflow.attribute_names)),
+            text(words_of(title, attributes, workflow.attribute_names)),
             _verdict_fields(verdict.kind, verdict.reason, verdict.waiting_for, verdict.source, verdict.owner),
             copying.NULL if verdict.due_at is None else instant(verdict.due_at),
             copying.NULL if verdict.deadline_at is None else instant(verdict.deadline_at),

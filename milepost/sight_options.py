@@ -21,7 +21,7 @@ Workflow = Annotated[
 
 def say_unknown(conn: Connection, sees: list[str] | None) -> None:
     """Say on standard error which of these are of no definition as yet: perhaps one is misspelled."""
-    from collector.catalogue import load_catalogue  # noqa: PLC0415 — every command is loaded for --help
+    from collector.catalogue import load_catalogue
 
     if not sees:
         return

@@ -92,12 +92,19 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
         service.command("keys", "create", "--name", "bi", "--scope", "query", "--workflow", "ticket", "--expires", "1d")
         assert "sees workflow:ticket" in service.command("keys", "list")
 
+        send(second)
+        wait_until(lambda: "own events" in service.command("forget", "order=O-1"), 30, "the event is applied")
+        assert "say --yes" in service.command("forget", "order:O-1")
+        assert "no definition has 'x'" in service.command("forget", "x=O-1", code=1)
+        assert "Forgotten:" in service.command("forget", "order=O-1", "--yes")
+        assert service.command("forget", "order=O-1") == "Nothing is known under this key."
+
         noted = service.command("audit", "verify").rpartition(" ")[2]
         exported = [json.loads(line) for line in service.command("audit", "export").splitlines()]
         actions = [row["action"] for row in exported]
         assert actions == [
             "key.created", "key.rotated", "key.revoked", "user.added", "login", "user.changed", "user.changed",
-            "user.logged_out", "key.created",
+            "user.logged_out", "key.created", "subject.forgotten",
         ]  # fmt: skip
         assert {row["how"] for row in exported} == {"terminal", "password"}
         service.command("audit", "verify", "--expect", noted)
