@@ -23,7 +23,7 @@ from collector.access import audit, people
 from collector.access.guard import COOKIE, SECURE_COOKIE
 from collector.access.passwords import Throttle
 from collector.access.principal import Grant, How, Principal, acting
-from collector.access.roster import LONGEST, Roster
+from collector.access.roster import LONGEST, Roster, Stale
 from collector.store.database import Connection
 from dashboard.oidc import Begun, Oidc, OidcRefused
 from slo_rules.durations import SECOND
@@ -79,6 +79,8 @@ class Login:
             Route("/login/callback", self.come_back, methods=["GET"]),
             Route("/logout", self.leave, methods=["POST"]),
             Route("/logout", self.ask_to_leave, methods=["GET"]),
+            Route("/password", self.ask_for_password, methods=["GET"]),
+            Route("/password", self.change_password, methods=["POST"]),
         )
 
     async def page(self, request: Request) -> Response:
@@ -178,16 +180,30 @@ class Login:
 
     async def ask_to_leave(self, _request: Request) -> Response:
         """A button: a link that logs out could be on any page."""
-        return _page('<form method=post action="/logout"><button>Log out</button></form>')
+        return _page(
+            '<form method=post action="/logout"><button>Log out</button>'
+            "<button name=everywhere value=yes>Log out everywhere</button>"
+            '<p><a href="/password">Change the password</a></p></form>'
+        )
 
     async def leave(self, request: Request) -> Response:
         """End the session, wherever it is known."""
-        tokens = _tokens(request)
+        tokens, now = _tokens(request), time.time_ns() // 1000
+        said = await _said(request) if request.headers.get("content-type") else {}
+        everywhere = bool(said and said.get("everywhere"))
+        try:
+            known = {
+                (who.name, who.how) for token in tokens if (who := self._roster.of_session(token, now)) is not None
+            }
+        except Stale:
+            known = set()
 
         def end() -> None:
             with self._pool.connection() as conn:
                 for token in tokens:
                     people.end_session(conn, token)
+                for name, how in known if everywhere else ():
+                    people.log_out(conn, name, how)
                 conn.commit()
                 self._roster.read(conn)
 
@@ -199,6 +215,43 @@ class Login:
         for name in (COOKIE, SECURE_COOKIE):
             answer.delete_cookie(name, path="/", secure=name == SECURE_COOKIE, httponly=True, samesite="lax")
         return answer
+
+    async def ask_for_password(self, _request: Request) -> Response:
+        """The form in which a local user gives himself another password."""
+        return _page(_password_form() if _is_local() else "<p>Your password is kept elsewhere.</p>")
+
+    async def change_password(self, request: Request) -> Response:
+        """Another password for whoever knows the present one; all his sessions end, and a new one begins here."""
+        who, said = acting.get(), await _said(request)
+        if who is None or not _is_local() or said is None:
+            return _page("<p class=fault>The form cannot be read, or your password is kept elsewhere.</p>", 400)
+        address, now = _address(request), time.time_ns() // 1000
+        if self._throttle.wait(who.name, address, now):
+            return _page(_password_form("Too many tries. Come again later."), 429)
+        self._throttle.note(who.name, address, now)
+
+        def change() -> str | None:
+            with self._pool.connection() as conn:
+                grant = people.grant_of(conn, who.name, said.get("old", ""))
+                if grant is None:
+                    return None
+                with conn.transaction():
+                    people.change(conn, who.name, now, password=said.get("new", ""))
+                return begin(conn, self._roster, who.name, grant, How.PASSWORD, address, now)
+
+        try:
+            async with self._turn:
+                token = await run_in_threadpool(change)
+        except people.UserRefused as error:
+            self._throttle.forget(who.name, address)
+            return _page(_password_form(f"{error}."), 400)
+        except (psycopg.Error, PoolTimeout):
+            self._throttle.forget(who.name, address)
+            return _page(_password_form("The database cannot be reached."), 503, {"retry-after": "5"})
+        if token is None:
+            return _page(_password_form("The present password is wrong."), 401)
+        self._throttle.forget(who.name, address)
+        return self.let_in(request, token, self._start)
 
     def _form(self, aim: str, fault: str = "") -> str:
         told = f"<p class=fault role=alert>{escape(fault)}</p>" if fault else ""
@@ -235,6 +288,21 @@ def begin(
         acting.reset(speaking)
     roster.read(conn)
     return token
+
+
+def _is_local() -> bool:
+    who = acting.get()
+    return who is not None and who.how is How.PASSWORD
+
+
+def _password_form(fault: str = "") -> str:
+    told = f"<p class=fault role=alert>{escape(fault)}</p>" if fault else ""
+    return (
+        f'<form method=post action="/password"><h1>Change the password</h1>{told}'
+        "<label>Present password<input name=old type=password autocomplete=current-password required autofocus></label>"
+        "<label>New password<input name=new type=password autocomplete=new-password required></label>"
+        "<p>At least 12 characters. You are logged out everywhere else.</p><button>Change</button></form>"
+    )
 
 
 def within(aim: str, start: str) -> str:

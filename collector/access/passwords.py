@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from collector.access.guessed import is_guessed
 from slo_rules.durations import MINUTE, SECOND
 
 SHORTEST, LONGEST = 12, 1024
@@ -25,7 +26,7 @@ def faults_of(password: str, name: str) -> list[str]:
     faults = []
     if not SHORTEST <= len(password) <= LONGEST:
         faults.append(f"the password must have from {SHORTEST} to {LONGEST} characters")
-    if password and (password.casefold() == name.casefold() or len(set(password)) < 4):
+    if password and is_guessed(password, name):
         faults.append("the password is too easily guessed")
     return faults
 

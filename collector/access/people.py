@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from collector.access import audit, passwords
 from collector.access.principal import Grant, How, PersonRole
-from collector.access.roster import LONGEST, LONGEST_OIDC, digest_of
+from collector.access.roster import LONGEST, digest_of
 from collector.access.sight import EVERYTHING
 from collector.query.reader import Row
 from collector.store.database import Connection
@@ -72,9 +72,12 @@ def listed(conn: Connection) -> list[Row]:
     return conn.cursor(row_factory=dict_row).execute(Q["people"]).fetchall()
 
 
-def log_out(conn: Connection, name: str) -> int:
-    """End all sessions of somebody, whoever let him in, in the caller's transaction; how many there were."""
-    ended = conn.execute(Q["end_sessions"], {"name": name, "how": None}).fetchall()
+def log_out(conn: Connection, name: str, how: How | None = None) -> int:
+    """End all sessions of somebody who came by `how`, or by any way, in the caller's transaction; how many there were.
+
+    Whoever a provider calls so need not be the local user of the name.
+    """
+    ended = conn.execute(Q["end_sessions"], {"name": name, "how": how}).fetchall()
     if ended:
         audit.record(conn, [audit.entry("user.logged_out", f"user {name}", {"sessions": len(ended)}, {})])
     return len(ended)
@@ -93,11 +96,9 @@ def grant_of(conn: Connection, name: str, password: str) -> Grant | None:
 def begin_session(conn: Connection, name: str, grant: Grant, how: How, now: int) -> str:
     """The token of a new session, in the caller's transaction: 256 random bits, of which SHA-256 is kept."""
     token = secrets.token_urlsafe(32)
-    # What a provider said of somebody may be otherwise tomorrow.
-    lasts = LONGEST_OIDC if how is How.OIDC else LONGEST
     row: Row = {"digest": digest_of(token), "name": name, "role": grant.role, "how": how}
     row |= {"sees": None if grant.sees is None else list(grant.sees), "raw": grant.raw}
-    conn.execute(Q["begin_session"], row | {"at": to_datetime(now), "expires": to_datetime(now + lasts)})
+    conn.execute(Q["begin_session"], row | {"at": to_datetime(now), "expires": to_datetime(now + LONGEST)})
     return token
 
 

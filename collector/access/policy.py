@@ -27,8 +27,8 @@ def need_of(method: str, path: str) -> str | None:
         return RAW
     if method in SAFE:
         return QUERY
-    # Dash asks for what it draws by POST; whatever acts asks by itself who it is.
-    return QUERY if path.startswith("/dashboard/_dash-") else ACT
+    # Dash asks for what it draws by POST; whatever acts asks by itself who it is. His own password is everybody's.
+    return QUERY if path.startswith("/dashboard/_dash-") or path == "/password" else ACT
 
 
 def is_foreign(method: str, headers: dict[bytes, bytes], *, has_session: bool) -> bool:

@@ -156,6 +156,72 @@ async def test_when_a_key_was_last_used_is_written_by_the_duty_and_not_by_the_re
     assert datetime.now(UTC) - row["last_used_at"] < timedelta(minutes=1)
 
 
+async def test_who_logs_in_over_a_session_ends_it_and_who_logs_out_everywhere_ends_all(behind: Guarded) -> None:
+    behind.user("ada", "viewer")
+    first, second = await log_in(behind, "ada"), await log_in(behind, "ada")
+    former = first.cookies[COOKIE]
+    await first.post("/login", data={"name": "ada", "password": PASSWORD}, headers=OWN)
+    assert first.cookies[COOKIE] != former
+    stale = await behind.client().get("/api/v1/overview", headers={"cookie": f"{COOKIE}={former}"})
+    assert stale.status_code == 401
+    assert (await second.get("/api/v1/overview")).status_code == 200
+    assert (await first.post("/logout", data={"everywhere": "yes"}, headers=OWN)).status_code == 303
+    assert (await second.get("/api/v1/overview")).status_code == 401
+    assert behind.recorded()[-1]["action"] == "user.logged_out"
+
+
+async def test_somebody_changes_his_own_password_if_he_knows_it(behind: Guarded) -> None:
+    behind.user("ada", "viewer")
+    client, other = await log_in(behind, "ada"), await log_in(behind, "ada")
+    assert "Present password" in (await client.get("/password")).text
+
+    async def change(old: str, new: str, **headers: str) -> httpx.Response:
+        return await client.post("/password", data={"old": old, "new": new}, headers=OWN | headers)
+
+    new = "seven lamps in a barn"
+    assert (await change("wrong password", new)).status_code == 401
+    assert (await change(PASSWORD, "short")).status_code == 400
+    assert "too easily guessed" in (await change(PASSWORD, "Passw0rd123456!")).text
+    assert (await change(PASSWORD, new, **{"sec-fetch-site": "cross-site"})).status_code == 403
+    assert (await change(PASSWORD, new)).status_code == 303
+    assert (await client.get("/api/v1/overview")).status_code == 200
+    assert (await other.get("/api/v1/overview")).status_code == 401
+    await log_in(behind, "ada", new)
+    key = behind.client(behind.key("act"))
+    assert (await key.post("/password", data={"old": new, "new": PASSWORD})).status_code == 400
+    for _ in range(6):
+        answer = await change("wrong password", "x")
+    assert answer.status_code == 429
+
+
+async def test_nothing_that_changes_anything_is_done_for_a_page_of_another_site(behind: Guarded) -> None:
+    behind.user("root", "admin")
+    client = await log_in(behind, "root")
+    acts = [
+        (method.upper(), path)
+        for path, methods in behind.collector.api.openapi()["paths"].items()
+        for method in methods
+        if method not in ("get", "head", "options")
+    ]
+    assert len(acts) > 15
+    for method, path in [
+        *acts,
+        ("POST", "/logout"),
+        ("POST", "/password"),
+        ("POST", "/dashboard/_dash-update-component"),
+    ]:
+        for headers in (
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
+            {"origin": "http://evil"},
+            {},
+        ):
+            address = path.replace("{id}", "1").replace("{name}", "x")
+            answer = await client.request(method, address, headers=headers, json={})
+            assert answer.status_code == 403, (method, path, headers)
+            assert "another site" in answer.json()["title"]
+
+
 async def test_what_was_known_too_long_ago_lets_nobody_in(behind: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     client = behind.client(behind.key("query"))
     monkeypatch.setattr(roster_of, "FRESH_SECONDS", -1.0)

@@ -226,3 +226,24 @@ def test_what_is_wrong_with_sights_of_groups_is_said_for_each(tmp_path: Path) ->
     groups = group_roles_of(found)
     assert groups.sights == {"d": ("domain:orders", "workflow:x"), "e": ("all",)}
     assert groups.raw == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234", "Passw0rd!2026", "P@ssw0rdP@ssw0rd", "qwertyuiop12", "1q2w3e4r5t6y", "123456789012", "abcdefghijkl",
+        "abcabcabcabc", "aaaaaaaaaaaa", "adminadmin123", "Welcome2026!!", "letmein-letmein", "ada.lovelace", "AdaLovelace99",
+        "milepost2026!", "changeme-changeme", "zyxwvutsrqpo", "111222333444",
+    ],
+)  # fmt: skip
+def test_what_is_guessed_first_is_no_password(password: str) -> None:
+    assert passwords.faults_of(password, "ada.lovelace") == ["the password is too easily guessed"]
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["correct horse battery", "seven lamps in a barn", "Kx9-tuffig-Mond-3", "password for the red barn", "ünïcödé-gärten-9",
+     "4815162342-lostIsland", "a" * 5 + "-long-enough-river"],
+)  # fmt: skip
+def test_what_only_holds_a_common_word_is_one(password: str) -> None:
+    assert passwords.faults_of(password, "ada") == []
