@@ -7,6 +7,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -192,18 +193,21 @@ class Login:
         said = await _said(request) if request.headers.get("content-type") else {}
         everywhere = bool(said and said.get("everywhere"))
         try:
-            known = {
-                (who.name, who.how) for token in tokens if (who := self._roster.of_session(token, now)) is not None
-            }
+            found = [self._roster.of_session(token, now) for token in tokens]
         except Stale:
-            known = set()
+            found = []
+        known = [replace(who, address=_address(request)) for who in found if who is not None]
 
         def end() -> None:
             with self._pool.connection() as conn:
                 for token in tokens:
                     people.end_session(conn, token)
-                for name, how in known if everywhere else ():
-                    people.log_out(conn, name, how)
+                for who in known if everywhere else ():
+                    speaking = acting.set(who)
+                    try:
+                        people.log_out(conn, who.name, who.how)
+                    finally:
+                        acting.reset(speaking)
                 conn.commit()
                 self._roster.read(conn)
 

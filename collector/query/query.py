@@ -18,6 +18,7 @@ from collector.query import export
 from collector.query.account import account
 from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
+from collector.query.defined import shown
 from collector.query.definitions import one_definition
 from collector.query.details import instance_details
 from collector.query.differences import compare
@@ -42,38 +43,12 @@ from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
 from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
 from collector.query.views import view_in_sight
-from slo_rules.deadline_rules import DeadlineRule
-from slo_rules.deadlines import Deadline, Length
-from slo_rules.durations import format_duration
 from slo_rules.identity import spellings
 
 MOST_SIGHTS = 100
 """Sights of which answers are kept; of more, those that asked last."""
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def _deadline(deadline: Deadline | None) -> Row | None:
-    """A deadline as definitions spell it."""
-    if deadline is None:
-        return None
-    by: dict[str, Row] = {}
-    for tier in deadline.tiers:
-        terms = {"warn": _length(tier.warn), "breach": _length(tier.breach), "calendar": tier.calendar}
-        by.setdefault(tier.attribute, {})[tier.value] = {name: said for name, said in terms.items() if said is not None}
-    return {
-        "from": deadline.start,
-        "warn": _length(deadline.warn),
-        "breach": _length(deadline.breach),
-        "calendar": deadline.calendar,
-        "by": by,
-    }
-
-
-def _length(length: Length | None) -> str | None:
-    if length is None:
-        return None
-    return str(length) if isinstance(length, DeadlineRule) else format_duration(length)
 
 
 def _question(
@@ -139,37 +114,7 @@ class Query:
         counts: dict[str, dict[str, int]] = {}
         for row in await self.reader.all("counts_of_instances"):
             counts.setdefault(row["workflow"], {})[row["verdict"]] = row["count"]
-        items = [
-            {
-                "name": workflow.name,
-                "version": workflow.version,
-                "title": workflow.title,
-                "description": workflow.description,
-                "domain": workflow.domain,
-                "owner": workflow.owner,
-                "entity": workflow.entity,
-                "milestones": [
-                    {
-                        "name": m.name,
-                        "title": m.title,
-                        "after": list(m.after),
-                        "after_any": m.after_any,
-                        "optional": m.optional,
-                        "choice": m.choice or None,
-                        "count": m.count,
-                        "each": m.each or None,
-                        "source": m.source,
-                        "owner": m.owner,
-                        "deadline": _deadline(m.deadline),
-                        "starts": m.starts,
-                        "completes": m.completes,
-                    }
-                    for m in workflow.milestones
-                ],
-                "counts": counts.get(workflow.name, {}),
-            }
-            for workflow in self._catalogue.current.values()
-        ]
+        items = [shown(workflow, counts.get(workflow.name, {})) for workflow in self._catalogue.current.values()]
         return {"items": items}
 
     @_question
@@ -185,9 +130,9 @@ class Query:
         """A workflow in force with what waits for each milestone, its objectives and versions; None: there is none."""
         if workflow not in self._catalogue.current:
             return None
-        shown = next(one for one in (await self.workflows())["items"] if one["name"] == workflow)
+        found = next(one for one in (await self.workflows())["items"] if one["name"] == workflow)
         waiting = {row["waiting_for"]: row["count"] for row in await self.reader.all("waiting", {"workflow": workflow})}
-        return await one_definition(self.reader, self._catalogue, workflow, shown | {"waiting": waiting})
+        return await one_definition(self.reader, self._catalogue, workflow, found | {"waiting": waiting})
 
     @_question
     async def instances(

@@ -167,7 +167,8 @@ async def test_who_logs_in_over_a_session_ends_it_and_who_logs_out_everywhere_en
     assert (await second.get("/api/v1/overview")).status_code == 200
     assert (await first.post("/logout", data={"everywhere": "yes"}, headers=OWN)).status_code == 303
     assert (await second.get("/api/v1/overview")).status_code == 401
-    assert behind.recorded()[-1]["action"] == "user.logged_out"
+    last = behind.recorded()[-1]
+    assert (last["action"], last["actor"], last["how"]) == ("user.logged_out", "ada", "password")
 
 
 async def test_somebody_changes_his_own_password_if_he_knows_it(behind: Guarded) -> None:
