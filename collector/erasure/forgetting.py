@@ -70,7 +70,7 @@ def forget(
             lock_projection(conn, now)
             conn.execute("SET LOCAL lock_timeout = '10s'")
         own = {*_carriers(conn, subject)}
-        report.subject = subject = logged.find_more(conn, subject, found)
+        report.subject = subject = logged.find_more(conn, subject, found, own)
         linked = conn.execute(Q["instances_of_events"], {"seqs": [*found.own, *found.others]}).fetchall()
         others = {row[0] for row in linked} - own
         report.besides = _keys_besides(conn, subject, own)

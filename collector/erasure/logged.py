@@ -45,19 +45,21 @@ class Logged:
 def find(conn: Connection, subject: Subject, instances: Collection[Any]) -> tuple[Logged, Subject]:
     """His events, by those of the instances that carry his key and by reading the whole log; and how they spell it."""
     found = Logged()
+    return found, find_more(conn, subject, found, instances)
+
+
+def find_more(conn: Connection, subject: Subject, found: Logged, instances: Collection[Any]) -> Subject:
+    """Look on from where the log was read to; again as long as the key turns out to be spelled in other ways."""
     for row in _rows(conn, "linked_events", {"ids": list(instances)}):
         found.own[row["seq"]] = row
+        found.others.pop(row["seq"], None)
         subject = subject.also(subject.carried_by(_document(row) or {}))
-    return found, find_more(conn, subject, found)
-
-
-def find_more(conn: Connection, subject: Subject, found: Logged) -> Subject:
-    """Look on from where the log was read to; again as long as the key turns out to be spelled in other ways."""
+    names = {(row["source"], row["id"]) for row in found.own.values()}
     while True:
         head = conn.execute(Q["log_head"]).fetchone()
         asked = {
             "after": found.scanned_to,
-            "ids": sorted({row["id"] for row in found.own.values()}),
+            "ids": sorted({id_ for _, id_ in names}),
             "needles": subject.needles,
             "words": subject.words,
         }
@@ -65,8 +67,7 @@ def find_more(conn: Connection, subject: Subject, found: Logged) -> Subject:
         for row in _rows(conn, "mentioning_events", asked):
             carried = subject.carried_by(_document(row) or {})
             subject = subject.also(carried)
-            same = any(row["id"] == one["id"] and row["source"] == one["source"] for one in found.own.values())
-            if carried or same:
+            if carried or (row["source"], row["id"]) in names:
                 found.others.pop(row["seq"], None)
                 found.own[row["seq"]] = row
             elif row["seq"] not in found.own and _says(row, subject):
