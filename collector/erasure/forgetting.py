@@ -1,4 +1,4 @@
-"""Forgetting one person: what was sent and said of him goes, what was counted stays (ADR 27).
+"""Forgetting one person: what was sent and said of him goes, what was counted stays (ADR 28).
 
 All of it is one transaction, in which nobody projects. The log keeps a pseudonym in the place of the key, so that its
 events join as they did, and what is derived is changed to what a rebuild would make of the log as it is then.
