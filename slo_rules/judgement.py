@@ -68,6 +68,14 @@ class Reason(StrEnum):
     ORPHAN = "orphan"
 
 
+REASON_OF_FINAL = {
+    VerdictKind.CANCELLED: Reason.CANCELLED,
+    VerdictKind.COMPLETED: Reason.ALL_IN_TIME,
+    VerdictKind.COMPLETED_LATE: Reason.FINISHED_AFTER_DEADLINE,
+}
+"""What has finished is waiting for nothing and due at no time, and its verdict says the reason."""
+
+
 class Watermark(msgspec.Struct, gc=False):
     """What is known of a source: its last arrival, the newest event time seen (at most its arrival), what is expected.
 

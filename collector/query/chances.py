@@ -9,21 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
+from collector.query.instance_lists import check_page, totals_of
 from collector.query.instances import (
     BEFORE_DEADLINE,
     CHANCE,
     BadQuery,
     InstanceFilter,
-    check_page,
     definition_of,
     instance_row,
-    totals_of,
 )
 from collector.query.outlook import MOST_RANKED, Outlook, Ranked
 from collector.query.reader import Reader, Row
@@ -69,13 +69,12 @@ async def list_by_chance(
     now = await reader.now()
     found = await reader.select(sa.select(instance).where(instance.c.id.in_([UUID(id_) for _, id_ in page])))
     rows = {str(row["id"]): row for row in found}
-    _, value = await totals_of(reader, asked.conditions(now, catalogue.key_rules, names))
+    totals = await totals_of(reader, asked.conditions(now, catalogue.key_rules, names))
     items = [instance_row(rows[id_], catalogue, marks, now) for _, id_ in page if id_ in rows]
     return {
         "items": items,
         "next_cursor": _cursor(sort, *page[-1]) if len(order) > limit else None,
-        "total": len(ranked.told),
-        "value": value,
+        **replace(totals, count=len(ranked.told)).shown(),
     }
 
 

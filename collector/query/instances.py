@@ -1,13 +1,10 @@
-"""Instances: lists with filters, and how a row becomes the instance of the API."""
+"""Instances: what they can be filtered by, and how a row becomes the instance of the API."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +12,13 @@ import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.reader import Reader, Row, amounts, money, rfc3339
+from collector.query.reader import Row, money, rfc3339
 from collector.store.handling_tables import instance_handling
-from collector.store.tables import instance, instance_key, instance_merge
+from collector.store.tables import FINAL_VERDICTS, OPEN_VERDICTS, instance, instance_count, instance_key, instance_merge
 from slo_rules.explain import explain
 from slo_rules.identity import Key, spellings, split_key
 from slo_rules.instants import to_micros
-from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
+from slo_rules.judgement import REASON_OF_FINAL, Marks, Reason, Verdict, VerdictKind
 from slo_rules.judging import beneath
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
@@ -29,7 +26,7 @@ from slo_rules.workflow import AMOUNT, CURRENCY, KeyRule, Workflow
 
 MAX_LIMIT = 500
 BEFORE_DEADLINE = (VerdictKind.ON_TRACK, VerdictKind.DUE_SOON)
-SORTS: dict[str, sa.ColumnElement[Any]] = {
+SORTS: dict[str, sa.Column[Any]] = {
     "deadline_at": instance.c.deadline_at,
     "stuck_since": instance.c.stuck_since,
     "value": instance.c.value_amount,
@@ -43,6 +40,7 @@ LONGEST_AHEAD = 31 * 86_400
 """Seconds: what is due later is not soon."""
 NOBODY = "nobody"
 """As who handles an instance: those that nobody was assigned to."""
+_UNSAID = (None, None, None)
 _decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
@@ -83,30 +81,65 @@ class InstanceFilter:
                 faults += error.faults
         return faults
 
+    @property
+    def names_few(self) -> bool:
+        """Whether it names instances, which are looked up by that, however many others there are."""
+        return self.key is not None or self.assigned_to not in (None, NOBODY)
+
+    def reaches(self, *, finished: bool) -> tuple[str, ...]:
+        """The verdicts that what it finds may have, of those that have finished or of those that are open.
+
+        Nothing is waited for by what has finished, and nothing of it acknowledged; its verdict says the reason, too.
+        """
+        if finished and (
+            self.acknowledged or (self.waiting_for, self.source_awaited, self.due_within_seconds) != _UNSAID
+        ):
+            return ()
+        known = [
+            one for one in (FINAL_VERDICTS if finished else OPEN_VERDICTS) if not self.verdict or one in self.verdict
+        ]
+        if self.reason is not None and (finished or self.reason in REASON_OF_FINAL.values()):
+            return tuple(one for one in known if REASON_OF_FINAL.get(VerdictKind(one)) == self.reason)
+        return tuple(known)
+
+    def conditions_on_counts(self) -> list[sa.ColumnElement[bool]] | None:
+        """The conditions on `instance_count`; None where it says more than that knows."""
+        kept = ("workflow", "verdict")
+        if any(getattr(self, one.name) != one.default for one in fields(self) if one.name not in kept):
+            return None
+        columns = instance_count.c
+        found = [] if self.workflow is None else [columns.workflow == plain("workflow", self.workflow)]
+        return [*found, columns.verdict.in_(self.verdict)] if self.verdict else found
+
     def conditions(
-        self, now: datetime, rules: list[KeyRule], names: Sequence[Key] = ()
+        self, now: datetime, rules: list[KeyRule], names: Sequence[Key] = (), *, finished: bool | None = None
     ) -> list[sa.ColumnElement[bool]]:
-        """The conditions on `instance`; `names` are other keys of what `key` names. Raises BadQuery."""
+        """The conditions on `instance`; `names` are other keys of what `key` names. Raises BadQuery.
+
+        With `finished` they are of what has finished alone, or of what is open, so said that its index answers.
+        """
         columns = instance.c
         found: list[sa.ColumnElement[bool]] = []
+        if finished is not None:
+            found.append(_one_of(self.reaches(finished=finished)))
         for name in ("workflow", "domain", "owner", "source_awaited", "waiting_for", "reason"):
             value = getattr(self, name)
-            if value is not None:
-                found.append(columns[name] == _plain(name, value))
-        if self.verdict:
-            for verdict in self.verdict:
-                if verdict not in set(VerdictKind):
-                    raise BadQuery(f"verdict: {verdict[:40]!r} is none of {', '.join(VerdictKind)}")
+            if value is not None and not (finished and name == "reason"):
+                found.append(columns[name] == plain(name, value))
+        for verdict in self.verdict:
+            if verdict not in set(VerdictKind):
+                raise BadQuery(f"verdict: {verdict[:40]!r} is none of {', '.join(VerdictKind)}")
+        if self.verdict and finished is None:
             found.append(columns.verdict.in_(self.verdict))
         if self.key is not None:
-            found.append(columns.id.in_(_with_key(_plain("key", self.key), rules, names)))
+            found.append(columns.id.in_(_with_key(plain("key", self.key), rules, names)))
         if self.q:
-            found.append(_with_words(_plain("q", self.q)))
+            found.append(_with_words(plain("q", self.q)))
         if self.min_age_seconds is not None:
             if not 0 <= self.min_age_seconds < 1e10:
                 raise BadQuery("min_age_seconds: must be a number of seconds")
-            since = sa.func.coalesce(columns.stuck_since, columns.started_at)
-            found.append(since <= now - timedelta(seconds=self.min_age_seconds))
+            held_up = columns.started_at if finished else sa.func.coalesce(columns.stuck_since, columns.started_at)
+            found.append(held_up <= now - timedelta(seconds=self.min_age_seconds))
         if self.min_value is not None:
             if not abs(self.min_value) < 1e15:
                 raise BadQuery("min_value: must be an amount")
@@ -119,13 +152,24 @@ class InstanceFilter:
             found += [columns.verdict.in_(BEFORE_DEADLINE), columns.reason != Reason.AWAITING_START]
             found.append(sa.and_(columns.deadline_at > now, columns.deadline_at <= until))
         if self.assigned_to is not None:
-            found.append(_assigned(_plain("assigned_to", self.assigned_to)))
-        if self.acknowledged is not None:
+            found.append(_assigned(plain("assigned_to", self.assigned_to)))
+        if self.acknowledged is not None and not finished:
             found.append(_acknowledged(self.acknowledged))
         return found
 
 
-def _plain(name: str, value: str) -> str:
+def _one_of(verdicts: Sequence[str]) -> sa.ColumnElement[bool]:
+    if not verdicts:
+        return sa.false()
+    # Spelled out, as the indexes are of some verdicts only: of a parameter a kept plan knows nothing.
+    spelled: sa.BindParameter[str] = sa.bindparam(
+        None, [str(one) for one in verdicts], expanding=True, literal_execute=True
+    )
+    return instance.c.verdict.in_(spelled)
+
+
+def plain(name: str, value: str) -> str:
+    """Text of a question as it is. Raises BadQuery where no text of ours is like it."""
     if "\x00" in value or len(value) > 500:
         raise BadQuery(f"{name}: at most 500 characters without NUL")
     return value
@@ -181,115 +225,6 @@ def _acknowledged(wanted: bool) -> sa.ColumnElement[bool]:
         .where(said.acknowledged_verdict.is_not(None))
     )
     return stands.in_(seen) if wanted else stands.not_in(seen)
-
-
-async def list_instances(
-    reader: Reader,
-    catalogue: Catalogue,
-    marks: Marks,
-    asked: InstanceFilter,
-    names: Sequence[Key],
-    *,
-    sort: str,
-    cursor: str | None,
-    limit: int,
-    offset: int | None,
-) -> Row:
-    """A page of instances with the totals of the whole filter; `names` are other keys of the one asked for.
-
-    Raises BadQuery.
-    """
-    now = await reader.now()
-    conditions = asked.conditions(now, catalogue.key_rules, names)
-    column, descending = _sort(sort)
-    check_page(limit, offset)
-    order = order_of(sort)
-    # Which they are, the index of what is open says alone; only of these is the rest looked up.
-    page = sa.select(instance.c.id).where(*conditions)
-    if cursor:
-        page = page.where(_after(column, descending, sort, cursor))
-    page = page.order_by(*order).limit(limit + 1).offset(offset or 0)
-    rows = await reader.select(sa.select(instance).where(instance.c.id.in_(page)).order_by(*order))
-    more = len(rows) > limit
-    rows = rows[:limit]
-    total, value = await totals_of(reader, conditions)
-    return {
-        "items": [instance_row(row, catalogue, marks, now) for row in rows],
-        "next_cursor": _cursor(sort, rows[-1]) if more else None,
-        "total": total,
-        "value": value,
-    }
-
-
-def check_page(limit: int, offset: int | None) -> None:
-    """Raises BadQuery where a page cannot be asked for so."""
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadQuery(f"limit: must be from 1 to {MAX_LIMIT}")
-    if offset is not None and not 0 <= offset < 10**9:
-        raise BadQuery("offset: must not be negative")
-
-
-async def totals_of(reader: Reader, conditions: Sequence[sa.ColumnElement[bool]]) -> tuple[int, list[Row]]:
-    """How many instances these conditions find, and what they are worth."""
-    totals = await reader.select(
-        sa.select(
-            instance.c.value_currency,
-            sa.func.count().label("count"),
-            sa.func.sum(instance.c.value_amount).label("amount"),
-        )
-        .where(*conditions)
-        .group_by(instance.c.value_currency)
-    )
-    value: dict[str, Decimal] = {}
-    for row in totals:
-        if row["amount"] is not None:
-            value[row["value_currency"] or ""] = row["amount"]
-    return sum(row["count"] for row in totals), amounts(value)
-
-
-def _sort(sort: str) -> tuple[sa.ColumnElement[Any], bool]:
-    name = sort.removeprefix("-")
-    if name not in SORTS:
-        raise BadQuery(f"sort: {name[:40]!r} is none of {', '.join((*SORTS, CHANCE))}")
-    return SORTS[name], sort.startswith("-")
-
-
-def order_of(sort: str) -> tuple[sa.ColumnElement[Any], ...]:
-    """The order that a sort asks for, with those that have no such value last. Raises BadQuery."""
-    column, descending = _sort(sort)
-    return (column.desc() if descending else column.asc()).nulls_last(), instance.c.id
-
-
-def _cursor(sort: str, row: Row) -> str:
-    """The place after this row: opaque to clients, bound to the sort it was made for."""
-    value = row[SORTS[sort.removeprefix("-")].key or ""]
-    spelled = value.isoformat() if isinstance(value, datetime) else None if value is None else str(value)
-    return base64.urlsafe_b64encode(msgspec.json.encode([sort, spelled, str(row["id"])])).decode()
-
-
-def _after(column: sa.ColumnElement[Any], descending: bool, sort: str, cursor: str) -> sa.ColumnElement[bool]:
-    try:
-        made_for, spelled, id_ = msgspec.json.decode(
-            base64.urlsafe_b64decode(cursor), type=tuple[str, str | None, UUID]
-        )
-        value: Any = spelled
-        if spelled is not None and isinstance(column.type, sa.DateTime):
-            value = datetime.fromisoformat(spelled)
-        elif spelled is not None and isinstance(column.type, sa.Numeric):
-            value = Decimal(spelled)
-            if not abs(value) < 10**15:
-                raise ValueError("not an amount of ours")
-        elif spelled is not None:
-            _plain("cursor", spelled)
-    except (ValueError, ArithmeticError, msgspec.DecodeError, binascii.Error) as error:
-        raise BadQuery("cursor: not one of ours") from error
-    if made_for != sort:
-        raise BadQuery("cursor: it was made for another sort")
-    later_id = instance.c.id > id_
-    if value is None:
-        return sa.and_(column.is_(None), later_id)
-    beyond = column < value if descending else column > value
-    return sa.or_(beyond, sa.and_(column == value, later_id), column.is_(None))
 
 
 def stored_verdict(row: Row) -> Verdict:

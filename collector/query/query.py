@@ -29,7 +29,8 @@ from collector.query.handling import notes_of, with_handling
 from collector.query.handovers import handovers
 from collector.query.incidents import SORTS as INCIDENT_SORTS
 from collector.query.incidents import attempts_of, list_incidents, one_incident
-from collector.query.instances import BadQuery, InstanceFilter, list_instances, order_of
+from collector.query.instance_lists import list_instances, order_of
+from collector.query.instances import BadQuery, InstanceFilter
 from collector.query.moments import moment_of
 from collector.query.names import names_besides
 from collector.query.objectives import list_objectives, named, one_objective

@@ -24,8 +24,8 @@ Row = dict[str, Any]
 T = TypeVar("T")
 Q = load("query")
 CHUNK = 1_000
-READS = "-c default_transaction_read_only=on -c statement_timeout=20s"
-"""A session that only reads, on the primary or on a standby."""
+READS = "-c default_transaction_read_only=on -c statement_timeout=20s -c jit=off"
+"""A session that only reads, on the primary or on a standby. To compile a question takes longer than to answer it."""
 DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 
 

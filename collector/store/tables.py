@@ -135,6 +135,22 @@ instance = Table(
             "value_currency",
         ],
     ),
+    # The same of what has finished, which is written once: nothing of it is awaited, and its verdict says the reason.
+    Index(
+        "ix_instance_finished",
+        "updated_at",
+        postgresql_where=text(_in("verdict", FINAL_VERDICTS)),
+        postgresql_include=[
+            "id",
+            "workflow",
+            "domain",
+            "owner",
+            "verdict",
+            "started_at",
+            "value_amount",
+            "value_currency",
+        ],
+    ),
     # An index says by itself what was vacuumed only: by a share of the table that would be ever more seldom.
     postgresql_with={
         "fillfactor": "80",

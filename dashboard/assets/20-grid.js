@@ -5,7 +5,7 @@
   const LEAST_SECONDS = 5;       // bursts of changes are taken together
   const MOST = 500;              // rows that one question brings, and one act takes
   const milepost = window.milepost;
-  const grid = milepost.grid = {sort: '', api: null, version: null, last: 0, total: 0, columns: null, chosen: new Map()};
+  const grid = milepost.grid = {sort: '', api: null, version: null, last: 0, total: 0, exact: true, columns: null, chosen: new Map()};
   const element = id => document.getElementById(id);
   const alive = () => grid.api && !grid.api.isDestroyed();
   grid.alive = () => Boolean(alive());
@@ -33,6 +33,11 @@
     const frame = element('worklist-grid-state');
     if (frame) frame.dataset[name] = value;
   }
+  // where nobody has counted to the last row, it is known by a page that is not full
+  function end(ask, found) {
+    if (found.total_exact) return found.total;
+    return found.items.length < ask.endRow - ask.startRow ? ask.startRow + found.items.length : -1;
+  }
   const source = {
     getRows: function (ask) {
       const sorted = ask.sortModel && ask.sortModel[0];
@@ -42,9 +47,10 @@
       page(ask.startRow, ask.endRow)
         .then(function (found) {
           grid.total = found.total;
+          grid.exact = found.total_exact;
           state('empty', found.total === 0);
           state('failed', false);
-          ask.successCallback(found.items, found.total);
+          ask.successCallback(found.items, end(ask, found));
           setTimeout(mark, 0);
         })
         .catch(function () {
@@ -145,7 +151,7 @@
     element('worklist-selected').textContent = count.toLocaleString('en-US') + ' selected';
     const all = element('worklist-take-all');
     all.hidden = count >= Math.min(grid.total, MOST);
-    all.textContent = grid.total > MOST ? 'Take the first ' + MOST + ' of ' + grid.total.toLocaleString('en-US') : 'Take all ' + grid.total.toLocaleString('en-US');
+    all.textContent = grid.total > MOST ? 'Take the first ' + MOST + ' of ' + (grid.exact ? '' : 'more than ') + grid.total.toLocaleString('en-US') : 'Take all ' + grid.total.toLocaleString('en-US');
   }
   function clear() { grid.chosen.clear(); mark(); bar(); }
   grid.clear = clear;

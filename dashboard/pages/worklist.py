@@ -43,7 +43,8 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             return None
         found = await query.instances(**view.filters_from(asked), sort="-updated_at", limit=1)
         latest = found["items"][0]["updated_at"] if found["items"] else None
-        return {"total": found["total"], "value": found["value"], "latest": latest}
+        told = {name: found[name] for name in ("total", "total_exact", "value")}
+        return told | {"latest": latest}
 
     def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         return {"worklist-totals": view.totals(data) if data else ""}, []

@@ -198,8 +198,11 @@ def _keys() -> list[Any]:
 
 
 def totals(data: Row) -> Any:
+    """How many there are, and what they are worth where that was added up."""
     worth = wording.money(data["value"])
     parts: list[Any] = [html.Strong(wording.count(data["total"])), " instance" if data["total"] == 1 else " instances"]
+    if not data["total_exact"]:
+        parts.insert(0, "more than ")
     if worth != wording.DASH:
         parts += [" worth ", html.Strong(worth)]
     return html.Span(parts)

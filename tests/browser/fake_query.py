@@ -211,7 +211,7 @@ class FakeQuery:
         rows = present + [r for r in rows if r[field] is None]
         start = offset or 0
         return {"items": [_public(r) for r in rows[start : start + limit]], "next_cursor": None,
-                "total": len(rows), "value": _sum(rows)}  # fmt: skip
+                "total": len(rows), "total_exact": True, "value": _sum(rows)}  # fmt: skip
 
     async def differences(self, *, since: str | None = None, limit: int = 20, **asked: Any) -> dict[str, Any]:
         self._up()
