@@ -138,5 +138,5 @@ def money(currency: str | None, amount: Decimal | None) -> Row | None:
 
 def amounts(totals: Mapping[str, Decimal]) -> list[Row]:
     """Amounts per currency, largest first; currencies are never added up."""
-    ordered = sorted(totals.items(), key=lambda pair: -pair[1])
+    ordered = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
     return [{"currency": currency, "amount": float(amount)} for currency, amount in ordered if amount]

@@ -17,7 +17,7 @@ from slo_rules.event import Event
 from slo_rules.expectation import Expectation
 from slo_rules.explain import explain, journey
 from slo_rules.joining import join
-from slo_rules.judgement import FINAL, Reason, VerdictKind, Watermark
+from slo_rules.judgement import FINAL, REASON_OF_FINAL, Reason, VerdictKind, Watermark
 from slo_rules.judging import beneath, judge
 from slo_rules.matching import Matcher
 from slo_rules.observation import fold
@@ -135,6 +135,21 @@ def test_every_verdict_can_be_explained(history: list[Event], now: int, marks: d
     assert explain(progress, WORKFLOW, verdict, marks, now).endswith(".")
     arithmetic(progress, WORKFLOW, verdict, now)
     assert [step.milestone for step in journey(progress, WORKFLOW, now)] == list(WORKFLOW.milestones)
+
+
+@given(EVENTS, LATER, MARKS)
+def test_what_has_finished_awaits_nothing_and_says_its_reason_by_its_verdict(
+    history: list[Event], now: int, marks: dict[str, Watermark]
+) -> None:
+    progress = joined(history)
+    if progress is None:
+        return
+    verdict = judge(progress, WORKFLOW, marks, now)
+    if verdict.kind in FINAL:
+        awaited = (verdict.waiting_for, verdict.source, verdict.due_at, verdict.deadline_at, verdict.next_check_at)
+        assert awaited == (None,) * 5
+    assert (verdict.reason in REASON_OF_FINAL.values()) == (verdict.kind in FINAL)
+    assert REASON_OF_FINAL.get(verdict.kind, verdict.reason) == verdict.reason
 
 
 @given(EVENTS, LATER, MARKS)
