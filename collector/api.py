@@ -10,7 +10,7 @@ from typing import Annotated
 import orjson
 import psycopg
 import psycopg_pool
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Header, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -280,6 +280,8 @@ Asked = Annotated[Row, Depends(_asked)]
 
 
 def _reads(api: FastAPI, query: Query) -> None:
+    shared = query.shared()
+
     @api.get("/api/v1/overview", tags=["query"])
     async def overview() -> Row:
         """Per domain what is open, what needs a person, what it is worth; incidents and sources besides."""
@@ -304,6 +306,9 @@ def _reads(api: FastAPI, query: Query) -> None:
         offset: int | None = None,
         as_of: AsOf = None,
         known_at: KnownAt = None,
+        milepost_version: Annotated[
+            str | None, Header(description="of what was seen to change: whoever has the same gets the same answer")
+        ] = None,
     ) -> Row:
         """A page of instances with count and value of everything the filter finds.
 
@@ -312,7 +317,8 @@ def _reads(api: FastAPI, query: Query) -> None:
         Of the past it can be filtered by workflow, domain, verdict and key, and comes in the order in which the
         instances were first heard of, latest first.
         """
-        return await query.instances(
+        which = query if milepost_version is None else shared.of_version(milepost_version[:64])
+        return await which.instances(
             **asked,
             sort=sort,
             cursor=cursor,

@@ -352,7 +352,7 @@ def _with_pages(api: FastAPI, query: Query, *, logs_in: bool) -> Any:
     from dashboard.app import build_dashboard  # noqa: PLC0415
     from dashboard.mount import mount  # noqa: PLC0415
 
-    return mount(api, build_dashboard(query, logs_in=logs_in))
+    return mount(api, build_dashboard(query.shared(), logs_in=logs_in))
 
 
 def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings, roster: Roster | None) -> GrpcDoor | None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
+from copy import copy
+from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from collector.access.permission import NotPermitted
 from collector.access.principal import RAW, acting
@@ -40,6 +44,8 @@ from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
 from collector.query.periods import periods_of
 from collector.query.reader import Reader, Row, rfc3339
+from collector.query.replica_reader import answered_as_of
+from collector.query.shared_answers import SharedAnswers
 from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
 from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
@@ -55,14 +61,33 @@ T = TypeVar("T")
 def _question(
     ask: Callable[Concatenate[Query, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Query, P], Coroutine[Any, Any, T]]:
-    """A question: all that it reads comes from one server, and is in sight of whoever asks."""
+    """A question: all that it reads comes from one server, and is in sight of whoever asks.
+
+    Where answers are shared, one is for all who ask and may see the same.
+    """
 
     @wraps(ask)
     async def asked(query: Query, /, *args: P.args, **kwargs: P.kwargs) -> T:
         for_asker = query.for_asker()
-        return await for_asker.reader.answer(lambda: ask(for_asker, *args, **kwargs))
+
+        async def make() -> tuple[T, datetime | None]:
+            return await for_asker.reader.answer(lambda: ask(for_asker, *args, **kwargs)), answered_as_of.get()
+
+        # Each reading of what was sent as it came is recorded, and so none is shared.
+        if query.sharing is None or kwargs.get("raw"):
+            return (await make())[0]
+        said = msgspec.json.encode((query.version, ask.__name__, args, sorted(kwargs.items())))
+        found, as_of = await query.sharing.get((_rights(), said), make)
+        answered_as_of.set(as_of)
+        return found
 
     return asked
+
+
+def _rights() -> Hashable:
+    """What whoever asks may see."""
+    who = acting.get()
+    return None if who is None else who.sight, sees_raw_unasked(), may_read_raw()
 
 
 class Query:
@@ -71,6 +96,8 @@ class Query:
     def __init__(self, reader: Reader, catalogue: Catalogue, raw_reads: RawReads | None = None) -> None:
         """Without `raw_reads`, which records it, nobody who has to say who he is reads what was sent as it came."""
         self.reader = reader
+        self.sharing: SharedAnswers | None = None
+        self.version = ""
         self._catalogue = catalogue
         self._raw_reads = raw_reads
         self._comparing = asyncio.Lock()
@@ -99,6 +126,18 @@ class Query:
                 self._narrow.popitem(last=False)
         self._narrow.move_to_end(who.sight)
         return found
+
+    def shared(self) -> Query:
+        """The same questions for pages that ask again and again: each is put to the database once per refresh."""
+        query = copy(self)
+        query.sharing = SharedAnswers(lambda: self.reader.writes)
+        return query
+
+    def of_version(self, version: str) -> Query:
+        """The same for whoever has seen something change to a version: no answer is from before somebody has."""
+        query = copy(self)
+        query.version = version
+        return query
 
     def replica(self) -> Row | None:
         """Whether the replica is read and else why not, as of when, and its lag; None where no replica is read."""

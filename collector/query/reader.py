@@ -35,6 +35,7 @@ class Reader:
     def __init__(self, database_url: str, *, most_connections: int = 6, patience: float = 10) -> None:
         """A reader of one server; `patience` is how many seconds a read waits for a connection."""
         self._memory = Memory()
+        self._writes = 0
         self._pool: AsyncConnectionPool[AsyncConnection[Row]] = AsyncConnectionPool(
             sqlalchemy_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
             min_size=1,
@@ -101,6 +102,12 @@ class Reader:
 
     def note_write(self) -> None:
         """Somebody has written through this process, and expects to see it in what is answered next."""
+        self._writes += 1
+
+    @property
+    def writes(self) -> int:
+        """How often somebody has."""
+        return self._writes
 
     def replica(self) -> Row | None:
         """How the replica stands that is read, if one is; None where there is none."""

@@ -69,7 +69,6 @@ class ReplicaReader(Reader):
         self._primary_at = 0.0
         self._standing: Standing | None = None
         self._reason = "it has not been reached yet"
-        self._writes = 0
         self._seen = 0
         self._sweeps_past: datetime | None = None
         self._wake = asyncio.Event()
@@ -117,7 +116,7 @@ class ReplicaReader(Reader):
 
     def note_write(self) -> None:
         """Answer from the primary until the replica has what comes of something written now."""
-        self._writes += 1
+        super().note_write()
         self._wake.set()
 
     def replica(self) -> Row | None:

@@ -21,11 +21,12 @@
     if (grid.sort) p.set('sort', grid.sort);
     return p;
   };
-  function page(first, last) {
+  // whoever looks because of the same change is answered once for all of them
+  function page(first, last, version) {
     const p = grid.query();
     p.set('limit', last - first);
     p.set('offset', first);
-    return fetch(element('milepost').dataset.instances + '?' + p, {headers: {accept: 'application/json'}})
+    return fetch(element('milepost').dataset.instances + '?' + p, {headers: {accept: 'application/json', ...(version && {'milepost-version': version})}})
       .then(function (answer) { if (!answer.ok) throw new Error(answer.status); return answer.json(); });
   }
   grid.first = () => page(0, MOST);
@@ -174,7 +175,7 @@
     if (!alive() || document.hidden) return;
     const api = grid.api;
     const first = Math.max(0, api.getFirstDisplayedRowIndex()), last = Math.max(first, api.getLastDisplayedRowIndex()) + 1;
-    page(first, Math.min(last, first + 100)).then(function (found) {
+    page(first, Math.min(last, first + 100), grid.version).then(function (found) {
       if (api !== grid.api || !alive()) return;
       if (!grid.total || !found.total) { grid.refresh(); return; }
       behind = true;
