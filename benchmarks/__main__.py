@@ -22,7 +22,12 @@ def main() -> None:
         help="a COPY of events, b events, n collectors alone, c spans, d deadlines, e objectives, f one event, "
         "and sizes; at scale, by name only: g growth of queries and h of costs with ten times the history "
         "(25 GB of disk), i deadlines and j memory with a million open, k a burst, l peers, m disk with compression, "
-        "o many stuck at once for few causes",
+        "o many stuck at once for few causes, p the pages of the dashboard in a browser and their queries",
+    )
+    parser.add_argument(
+        "--instances",
+        type=lambda said: tuple(int(one) for one in said.split(",")),
+        help="of g, h and p: how many there are, one database after the other, such as 1000000,10000000",
     )
     parser.add_argument("--full", action="store_true", help="all of them: more than an hour, and 25 GB of disk")
     parser.add_argument(
@@ -36,7 +41,8 @@ def main() -> None:
     with postgres() as server, load_generator() as load:
         on = report.machine(server.version)
         figures = measure(server, load, QUICK if asked.quick else FULL, only, asked.shuffled)
-        figures += at_scale.measure(server, load, at_scale.QUICK if asked.quick else at_scale.FULL, only)
+        size = at_scale.QUICK if asked.quick else at_scale.FULL
+        figures += at_scale.measure(server, load, size.of(asked.instances) if asked.instances else size, only)
     on["load_average_after"] = report.load_average()
     report.show(figures, on)
     if asked.write:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from benchmarks import burst, causes, compression, deadlines, growth, memory, peers
+from benchmarks import burst, causes, compression, deadlines, growth, memory, pages, peers
 from benchmarks.growth import HistorySize
 from benchmarks.load import LoadGenerator
+from benchmarks.pages import PagesSize
 from benchmarks.report import Figure
 from benchmarks.server import Postgres
 
-PARTS = "g,h,i,j,k,l,m,o"
+PARTS = "g,h,i,j,k,l,m,o,p"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,12 @@ class Size:
     disk_span_requests: int
     stuck: int
     stuck_seconds: int
+    pages: PagesSize
+
+    def of(self, instances: tuple[int, ...]) -> Size:
+        """The same with other numbers of instances."""
+        history, pages = replace(self.history, instances=instances), replace(self.pages, instances=instances)
+        return replace(self, history=history, pages=pages)
 
 
 FULL = Size(
@@ -45,6 +52,7 @@ FULL = Size(
     disk_span_requests=480,
     stuck=100_000,
     stuck_seconds=60,
+    pages=PagesSize((1_000_000,), open=50_000, asked=100, looked=12, exported=1_000_000),
 )
 QUICK = Size(
     history=HistorySize((10_000, 20_000), 2_000, 5),
@@ -59,6 +67,7 @@ QUICK = Size(
     disk_span_requests=48,
     stuck=3_000,
     stuck_seconds=5,
+    pages=PagesSize((20_000,), open=2_000, asked=5, looked=2, exported=20_000),
 )
 
 
@@ -79,4 +88,6 @@ def measure(server: Postgres, load: LoadGenerator, size: Size, only: Collection[
         figures += compression.measure(server, load, size.disk_events, size.disk_span_requests)
     if "o" in only:
         figures += causes.measure(server, load, size.stuck, size.stuck_seconds)
+    if "p" in only:
+        figures += pages.measure(server, size.pages)
     return figures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -40,7 +40,7 @@ class HistorySize:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A path of the API and its parameters, the same in-process and over HTTP; they may differ from time to time."""
+    """A question of the query layer, by the path of the API, and its parameters; they may differ from time to time."""
 
     name: str
     path: str
@@ -57,6 +57,9 @@ QUESTIONS = (
     Question("worklist by value", "instances", _worklist(sort="-value")),
     Question("worklist by value, a later page", "instances", _worklist(sort="-value", offset=LATER)),
     Question("worklist of one owner", "instances", _worklist(owner="warehouse")),
+    Question("everything there is", "instances", lambda _made, _n: {"limit": 50}),
+    Question("everything, the latest first", "instances", lambda _made, _n: {"limit": 50, "sort": "-updated_at"}),
+    Question("everything that nobody handles", "instances", lambda _made, _n: {"limit": 50, "assigned_to": "nobody"}),
     Question("an open instance", "instance", lambda made, n: {"id": made.open_ids[n % len(made.open_ids)]}),
     Question("a finished instance", "instance", lambda made, n: {"id": made.finished_ids[n % len(made.finished_ids)]}),
     Question("by key", "instances", lambda made, n: {"key": made.orders[n % len(made.orders)]}),
@@ -108,7 +111,7 @@ def measure(
         told = f"{made.instances:,} instances, {made.open:,} open"
         figures.append(Figure(f"filling the tables, {told}", time.monotonic() - began, "s"))
         if "g" in pieces:
-            runs_of = asyncio.run(_in_database(url, made, size.asked)) | _over_http(url, made, size.asked)
+            runs_of = asyncio.run(in_database(url, made, size.asked)) | _over_http(url, made, size.asked)
             for what, runs in runs_of.items():
                 for figure in spread_of(f"(g) {what}, {told}", runs, "ms")[:2]:
                     figures.append(figure)
@@ -123,28 +126,26 @@ def measure(
     return figures + (costs.figures(size.instances) if "h" in pieces else [])
 
 
-async def _in_database(url: str, made: History, asked: int) -> dict[str, list[float]]:
+async def in_database(
+    url: str, made: History, asked: int, questions: Sequence[Question] = QUESTIONS
+) -> dict[str, list[float]]:
+    """What the database says each question took, in milliseconds, so many times; the first is left out."""
     with connect(url, "bench") as conn:
         catalogue = register(conn, load({"orders.yaml": DEFINITIONS}))
     reader = _ExplainedReader(url)
     await reader.open()
     query = Query(reader, catalogue)
-    asking: dict[str, Callable[..., Awaitable[Row | None]]] = {
-        "instances": query.instances,
-        "instance": query.instance,
-        "search": query.search,
-        "overview": query.overview,
-    }
     found: dict[str, list[float]] = {}
     try:
-        for question in QUESTIONS:
+        for question in questions:
+            ask: Callable[..., Awaitable[Row | None]] = getattr(query, question.path)
             runs = found[f"{question.name}, in the database"] = []
             for number in range(asked + 1):
                 said = dict(question.parameters(made, number))
                 if question.path == "search":
                     said = {"text": said["q"]}
                 reader.spent = 0.0
-                await asking[question.path](**said)
+                await ask(**said)
                 runs.append(reader.spent)
             del runs[0]
     finally:

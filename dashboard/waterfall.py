@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -109,11 +110,14 @@ def waterfall_figure(trace: Trace | None) -> go.Figure:
             hovertext=[span_words(s) for _, s in mine],
             hoverinfo="text",
         )
-    for i, (_, span) in enumerate(rows):
-        _label(figure, -i, span, _offset(trace, span), whole, colours[span["service"]])
+    # All at once: one by one each of them looks at those before it, and three hundred take a minute.
+    labels = [
+        _label(-i, span, _offset(trace, span), whole, colours[span["service"]]) for i, (_, span) in enumerate(rows)
+    ]
     figure.update_layout(
         layout(
             len(rows) * ROW_PIXELS + 90,
+            annotations=labels,
             barmode="overlay",
             xaxis={
                 "range": [-whole * 0.01, whole * 1.02],
@@ -143,7 +147,7 @@ def _offset(trace: Trace, span: Row) -> float:
     return seconds_between(trace.start, span["start"]) * 1000
 
 
-def _label(figure: go.Figure, y: float, span: Row, start: float, whole: float, bar: str) -> None:
+def _label(y: float, span: Row, start: float, whole: float, bar: str) -> dict[str, Any]:
     """Beside the bar where there is room, inside it where there is none."""
     end = start + span["duration_ms"]
     cross = "✕ " if span["status"] == "error" else ""
@@ -155,7 +159,13 @@ def _label(figure: go.Figure, y: float, span: Row, start: float, whole: float, b
     else:
         x, anchor, colour = start, "left", palette.ink_on(bar)
     font = {"size": 11.5} | ({"color": colour} if colour else {})
-    figure.add_annotation(
-        x=x, y=y, xanchor=anchor, yanchor="middle", showarrow=False, text=text, font=font,
-        xshift=4 if anchor == "left" else -4,
-    )  # fmt: skip
+    return {
+        "x": x,
+        "y": y,
+        "xanchor": anchor,
+        "yanchor": "middle",
+        "showarrow": False,
+        "text": text,
+        "font": font,
+        "xshift": 4 if anchor == "left" else -4,
+    }

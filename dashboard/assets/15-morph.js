@@ -46,6 +46,8 @@
 
   milepost.morph = function (regions) {
     for (const [id, content] of Object.entries(regions || {})) {
+      const element = document.getElementById(id);
+      if (element && element.classList.contains('plain')) { milepost.plain(element, content); continue; }
       const path = find(window.dash_component_api.getLayout(['components']), id, ['components']);
       if (!path) continue;
       const old = window.dash_component_api.getLayout(path);

@@ -137,7 +137,7 @@ def _sections(instance_id: str, known_at: str) -> list[Any]:
                 ),
                 c.card(html.Div(c.skeleton(2), id="instance-keys"), "Keys"),
                 html.Div(id="instance-linked"),
-                c.card(html.Div(c.skeleton(), id="instance-events"), "Events"),
+                c.card([html.Div(id="instance-events", className="plain"), c.skeleton()], "Events"),
             ],
             id="instance-body",
         ),

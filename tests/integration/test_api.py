@@ -245,15 +245,18 @@ def crafted(*content: object) -> str:
 
 
 ID = "00000000-0000-0000-0000-000000000001"
+MOVED = "2026-11-22T00:00:00Z"
 
 
 @pytest.mark.parametrize(
     ("parameters", "field"),
-    [({"cursor": "nonsense"}, "cursor"), ({"cursor": "ÿ"}, "cursor"), ({"cursor": crafted("deadline_at", "soon", ID)}, "cursor"),
-     ({"cursor": crafted("value", None, ID)}, "cursor"), ({"cursor": crafted("deadline_at", None, "1")}, "cursor"),
-     ({"cursor": crafted("value", "NaN", ID), "sort": "value"}, "cursor"), ({"cursor": crafted("value", "1e999999", ID), "sort": "value"}, "cursor"),
-     ({"cursor": crafted("title", "\x00", ID), "sort": "title"}, "cursor"), ({"cursor": crafted("title", "\ud800", ID), "sort": "title"}, "cursor"),
-     ({"cursor": crafted("deadline_at", "0001-01-01T00:00:00+23:00", ID)}, None),
+    [({"cursor": "nonsense"}, "cursor"), ({"cursor": "ÿ"}, "cursor"), ({"cursor": crafted("deadline_at", "soon", MOVED, ID)}, "cursor"),
+     ({"cursor": crafted("value", None, MOVED, ID)}, "cursor"), ({"cursor": crafted("deadline_at", None, "1")}, "cursor"),
+     ({"cursor": crafted("value", "NaN", MOVED, ID), "sort": "value"}, "cursor"), ({"cursor": crafted("value", "1e999999", MOVED, ID), "sort": "value"}, "cursor"),
+     ({"cursor": crafted("title", "\x00", MOVED, ID), "sort": "title"}, "cursor"), ({"cursor": crafted("title", "\ud800", MOVED, ID), "sort": "title"}, "cursor"),
+     ({"cursor": crafted("deadline_at", "0001-01-01T00:00:00+23:00", MOVED, ID)}, None),
+     ({"cursor": crafted("deadline_at", None, "soon", ID)}, "cursor"), ({"cursor": crafted("deadline_at", None, None, ID)}, "cursor"),
+     ({"cursor": crafted("deadline_at", None, "0001-01-01T00:00:00+23:00", ID)}, None), ({"cursor": crafted("deadline_at", None, ID)}, "cursor"),
      ({"limit": 0}, "limit"), ({"limit": 501}, "limit"), ({"limit": -1}, "limit"), ({"limit": "many"}, "limit"), ({"limit": "1" * 30}, "limit"),
      ({"offset": -1}, "offset"), ({"offset": 10**12}, "offset"), ({"sort": "id"}, "sort"), ({"sort": "--value"}, "sort"), ({"sort": ""}, "sort"),
      ({"verdict": "lost"}, "verdict"), ({"verdict": ["stuck", ""]}, "verdict"), ({"min_value": "much"}, "min_value"), ({"min_value": "nan"}, "min_value"),

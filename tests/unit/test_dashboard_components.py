@@ -139,3 +139,41 @@ def test_the_keys_say_who_rejected_which_event_and_why() -> None:
     assert "it counts again since" in told
     assert "taken apart" not in told
     assert "notes" not in drawn(instance.keys_table(found | {"rejected": []}, LINKS))
+
+
+def test_events_are_drawn_plainly_so_they_are_nothing_but_html() -> None:
+    event = {
+        "id": "e-1", "source": "sap", "type": "order.created", "milestone": "order_accepted", "seq": 1,
+        "occurred_at": "2026-11-21T10:00:00Z", "received_at": "2026-11-21T10:00:01Z", "trace_id": None,
+        "data": {"order": 1},
+    }  # fmt: skip
+    told = json.loads(
+        json.dumps(instance.events_table({"events": [event], "events_gone": 2}).to_plotly_json(), default=_json)
+    )
+    assert "order.created" in json.dumps(told)
+    assert set(_namespaces(told)) == {"dash_html_components"}
+    # Attributes whose names are not those of HTML are those that the browser is told of.
+    script = (Path(dashboard.__file__).parent / "assets" / "16-plain.js").read_text("utf-8")
+    spelled = {name for name in _props(told) if name != name.lower()}
+    assert spelled
+    assert all(f"{name}: '" in script for name in spelled)
+
+
+def _json(component: Any) -> Any:
+    return component.to_plotly_json()
+
+
+def _namespaces(told: Any) -> list[str]:
+    return [one["namespace"] for one in _parts(told)]
+
+
+def _props(told: Any) -> set[str]:
+    return {name for one in _parts(told) for name in one["props"]} - {"children"}
+
+
+def _parts(told: Any) -> list[Any]:
+    if isinstance(told, list):
+        return [part for one in told for part in _parts(one)]
+    if not isinstance(told, dict) or "namespace" not in told:
+        return []
+    return [told, *_parts(told["props"].get("children"))]

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from dashboard import figures, palette
 from dashboard.journey import MOST_SERVICES, journey_figure
-from dashboard.waterfall import call_order, traces, waterfall_figure, worth_seeing
+from dashboard.waterfall import MOST_SPANS, call_order, traces, waterfall_figure, worth_seeing
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -33,6 +33,14 @@ def step(name: str, state: str, **more: Any) -> dict[str, Any]:
 
 def texts(figure: Any) -> str:
     return " ".join(a.text for a in figure.layout.annotations)
+
+
+def test_a_waterfall_of_very_many_spans_is_drawn_with_a_label_for_each_that_is_shown() -> None:
+    spans = [span(str(n), str(n // 3) if n else None, start=n / 10, service=f"s{n % 4}") for n in range(1_000)]
+    figure = waterfall_figure(worth_seeing(traces(spans)))
+    assert len(figure.layout.annotations) == MOST_SPANS
+    assert sum(len(bars.y) for bars in figure.data) == MOST_SPANS
+    assert [one.y for one in figure.layout.annotations] == [-n for n in range(MOST_SPANS)]
 
 
 def test_the_journey_shows_a_missed_deadline_in_red_and_now() -> None:
