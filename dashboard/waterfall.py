@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -110,14 +109,20 @@ def waterfall_figure(trace: Trace | None) -> go.Figure:
             hovertext=[span_words(s) for _, s in mine],
             hoverinfo="text",
         )
-    # All at once: one by one each of them looks at those before it, and three hundred take a minute.
     labels = [
-        _label(-i, span, _offset(trace, span), whole, colours[span["service"]]) for i, (_, span) in enumerate(rows)
+        _label(i, span, _offset(trace, span), whole, colours[span["service"]]) for i, (_, span) in enumerate(rows)
     ]
+    # No annotations: each would be added, measured and laid out by itself, and three hundred take a minute.
+    for position in dict.fromkeys(one.position for one in labels):
+        mine = [one for one in labels if one.position == position]
+        figure.add_scatter(
+            x=[one.x for one in mine], y=[-one.row for one in mine], text=[one.text for one in mine], mode="text",
+            textposition=position, textfont={"size": 11.5, "color": [one.colour for one in mine]}, hoverinfo="skip",
+            cliponaxis=False, showlegend=False,
+        )  # fmt: skip
     figure.update_layout(
         layout(
             len(rows) * ROW_PIXELS + 90,
-            annotations=labels,
             barmode="overlay",
             xaxis={
                 "range": [-whole * 0.01, whole * 1.02],
@@ -147,25 +152,22 @@ def _offset(trace: Trace, span: Row) -> float:
     return seconds_between(trace.start, span["start"]) * 1000
 
 
-def _label(y: float, span: Row, start: float, whole: float, bar: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Label:
+    row: int
+    x: float
+    text: str
+    position: str
+    colour: str
+
+
+def _label(row: int, span: Row, start: float, whole: float, bar: str) -> _Label:
     """Beside the bar where there is room, inside it where there is none."""
     end = start + span["duration_ms"]
     cross = "✕ " if span["status"] == "error" else ""
     text = f"{cross}{span['name']}  {wording.duration(span['duration_ms'] / 1000)}"
     if end < whole * 0.62:
-        x, anchor, colour = end, "left", None
-    elif start > whole * 0.38:
-        x, anchor, colour = start, "right", None
-    else:
-        x, anchor, colour = start, "left", palette.ink_on(bar)
-    font = {"size": 11.5} | ({"color": colour} if colour else {})
-    return {
-        "x": x,
-        "y": y,
-        "xanchor": anchor,
-        "yanchor": "middle",
-        "showarrow": False,
-        "text": text,
-        "font": font,
-        "xshift": 4 if anchor == "left" else -4,
-    }
+        return _Label(row, end, f"\N{NO-BREAK SPACE}{text}", "middle right", palette.GREY)
+    if start > whole * 0.38:
+        return _Label(row, start, f"{text}\N{NO-BREAK SPACE}", "middle left", palette.GREY)
+    return _Label(row, start, f"\N{NO-BREAK SPACE}{text}", "middle right", palette.ink_on(bar))
