@@ -114,10 +114,10 @@ def waterfall_figure(trace: Trace | None) -> go.Figure:
     ]
     # No annotations: each would be added, measured and laid out by itself, and three hundred take a minute.
     for position in dict.fromkeys(one.position for one in labels):
-        mine = [one for one in labels if one.position == position]
+        placed = [one for one in labels if one.position == position]
         figure.add_scatter(
-            x=[one.x for one in mine], y=[-one.row for one in mine], text=[one.text for one in mine], mode="text",
-            textposition=position, textfont={"size": 11.5, "color": [one.colour for one in mine]}, hoverinfo="skip",
+            x=[one.x for one in placed], y=[-one.row for one in placed], text=[one.text for one in placed], mode="text",
+            textposition=position, textfont={"size": 11.5, "color": [one.colour for one in placed]}, hoverinfo="skip",
             cliponaxis=False, showlegend=False,
         )  # fmt: skip
     figure.update_layout(
