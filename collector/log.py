@@ -193,6 +193,9 @@ class LogWriter:
         except (psycopg.OperationalError, psycopg.InterfaceError):
             raise
         except Exception as error:
+            if conn.closed or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                # Not for what a batch says: the server has ended a session that stood still, or is a standby now.
+                raise psycopg.OperationalError(str(error)) from error
             if len(batches) == 1:
                 log.exception("batch_refused")
                 return [error]
