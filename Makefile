@@ -4,6 +4,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+LONG ?=
 # Another interpreter: make test PYTHON=/path/to/python3.13
 PYTHON ?=
 PYTEST := $(PY) -m pytest
@@ -14,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench bench-check lint format venv compiled chromium clean
+.PHONY: help demo test check faults bench bench-check lint format venv compiled chromium clean
 
 help: ## List what make can do
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -34,6 +35,9 @@ test: $(VENV)/.dev compiled chromium ## Run every test (ARGS="-k name")
 
 check: $(VENV)/.dev lint ## Lint, and run the fast tests: what to do before every commit
 	@$(PYTEST) $(PARALLEL) --hypothesis-profile few -m "not slow and not acceptance and not browser" tests/unit tests/integration $(ARGS)
+
+faults: $(VENV)/.dev compiled ## Break everything at random, and see that nothing is lost (ARGS="--seed 7", LONG=1 for an hour or more)
+	@LONG="$(LONG)" $(PY) -m tests.faults $(ARGS)
 
 bench: $(VENV)/.dev compiled ## Measure the speed of this machine and of Milepost on it
 	@$(PY) -m benchmarks $(ARGS)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 
 from collector.store.database import LOG_LOCK, Connection
 from slo_rules.contribution import Counting
@@ -17,6 +18,8 @@ from slo_rules.definitions import fingerprint
 from slo_rules.matching import Matcher, WorkflowMatcher
 from slo_rules.objective import Objective
 from slo_rules.workflow import Definitions, KeyRule, Source, Workflow
+
+log = structlog.get_logger("milepost.definitions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,24 @@ def register(conn: Connection, definitions: Definitions) -> Catalogue:
 
 
 def load_catalogue(conn: Connection) -> Catalogue:
-    """The catalogue as it is written down."""
+    """The catalogue as it is written down.
+
+    An objective or a source that cannot be read, because another release has written it, is left out and said: the
+    files of whoever starts stand in for it. Without that, who goes back to the release before could start nothing.
+    """
     with conn.transaction():
         versions = _load(conn)
-        rows = conn.execute("SELECT kind, body::text FROM current_definition ORDER BY kind, name").fetchall()
-    objectives = [msgspec.json.decode(body, type=Objective) for kind, body in rows if kind == "Objective"]
-    sources = [msgspec.json.decode(body, type=Source) for kind, body in rows if kind == "Source"]
+        rows = conn.execute("SELECT kind, name, body::text FROM current_definition ORDER BY kind, name").fetchall()
+    objectives: list[Objective] = []
+    sources: list[Source] = []
+    for kind, name, body in rows:
+        try:
+            if kind == "Objective":
+                objectives.append(msgspec.json.decode(body, type=Objective))
+            elif kind == "Source":
+                sources.append(msgspec.json.decode(body, type=Source))
+        except msgspec.DecodeError as error:
+            log.warning("definition_set_aside", kind=kind, name=name, reason=str(error))
     return Catalogue(versions, objectives, sources)
 
 

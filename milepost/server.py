@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
+import sqlalchemy.exc
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -72,8 +73,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("milepost")
 
-DATABASE_SECONDS = 60.0
-"""How long a database that is not there yet is waited for."""
+DATABASE_SECONDS = 900.0
+"""How long a database that is not there, or goes away while this process starts, is waited for."""
 
 _LET_GO = "-c idle_in_transaction_session_timeout=60s"
 """A process that stands still in the middle of a duty keeps others from it."""
@@ -145,15 +146,30 @@ class Milepost:
             if finding.severity is Severity.WARNING:
                 log.warning("definition_warning", **asdict(finding))
         try:
-            if self.settings.database_url:
-                _await_database(self.settings.database_url)
-            url = self.open_database()
-            with connect(url, "start") as conn:
-                registered = put_in_force(conn, self.definitions)
-                keep_objectives(conn, registered.catalogue)
-            self._run(url, registered, on_ready)
+            url = self.find_database()
+            if self._embedded is not None:
+                self._embedded.keep()
+            self._run(url, self._register(url), on_ready)
         finally:
             self.close()
+
+    def _register(self, url: str) -> Registered:
+        """Put the definitions in force on a schema that is up to date, once the database lets that be done.
+
+        Each step is one that can be repeated. Raises DatabaseAway and SchemaBlocked.
+        """
+        until = time.monotonic() + DATABASE_SECONDS
+        while True:
+            _await_database(url, until)
+            try:
+                migrate(url)
+                with connect(url, "start") as conn:
+                    registered = put_in_force(conn, self.definitions)
+                    keep_objectives(conn, registered.catalogue)
+            except (psycopg.OperationalError, sqlalchemy.exc.OperationalError) as error:
+                log.warning("start_interrupted", error=str(error).strip())
+            else:
+                return registered
 
     def _run(self, url: str, registered: Registered, on_ready: Callable[[], None]) -> None:
         catalogue = registered.catalogue
@@ -370,9 +386,12 @@ def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings, roster: Roster 
     return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT, admitting(roster) if roster else None)
 
 
-def _await_database(url: str) -> None:
-    """Return when it can be reached: what starts together need not start in an order."""
-    until, told = time.monotonic() + DATABASE_SECONDS, ""
+def _await_database(url: str, until: float) -> None:
+    """Return when it can be reached: what starts together need not start in an order. Raises DatabaseAway.
+
+    `until` is an instant of the monotonic clock.
+    """
+    told = ""
     while True:
         try:
             connect(url, "start").close()

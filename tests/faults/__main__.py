@@ -26,7 +26,9 @@ def main() -> int:
     kills = given.kills if given.kills is not None else LONG_KILLS if long else 1
     outcomes = []
     while sum(one.kills for one in outcomes) < kills:
-        plan = Plan(seed + len(outcomes), seconds=given.seconds or (240.0 if long else 60.0), orders=2_000 if long else 600)
+        plan = Plan(
+            seed + len(outcomes), seconds=given.seconds or (240.0 if long else 60.0), orders=2_000 if long else 600
+        )
         began = time.monotonic()
         print(f"Run {len(outcomes) + 1}, seed {plan.seed}", flush=True)
         outcomes.append(run(plan, lambda said: print(f"  {time.strftime('%H:%M:%S')} {said}", flush=True)))
@@ -39,8 +41,10 @@ def main() -> int:
     if failed is None:
         return 0
     print("\nWrong:\n" + "\n".join(f"- {one}" for one in failed.wrong))
-    again = f' --seconds {given.seconds:g}' if given.seconds else ""
-    print(f'\nTo repeat it: make faults {"LONG=1 " if long else ""}ARGS="--seed {failed.seed}{again}"\nKept: {failed.kept}')
+    again = f" --seconds {given.seconds:g}" if given.seconds else ""
+    print(
+        f'\nTo repeat it: make faults {"LONG=1 " if long else ""}ARGS="--seed {failed.seed}{again}"\nKept: {failed.kept}'
+    )
     return 1
 
 

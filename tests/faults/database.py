@@ -57,7 +57,10 @@ class Postgres:
         self.log = self.folder / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.RLock()
+        self._wanted, self._closing = threading.Event(), threading.Event()
         self._initialise()
+        self._keeper = threading.Thread(target=self._keep, name="postgres", daemon=True)
+        self._keeper.start()
 
     @property
     def url(self) -> str:
@@ -69,16 +72,15 @@ class Postgres:
         return f"postgresql://postgres@127.0.0.1:{port}/{NAME}"
 
     def start(self) -> None:
-        """Start it and wait until it answers; nothing where it runs."""
-        with self._turn:
-            until = time.monotonic() + _START_SECONDS
-            while not self._answers():
-                if self._process is None or self._process.poll() is not None:
-                    with self.log.open("ab") as log:
-                        command = [self._bin / "postgres", "-D", self._data]
-                        self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._user)
-                assert time.monotonic() < until, f"PostgreSQL does not start: {self.log}"
-                time.sleep(0.05)
+        """From now on keep it running, whatever becomes of it; it is not waited for."""
+        self._wanted.set()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        until = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < until, f"PostgreSQL does not start: {self.log}"
+            time.sleep(0.05)
 
     def make(self) -> None:
         """Make the database of the tests, which is not there before."""
@@ -88,9 +90,12 @@ class Postgres:
     def stop(self, how: signal.Signals) -> None:
         """SIGINT shuts it down fast, SIGQUIT at once and without a checkpoint, SIGKILL is the end of the machine."""
         with self._turn:
+            self._wanted.clear()
             process = self._process
             if process is None:
                 return
+            # Whoever is frozen cannot end.
+            self.signal_all(signal.SIGCONT)
             others = _tree(process.pid)
             process.send_signal(how)
             if how is signal.SIGKILL:
@@ -137,13 +142,21 @@ class Postgres:
 
     def close(self) -> None:
         """Leave nothing behind; its log stays for whoever moved it away before."""
-        with contextlib.suppress(Exception):
-            self.signal_all(signal.SIGCONT)
+        self._closing.set()
+        self._keeper.join(10)
         with contextlib.suppress(Exception):
             self.stop(signal.SIGKILL)
         if self.fillable:
             subprocess.run(["umount", self._disk], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _keep(self) -> None:
+        while not self._closing.wait(0.2):
+            with self._turn:
+                if self._wanted.is_set() and (self._process is None or self._process.poll() is not None):
+                    with self.log.open("ab") as log:
+                        command = [self._bin / "postgres", "-D", self._data]
+                        self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._user)
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):

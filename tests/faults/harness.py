@@ -108,10 +108,13 @@ class _Run:
         # The roles first: the order in which things start does not matter.
         self.landscape.start()
         self.postgres.start()
+        self.postgres.wait()
         self.postgres.make()
         self._until(lambda: all(one.ready() for one in self.landscape.members), BOOT_SECONDS, "all are ready")
         self._held = {name: self._member(name).holds() for name in VETERANS}
-        say(f"{len(self.landscape.members)} processes are ready; {len(self.history.jobs)} requests, {plan.seconds:.0f} s")
+        say(
+            f"{len(self.landscape.members)} processes are ready; {len(self.history.jobs)} requests, {plan.seconds:.0f} s"
+        )
         self.senders.start()
         self._disturb()
         say(f"calm after {sum(self.world.counts.values())} faults")
@@ -200,6 +203,9 @@ class _Run:
         wrong += checks.told(self.hook, history, held)
         wrong += [f"odd answer: {one}" for one in self.ledger.odd[:5]]
         wrong += self.landscape.ended[:20]
+        for one in self.world.hostile:
+            if one.process is None or one.process.wait(CALM_SECONDS) != 1 or "Traceback" in one.log.read_text():
+                wrong.append(f"definitions with faults: {one.log.read_text()[-1000:]}")
         wrong += self._held_on_to()
         wrong += self._errors()
         if leftovers := self.landscape.leftovers():
@@ -229,7 +235,11 @@ class _Run:
             self.outcome.figures[f"{name}: MB, files, threads"] = (
                 f"{before[0]:.0f}, {before[1]}, {before[2]} → {after[0]:.0f}, {after[1]}, {after[2]}"
             )
-            if after[0] > MOST_MEGABYTES or after[1] > before[1] + MOST_MORE_FILES or after[2] > before[2] + MOST_MORE_THREADS:
+            if (
+                after[0] > MOST_MEGABYTES
+                or after[1] > before[1] + MOST_MORE_FILES
+                or after[2] > before[2] + MOST_MORE_THREADS
+            ):
                 wrong.append(f"{name} holds on to (MB, files, threads) {before} → {after}")
         return wrong
 
@@ -287,6 +297,10 @@ class _Run:
         for wire in self.wires.all:
             wire.mend()
         self.landscape.close()
+        for one in self.world.hostile:
+            if one.process is not None and one.alive():
+                one.process.kill()
+                one.process.wait(10)
         for _, _, _, end in self._healing:
             try:
                 end()

@@ -18,7 +18,19 @@ from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from tests.acceptance import sending
-from tests.acceptance.enterprise import DAY, DEFINITIONS, HOUR, MINUTE, SECOND, SOURCES, Fact, Order, expected, generate, spell
+from tests.acceptance.enterprise import (
+    DAY,
+    DEFINITIONS,
+    HOUR,
+    MINUTE,
+    SECOND,
+    SOURCES,
+    Fact,
+    Order,
+    expected,
+    generate,
+    spell,
+)
 
 OBJECTIVES = """
 ---
@@ -268,16 +280,35 @@ def _swamp(number: int, random_: random.Random, after: float) -> Job:
         {"what": "\x00"}, {"what": deep}, {"amount": 1e308, "currency": "€" * 999}, {"amount": "9" * 400},
         {"amount": -1, "currency": None}, {"what": "\ud800"}, {"id": {"id": 1}}, {"what": "x" * 70_000}, [], None,
     ]  # fmt: skip
-    events: list[Any] = [{"specversion": "1.0", "id": f"good-{number}", "source": "swamp", "type": "sunk", "data": {"id": f"S-{number}"}}]
+    events: list[Any] = [
+        {"specversion": "1.0", "id": f"good-{number}", "source": "swamp", "type": "sunk", "data": {"id": f"S-{number}"}}
+    ]
     for place, data in enumerate(random_.sample(odd, 5)):
         time = random_.choice(["2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "soon"])
         said = {"id": f"S-{number}-{place}"} | data if isinstance(data, dict) else data
         events.append(
-            {"specversion": "1.0", "id": f"odd-{number}-{place}", "source": "swamp", "type": "sunk", "time": time, "data": said}
+            {
+                "specversion": "1.0",
+                "id": f"odd-{number}-{place}",
+                "source": "swamp",
+                "type": "sunk",
+                "time": time,
+                "data": said,
+            }
         )
-    events += random_.sample([{"id": ""}, 7, "x", {"specversion": "9", "id": "1", "source": "swamp", "type": "sunk"}], 2)
+    events += random_.sample(
+        [{"id": ""}, 7, "x", {"specversion": "9", "id": "1", "source": "swamp", "type": "sunk"}], 2
+    )
     random_.shuffle(events)
-    return Job(number, "/events", "application/cloudevents-batch+json", json.dumps(events).encode(), [f"swamp good-{number}"], after, faulty=True)
+    return Job(
+        number,
+        "/events",
+        "application/cloudevents-batch+json",
+        json.dumps(events).encode(),
+        [f"swamp good-{number}"],
+        after,
+        faulty=True,
+    )
 
 
 DAYS_BACK = 41 * DAY

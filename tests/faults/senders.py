@@ -118,7 +118,9 @@ class Senders:
             return True
         if job.faulty and status == 400:
             # The whole batch is no JSON. It is told so with a reason, and sends it no more.
-            self._ledger.refused("400", odd="" if answer.json().get("title") else f"400 without a reason: {answer.text}")
+            self._ledger.refused(
+                "400", odd="" if answer.json().get("title") else f"400 without a reason: {answer.text}"
+            )
             return True
         odd = ""
         if status not in (429, 503):
