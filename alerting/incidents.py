@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+import structlog
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -30,6 +31,7 @@ from alerting.incident import (
     Update,
 )
 from alerting.message import notice, title
+from alerting.muting import Silence
 from alerting.round import Opened, Outcome, Standing, Tell, change_of, look
 from alerting.route import Route
 from alerting.rows import cause_of, columns_of, incident_of, population_of, silence_of, told_of, whom_json
@@ -40,6 +42,8 @@ from collector.catalogue import Catalogue
 from collector.store.sql import load
 from slo_rules.durations import MINUTE
 from slo_rules.instants import to_datetime, to_micros
+
+log = structlog.get_logger("milepost")
 
 Q = load("incident", package="alerting")
 
@@ -109,7 +113,21 @@ class _Run:
         self.setup = setup
         self.public_url = public_url
         self.milestone_titles = milestone_titles
-        self.rows = cursor.execute(Q["open_incidents"]).fetchall()
+        self.aside: set[Cause] = set()
+        self.rows = self._open()
+
+    def _open(self) -> list[dict[str, Any]]:
+        """The open incidents. One that cannot be read is set aside with its cause, and keeps nobody from the others."""
+        found = []
+        for row in self.cursor.execute(Q["open_incidents"]).fetchall():
+            try:
+                incident_of(row)
+            except Exception:
+                log.exception("incident_set_aside", id=str(row["id"]))
+                self.aside.add(cause_of(row))
+            else:
+                found.append(row)
+        return found
 
     def compare(self, conn: psycopg.Connection[Any], catalogue: Catalogue) -> None:
         """Look again what sets some of the open incidents apart."""
@@ -126,13 +144,15 @@ class _Run:
             said = {"apart": Jsonb(parts), "attributes": Jsonb(dict(attributes))}
             self.cursor.execute(Q["note_apart"], {"id": incident.id, "now": to_datetime(self.now), **said})
         if due:
-            self.rows = self.cursor.execute(Q["open_incidents"]).fetchall()
+            self.rows = self._open()
 
     def go(self, burning: Mapping[Cause, Population]) -> Report:
         before = [incident_of(row) for row in self.rows]
         rows = self.cursor.execute(Q["populations"], {"samples": SAMPLES}).fetchall()
         seen = {cause_of(row): population_of(row) for row in rows} | dict(burning)
         seen |= populations_of(self.cursor.execute(Q["drills"], {"now": to_datetime(self.now)}).fetchall())
+        # Nor does its cause open another incident beside it.
+        seen = {cause: one for cause, one in seen.items() if cause not in self.aside}
         outcome = look(self._standing(before), seen, self.setup, self.now, uuid4)
         for change in outcome.changes:
             self._keep(change)
@@ -165,12 +185,22 @@ class _Run:
             before,
             self._told([incident.id for incident in before]),
             {(row["target"], row["address_digest"]) for row in self._all("disabled_targets")},
-            [silence_of(row) for row in self._all("silences", at)],
+            self._silences(at),
             {cause_of(row): row["count"] for row in flapped},
             {cause_of(row): Settled(to_micros(row["resolved_at"]), row["count"]) for row in settled},
             left["blind"],
             left["waived"],
         )
+
+    def _silences(self, at: Mapping[str, Any]) -> list[Silence]:
+        """The silences. One that cannot be read silences nothing: to tell too much is better than to tell nothing."""
+        found = []
+        for row in self._all("silences", at):
+            try:
+                found.append(silence_of(row))
+            except Exception:
+                log.exception("silence_set_aside", id=str(row["id"]))
+        return found
 
     def _told(self, incidents: list[UUID]) -> dict[UUID, list[Told]]:
         found: dict[UUID, list[Told]] = {}

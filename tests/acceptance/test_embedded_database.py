@@ -82,7 +82,7 @@ def test_an_embedded_database_that_is_killed_is_started_again_and_everything_goe
         for one in gone:
             one.kill()
         psutil.wait_procs(gone, 20)
-        wait_until(lambda: httpx.get(f"{serving.url}/readyz").status_code == 200, 60, "it is ready again")
+        wait_until(lambda: httpx.get(f"{serving.url}/readyz", timeout=60).status_code == 200, 60, "it is ready again")
     sent(serving, jobs[2::3])
     at = datetime.now(UTC)
     heartbeats(serving.url, at)
