@@ -140,24 +140,22 @@ class Wire:
             return
         pair = (writer, onward)
         self._pairs.add(pair)
-        try:
-            # Taken down with all wires, it has ended like any other: streams take that for a fault.
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(self._pass(reader, onward), self._pass(there, writer))
-        finally:
-            self._pairs.discard(pair)
-            for one in pair:
-                one.transport.abort()
+        # Taken down with all wires, it has ended like any other: streams take that for a fault.
+        with contextlib.suppress(OSError, RuntimeError, asyncio.CancelledError):
+            await asyncio.gather(self._pass(reader, onward), self._pass(there, writer))
+        # Also where one side reset: the other must hear of it.
+        self._pairs.discard(pair)
+        for one in pair:
+            one.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, RuntimeError):
-            while said := await reader.read(_CHUNK):
-                if self._delay:
-                    await asyncio.sleep(self._delay)
-                await self._flows.wait()
-                if not self._swallows:
-                    writer.write(said)
-                    await writer.drain()
+        while said := await reader.read(_CHUNK):
+            if self._delay:
+                await asyncio.sleep(self._delay)
             await self._flows.wait()
             if not self._swallows:
-                writer.write_eof()
+                writer.write(said)
+                await writer.drain()
+        await self._flows.wait()
+        if not self._swallows:
+            writer.write_eof()
