@@ -107,7 +107,9 @@ class Postgres:
 
     def signal_all(self, how: signal.Signals) -> None:
         """SIGSTOP or SIGCONT to every process of it."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        with contextlib.suppress(psutil.Error):
             for one in [psutil.Process(self._process.pid), *_tree(self._process.pid)]:
                 _signal(one, how)
 

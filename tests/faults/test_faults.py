@@ -19,15 +19,22 @@ from tests.faults.ledger import Ledger
 from tests.faults.senders import Senders
 from tests.faults.table import table
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds; other tests may keep the machine busy."""
 
 
 @pytest.fixture
 def database() -> Iterator[Postgres]:
     made = Postgres()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(tmp_path / "ledger.jsonl")
     yield made
     made.close()
 
@@ -84,7 +91,7 @@ def test_whatever_starts_before_the_database_is_there_becomes_ready(
 
 @pytest.mark.parametrize("role", ["collector", "serve"])
 def test_told_to_stop_under_load_a_process_keeps_what_it_acknowledged_and_ends_in_time(
-    database: Postgres, member: Callable[[str], Member], tmp_path: Path, role: str
+    database: Postgres, member: Callable[[str], Member], ledger: Ledger, role: str
 ) -> None:
     database.start()
     database.wait()
@@ -93,7 +100,6 @@ def test_told_to_stop_under_load_a_process_keeps_what_it_acknowledged_and_ends_i
     one.launch()
     wait_until(one.ready, PATIENCE, "it is ready")
     history = make(random.Random(5), time.time_ns() // 1000, 300, 0, 0.0)
-    ledger = Ledger(tmp_path / "ledger.jsonl")
     senders = Senders(history, [one.url], ledger, lambda _: False, 5)
     senders.start()
     wait_until(lambda: ledger.answers["acknowledged"] > 30, PATIENCE, "it has acknowledged much")
@@ -105,14 +111,13 @@ def test_told_to_stop_under_load_a_process_keeps_what_it_acknowledged_and_ends_i
     senders.stop()
     kept = {f"{source} {id_}" for source, id_ in database.ask("SELECT source, id FROM event")}
     wanted = {id_ for job in history.jobs if job.door == "/events" and job.number in acknowledged for id_ in job.ids}
-    ledger.close()
-    assert wanted - kept == {f"swamp good-{job.number}" for job in history.jobs if job.faulty} & (wanted - kept)
+    assert wanted - kept == set()
     assert ledger.odd == []
     assert one.said("error") == []
 
 
 def test_the_checks_see_what_was_lost_counted_twice_or_judged_otherwise(
-    database: Postgres, member: Callable[[str], Member], tmp_path: Path
+    database: Postgres, member: Callable[[str], Member], ledger: Ledger
 ) -> None:
     database.start()
     database.wait()
@@ -121,7 +126,6 @@ def test_the_checks_see_what_was_lost_counted_twice_or_judged_otherwise(
     one.launch()
     wait_until(one.ready, PATIENCE, "it is ready")
     history = make(random.Random(6), time.time_ns() // 1000, 60, 0, 0.0)
-    ledger = Ledger(tmp_path / "ledger.jsonl")
     senders = Senders(history, [one.url], ledger, lambda _: False, 6)
     senders.start()
     wait_until(senders.done, PATIENCE, "everything is sent")
@@ -135,7 +139,6 @@ def test_the_checks_see_what_was_lost_counted_twice_or_judged_otherwise(
     database.ask("DELETE FROM instance_event WHERE ctid = (SELECT min(ctid) FROM instance_event) RETURNING 1")
     assert wrong()[0::2] == [True, False]
     database.ask("UPDATE sli_bucket SET good = good + 1 WHERE objective = 'orders-a-day' AND minutes = 60 RETURNING 1")
-    database.ask("UPDATE instance SET verdict = 'stuck' WHERE verdict = 'completed' RETURNING 1")
+    database.ask("UPDATE instance SET verdict = 'completed_late' WHERE verdict = 'completed' RETURNING 1")
     assert wrong() == [True, True, True]
     assert checks.rebuilt(database) != []
-    ledger.close()
