@@ -87,11 +87,13 @@ def _kill_tree(world: World, random_: random.Random, _: float) -> End:
 
 
 def _tell(world: World, random_: random.Random, _: float) -> End:
-    one = world.someone(random_, mortal=True)
-    if not one.ready():
-        raise Missed
-    world.landscape.tell(one)
-    return None
+    mortal = [one for one in world.landscape.members if one.name not in VETERANS and one.told_to_stop is None]
+    # Whoever has not begun yet has nothing to bring to an end.
+    for one in random_.sample(mortal, 3):
+        if one.ready():
+            world.landscape.tell(one)
+            return None
+    raise Missed
 
 
 def _pause(world: World, random_: random.Random, _: float) -> End:
