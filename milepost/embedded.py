@@ -60,6 +60,7 @@ class EmbeddedPostgres:
         if row and row[0]:
             # The first start, or somebody else's server: that goes on with what it has.
             self.stop()
+            self._closing.clear()
             url = self._start()
         return url
 
