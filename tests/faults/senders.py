@@ -53,7 +53,9 @@ class Senders:
         """Give up what is left."""
         self._stopped.set()
         for one in self._threads:
-            one.join(20)
+            # Where processes never became ready, nobody has begun.
+            if one.ident is not None:
+                one.join(20)
 
     def send(self, job: Job, first: int = 0) -> None:
         """Until it is acknowledged, or the run is over."""
