@@ -40,6 +40,7 @@ from slo_rules import instants
 
 Ready = Callable[[], Awaitable[list[str]]]
 Roles = Callable[[], dict[str, str]]
+Buffer = Callable[[], dict[str, object] | None]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _INSTANT = {"format": "date-time"}
 AsOf = Annotated[
@@ -91,6 +92,7 @@ def build_api(
     lifespan: Lifespan,
     roles: Roles = dict,
     *,
+    buffer: Buffer = lambda: None,
     sources: SourceDoor | None = None,
     letters: DeadLetters | None = None,
     handling: Handling | None = None,
@@ -99,7 +101,8 @@ def build_api(
     """The application, with what there is of query API, acts, doors and dead letters; health and metrics always.
 
     `ready` names what keeps this process from serving; empty when nothing does. `roles` says of each role of this
-    process whether it is active or stands by.
+    process whether it is active or stands by, `buffer` how that stands which takes what arrives while the database is
+    away.
     """
     api = FastAPIOffline(title="Milepost", version=version("milepost"), lifespan=lifespan, redoc_url=None)
     if doors is not None:
@@ -115,7 +118,7 @@ def build_api(
             Route("/sources/{name}/{rest:path}", sources.take, methods=list(METHODS)),
         ]
     _errors(api)
-    _health(api, ready, roles, query)
+    _health(api, ready, roles, query, buffer)
     if query is not None:
         _reads(api, query)
         add_flow(api, query)
@@ -210,7 +213,7 @@ class _TellsAsOf:
         await self._app(scope, receive, tell)
 
 
-def _health(api: FastAPI, ready: Ready, roles: Roles, query: Query | None) -> None:
+def _health(api: FastAPI, ready: Ready, roles: Roles, query: Query | None, buffer: Buffer) -> None:
     @api.get("/healthz", tags=["health"])
     async def healthz() -> Row:
         """The process lives; for each of its roles whether it is active or stands by."""
@@ -220,12 +223,15 @@ def _health(api: FastAPI, ready: Ready, roles: Roles, query: Query | None) -> No
     async def readyz() -> Response:
         """The process serves, or stands by to; 503 with what is missing when it does not.
 
-        Where there is a replica, `read_replica` says whether it is read, else why not, and how far it is behind.
+        Where there is a replica, `read_replica` says whether it is read, else why not, and how far it is behind. Of who
+        takes in events `buffer` says how much waits on the disk while the database is away.
         """
         missing = await ready()
         said: Row = {"status": "not ready" if missing else "ok", "missing": missing, "roles": roles()}
         if query is not None and (replica := query.replica()) is not None:
             said["read_replica"] = replica
+        if (held := buffer()) is not None:
+            said["buffer"] = held
         body = orjson.dumps(said)
         return Response(body, 503 if missing else 200, media_type="application/json")
 

@@ -143,6 +143,15 @@ SPAN_COPY = (
     "FROM STDIN (FORMAT binary)"
 )
 
+LATE_EVENT_COPY = EVENT_COPY.replace("body)", "body, received_at)")
+LATE_SPAN_COPY = SPAN_COPY.replace("body)", "body, received_at)")
+"""For rows of `arrived`."""
+
+
+def arrived(row: bytes, at: int) -> bytes:
+    """A row of `event` or `span` that says when it was received (micros), which else the database does."""
+    return (int.from_bytes(row[:2], "big") + 1).to_bytes(2, "big") + row[2:] + instant(at)
+
 
 def numeric(text: str | None) -> bytes | None:
     """The binary form of a decimal text: base-10000 digits with weight, sign and scale (numeric_recv)."""

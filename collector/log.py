@@ -9,12 +9,17 @@ the queue short, and the projection, not the log, is what limits throughput.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 import msgspec
 import psycopg
@@ -30,6 +35,10 @@ log = structlog.get_logger("milepost.log")
 MAX_PENDING_BYTES = 64 * 2**20
 MAX_COMMIT_BYTES = 8 * 2**20
 RECONNECT_SECONDS = 1.0
+STALL_SECONDS = 5.0
+"""For how long a commit is waited for, where there is a buffer that can take its place."""
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+"""What says that the database is away, full, or no longer the primary; not that something cannot be stored."""
 _LET_GO = "-c idle_in_transaction_session_timeout=10s"
 """A process that stands still in the middle of a commit holds up every other writer."""
 
@@ -108,21 +117,76 @@ class Unavailable(Exception):
         self.overloaded = overloaded
 
 
-class LogWriter:
-    """Commits batches of many requests together on one connection and thread; bounded in bytes."""
+class Buffer(Protocol):
+    """Keeps on disk what arrives while the database is away, and writes it to the log afterwards."""
 
-    def __init__(self, database_url: str, *, on_commit: Callable[[], None] = lambda: None) -> None:
+    @property
+    def active(self) -> bool:
+        """Whether what arrives goes there: something waits there already, and the log is in the order of arrivals."""
+
+    def start(self, watch: Callable[[], None]) -> None:
+        """Begin to write what waits. `watch` is called once a second."""
+
+    def keep(self, arrivals: Sequence[Arrival], error: str) -> list[Exception | None]:
+        """What became of each: it is durable, or an exception says why not. `error` is why it is not in the log."""
+
+    def close(self) -> None:
+        """Stop. What waits stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A batch that arrived then (micros), and in which transaction it may have been committed, if in any."""
+
+    batch: Batch
+    received_at: int
+    in_doubt: int | None = None
+
+
+class _Pending(NamedTuple):
+    """A batch that waits to be committed."""
+
+    batch: Batch
+    size: int
+    received_at: int
+    future: Future[None]
+
+
+class _NotWritten(Exception):
+    """The database did not answer; `in_doubt` is the transaction that was being committed, if one was."""
+
+    def __init__(self, message: str, in_doubt: int | None) -> None:
+        super().__init__(message)
+        self.in_doubt = in_doubt
+
+
+class LogWriter:
+    """Commits batches of many requests together on one connection and thread; bounded in bytes.
+
+    With a `buffer`, what cannot be committed, or not within STALL_SECONDS, is kept there, and counts as durable.
+    """
+
+    def __init__(
+        self, database_url: str, *, on_commit: Callable[[], None] = lambda: None, buffer: Buffer | None = None
+    ) -> None:
         self._url = database_url
         self._on_commit = on_commit
-        self._pending: list[tuple[Batch, int, Future[None]]] = []
+        self._buffer = buffer
+        self._pending: list[_Pending] = []
         self._bytes = 0
         self._wake = threading.Condition()
         self._closing = False
         self._down_until = 0.0
+        self._conn: Connection | None = None
+        self._watched = threading.Lock()
+        self._began: float | None = None
+        self._committing: int | None = None
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to commit."""
+        if self._buffer is not None:
+            self._buffer.start(self._end_stalled)
         self._thread.start()
 
     def close(self) -> None:
@@ -131,6 +195,8 @@ class LogWriter:
             self._closing = True
             self._wake.notify()
         self._thread.join(timeout=30)
+        if self._buffer is not None:
+            self._buffer.close()
 
     @property
     def pending_bytes(self) -> int:
@@ -148,18 +214,18 @@ class LogWriter:
                 raise Unavailable("the database cannot be reached", 5, overloaded=False)
             if self._bytes + size > MAX_PENDING_BYTES and self._pending:
                 raise Unavailable("more arrives than can be stored", 1, overloaded=True)
-            self._pending.append((batch, size, future))
+            self._pending.append(_Pending(batch, size, time.time_ns() // 1000, future))
             self._bytes += size
             self._wake.notify()
         return future
 
-    def _take(self) -> list[tuple[Batch, int, Future[None]]]:
+    def _take(self) -> list[_Pending]:
         with self._wake:
             while not self._pending and not self._closing:
                 self._wake.wait()
             taken, size = 0, 0
             while taken < len(self._pending) and (taken == 0 or size < MAX_COMMIT_BYTES):
-                size += self._pending[taken][1]
+                size += self._pending[taken].size
                 taken += 1
             batches, self._pending = self._pending[:taken], self._pending[taken:]
             return batches
@@ -170,28 +236,48 @@ class LogWriter:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        conn: Connection | None = None
         while pending := self._take():
-            try:
-                if conn is None or conn.closed:
-                    conn = connect(self._url, "log", options=_LET_GO)
-                outcomes = self._write(conn, [batch for batch, _, _ in pending])
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                log.warning("log_not_written", error=str(error).strip(), batches=len(pending))
-                outcomes = [Unavailable("the database cannot be reached", 5, overloaded=False)] * len(pending)
-                self._down_until = time.monotonic() + RECONNECT_SECONDS
-                if conn is not None:
-                    conn.close()
+            if self._buffer is not None and self._buffer.active:
+                outcomes = self._buffer.keep([Arrival(one.batch, one.received_at) for one in pending], "")
+            else:
+                outcomes = self._store(pending)
             self._settle(pending, outcomes)
-        if conn is not None:
-            conn.close()
+        self._let_go()
+
+    def _store(self, pending: list[_Pending]) -> list[Exception | None]:
+        outcomes: list[Exception | None]
+        try:
+            if self._conn is None or self._conn.closed:
+                self._conn = connect(self._url, "log", options=_LET_GO)
+            outcomes = self._write(self._conn, [one.batch for one in pending])
+        except AWAY as error:
+            outcomes = [_NotWritten(str(error).strip(), None)] * len(pending)
+        failed = [(place, one) for place, one in enumerate(outcomes) if isinstance(one, _NotWritten)]
+        if not failed:
+            return outcomes
+        self._let_go()
+        why = str(failed[0][1])
+        log.warning("log_not_written", error=why, batches=len(failed))
+        if self._buffer is None:
+            self._down_until = time.monotonic() + RECONNECT_SECONDS
+            away = Unavailable("the database cannot be reached", 5, overloaded=False)
+            return [away if isinstance(one, _NotWritten) else one for one in outcomes]
+        arrivals = [Arrival(pending[place].batch, pending[place].received_at, one.in_doubt) for place, one in failed]
+        for (place, _), outcome in zip(failed, self._buffer.keep(arrivals, why), strict=True):
+            outcomes[place] = outcome
+        return outcomes
 
     def _write(self, conn: Connection, batches: list[Batch]) -> list[Exception | None]:
         """What became of each batch. One that cannot be stored must not take the others of the commit with it."""
+        if conn.closed:
+            return [_NotWritten("the connection is closed", None)] * len(batches)
         try:
             self._commit(conn, batches)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
-            raise
+        except AWAY as error:
+            failed = _NotWritten(str(error).strip(), self._committing)
+            # Whatever is wrong, the next commit is not tried on this connection.
+            conn.close()
+            return [failed] * len(batches)
         except Exception as error:
             if conn.closed or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                 # Not for what a batch says: the server has ended a session that stood still, or is a standby now.
@@ -202,16 +288,16 @@ class LogWriter:
             return [outcome for batch in batches for outcome in self._write(conn, [batch])]
         return [None] * len(batches)
 
-    def _settle(self, pending: list[tuple[Batch, int, Future[None]]], outcomes: Sequence[Exception | None]) -> None:
+    def _settle(self, pending: list[_Pending], outcomes: Sequence[Exception | None]) -> None:
         with self._wake:
-            self._bytes -= sum(size for _, size, _ in pending)
-        for (_, _, future), outcome in zip(pending, outcomes, strict=True):
-            if not future.set_running_or_notify_cancel():
+            self._bytes -= sum(one.size for one in pending)
+        for one, outcome in zip(pending, outcomes, strict=True):
+            if not one.future.set_running_or_notify_cancel():
                 continue
             if outcome is None:
-                future.set_result(None)
+                one.future.set_result(None)
             else:
-                future.set_exception(outcome)
+                one.future.set_exception(outcome)
         self._on_commit()
 
     def _commit(self, conn: Connection, batches: list[Batch]) -> None:
@@ -220,42 +306,91 @@ class LogWriter:
         letters = [letter for batch in batches for letter in batch.dead_letters]
         requests = [request for batch in batches for request in batch.requests]
         started = time.perf_counter()
-        with conn.transaction():
-            keep_requests(conn, requests)
-            append(conn, events, spans, letters)
-            # Last: its lock is taken after that of the log, by everybody.
-            audit.record(conn, [one for batch in batches for one in batch.audit])
+        self._committing = None
+        self._began = time.monotonic()
+        try:
+            with conn.transaction():
+                keep_requests(conn, requests)
+                transaction = append(conn, events, spans, letters)
+                # Last: its lock is taken after that of the log, by everybody.
+                audit.record(conn, [one for batch in batches for one in batch.audit])
+                if transaction is None and self._buffer is not None:
+                    transaction = _transaction_of(conn)
+                # From here on an error says nothing of whether it was committed.
+                self._committing = transaction
+        finally:
+            with self._watched:
+                self._began = None
         metrics.LOG_COMMITS.observe(time.perf_counter() - started)
 
+    def _end_stalled(self) -> None:
+        """End the connection of a commit that takes too long: its thread then finds out, and keeps the batches."""
+        with self._watched:
+            began, conn = self._began, self._conn
+            if began is None or conn is None or time.monotonic() - began < STALL_SECONDS:
+                return
+            # Another thread waits on that socket, and must not find it closed beneath it.
+            with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(conn.fileno())) as shared:
+                shared.shutdown(socket.SHUT_RDWR)
 
-def append(conn: Connection, events: list[bytes], spans: list[bytes], letters: list[DeadLetter]) -> None:
-    """Write rows to the log in the caller's transaction, which should end soon: it holds the writers' lock."""
-    if letters:
-        conn.cursor().executemany(
-            "INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, body, request, item) "
-            "VALUES (clock_timestamp(), %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (one.source, one.reason, one.detail, one.event_id, one.type, one.body, one.request, one.item)
-                for one in letters
-            ],
-        )
+    def _let_go(self) -> None:
+        with self._watched:
+            conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+
+def _transaction_of(conn: Connection) -> int:
+    row = conn.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def append(conn: Connection, events: list[bytes], spans: list[bytes], letters: list[DeadLetter]) -> int | None:
+    """Write rows to the log in the caller's transaction, which should end soon: it holds the writers' lock.
+
+    The number of the transaction, where events were written; it comes with the lock.
+    """
+    write_letters(conn, letters)
     if spans:
-        _copy(conn, SPAN_COPY, spans)
-    if events:
-        conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
-        _copy(conn, EVENT_COPY, events)
+        copy(conn, SPAN_COPY, spans)
+    if not events:
+        return None
+    row = conn.execute("SELECT pg_advisory_xact_lock(%s), pg_current_xact_id()::text::bigint", (LOG_LOCK,)).fetchone()
+    copy(conn, EVENT_COPY, events)
+    assert row is not None
+    return int(row[1])
 
 
-def keep_requests(conn: Connection, requests: list[SourceRequest]) -> None:
-    """Write what sources sent in forms of their own, in the caller's transaction."""
-    if not requests:
+def write_letters(conn: Connection, letters: list[DeadLetter], received_at: datetime | None = None) -> None:
+    """Write dead letters, in the caller's transaction; None stands for now."""
+    if not letters:
         return
     conn.cursor().executemany(
-        "INSERT INTO source_request (source, method, path, headers, body) VALUES (%s, %s, %s, %s::jsonb, %s)",
-        [(one.source, one.method, one.path, msgspec.json.encode(one.headers).decode(), one.body) for one in requests],
+        "INSERT INTO dead_letter (received_at, source, reason, detail, event_id, type, body, request, item) "
+        "VALUES (coalesce(%s, clock_timestamp()), %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            (received_at, one.source, one.reason, one.detail, one.event_id, one.type, one.body, one.request, one.item)
+            for one in letters
+        ],
     )
 
 
-def _copy(conn: Connection, statement: str, rows: list[bytes]) -> None:
+def keep_requests(conn: Connection, requests: list[SourceRequest], received_at: datetime | None = None) -> None:
+    """Write what sources sent in forms of their own, in the caller's transaction; None stands for now."""
+    if not requests:
+        return
+    conn.cursor().executemany(
+        "INSERT INTO source_request (received_at, source, method, path, headers, body) "
+        "VALUES (coalesce(%s, clock_timestamp()), %s, %s, %s, %s::jsonb, %s)",
+        [
+            (received_at, one.source, one.method, one.path, msgspec.json.encode(one.headers).decode(), one.body)
+            for one in requests
+        ],
+    )
+
+
+def copy(conn: Connection, statement: str, rows: list[bytes]) -> None:
+    """Send rows in COPY format, in the caller's transaction."""
     with conn.cursor().copy(statement) as copy:
         copy.write(HEADER + b"".join(rows) + TRAILER)

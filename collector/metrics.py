@@ -33,6 +33,15 @@ SOURCE_WAITING = Gauge(
 OPEN_LETTERS = Gauge("milepost_dead_letters_open", "Dead letters that nobody has replayed or discarded.", ["source"])
 THROTTLED = Counter("milepost_throttled_requests", "Requests answered 429 or 503.", ["door"])
 LOG_COMMITS = Histogram("milepost_log_commit_seconds", "Time of one group commit of the log.", buckets=_FAST)
+SPOOL_BYTES = Gauge("milepost_spool_bytes", "Bytes of the buffer on disk for what came while the database was away.")
+SPOOL_RECORDS = Gauge("milepost_spool_records", "Events, spans and the like that wait in the buffer.")
+SPOOL_OLDEST = Gauge("milepost_spool_oldest_seconds", "For how long the oldest has waited in the buffer, or 0.")
+SPOOL_KEPT = Counter("milepost_spool_kept", "Events, spans and the like that were accepted into the buffer.")
+SPOOL_DRAINED = Counter("milepost_spool_drained", "What was taken out of the buffer again: it is in the log.")
+SPOOL_REFUSED = Counter("milepost_spool_refused", "Requests that were refused because the buffer was full.")
+SPOOL_SET_ASIDE = Counter(
+    "milepost_spool_set_aside", "What the database would not have out of the buffer; it lies in files of its own."
+)
 KAFKA_RECORDS = Counter("milepost_kafka_records", "Records of Kafka that are in the log or were set aside.", ["topic"])
 KAFKA_PASSED_OVER = Counter(
     "milepost_kafka_passed_over_records", "Records of Kafka without a value, of which nothing is kept.", ["topic"]

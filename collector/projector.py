@@ -5,7 +5,8 @@ Theory of operation
 One projector works at a time (a session advisory lock; others stand by). Each cycle
 
 1. takes the *horizon*: with the log writers' lock held for a moment, the database's clock says an instant T of which
-   it is true that everything received before T is in the log and visible;
+   it is true that everything received before T is in the log and visible; where receivers may have kept something on
+   their disks while the database was away, T is no later than that (collector/awaiting.py);
 2. applies the next batch of the log;
 3. sweeps: instances whose `next_check_at` is not after T are judged, found by their index. With a backlog behind the
    batch, T is the arrival of the last event applied instead: everything received before that has been applied.
@@ -35,6 +36,7 @@ import structlog
 
 from collector.applying import Applying
 from collector.arrivals import Arrivals
+from collector.awaiting import Awaiting
 from collector.batches import BATCH, Batch, Moved, Writing, commit
 from collector.catalogue import Catalogue
 from collector.changes import Changes, Q
@@ -48,7 +50,7 @@ from collector.reading_ahead import ReadingProcess
 from collector.relief import Relief
 from collector.separation import Place
 from collector.sharing import Sharer
-from collector.store.database import LOG_LOCK, PROJECTION_LOCK, Connection
+from collector.store.database import PROJECTION_LOCK, Connection
 from collector.stretches import MOST_SHARES, Stretch, hands, open_stretch, write_down
 from collector.unjoined import load_unjoined
 from slo_rules.identity import Key
@@ -140,6 +142,7 @@ class Projector:
         self._swept = 0.0
         self._report = CycleReport()
         self._conn: Connection | None = None
+        self._awaiting = Awaiting()
         self._share_from = share_from
         self._unfinished = True
         """Whether there may be a stretch that is not finished."""
@@ -175,21 +178,13 @@ class Projector:
             elif time.monotonic() - self._swept > SWEEP_SECONDS:
                 if shared:
                     self._synchronise(conn)
-                self.sweep(conn, self._received_at)
+                self.sweep(conn, self._awaiting.horizon(conn, self._received_at))
         except BaseException as error:
             self._forget()
             if not isinstance(error, Moved):
                 raise
             log.info("position_moved", reason=str(error))
         return report
-
-    def _horizon(self, conn: Connection) -> int:
-        self._settle()
-        with conn.transaction():
-            conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
-            row = conn.execute(Q["horizon"]).fetchone()
-        assert row is not None
-        return to_micros(row[0])
 
     def _forget(self) -> None:
         if self._writing is not None:
@@ -216,7 +211,8 @@ class Projector:
         while horizon is None and not self._enough(count):
             chunk = self._take()
             if chunk is None:
-                horizon = self._horizon(conn)
+                self._settle()
+                horizon = self._awaiting.horizon(conn)
                 events, stored = self._read(conn)
                 if len(events) == self._reader.limit:
                     horizon = None

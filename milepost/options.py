@@ -26,6 +26,18 @@ ReadDatabaseUrl = Annotated[
     typer.Option("--read-database-url", help="postgresql://… of a streaming replica, which pages and API then read."),
 ]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded PostgreSQL keeps its data.")]
+SpoolDir = Annotated[
+    str | None,
+    typer.Option(
+        "--spool-dir",
+        metavar="FOLDER",
+        help="Where what arrives is kept while the database is away, or off; usually spool under --data-dir.",
+    ),
+]
+SpoolLimit = Annotated[
+    str | None,
+    typer.Option("--spool-limit", metavar="SIZE", help="How much is kept there, such as 4GiB; else 1GiB."),
+]
 DefinitionPaths = Annotated[
     list[Path] | None,
     typer.Option(

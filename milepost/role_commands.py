@@ -13,6 +13,8 @@ from milepost.options import (
     Insecure,
     OtlpGrpcPort,
     ReadDatabaseUrl,
+    SpoolDir,
+    SpoolLimit,
     fail,
     read_settings,
     refuse_exposed,
@@ -75,6 +77,7 @@ def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
     refuse_exposed(settings)
     from collector.ingest.kafka.library import KafkaUnusable
     from collector.ingest.otlp_grpc import PortTaken
+    from collector.spool.segments import SpoolUnusable
     from milepost.server import DatabaseAway, Milepost
 
     try:
@@ -92,6 +95,8 @@ def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
         raise fail(f"The definitions cannot be used:\n{error}") from error
     except DatabaseAway as error:
         raise fail(f"The database cannot be reached: {error}") from error
+    except SpoolUnusable as error:
+        raise fail(f"The buffer cannot be used: {error}") from error
     except PortTaken as error:
         raise fail(f"OTLP/gRPC cannot be taken at {error}") from error
     except KafkaUnusable as error:
@@ -140,6 +145,8 @@ def collector(
     host: Host = None,
     port: Port = None,
     otlp_grpc_port: OtlpGrpcPort = None,
+    spool_dir: SpoolDir = None,
+    spool_limit: SpoolLimit = None,
     auth: Auth = None,
     insecure: Insecure = None,
     kafka_brokers: KafkaBrokers = None,

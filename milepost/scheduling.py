@@ -31,6 +31,7 @@ from collector.registration import Registered, Watch
 from collector.retention.duty import run_once as retain
 from collector.sources.polling import Poller
 from collector.sources.receiving import Receiver
+from collector.spool.spooling import Spooling
 from collector.store.database import Connection
 from milepost.roles import Role
 from milepost.settings import Settings
@@ -58,6 +59,7 @@ class Scheduling:
     private_hosts: tuple[str, ...]
     receivers: Mapping[str, Receiver]
     roster: Roster | None
+    spooling: Spooling | None
     writes: bool
     closing: list[Callable[[], None]]
 
@@ -77,6 +79,8 @@ class Scheduling:
 
         if self.roster is not None:
             add("access", REFRESH_SECONDS, self.roster.refresh)
+        if self.spooling is not None:
+            add("receiver", 2, self.spooling.tell)
         watch = Watch(registered)
         add("definitions", 5, lambda conn, _: watch.run_once(conn))
         if self.writes or Role.CONSUMER in self.roles:

@@ -51,6 +51,8 @@ from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import SourceDoor
 from collector.sources.intake import Intake
 from collector.sources.receiving import Receiver
+from collector.spool.segments import Spool, SpoolUnusable
+from collector.spool.spooling import Spooling
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.access_settings import forwarded_of, networks_of, oidc_of
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
@@ -131,8 +133,8 @@ class Milepost:
     def serve(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run until told to stop (SIGINT, SIGTERM); then everything is closed before SystemExit(0) is raised.
 
-        Raises DatabaseAway, DefinitionError where a secret of a source cannot be had, and PortTaken where gRPC was
-        given a port that it cannot have.
+        Raises DatabaseAway, DefinitionError where a secret of a source cannot be had, PortTaken where gRPC was given a
+        port that it cannot have, and SpoolUnusable where the buffer was given such a folder.
         """
         consumed = set(self._consumed.values())
         if Role.COLLECTOR in self.roles or consumed:
@@ -176,8 +178,9 @@ class Milepost:
         prepare = partial(configure_logging, self.settings.log_format, self.settings.log_level)
         projection = ProjectionProcess(url, prepare) if Role.PROJECTOR in self.roles else None
         on_commit = projection.wake if projection else _nothing
-        writer = LogWriter(url, on_commit=on_commit) if self._writes else None
         intake = Intake(url, self._receivers, on_commit) if self._receivers else None
+        spooling = self._spooling(url, on_commit, intake) if self._writes else None
+        writer = LogWriter(url, on_commit=on_commit, buffer=spooling) if self._writes else None
         consumer = self._consumer(url, catalogue, on_commit, intake) if Role.CONSUMER in self.roles else None
         producer = self._producer() if self._produces else None
         reads = self.settings.read_database_url if Role.DASHBOARD in self.roles else None
@@ -203,6 +206,7 @@ class Milepost:
             self.private_hosts,
             self._receivers,
             self._roster,
+            spooling,
             writes=self._writes,
             closing=self._closing,
         ).schedule(pool, registered)
@@ -230,6 +234,9 @@ class Milepost:
             if producer is not None and (producer.missing or writer is None):
                 # What is handed to brokers needs no database.
                 return producer.missing
+            if spooling is not None and writer is not None and spooling.active:
+                # Pages may be without a database meanwhile; what arrives is taken all the same.
+                return spooling.missing() if writer.alive else ["the log is not being written"]
             try:
                 # Who takes in events needs the primary. Pages alone go on where only a replica is left.
                 await (reader.answer(reader.clock) if self.roles == {Role.DASHBOARD} else reader.clock())
@@ -260,6 +267,7 @@ class Milepost:
             ready,
             lifespan,
             activities,
+            buffer=spooling.shown if spooling else partial(_no_buffer, needed=doors is not None and producer is None),
             sources=sources,
             letters=letters,
             handling=Handling(pool, catalogue, acts, reader.note_write) if query else None,
@@ -320,6 +328,26 @@ class Milepost:
         # What a proxy says of addresses and of TLS counts only from those that are trusted.
         proxied: Any = ProxyHeadersMiddleware(guard, list(settings.trusted_proxies))  # type: ignore[arg-type]
         return remember_peer(proxied)
+
+    def _spooling(self, url: str, on_commit: Callable[[], None], intake: Intake | None) -> Spooling | None:
+        """The buffer of the doors that write to the log; None where there is none. Raises SpoolUnusable."""
+        folder = self.settings.spool
+        if folder is None or Role.COLLECTOR not in self.roles or (self._produces and not self._receivers):
+            return None
+
+        def on_drained() -> None:
+            on_commit()
+            if intake is not None:
+                intake.wake()
+
+        try:
+            spool = Spool(folder, self.settings.spool_limit)
+        except (OSError, SpoolUnusable) as error:
+            if self.settings.spool_dir:
+                raise SpoolUnusable(str(error)) from error
+            log.warning("spool_off", because=str(error))
+            return None
+        return Spooling(url, spool, self.settings.address, on_drained=on_drained)
 
     @property
     def _writes(self) -> bool:
@@ -404,6 +432,10 @@ def _await_database(url: str, until: float) -> None:
                 log.warning("database_not_reached", error=why)
             told = why
         time.sleep(1)
+
+
+def _no_buffer(*, needed: bool) -> dict[str, object] | None:
+    return {"state": "off: without --spool-dir nothing is accepted while the database is away"} if needed else None
 
 
 def _nothing() -> None:

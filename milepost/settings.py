@@ -32,6 +32,7 @@ from milepost.kafka_settings import (
     read_properties,
     read_topics,
 )
+from milepost.sizes import format_size, parse_size
 from slo_rules.compiled import INTERPRETED
 from slo_rules.durations import format_duration, parse_duration
 
@@ -42,6 +43,8 @@ HTTP_PORT = 8080
 OTLP_GRPC_PORT = 4317
 """Where OTLP/gRPC is taken unless told otherwise: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-default-port."""
 OFF = "off"
+SPOOL_LIMIT = 2**30
+LEAST_SPOOL = 128 * 2**20
 _USUAL = Retention()
 
 
@@ -57,13 +60,16 @@ class SettingsError(Exception):
 class Settings:
     """How one process runs. Without `database_url` an embedded PostgreSQL keeps its data under `data_dir`.
 
-    `read_database_url` is of a replica of `database_url`; without it that is read itself. `otlp_grpc_port` is 0 where
-    it is off, and None for the usual one where nobody else has that.
+    `spool_dir` is the folder of the buffer, or `off`; None for the usual one, which `spool` says. `spool_limit` is in
+    bytes. `read_database_url` is of a replica of `database_url`; without it that is read itself. `otlp_grpc_port` is 0
+    where it is off, and None for the usual one where nobody else has that.
     """
 
     database_url: str | None = field(default=None, repr=False)
     read_database_url: str | None = field(default=None, repr=False)
     data_dir: Path = Path("milepost-data")
+    spool_dir: str | None = None
+    spool_limit: int = SPOOL_LIMIT
     definitions: tuple[Path, ...] = ()
     host: str = "127.0.0.1"
     port: int = HTTP_PORT
@@ -105,6 +111,16 @@ class Settings:
     kafka: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
+    def spool(self) -> Path | None:
+        """Where receivers keep what arrives while the database is away; None where they do not.
+
+        Beside the data of an embedded database, else only where a folder was given.
+        """
+        if self.spool_dir == OFF or (self.spool_dir is None and self.database_url):
+            return None
+        return Path(self.spool_dir) if self.spool_dir else self.data_dir / "spool"
+
+    @property
     def kafka_cluster(self) -> Cluster:
         """The brokers and how they are reached."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -134,6 +150,8 @@ class Settings:
         """The settings for people and logs, secrets hidden."""
         shown = {one.name: str(getattr(self, one.name)) for one in fields(self)}
         shown["definitions"] = ", ".join(map(str, self.definitions)) or "none"
+        shown["spool_dir"] = str(self.spool or OFF)
+        shown["spool_limit"] = format_size(self.spool_limit)
         shown["otlp_grpc_port"] = _shown_grpc_port(self.otlp_grpc_port)
         for name, (_, for_good) in _LENGTHS.items():
             length = getattr(self, name)
@@ -265,6 +283,8 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             return _database_url(str(value), origin, faults)
         case "data_dir":
             return Path(value)
+        case "spool_limit":
+            return _size(value, origin, faults)
         case "definitions":
             entries = value.split(os.pathsep) if isinstance(value, str) else value
             paths = tuple(Path(entry) for entry in entries)
@@ -322,8 +342,20 @@ def _length(name: str, value: Any, origin: str, faults: list[str]) -> int | None
     return length
 
 
+def _size(value: Any, origin: str, faults: list[str]) -> int:
+    try:
+        size = parse_size(str(value))
+    except ValueError as error:
+        faults.append(f"{origin}: {error}")
+        return SPOOL_LIMIT
+    if size < LEAST_SPOOL:
+        faults.append(f"{origin}: {value} is less than {format_size(LEAST_SPOOL)}: the largest request must fit")
+    return size
+
+
 _KINDS = {
     "port": "a number",
+    "spool_limit": "a size such as 2GiB",
     "otlp_grpc_port": f"a number, or {OFF}",
     "definitions": "a path or a list of paths",
     "private_hosts": "a list of hosts",
@@ -339,6 +371,8 @@ def _is_of_kind(name: str, value: Any) -> bool:
     """A TOML file may hold anything anywhere; the other origins cannot."""
     if name in ("port", "otlp_grpc_port"):
         return isinstance(value, (str, int)) and not isinstance(value, bool)
+    if name == "spool_limit" and isinstance(value, int) and not isinstance(value, bool):
+        return True
     if name == "kafka":
         return isinstance(value, dict)
     if name == "insecure" and isinstance(value, bool):

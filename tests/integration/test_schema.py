@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 
 from collector.catalogue import load_catalogue
 from collector.rebuild import fingerprints, forget
-from collector.store import access_tables, alerting_tables, tables
+from collector.store import access_tables, alerting_tables, receiving_tables, tables
 from collector.store.database import Connection, connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
 from collector.store.metadata import metadata
 from tests.fix_postgres import Server
@@ -32,6 +32,7 @@ def _ours(obj: object, name: str | None, kind: str, reflected: bool, _compared: 
 
 def test_migrations_give_the_schema_of_the_models(either_url: str) -> None:
     assert alerting_tables.incident.metadata is access_tables.audit.metadata is metadata
+    assert receiving_tables.receiver_spool.metadata is metadata
     engine = sa.create_engine(sqlalchemy_url(either_url), poolclass=sa.NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -78,7 +79,7 @@ def _undo_what_came_later(conn: Connection, version: str) -> None:
     conn.execute("DROP TABLE instance_handling, instance_note, saved_view")
     conn.execute("DROP TABLE delivery")
     conn.execute("DROP TABLE silence, drill")
-    conn.execute("DROP TABLE api_key, person, session, audit")
+    conn.execute("DROP TABLE api_key, person, session, audit, receiver_spool")
     conn.execute("ALTER TABLE incident_event DROP COLUMN request")
     for column in ("request", "item", "settled_at", "settled_as", "settled_by", "settled_because"):
         conn.execute(f"ALTER TABLE dead_letter DROP COLUMN {column}")

@@ -1,0 +1,160 @@
+"""From the spool to the log: what waits is written in its order, as soon as the database is back.
+
+How far that came is a row of `receiver_spool`, moved in the transaction that writes: a record is in the log once,
+whenever the process ends. What was being committed when the database went away carries the number of that transaction,
+and is passed over where it was committed after all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from collector import metrics
+from collector.awaiting import LEASE
+from collector.log import AWAY, Batch
+from collector.spool.packing import unpack, write_events, write_unordered
+from collector.spool.records import Record
+from collector.spool.segments import Spool
+from collector.store.database import LOG_LOCK, Connection
+from collector.store.sql import load
+from slo_rules.durations import DAY
+from slo_rules.instants import to_datetime, to_micros
+
+log = structlog.get_logger("milepost.spool")
+
+Q = load("spool")
+AT_ONCE = 8 * 2**20
+_STEADY = 1_000_000
+"""Micros by which the clocks of receiver and database may differ before that is said."""
+
+
+class Undecided(Exception):
+    """Whether a transaction was committed is not known yet: the server has not noticed that nobody waits for it."""
+
+    def __init__(self, transaction: int) -> None:
+        super().__init__(f"transaction {transaction} is still in progress")
+
+
+class Draining:
+    """Writes what waits in a spool to the log, on one connection."""
+
+    def __init__(self, conn: Connection, spool: Spool) -> None:
+        self._conn = conn
+        self._spool = spool
+        self._ahead = 0
+        """By how many micros the database's clock is ahead of ours."""
+
+    def begin(self) -> None:
+        """Find out what was written before. psycopg.Error, OSError."""
+        self.set_clock()
+        with self._conn.transaction():
+            row = self._conn.execute(Q["hold"], {"id": self._spool.id}).fetchone()
+        assert row is not None
+        segment, drained = row
+        if segment is not None:
+            self._spool.taken(segment, drained)
+
+    def set_clock(self) -> None:
+        """Find out how the clocks differ: what was received when is told by ours, and judged by the database's."""
+        before = time.time_ns() // 1000
+        with self._conn.transaction():
+            row = self._conn.execute(Q["clock"]).fetchone()
+        assert row is not None
+        self._ahead = to_micros(row[0]) - (before + time.time_ns() // 1000) // 2
+        if abs(self._ahead) > _STEADY:
+            log.warning("clocks_differ", seconds=round(self._ahead / 1e6, 1))
+
+    def run_once(self) -> int | None:
+        """Write the next records; how much that was. None where nothing waits. psycopg.Error, OSError, Undecided."""
+        taken = self._spool.take(AT_ONCE)
+        if taken is None:
+            return None
+        try:
+            return self._write(taken.segment, taken.records)
+        except (*AWAY, Undecided, OSError):
+            raise
+        except Exception:
+            log.exception("spool_written_one_by_one")
+        return sum(self._write_alone(taken.segment, ends, record) for ends, record in taken.records)
+
+    def _write_alone(self, segment: UUID, ends: int, record: Record) -> int:
+        try:
+            return self._write(segment, ((ends, record),))
+        except (*AWAY, Undecided, OSError):
+            raise
+        except Exception:
+            # It was acknowledged: it is kept, and must not keep the others from the log.
+            log.exception("spool_record_set_aside", file=str(self._spool.set_aside(record)), count=record.count)
+            metrics.SPOOL_SET_ASIDE.inc(record.count)
+            self._write(segment, ((ends, None),))
+            return 0
+
+    def _write(self, segment: UUID, records: Sequence[tuple[int, Record | None]]) -> int:
+        conn, own = self._conn, {"id": self._spool.id}
+        with conn.transaction():
+            row = conn.execute(Q["hold"], own).fetchone()
+            assert row is not None
+            begins = row[1] if row[0] == segment else 0
+            # Of what somebody has taken already nothing is written again, whatever is remembered here.
+            wanted = [record for ends, record in records if ends > begins and record is not None]
+            batches = [(one.received_at, unpack(one)) for one in wanted if not self._is_committed(one)]
+            write_unordered(conn, [(self._here(at), batch) for at, batch in batches])
+            conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+            floor, now = self.tell()
+            write_events(conn, self._ordered(batches, floor, now))
+            following = None if not wanted else to_datetime(self._here(wanted[-1].received_at))
+            conn.execute(Q["moved"], own | {"segment": segment, "drained": records[-1][0], "oldest": following})
+        self._spool.taken(segment, records[-1][0])
+        count = sum(record.count for _, record in records if record is not None)
+        metrics.SPOOL_DRAINED.inc(count)
+        return count
+
+    def tell(self) -> tuple[int, int]:
+        """Tell since when something waits, in the caller's transaction, which holds the writers' lock.
+
+        The instant before which nothing counts as received that is written, and the database's clock.
+        """
+        oldest = self._spool.held.oldest
+        at = time.time_ns() // 1000 if oldest is None else oldest
+        asked = {"id": self._spool.id, "lease": timedelta(microseconds=LEASE), "oldest": to_datetime(self._here(at))}
+        row = self._conn.execute(Q["waits"], asked).fetchone()
+        assert row is not None
+        return to_micros(row[0]), to_micros(row[1])
+
+    def _here(self, at: int) -> int:
+        """An instant of our clock (micros) by the database's."""
+        return at + self._ahead
+
+    def _is_committed(self, record: Record) -> bool:
+        if record.in_doubt is None:
+            return False
+        try:
+            with self._conn.transaction():
+                row = self._conn.execute(Q["outcome"], {"transaction": record.in_doubt}).fetchone()
+            outcome = None if row is None else row[0]
+        except psycopg.DataError:
+            # Of another server, which never knew of it: a standby that took over, or a backup.
+            outcome = None
+        if outcome == "in progress":
+            raise Undecided(record.in_doubt)
+        log.info("spool_doubt_settled", transaction=record.in_doubt, outcome=outcome or "not known any more")
+        return outcome == "committed"
+
+    def _ordered(self, batches: Sequence[tuple[int, Batch]], floor: int, now: int) -> list[tuple[int, Batch]]:
+        """When each counts as received: when it was, but no earlier than what stands before it in the log."""
+        if not batches:
+            return []
+        since = to_datetime(self._here(batches[0][0]) - DAY)
+        last = self._conn.execute(Q["last_received"], {"since": since}).fetchone()
+        least = floor if last is None else max(floor, to_micros(last[0]))
+        found = []
+        for at, batch in batches:
+            least = max(least, min(self._here(at), now))
+            found.append((least, batch))
+        return found
