@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ["tests.examples", "tests.fix_kafka", "tests.fix_postgres", "tests.fix_replica"]
+pytest_plugins = ["tests.examples", "tests.fix_kafka", "tests.fix_postgres", "tests.fix_replica", "tests.fix_outage"]
