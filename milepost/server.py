@@ -29,7 +29,7 @@ from alerting.targets import Target
 from collector import metrics
 from collector.access.guard import Guard, remember_peer
 from collector.access.raw_reads import RawReads
-from collector.access.roster import Roster
+from collector.access.roster import FRESH_BUFFERING_SECONDS, Roster
 from collector.access.sending import admitting
 from collector.acts import Acts
 from collector.api import build_api
@@ -102,7 +102,8 @@ class Milepost:
         self.private_hosts = settings.private_hosts
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._receivers: dict[str, Receiver] = {}
-        self._roster = Roster() if settings.auth == "on" else None
+        keys_hold = FRESH_BUFFERING_SECONDS if settings.spool and Role.COLLECTOR in roles else None
+        self._roster = Roster(keys_hold) if settings.auth == "on" else None
         self._closing: list[Callable[[], None]] = []
 
     def add_chat(self, webhook_url: str) -> None:

@@ -1,7 +1,8 @@
 """What a process knows of keys and sessions: read from the database every two seconds, judged from memory.
 
 No request waits for the database, and what is revoked is revoked everywhere within seconds. While the database is away
-what was last known holds for FRESH_SECONDS; after that nobody is let in, and told to come again.
+what was last known holds for FRESH_SECONDS; after that nobody is let in, and told to come again. Keys hold for longer
+where what arrives is kept on disk meanwhile: that must not end because nobody could look them up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from slo_rules.instants import to_datetime
 
 Q = load("access")
 FRESH_SECONDS = 300.0
+FRESH_BUFFERING_SECONDS = 6 * 3600.0
 REFRESH_SECONDS = 2
 IDLE = 30 * MINUTE
 LONGEST = 12 * HOUR
@@ -46,7 +48,9 @@ class Session:
 class Roster:
     """Judges keys and sessions. Several threads may ask and refresh."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys_hold: float | None = None) -> None:
+        """`keys_hold` is for how many seconds keys are judged by what was last read; None for FRESH_SECONDS."""
+        self._keys_hold = keys_hold
         self._keys: dict[str, Held] = {}
         self._sessions: dict[bytes, Session] = {}
         self._read_at = float("-inf")
@@ -84,7 +88,7 @@ class Roster:
 
     def of_key(self, token: str, now: int) -> Principal | None:
         """Whose key it is. Raises Stale."""
-        self._require_fresh()
+        self._require_fresh(FRESH_SECONDS if self._keys_hold is None else self._keys_hold)
         found = keys.judge(token, self._keys, now)
         if found is not None:
             self._used[found.id] = now
@@ -92,7 +96,7 @@ class Roster:
 
     def of_session(self, token: str, now: int) -> Principal | None:
         """Whose session it is: not longer than LONGEST, and not unused for IDLE. Raises Stale."""
-        self._require_fresh()
+        self._require_fresh(FRESH_SECONDS)
         digest = digest_of(token)
         found = self._sessions.get(digest)
         if found is None or now >= found.expires or now - max(found.seen, self._used.get(digest, 0)) > IDLE:
@@ -100,8 +104,8 @@ class Roster:
         self._used[digest] = now
         return found.principal
 
-    def _require_fresh(self) -> None:
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
+    def _require_fresh(self, seconds: float) -> None:
+        if time.monotonic() - self._read_at > seconds:
             raise Stale
 
     def _write_uses(self, conn: Connection, now: datetime) -> None:

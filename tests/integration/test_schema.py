@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 
 from collector.catalogue import load_catalogue
 from collector.rebuild import fingerprints, forget
-from collector.store import access_tables, alerting_tables, receiving_tables, tables
+from collector.store import access_tables, alerting_tables, handling_tables, receiving_tables, tables
 from collector.store.database import Connection, connect, ensure_partitions, has_timescale, migrate, sqlalchemy_url
 from collector.store.metadata import metadata
 from tests.fix_postgres import Server
@@ -32,7 +32,7 @@ def _ours(obj: object, name: str | None, kind: str, reflected: bool, _compared: 
 
 def test_migrations_give_the_schema_of_the_models(either_url: str) -> None:
     assert alerting_tables.incident.metadata is access_tables.audit.metadata is metadata
-    assert receiving_tables.receiver_spool.metadata is metadata
+    assert receiving_tables.receiver_spool.metadata is handling_tables.instance_note.metadata is metadata
     engine = sa.create_engine(sqlalchemy_url(either_url), poolclass=sa.NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(
