@@ -13,15 +13,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
 from collector.store.database import LOG_LOCK, Connection
 from collector.store.sql import load
-from slo_rules.durations import SECOND
-from slo_rules.instants import to_micros
+from slo_rules.durations import DAY, SECOND
+from slo_rules.instants import to_datetime, to_micros
 
 log = structlog.get_logger("milepost.projector")
 
@@ -78,6 +78,29 @@ class Awaiting:
                 conn.execute(Q["give_up"], {"ids": list(ids), "told": list(at)})
                 log.warning("receivers_not_waited_for", receivers=sorted(map(str, ids)))
         return latest if most is None else min(latest, most)
+
+
+def arrivals(conn: Connection, times: Sequence[int], floor: int, now: int) -> list[int]:
+    """As received when events count that are written late (micros): when they came, but not before what is in the log.
+
+    Who reads the log relies on that. The caller holds the writers' lock, `floor` is up to when may have been judged.
+    """
+    if not times:
+        return []
+    last = conn.execute(Q["last_received"], {"since": to_datetime(min(times) - DAY)}).fetchone()
+    least = floor if last is None else max(floor, to_micros(last[0]))
+    found = []
+    for at in times:
+        least = max(least, min(at, now))
+        found.append(least)
+    return found
+
+
+def judged_to(conn: Connection) -> tuple[int, int]:
+    """Up to when may have been judged (micros), and the clock; the caller holds the writers' lock."""
+    row = conn.execute(Q["judged_to"], {"lease": timedelta(microseconds=LEASE)}).fetchone()
+    assert row is not None
+    return to_micros(row[0]), to_micros(row[1])
 
 
 def told_at_until(told_at: datetime) -> int:

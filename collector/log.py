@@ -37,8 +37,6 @@ MAX_COMMIT_BYTES = 8 * 2**20
 RECONNECT_SECONDS = 1.0
 STALL_SECONDS = 5.0
 """For how long a commit is waited for, where there is a buffer that can take its place."""
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
-"""What says that the database is away, full, or no longer the primary; not that something cannot be stored."""
 _LET_GO = "-c idle_in_transaction_session_timeout=10s"
 """A process that stands still in the middle of a commit holds up every other writer."""
 
@@ -60,6 +58,16 @@ class LetterReason(StrEnum):
     KEY_JOINS_TOO_MANY = "key_joins_too_many"
     JOIN_REJECTED = "join_rejected"
     NOT_MOVED = "not_moved"
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether it says that the database is away, full, or no longer the primary; not that something cannot be stored.
+
+    What exceeds a limit of the server, class 54, is an operational error to psycopg, and would be one for ever.
+    """
+    if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith("54"):
+        return False
+    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +258,7 @@ class LogWriter:
             if self._conn is None or self._conn.closed:
                 self._conn = connect(self._url, "log", options=_LET_GO)
             outcomes = self._write(self._conn, [one.batch for one in pending])
-        except AWAY as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             outcomes = [_NotWritten(str(error).strip(), None)] * len(pending)
         failed = [(place, one) for place, one in enumerate(outcomes) if isinstance(one, _NotWritten)]
         if not failed:
@@ -273,15 +281,12 @@ class LogWriter:
             return [_NotWritten("the connection is closed", None)] * len(batches)
         try:
             self._commit(conn, batches)
-        except AWAY as error:
-            failed = _NotWritten(str(error).strip(), self._committing)
-            # Whatever is wrong, the next commit is not tried on this connection.
-            conn.close()
-            return [failed] * len(batches)
         except Exception as error:
-            if conn.closed or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-                # Not for what a batch says: the server has ended a session that stood still, or is a standby now.
-                raise psycopg.OperationalError(str(error)) from error
+            if conn.closed or is_away(error):
+                failed = _NotWritten(str(error).strip(), self._committing)
+                # Whatever is wrong, the next commit is not tried on this connection.
+                conn.close()
+                return [failed] * len(batches)
             if len(batches) == 1:
                 log.exception("batch_refused")
                 return [error]

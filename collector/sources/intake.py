@@ -16,11 +16,14 @@ import psycopg
 import structlog
 
 from collector import metrics
-from collector.log import append
+from collector.awaiting import arrivals, judged_to
+from collector.copyformat import LATE_EVENT_COPY, arrived
+from collector.log import append, copy, write_letters
 from collector.sources.exchange import Received
 from collector.sources.receiving import Mapped, Receiver
-from collector.store.database import Connection, connect
+from collector.store.database import LOG_LOCK, Connection, connect
 from collector.store.sql import load
+from slo_rules.durations import SECOND
 from slo_rules.instants import to_micros
 
 log = structlog.get_logger("milepost.sources")
@@ -29,6 +32,7 @@ Q = load("sources")
 AT_ONCE = 200
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+LATE = 10 * SECOND
 _LET_GO = "-c idle_in_transaction_session_timeout=60s"
 
 
@@ -44,7 +48,7 @@ class Kept:
 
 def kept_of(row: Sequence[Any]) -> Kept:
     """A request of the statements `waiting` and `request`."""
-    number, received_at, source, method, path, headers, body = row
+    number, received_at, source, method, path, headers, body = row[:7]
     return Kept(number, to_micros(received_at), source, Received(method, path, msgspec.json.decode(headers), body))
 
 
@@ -76,11 +80,25 @@ def _map(conn: Connection, receivers: Mapping[str, Receiver], most: int, *, unst
                 mapped.append(receiver.map(kept.received, kept.received_at, kept.number))
         letters = [letter for one in mapped for letter in one.letters]
         conn.execute(Q["mapped"], {"numbers": [row[0] for row in rows]})
-        append(conn, [row for one in mapped for row in one.rows], [], letters)
+        times = [to_micros(row[1]) for row in rows]
+        if to_micros(rows[0][-1]) - times[0] < LATE:
+            append(conn, [row for one in mapped for row in one.rows], [], letters)
+        else:
+            write_letters(conn, letters)
+            _append_late(conn, times, mapped)
     metrics.RECEIVED.labels("sources").inc(sum(len(one.events) for one in mapped))
     for letter in letters:
         metrics.SOURCE_LETTERS.labels(letter.source, letter.reason).inc()
     return len(rows)
+
+
+def _append_late(conn: Connection, times: Sequence[int], mapped: Sequence[Mapped]) -> None:
+    """Write events of requests that were received then (micros), while the database was away: as of then they count."""
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+    as_of = arrivals(conn, times, *judged_to(conn))
+    rows = [arrived(row, at) for at, one in zip(as_of, mapped, strict=True) for row in one.rows]
+    if rows:
+        copy(conn, LATE_EVENT_COPY, rows)
 
 
 class Intake:

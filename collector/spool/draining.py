@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import structlog
 
 from collector import metrics
-from collector.awaiting import LEASE
-from collector.log import AWAY, Batch
+from collector.awaiting import LEASE, arrivals
+from collector.log import Batch, is_away
 from collector.spool.packing import unpack, write_events, write_unordered
 from collector.spool.records import Record
 from collector.spool.segments import Spool
 from collector.store.database import LOG_LOCK, Connection
 from collector.store.sql import load
-from slo_rules.durations import DAY
 from slo_rules.instants import to_datetime, to_micros
 
 log = structlog.get_logger("milepost.spool")
@@ -44,11 +43,15 @@ class Undecided(Exception):
 class Draining:
     """Writes what waits in a spool to the log, on one connection."""
 
-    def __init__(self, conn: Connection, spool: Spool) -> None:
+    def __init__(self, conn: Connection, spool: Spool, former: Draining | None = None) -> None:
+        """`former` is who wrote from this spool before, on a connection that is lost."""
         self._conn = conn
         self._spool = spool
         self._ahead = 0
         """By how many micros the database's clock is ahead of ours."""
+        self.unmapped_since: datetime | None = former.unmapped_since if former else None
+        """Since when something waits of what was written here, which has yet to become events."""
+        self._requests_until: int = former._requests_until if former else 0
 
     def begin(self) -> None:
         """Find out what was written before. psycopg.Error, OSError."""
@@ -77,18 +80,18 @@ class Draining:
             return None
         try:
             return self._write(taken.segment, taken.records)
-        except (*AWAY, Undecided, OSError):
-            raise
-        except Exception:
+        except Exception as error:
+            if not is_poison(error):
+                raise
             log.exception("spool_written_one_by_one")
         return sum(self._write_alone(taken.segment, ends, record) for ends, record in taken.records)
 
     def _write_alone(self, segment: UUID, ends: int, record: Record) -> int:
         try:
             return self._write(segment, ((ends, record),))
-        except (*AWAY, Undecided, OSError):
-            raise
-        except Exception:
+        except Exception as error:
+            if not is_poison(error):
+                raise
             # It was acknowledged: it is kept, and must not keep the others from the log.
             log.exception("spool_record_set_aside", file=str(self._spool.set_aside(record)), count=record.count)
             metrics.SPOOL_SET_ASIDE.inc(record.count)
@@ -105,24 +108,41 @@ class Draining:
             wanted = [record for ends, record in records if ends > begins and record is not None]
             batches = [(one.received_at, unpack(one)) for one in wanted if not self._is_committed(one)]
             write_unordered(conn, [(self._here(at), batch) for at, batch in batches])
+            for at, batch in batches:
+                if batch.requests:
+                    self._requests_until = self._here(at)
+                    self.unmapped_since = self.unmapped_since or to_datetime(self._here(at))
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
-            floor, now = self.tell()
+            floor, now = self.tell(self.unmapped_since)
             write_events(conn, self._ordered(batches, floor, now))
-            following = None if not wanted else to_datetime(self._here(wanted[-1].received_at))
-            conn.execute(Q["moved"], own | {"segment": segment, "drained": records[-1][0], "oldest": following})
-        self._spool.taken(segment, records[-1][0])
+            following = None
+            if wanted and self.unmapped_since is None:
+                following = to_datetime(self._here(wanted[-1].received_at))
+            until = max(begins, records[-1][0])
+            conn.execute(Q["moved"], own | {"segment": segment, "drained": until, "oldest": following})
+        self._spool.taken(segment, until)
         count = sum(record.count for _, record in records if record is not None)
         metrics.SPOOL_DRAINED.inc(count)
         return count
 
-    def tell(self) -> tuple[int, int]:
+    def look_for_unmapped(self) -> datetime | None:
+        """Since when something waits of what was written here, to become events (collector/sources/intake.py)."""
+        if self.unmapped_since is not None:
+            with self._conn.transaction():
+                row = self._conn.execute(Q["unmapped"], {"until": to_datetime(self._requests_until)}).fetchone()
+            self.unmapped_since = None if row is None else row[0]
+        return self.unmapped_since
+
+    def tell(self, unmapped_since: datetime | None) -> tuple[int, int]:
         """Tell since when something waits, in the caller's transaction, which holds the writers' lock.
 
         The instant before which nothing counts as received that is written, and the database's clock.
         """
         oldest = self._spool.held.oldest
         at = time.time_ns() // 1000 if oldest is None else oldest
-        asked = {"id": self._spool.id, "lease": timedelta(microseconds=LEASE), "oldest": to_datetime(self._here(at))}
+        since = to_datetime(self._here(at))
+        since = since if unmapped_since is None else min(since, unmapped_since)
+        asked = {"id": self._spool.id, "lease": timedelta(microseconds=LEASE), "oldest": since}
         row = self._conn.execute(Q["waits"], asked).fetchone()
         assert row is not None
         return to_micros(row[0]), to_micros(row[1])
@@ -147,14 +167,11 @@ class Draining:
         return outcome == "committed"
 
     def _ordered(self, batches: Sequence[tuple[int, Batch]], floor: int, now: int) -> list[tuple[int, Batch]]:
-        """When each counts as received: when it was, but no earlier than what stands before it in the log."""
-        if not batches:
-            return []
-        since = to_datetime(self._here(batches[0][0]) - DAY)
-        last = self._conn.execute(Q["last_received"], {"since": since}).fetchone()
-        least = floor if last is None else max(floor, to_micros(last[0]))
-        found = []
-        for at, batch in batches:
-            least = max(least, min(self._here(at), now))
-            found.append((least, batch))
-        return found
+        """When each counts as received, by the database's clock."""
+        times = arrivals(self._conn, [self._here(at) for at, _ in batches], floor, now)
+        return [(at, batch) for at, (_, batch) in zip(times, batches, strict=True)]
+
+
+def is_poison(error: Exception) -> bool:
+    """Whether it is of what was to be written, and would be the same the next time."""
+    return not (is_away(error) or isinstance(error, (Undecided, OSError)))

@@ -15,8 +15,9 @@ import psycopg
 import structlog
 
 from collector import metrics
-from collector.log import AWAY, Arrival, Unavailable
-from collector.spool.draining import Draining, Q, Undecided
+from collector.awaiting import PATIENCE
+from collector.log import Arrival, Unavailable
+from collector.spool.draining import Draining, Q, is_poison
 from collector.spool.packing import pack
 from collector.spool.segments import Spool, SpoolFull
 from collector.store.database import LOG_LOCK, Connection, connect
@@ -26,6 +27,7 @@ from slo_rules.instants import rfc3339, to_datetime
 log = structlog.get_logger("milepost.spool")
 
 RETRY_SECONDS = 1.0
+LOOK_SECONDS = 0.2
 RETRY_AFTER = 10
 STOP_SECONDS = 30.0
 _LET_GO = "-c idle_in_transaction_session_timeout=10s"
@@ -49,6 +51,8 @@ class Spooling:
         self._began = 0
         self._full = ""
         self._count = 0
+        self._draining: Draining | None = None
+        self._mapped_at = 0.0
         self._watch: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
@@ -160,7 +164,7 @@ class Spooling:
         with conn.transaction():
             conn.execute(Q["register"], known)
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
-            draining.tell()
+            draining.tell(None if self._draining is None else self._draining.unmapped_since)
 
     def _run(self) -> None:
         told = ""
@@ -175,32 +179,52 @@ class Spooling:
                     self._drain(conn)
                 told = ""
                 continue
-            except (*AWAY, Undecided, OSError) as error:
+            except Exception as error:
                 why = str(error).strip()
-                if why != told:
+                if is_poison(error):
+                    log.exception("spool_not_drained")
+                    metrics.DUTY_FAILURES.labels("spool").inc()
+                elif why != told:
                     log.warning("spool_waits", error=why)
                 told = why
-            except Exception:
-                log.exception("spool_not_drained")
-                metrics.DUTY_FAILURES.labels("spool").inc()
             self._closing.wait(RETRY_SECONDS)
 
     def _drain(self, conn: Connection) -> None:
         self.tell(conn, datetime.now(UTC))
-        draining = Draining(conn, self._spool)
+        self._draining = draining = Draining(conn, self._spool, self._draining)
+        self._mapped_at = time.monotonic()
         draining.begin()
         until = time.time_ns() // 1000
         while not self._closing.is_set():
             if draining.run_once() is not None:
                 self._full = ""
+                self._mapped_at = time.monotonic()
                 self._on_drained()
+                continue
+            if self._await_mapping(draining):
                 continue
             with self._turn:
                 if not self._spool.empty:
                     continue
                 self._active = False
+            self._draining = None
             self._note_end(conn, until)
             return
+
+    def _await_mapping(self, draining: Draining) -> bool:
+        """Whether requests that were written here have yet to become events: till then nothing is to be judged."""
+        before = draining.unmapped_since
+        since = draining.look_for_unmapped()
+        if since is None:
+            return False
+        if since != before:
+            self._mapped_at = time.monotonic()
+        elif time.monotonic() - self._mapped_at > PATIENCE:
+            # Nobody knows their source any more.
+            return False
+        self._on_drained()
+        self._closing.wait(LOOK_SECONDS)
+        return True
 
     def _note_begin(self, why: str) -> None:
         held = self._spool.held

@@ -12,9 +12,10 @@ import pytest
 from collector import awaiting
 from collector.awaiting import LEASE, PATIENCE
 from collector.catalogue import Catalogue
-from collector.log import Batch
+from collector.log import Batch, SourceRequest
 from collector.projector import Projector
 from collector.rebuild import fingerprints, forget
+from collector.sources.intake import run_once
 from collector.spool.draining import Draining
 from collector.spool.packing import pack
 from collector.spool.segments import Spool
@@ -23,7 +24,8 @@ from collector.store.database import Connection
 from slo_rules.definitions import load
 from slo_rules.durations import MINUTE, SECOND
 from slo_rules.event import Event, event_key
-from slo_rules.instants import to_datetime
+from slo_rules.instants import rfc3339, to_datetime
+from tests.integration.fix_doors import receivers_by
 from tests.projecting import enroll, log_row, project, receive, stored
 
 ORDERS = """
@@ -37,7 +39,18 @@ spec:
     - {name: won, on: {exact: {type: won}}}
     - {name: accepted, on: {exact: {type: accepted}}, within: 1m}
     - {name: shipped, on: {exact: {type: shipped}}, within: 1h, completes: true}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: erp}
+spec:
+  adapter:
+    name: generic
+    secret: "${ERP}"
+    signature: {header: X-Signature}
+    mapping: {id: id, time: at, type: what, types: {A: accepted}, fields: {order: order}}
 """
+REQUEST = b'{"id": "a1", "at": "%s", "what": "A", "order": "1"}'
 
 
 class Outage:
@@ -79,11 +92,15 @@ class Outage:
         self.conn.commit()
         return [row[0] for row in rows]
 
-    def drain(self) -> None:
+    def write(self) -> Draining:
         draining = Draining(self.conn, self.spool)
         draining.begin()
         while draining.run_once() is not None:
             pass
+        return draining
+
+    def drain(self) -> None:
+        self.write()
         with self.conn.transaction():
             self.conn.execute("UPDATE receiver_spool SET waits_since = NULL, told_at = clock_timestamp()")
 
@@ -157,3 +174,32 @@ def test_whoever_is_silent_for_too_long_is_let_go_and_what_it_writes_then_counts
     forget(after.conn, current_definitions=False)
     project(after.conn, after.catalogue)
     assert fingerprints(after.conn) == before
+
+
+def test_what_a_source_sent_in_a_form_of_its_own_is_waited_for_until_it_is_an_event(
+    conn: Connection, tmp_path: Path
+) -> None:
+    after = Outage(conn, tmp_path / "spool")
+    for path in (tmp_path / "spool").glob("*.spool"):
+        path.unlink()
+    after.spool.close()
+    after.spool = Spool(tmp_path / "spool", 2**20, left_free=0)
+    at = after.began + 40 * SECOND
+    request = SourceRequest("erp", "POST", "", {}, REQUEST % rfc3339(at).encode())
+    after.spool.add([pack(Batch(requests=[request]), at)])
+    draining = after.write()
+    held = draining.look_for_unmapped()
+    assert held is not None
+    assert abs((held - to_datetime(at)).total_seconds()) < 1
+    assert after.verdict() == "on_track"
+    assert after.swept_to() <= to_datetime(at + SECOND)
+    assert run_once(conn, receivers_by(after.catalogue, {"ERP": "s3cret"})) == 1
+    assert draining.look_for_unmapped() is None
+    rows = conn.execute("SELECT received_at FROM event ORDER BY seq").fetchall()
+    conn.commit()
+    assert abs((rows[1][0] - to_datetime(at)).total_seconds()) < 1
+    with conn.transaction():
+        conn.execute("UPDATE receiver_spool SET waits_since = NULL, told_at = clock_timestamp()")
+    assert after.verdict() == "on_track"
+    assert after.changes() == ["on_track"]
+    after.spool.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -323,12 +324,22 @@ def test_what_people_do_is_refused_meanwhile_and_takes_nothing_with_it(receiving
 def test_what_the_database_will_not_have_is_set_aside_and_keeps_nothing_else_back(there: Outage, folder: Path) -> None:
     spool = Spool(folder, ROOM, left_free=0)
     now = time.time_ns() // 1000
-    spool.add([pack(good(1), now), pack(Batch(events=[b"\x00\x08 no row"]), now), pack(good(2), now)])
+    # A limit of the server is an operational error, like an absent database, and must not be taken for one.
+    with connect(there.url, "test") as conn:
+        conn.execute("CREATE INDEX too_long ON dead_letter (detail)")
+    letter = DeadLetter("crm", LetterReason.INVALID_EVENT, random.Random(1).randbytes(20_000).hex(), b"{}")
+    broken = [Batch(events=[b"\x00\x08 no row"]), Batch(dead_letters=[letter])]
+    spool.add([pack(batch, now) for batch in (good(1), *broken, good(2))])
     spool.close()
     receiving = Receiving(there.url, folder)
     wait_until(receiving.settled)
     assert receiving.ids() == named(1, 2)
-    assert len(list(folder.glob("*.refused"))) == 1
+    assert len(list(folder.glob("*.refused"))) == 2
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+        receiving.writer.submit(Batch(dead_letters=[letter])).result(timeout=60)
+    assert not receiving.spooling.active
+    with connect(there.url, "test") as conn:
+        conn.execute("DROP INDEX too_long")
     receiving.writer.close()
 
 

@@ -1,6 +1,6 @@
 -- name: waiting
 -- purpose: The oldest requests of these sources that have not become events; those that another process has are passed over.
-SELECT number, received_at, source, method, path, headers::text, body
+SELECT number, received_at, source, method, path, headers::text, body, clock_timestamp()
 FROM source_request
 WHERE mapped_at IS NULL AND source = ANY(%(sources)s)
 ORDER BY number

@@ -72,3 +72,12 @@ SELECT id, told_at, waits_since FROM receiver_spool WHERE NOT given_up
 UPDATE receiver_spool r SET given_up = true
 FROM unnest(%(ids)s::uuid[], %(told)s::timestamptz[]) AS one (id, told_at)
 WHERE r.id = one.id AND r.told_at = one.told_at
+
+-- name: judged_to
+-- purpose: Up to when may have been judged, with the writers' lock held, and the clock: whoever is waited for has been.
+SELECT least(clock_timestamp(), min(coalesce(waits_since, told_at + %(lease)s))), clock_timestamp()
+FROM receiver_spool WHERE NOT given_up
+
+-- name: unmapped
+-- purpose: Since when requests of sources wait that were received by then.
+SELECT min(received_at) FROM source_request WHERE mapped_at IS NULL AND received_at <= %(until)s
