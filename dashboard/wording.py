@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -412,6 +412,26 @@ def missing_words(objective: Mapping[str, Any]) -> str:
     """`sap has been silent since 21 Nov 10:42 UTC; …` and what follows for the objective."""
     since = short_instant(objective["missing_since"])
     return f"{objective['missing_source']} has been silent since {since} UTC; {_MISSING[objective['missing_data']]}"
+
+
+def late_words(late: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the overview says of what receivers kept while the database was away, a sentence each."""
+    writing = [one for one in late if one["settled_at"] is None]
+    written = [one for one in late if one["settled_at"] is not None]
+    found = []
+    if writing:
+        since = short_instant(min(one["since"] for one in writing))
+        found.append(
+            f"The database was away. What arrived since {since} UTC is being written; nothing is judged beyond that."
+        )
+    if written:
+        since, until = min(one["since"] for one in written), max(one["until"] for one in written)
+        events = count(sum(one["count"] for one in written))
+        found.append(
+            f"The database was away between {short_instant(since)} and {short_instant(until)} UTC: {events} events "
+            "that arrived meanwhile were late, and are in. They count as of when they arrived."
+        )
+    return found
 
 
 BEHIND_SECONDS = 5

@@ -16,6 +16,8 @@ from collector.query.usual import today_of
 from collector.store.tables import OPEN_VERDICTS
 from slo_rules.contribution import promise_name
 
+LATE_TOLD = timedelta(days=1)
+"""For how long it is told that something came late."""
 COUNTED = ("due_soon", "stuck", "blind", "failed", "inconsistent", "waived")
 
 
@@ -99,6 +101,19 @@ async def overview(reader: Reader, catalogue: Catalogue) -> Row:
         "sources": await list_sources(reader, catalogue, now),
         "events_total": progress["received"] if progress else 0,
         "lag_seconds": lag_seconds(progress, now),
+        "late": [_late(row) for row in await reader.all("late_receivers", {"since": now - LATE_TOLD})],
+    }
+
+
+def _late(row: Row) -> Row:
+    """What a receiver kept while the database was away; without `settled_at` it is still being written."""
+    waits = row["waits_since"] is not None
+    return {
+        "receiver": row["name"],
+        "since": rfc3339(row["waits_since"] if waits else row["late_since"]),
+        "until": None if waits else rfc3339(row["late_until"]),
+        "count": None if waits else row["late_count"],
+        "settled_at": None if waits else rfc3339(row["late_settled_at"]),
     }
 
 

@@ -51,7 +51,8 @@ class Draining:
         """By how many micros the database's clock is ahead of ours."""
         self.unmapped_since: datetime | None = former.unmapped_since if former else None
         """Since when something waits of what was written here, which has yet to become events."""
-        self._requests_until: int = former._requests_until if former else 0
+        self.unmapped_until: int = former.unmapped_until if former else 0
+        """Up to when that was received (micros, by the database's clock)."""
 
     def begin(self) -> None:
         """Find out what was written before. psycopg.Error, OSError."""
@@ -110,7 +111,7 @@ class Draining:
             write_unordered(conn, [(self._here(at), batch) for at, batch in batches])
             for at, batch in batches:
                 if batch.requests:
-                    self._requests_until = self._here(at)
+                    self.unmapped_until = self._here(at)
                     self.unmapped_since = self.unmapped_since or to_datetime(self._here(at))
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
             floor, now = self.tell(self.unmapped_since)
@@ -129,7 +130,7 @@ class Draining:
         """Since when something waits of what was written here, to become events (collector/sources/intake.py)."""
         if self.unmapped_since is not None:
             with self._conn.transaction():
-                row = self._conn.execute(Q["unmapped"], {"until": to_datetime(self._requests_until)}).fetchone()
+                row = self._conn.execute(Q["unmapped"], {"until": to_datetime(self.unmapped_until)}).fetchone()
             self.unmapped_since = None if row is None else row[0]
         return self.unmapped_since
 

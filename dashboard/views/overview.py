@@ -30,6 +30,7 @@ def overview(data: Row, now: datetime, links: Links) -> Any:
         return first_run(data["sources"], bool(domains))
     return html.Div(
         [
+            *(html.P(said, className="behind", role="status") for said in wording.late_words(data.get("late") or ())),
             kpi_strip(domains, now, links),
             html.Div(
                 [

@@ -128,7 +128,7 @@ class FakeQuery:
             })  # fmt: skip
         return {"as_of": z(datetime.now(UTC)), "domains": domains,
                 "incidents": (await self.incidents("firing"))["items"], "sources": (await self.sources())["items"],
-                "events_total": 0 if self.empty else 722_208 + self.added, "lag_seconds": 0.4}  # fmt: skip
+                "events_total": 0 if self.empty else 722_208 + self.added, "lag_seconds": 0.4, "late": []}  # fmt: skip
 
     def _today(self, workflow: str) -> dict[str, Any]:
         rng = random.Random(_seed(workflow))

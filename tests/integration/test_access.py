@@ -20,6 +20,7 @@ from collector.access import keys, people
 from collector.access import roster as roster_of
 from collector.access.guard import COOKIE, SECURE_COOKIE
 from collector.access.principal import PersonRole, acting
+from collector.access.roster import Roster, Stale
 from collector.access.sending import admitting
 from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
@@ -228,6 +229,20 @@ async def test_what_was_known_too_long_ago_lets_nobody_in(behind: Guarded, monke
     monkeypatch.setattr(roster_of, "FRESH_SECONDS", -1.0)
     answer = await client.get("/api/v1/overview")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_where_what_arrives_is_kept_meanwhile_keys_hold_for_longer_than_sessions(
+    behind: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = behind.key("ingest")
+    keeping, other = Roster(keys_hold=3600), Roster()
+    for roster in (keeping, other):
+        roster.read(behind.conn)
+    monkeypatch.setattr(roster_of, "FRESH_SECONDS", -1.0)
+    assert keeping.of_key(key, now()) is not None
+    for ask in (lambda: keeping.of_session("x", now()), lambda: other.of_key(key, now())):
+        with pytest.raises(Stale):
+            ask()
 
 
 async def test_over_grpc_a_key_is_asked_for_as_over_http(behind: Guarded) -> None:

@@ -501,3 +501,22 @@ async def test_health_and_readiness(collector: Collector, postgres: Server) -> N
         "application/problem+json",
     )
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+async def test_the_overview_tells_what_came_late(collector: Collector) -> None:
+    assert (await collector.get("/api/v1/overview"))["late"] == []
+    with collector.conn.transaction():
+        collector.conn.execute(
+            "INSERT INTO receiver_spool (id, name, told_at, waits_since, given_up, late_since, late_until, late_count, "
+            "late_settled_at) SELECT gen_random_uuid(), name, now(), waits::timestamptz, given_up, "
+            "settled::timestamptz - interval '10 min', settled::timestamptz - interval '1 min', 7, settled::timestamptz "
+            "FROM (VALUES ('settled', NULL, false, now()::text), ('writing', '2026-01-01 12:00:00Z', false, NULL), "
+            "('gone', '2026-01-01', true, NULL), ('long ago', NULL, false, '2026-01-01'), ('fine', NULL, false, NULL)) "
+            "AS one (name, waits, given_up, settled)"
+        )
+    writing, settled = (await collector.get("/api/v1/overview"))["late"]
+    assert writing == {
+        "receiver": "writing", "since": "2026-01-01T12:00:00Z", "until": None, "count": None, "settled_at": None,
+    }  # fmt: skip
+    assert (settled["receiver"], settled["count"]) == ("settled", 7)
+    assert settled["since"] < settled["until"] < settled["settled_at"]

@@ -167,6 +167,19 @@ def test_what_burns_and_what_is_not_known_in_words() -> None:
         assert wording.missing_words(told).startswith("sap has been silent since 21 Nov 10:42 UTC; ")
 
 
+def test_what_came_while_the_database_was_away_is_told_while_it_is_written_and_afterwards() -> None:
+    assert wording.late_words([]) == []
+    waits = {"receiver": "a", "since": "2026-11-21T12:00:00Z", "until": None, "count": None, "settled_at": None}
+    (said,) = wording.late_words([waits, waits | {"since": "2026-11-21T11:59:00Z"}])
+    assert said.startswith("The database was away. What arrived since 21 Nov 11:59 UTC is being written")
+    written = waits | {"until": "2026-11-21T12:10:00Z", "count": 1200, "settled_at": "2026-11-21T12:10:30Z"}
+    (said,) = wording.late_words([written, written | {"count": 34}])
+    assert said.startswith(
+        "The database was away between 21 Nov 12:00 and 21 Nov 12:10 UTC: 1,234 events that arrived meanwhile were late"
+    )
+    assert len(wording.late_words([waits, written])) == 2
+
+
 def test_a_replica_is_spoken_of_only_while_it_is_behind() -> None:
     said = {"used": True, "reason": None, "as_of": "2026-11-21T12:00:00Z", "lag_seconds": 61.0}
     assert wording.behind_words(said) == (

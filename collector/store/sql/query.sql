@@ -234,6 +234,13 @@ SELECT p.seq, p.received_at, p.swept_to,
 FROM projection p
 WHERE p.name = 'instances'
 
+-- name: late_receivers
+-- purpose: Receivers that kept on disk what came while the database was away: of the last day, and those that still write it.
+SELECT name, waits_since, late_since, late_until, late_count, late_settled_at
+FROM receiver_spool
+WHERE (waits_since IS NOT NULL AND NOT given_up) OR late_settled_at > %(since)s
+ORDER BY coalesce(waits_since, late_since), name
+
 -- name: instance
 -- purpose: One instance, also by the id of one that was merged into it.
 SELECT i.*
