@@ -82,6 +82,11 @@ class Postgres:
         """Stop it."""
         self._embedded.stop()
 
+    def start(self) -> None:
+        """Start it again, at the same place."""
+        self._embedded = EmbeddedPostgres(self._folder)
+        self._embedded.start()
+
 
 def _use(bin_path: Path) -> None:
     with warnings.catch_warnings():

@@ -191,3 +191,31 @@ def test_grpc_and_http_cannot_have_one_port() -> None:
     ]
     assert len(faults({"otlp_grpc_port": "4400"}, {"MILEPOST_PORT": "4400"})) == 1
     assert load({"otlp_grpc_port": "8080", "port": 80}, {}).otlp_grpc_port == 8080
+
+
+def test_there_is_a_buffer_beside_an_embedded_database_and_elsewhere_where_a_folder_is_named() -> None:
+    assert Settings().spool == Path("milepost-data/spool")
+    assert load({"data_dir": Path("/x")}, {}).spool == Path("/x/spool")
+    assert load({"database_url": URL}, {}).spool is None
+    assert load({"database_url": URL}, {"MILEPOST_SPOOL_DIR": "/y"}).spool == Path("/y")
+    assert load({"spool_dir": "off"}, {}).spool is None
+    assert load({}, {}).shown()["spool_limit"] == "1GiB"
+
+
+@pytest.mark.parametrize(
+    ("said", "bytes_"),
+    [("2GiB", 2**31), ("512 MiB", 2**29), ("300000000", 300_000_000), ("1tb", 10**12), ("4G", 2**32)],
+)
+def test_a_size_is_spelled_as_people_do(said: str, bytes_: int) -> None:
+    assert load({"spool_limit": said}, {}).spool_limit == bytes_
+
+
+@pytest.mark.parametrize("said", ["", "much", "1.5GiB", "-1GiB", "1ib", "2GiBs", "64MiB"])
+def test_what_is_no_size_or_too_small_is_a_fault_of_the_settings(said: str) -> None:
+    (fault,) = faults({"spool_limit": said}, {})
+    assert fault.startswith("--spool-limit: ")
+
+
+def test_a_size_in_a_file_may_be_a_number(file: Path) -> None:
+    file.write_text("spool_limit = 300000000\n")
+    assert load({}, {}, file).spool_limit == 300_000_000
