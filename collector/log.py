@@ -63,11 +63,12 @@ class LetterReason(StrEnum):
 def is_away(error: BaseException) -> bool:
     """Whether it says that the database is away, full, or no longer the primary; not that something cannot be stored.
 
-    What exceeds a limit of the server, class 54, is an operational error to psycopg, and would be one for ever.
+    What exceeds a limit of the server (class 54) is an operational error to psycopg, and would be one for ever; a
+    session that was ended because it stood still, or that may only read (class 25), is none to psycopg.
     """
-    if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith("54"):
-        return False
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction))
+    of_class = (error.sqlstate or "")[:2] if isinstance(error, psycopg.Error) else ""
+    known = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    return of_class == "25" or (known and of_class != "54")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,13 @@ class Undecided(Exception):
         super().__init__(f"transaction {transaction} is still in progress")
 
 
+class Elsewhere(Exception):
+    """The database says that somebody else has written from this spool: what is to be written is found out anew."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody else writes from a copy of this folder")
+
+
 class Draining:
     """Writes what waits in a spool to the log, on one connection."""
 
@@ -47,6 +54,7 @@ class Draining:
         """`former` is who wrote from this spool before, on a connection that is lost."""
         self._conn = conn
         self._spool = spool
+        self._place: tuple[UUID | None, int] = (None, 0)
         self._ahead = 0
         """By how many micros the database's clock is ahead of ours."""
         self.unmapped_since: datetime | None = former.unmapped_since if former else None
@@ -60,7 +68,7 @@ class Draining:
         with self._conn.transaction():
             row = self._conn.execute(Q["hold"], {"id": self._spool.id}).fetchone()
         assert row is not None
-        segment, drained = row
+        self._place = segment, drained = row
         if segment is not None:
             self._spool.taken(segment, drained)
 
@@ -101,26 +109,27 @@ class Draining:
 
     def _write(self, segment: UUID, records: Sequence[tuple[int, Record | None]]) -> int:
         conn, own = self._conn, {"id": self._spool.id}
+        begins = self._place[1] if self._place[0] == segment else 0
+        wanted = [record for ends, record in records if ends > begins and record is not None]
+        until = max(begins, records[-1][0])
         with conn.transaction():
-            row = conn.execute(Q["hold"], own).fetchone()
-            assert row is not None
-            begins = row[1] if row[0] == segment else 0
-            # Of what somebody has taken already nothing is written again, whatever is remembered here.
-            wanted = [record for ends, record in records if ends > begins and record is not None]
             batches = [(one.received_at, unpack(one)) for one in wanted if not self._is_committed(one)]
             write_unordered(conn, [(self._here(at), batch) for at, batch in batches])
             for at, batch in batches:
                 if batch.requests:
                     self.unmapped_until = self._here(at)
                     self.unmapped_since = self.unmapped_since or to_datetime(self._here(at))
+            # Who holds the lock of the log may wait for the row, and never the other way round.
             conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+            if conn.execute(Q["hold"], own).fetchone() != self._place:
+                raise Elsewhere
             floor, now = self.tell(self.unmapped_since)
             write_events(conn, self._ordered(batches, floor, now))
             following = None
             if wanted and self.unmapped_since is None:
                 following = to_datetime(self._here(wanted[-1].received_at))
-            until = max(begins, records[-1][0])
             conn.execute(Q["moved"], own | {"segment": segment, "drained": until, "oldest": following})
+        self._place = (segment, until)
         self._spool.taken(segment, until)
         count = sum(record.count for _, record in records if record is not None)
         metrics.SPOOL_DRAINED.inc(count)
@@ -175,4 +184,4 @@ class Draining:
 
 def is_poison(error: Exception) -> bool:
     """Whether it is of what was to be written, and would be the same the next time."""
-    return not (is_away(error) or isinstance(error, (Undecided, OSError)))
+    return not (is_away(error) or isinstance(error, (Undecided, Elsewhere, OSError)))

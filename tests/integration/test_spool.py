@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from datetime import timedelta
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from collector.access.audit import Entry
 from collector.awaiting import LEASE
 from collector.copyformat import span_row
 from collector.log import Batch, DeadLetter, LetterReason, LogWriter, SourceRequest, Unavailable
-from collector.spool.draining import Draining, Undecided
+from collector.spool.draining import Draining, Elsewhere, Undecided
 from collector.spool.packing import pack
 from collector.spool.segments import Spool
 from collector.spool.spooling import Spooling
@@ -170,7 +170,7 @@ def test_a_crash_between_commit_and_deletion_doubles_nothing(there: Outage, fold
     spool = Spool(folder, ROOM, left_free=0)
     spool.add([pack(good(number), time.time_ns() // 1000) for number in range(1, 6)])
     with connect(there.url, "test") as conn:
-        Spooling(there.url, spool, "test").tell(conn, None)  # type: ignore[arg-type]
+        Spooling(there.url, spool, "test").tell(conn, datetime.now(UTC))
         draining = Draining(conn, spool)
         draining.begin()
 
@@ -239,7 +239,7 @@ def test_as_long_as_a_transaction_may_still_be_committed_it_is_waited_for(there:
         row = other.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
         assert row is not None
         spool.add([pack(good(1), time.time_ns() // 1000, row[0])])
-        Spooling(there.url, spool, "test").tell(conn, None)  # type: ignore[arg-type]
+        Spooling(there.url, spool, "test").tell(conn, datetime.now(UTC))
         draining = Draining(conn, spool)
         draining.begin()
         with pytest.raises(Undecided):
@@ -404,3 +404,74 @@ def test_the_log_is_written_on_a_server_that_no_longer_takes_writes_later(receiv
     there.server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
     wait_until(receiving.settled)
     assert receiving.ids() == named(1, 2, 3)
+
+
+def test_a_session_that_was_ended_because_its_process_stood_still_loses_nothing(
+    there: Outage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "_LET_GO", "-c idle_in_transaction_session_timeout=50ms")
+    receiving = Receiving(there.url, folder)
+    sessions = "SELECT FROM pg_stat_activity WHERE application_name = 'milepost log'"
+
+    def stand_still(*_: object) -> None:
+        wait_until(lambda: not receiving.rows(sessions))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log_module.audit, "record", stand_still)
+        receiving.send(1)
+    wait_until(receiving.settled)
+    assert receiving.ids() == named(1)
+    receiving.writer.close()
+
+
+def test_telling_and_writing_and_giving_up_never_wait_for_each_other_in_a_circle(there: Outage, folder: Path) -> None:
+    spool = Spool(folder, ROOM, left_free=0)
+    now = time.time_ns() // 1000
+    spooling = Spooling(there.url, spool, "test")
+    with connect(there.url, "writes") as writes, connect(there.url, "judges") as judges:
+        spooling.tell(writes, datetime.now(UTC))
+        spool.add([pack(good(1), now)])
+        spooling._active = True
+        draining = Draining(writes, spool)
+        draining.begin()
+        judges.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(draining.run_once)
+            wait_until(lambda: _waits(there.url, "milepost writes"))
+            # What a projector does that waits no longer, while the writer waits for the lock that it holds.
+            judges.execute("SET LOCAL lock_timeout = 1000")
+            judges.execute("UPDATE receiver_spool SET given_up = true")
+            judges.commit()
+            assert writing.result(timeout=60) == 1
+        ((received_at, given_up),) = writes.execute(
+            "SELECT received_at, given_up FROM event, receiver_spool"
+        ).fetchall()
+        # It was given up before it wrote: what it wrote counts as received then.
+        assert received_at.timestamp() > now / 1e6
+        assert given_up is False
+    spool.close()
+
+
+def _waits(url: str, name: str) -> bool:
+    with connect(url, "test") as conn:
+        asked = "SELECT FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+        return conn.execute(asked, (name,)).fetchone() is not None
+
+
+def test_a_copy_of_a_folder_that_somebody_else_has_written_is_not_written_again(there: Outage, folder: Path) -> None:
+    spool = Spool(folder, ROOM, left_free=0)
+    spool.add([pack(good(number), time.time_ns() // 1000) for number in (1, 2)])
+    with connect(there.url, "test") as conn, connect(there.url, "other") as other:
+        Spooling(there.url, spool, "test").tell(conn, datetime.now(UTC))
+        draining = Draining(conn, spool)
+        draining.begin()
+        taken = spool.take(2**20)
+        assert taken is not None
+        other.execute("UPDATE receiver_spool SET segment = %s, drained = %s", (taken.segment, taken.records[0][0]))
+        other.commit()
+        with pytest.raises(Elsewhere):
+            draining.run_once()
+        draining.begin()
+        assert draining.run_once() == 1
+        assert conn.execute("SELECT id FROM event").fetchall() == [("e2",)]
+    spool.close()
