@@ -145,11 +145,11 @@ class Buffer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A batch that arrived then (micros), and in which transaction it may have been committed, if in any."""
+    """A batch that arrived then (micros), and in which transaction of which timeline it may have been committed."""
 
     batch: Batch
     received_at: int
-    in_doubt: int | None = None
+    in_doubt: tuple[int, int] | None = None
 
 
 class _Pending(NamedTuple):
@@ -164,7 +164,7 @@ class _Pending(NamedTuple):
 class _NotWritten(Exception):
     """The database did not answer; `in_doubt` is the transaction that was being committed, if one was."""
 
-    def __init__(self, message: str, in_doubt: int | None) -> None:
+    def __init__(self, message: str, in_doubt: tuple[int, int] | None) -> None:
         super().__init__(message)
         self.in_doubt = in_doubt
 
@@ -189,7 +189,8 @@ class LogWriter:
         self._conn: Connection | None = None
         self._watched = threading.Lock()
         self._began: float | None = None
-        self._committing: int | None = None
+        self._committing: tuple[int, int] | None = None
+        self._timeline = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
@@ -247,7 +248,7 @@ class LogWriter:
     def _run(self) -> None:
         while pending := self._take():
             if self._buffer is not None and self._buffer.active:
-                outcomes = self._buffer.keep([Arrival(one.batch, one.received_at) for one in pending], "")
+                outcomes = self._keep(self._buffer, [Arrival(one.batch, one.received_at) for one in pending], "")
             else:
                 outcomes = self._store(pending)
             self._settle(pending, outcomes)
@@ -258,6 +259,7 @@ class LogWriter:
         try:
             if self._conn is None or self._conn.closed:
                 self._conn = connect(self._url, "log", options=_LET_GO)
+                self._timeline = 0 if self._buffer is None else timeline_of(self._conn)
             outcomes = self._write(self._conn, [one.batch for one in pending])
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             outcomes = [_NotWritten(str(error).strip(), None)] * len(pending)
@@ -272,9 +274,18 @@ class LogWriter:
             away = Unavailable("the database cannot be reached", 5, overloaded=False)
             return [away if isinstance(one, _NotWritten) else one for one in outcomes]
         arrivals = [Arrival(pending[place].batch, pending[place].received_at, one.in_doubt) for place, one in failed]
-        for (place, _), outcome in zip(failed, self._buffer.keep(arrivals, why), strict=True):
+        for (place, _), outcome in zip(failed, self._keep(self._buffer, arrivals, why), strict=True):
             outcomes[place] = outcome
         return outcomes
+
+    @staticmethod
+    def _keep(buffer: Buffer, arrivals: list[Arrival], why: str) -> list[Exception | None]:
+        try:
+            return buffer.keep(arrivals, why)
+        except Exception as error:
+            # Whoever commits must not end by it.
+            log.exception("not_kept")
+            return [error] * len(arrivals)
 
     def _write(self, conn: Connection, batches: list[Batch]) -> list[Exception | None]:
         """What became of each batch. One that cannot be stored must not take the others of the commit with it."""
@@ -323,7 +334,7 @@ class LogWriter:
                 if transaction is None and self._buffer is not None:
                     transaction = _transaction_of(conn)
                 # From here on an error says nothing of whether it was committed.
-                self._committing = transaction
+                self._committing = None if transaction is None else (transaction, self._timeline)
         finally:
             with self._watched:
                 self._began = None
@@ -344,6 +355,14 @@ class LogWriter:
             conn, self._conn = self._conn, None
         if conn is not None:
             conn.close()
+
+
+def timeline_of(conn: Connection) -> int:
+    """Which timeline the server writes: a standby that took over has another, and other numbers of transactions."""
+    with conn.transaction():
+        row = conn.execute("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)").fetchone()
+    assert row is not None
+    return int(row[0], 16)
 
 
 def _transaction_of(conn: Connection) -> int:

@@ -7,6 +7,7 @@ and is passed over where it was committed after all.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ import structlog
 
 from collector import metrics
 from collector.awaiting import LEASE, arrivals
-from collector.log import Batch, is_away
+from collector.log import Batch, is_away, timeline_of
 from collector.spool.packing import unpack, write_events, write_unordered
 from collector.spool.records import Record
 from collector.spool.segments import Spool
@@ -55,6 +56,7 @@ class Draining:
         self._conn = conn
         self._spool = spool
         self._place: tuple[UUID | None, int] = (None, 0)
+        self._timeline = 0
         self._ahead = 0
         """By how many micros the database's clock is ahead of ours."""
         self.unmapped_since: datetime | None = former.unmapped_since if former else None
@@ -65,6 +67,7 @@ class Draining:
     def begin(self) -> None:
         """Find out what was written before. psycopg.Error, OSError."""
         self.set_clock()
+        self._timeline = timeline_of(self._conn)
         with self._conn.transaction():
             row = self._conn.execute(Q["hold"], {"id": self._spool.id}).fetchone()
         assert row is not None
@@ -164,16 +167,16 @@ class Draining:
     def _is_committed(self, record: Record) -> bool:
         if record.in_doubt is None:
             return False
-        try:
-            with self._conn.transaction():
-                row = self._conn.execute(Q["outcome"], {"transaction": record.in_doubt}).fetchone()
-            outcome = None if row is None else row[0]
-        except psycopg.DataError:
-            # Of another server, which never knew of it: a standby that took over, or a backup.
-            outcome = None
+        transaction, timeline = record.in_doubt
+        outcome = None
+        # Another server, a standby that took over or a backup, never knew of it, and may have given the number away.
+        if timeline == self._timeline:
+            with contextlib.suppress(psycopg.DataError), self._conn.transaction():
+                row = self._conn.execute(Q["outcome"], {"transaction": transaction}).fetchone()
+                outcome = None if row is None else row[0]
         if outcome == "in progress":
-            raise Undecided(record.in_doubt)
-        log.info("spool_doubt_settled", transaction=record.in_doubt, outcome=outcome or "not known any more")
+            raise Undecided(transaction)
+        log.info("spool_doubt_settled", transaction=transaction, outcome=outcome or "not known here")
         return outcome == "committed"
 
     def _ordered(self, batches: Sequence[tuple[int, Batch]], floor: int, now: int) -> list[tuple[int, Batch]]:

@@ -17,7 +17,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
-def pack(batch: Batch, received_at: int, in_doubt: int | None = None) -> Record:
+def pack(batch: Batch, received_at: int, in_doubt: tuple[int, int] | None = None) -> Record:
     """A batch that arrived then (micros). ValueError, of which UnicodeEncodeError is one, where it cannot be kept."""
     if batch.audit:
         raise ValueError("what people do is not kept: they see at once that it was not done")

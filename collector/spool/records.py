@@ -2,9 +2,10 @@
 
 A record is its head, in network byte order, and the bytes it keeps. The head is the mark of its file (8 bytes), the
 length of what is kept and how much that counts for (4 bytes each, unsigned), when it arrived (8 bytes, micros since the
-Unix epoch), in which transaction it may have been committed already (8 bytes, 0 for none), and the CRC-32 of all that
-and of what is kept (4 bytes). Nothing says where a record ends but its own head: behind one that is damaged the next is
-looked for by its mark, which is random, so that nobody can send what is then taken for a record.
+Unix epoch), in which transaction of which timeline of the server it may have been committed already (8 and 4 bytes, 0
+for none), and the CRC-32 of all that and of what is kept (4 bytes). Nothing says where a record ends but its own head:
+behind one that is damaged the next is looked for by its mark, which is random, so that nobody can send what is then
+taken for a record.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zlib import crc32
 
 MARK = 8
 """The bytes of a mark."""
-_head = Struct("!8sIIqQ")
+_head = Struct("!8sIIqQI")
 _check = Struct("!I")
 HEAD = _head.size + _check.size
 
@@ -25,14 +26,14 @@ HEAD = _head.size + _check.size
 class Record:
     """What arrived at once, at that instant (micros), and counts for so many.
 
-    In doubt is the number of a transaction of which nobody knows whether it was committed: if it was, all this is in
-    the log already.
+    In doubt is the number of a transaction of which nobody knows whether it was committed, with the timeline in which
+    it has that number: if it was, all this is in the log already.
     """
 
     received_at: int
     count: int
     kept: bytes
-    in_doubt: int | None = None
+    in_doubt: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -50,7 +51,7 @@ class Unreadable:
 
 def encode(record: Record, mark: bytes) -> bytes:
     """A record as it stands in the file with this mark."""
-    head = _head.pack(mark, len(record.kept), record.count, record.received_at, record.in_doubt or 0)
+    head = _head.pack(mark, len(record.kept), record.count, record.received_at, *(record.in_doubt or (0, 0)))
     return head + _check.pack(crc32(record.kept, crc32(head))) + record.kept
 
 
@@ -63,14 +64,14 @@ def decode(data: bytes, mark: bytes, begins: int = 0) -> Record | None:
     """The record that begins there; None where there is none, or not all of it."""
     if len(data) - begins < HEAD:
         return None
-    found, length, count, received_at, in_doubt = _head.unpack_from(data, begins)
+    found, length, count, received_at, transaction, timeline = _head.unpack_from(data, begins)
     ends = begins + HEAD + length
     if found != mark or ends > len(data):
         return None
     kept = data[begins + HEAD : ends]
     if crc32(kept, crc32(data[begins : begins + _head.size])) != _check.unpack_from(data, begins + _head.size)[0]:
         return None
-    return Record(received_at, count, kept, in_doubt or None)
+    return Record(received_at, count, kept, (transaction, timeline) if transaction else None)
 
 
 def scan(data: bytes, mark: bytes, begins: int = 0) -> Iterator[tuple[int, Record | Unreadable]]:

@@ -17,7 +17,7 @@ from collector import log as log_module
 from collector.access.audit import Entry
 from collector.awaiting import LEASE
 from collector.copyformat import span_row
-from collector.log import Batch, DeadLetter, LetterReason, LogWriter, SourceRequest, Unavailable
+from collector.log import Batch, DeadLetter, LetterReason, LogWriter, SourceRequest, Unavailable, timeline_of
 from collector.spool.draining import Draining, Elsewhere, Undecided
 from collector.spool.packing import pack
 from collector.spool.segments import Spool
@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def there(outage: Outage) -> Iterator[Outage]:
+def there(outage: Outage) -> Outage:
     """The server, with an empty log."""
     outage.thaw()
     outage.back()
@@ -238,7 +238,7 @@ def test_as_long_as_a_transaction_may_still_be_committed_it_is_waited_for(there:
     with connect(there.url, "test") as conn, connect(there.url, "other") as other:
         row = other.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
         assert row is not None
-        spool.add([pack(good(1), time.time_ns() // 1000, row[0])])
+        spool.add([pack(good(1), time.time_ns() // 1000, (row[0], timeline_of(conn)))])
         Spooling(there.url, spool, "test").tell(conn, datetime.now(UTC))
         draining = Draining(conn, spool)
         draining.begin()
@@ -247,11 +247,23 @@ def test_as_long_as_a_transaction_may_still_be_committed_it_is_waited_for(there:
         other.rollback()
         assert draining.run_once() == 1
         assert draining.run_once() is None
-        # A server that never knew of it: a standby that took over, a backup.
-        spool.add([pack(good(2), time.time_ns() // 1000, 2**40)])
+        # A server that never knew of it, a standby that took over or a backup, and one that gave its number to another.
+        spool.add([pack(good(2), time.time_ns() // 1000, (2**40, timeline_of(conn)))])
         assert draining.run_once() == 1
-        assert conn.execute("SELECT id FROM event ORDER BY seq").fetchall() == [("e1",), ("e2",)]
+        spool.add([pack(good(3), time.time_ns() // 1000, (committed(other), timeline_of(conn) + 1))])
+        assert draining.run_once() == 1
+        spool.add([pack(good(4), time.time_ns() // 1000, (committed(other), timeline_of(conn)))])
+        assert draining.run_once() == 1
+        assert conn.execute("SELECT id FROM event ORDER BY seq").fetchall() == [("e1",), ("e2",), ("e3",)]
     spool.close()
+
+
+def committed(conn: Connection) -> int:
+    """The number of a transaction that was."""
+    row = conn.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert row is not None
+    conn.commit()
+    return int(row[0])
 
 
 def test_a_commit_that_is_held_up_is_not_waited_for(receiving: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,7 +429,7 @@ def test_a_session_that_was_ended_because_its_process_stood_still_loses_nothing(
         wait_until(lambda: not receiving.rows(sessions))
 
     with monkeypatch.context() as patched:
-        patched.setattr(log_module.audit, "record", stand_still)
+        patched.setattr("collector.log.audit.record", stand_still)
         receiving.send(1)
     wait_until(receiving.settled)
     assert receiving.ids() == named(1)

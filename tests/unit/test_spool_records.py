@@ -15,7 +15,7 @@ RECORDS = st.lists(
         st.integers(-(2**60), 2**60),
         st.integers(0, 2**31),
         st.binary(max_size=60) | st.just(MARK) | st.just(encode(Record(1, 1, b"x"), MARK)),
-        st.none() | st.integers(1, 2**63),
+        st.none() | st.tuples(st.integers(1, 2**63), st.integers(0, 2**31)),
     ),
     max_size=6,
 )
