@@ -358,9 +358,15 @@ class LogWriter:
 
 
 def timeline_of(conn: Connection) -> int:
-    """Which timeline the server writes: a standby that took over has another, and other numbers of transactions."""
-    with conn.transaction():
-        row = conn.execute("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)").fetchone()
+    """Which timeline the server writes: a standby that took over has another, and other numbers of transactions.
+
+    0 where the server does not say. psycopg.OperationalError where it writes none, and where it is away.
+    """
+    try:
+        with conn.transaction():
+            row = conn.execute("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)").fetchone()
+    except (psycopg.NotSupportedError, psycopg.ProgrammingError):
+        return 0
     assert row is not None
     return int(row[0], 16)
 
