@@ -294,7 +294,7 @@ class LogWriter:
         try:
             self._commit(conn, batches)
         except Exception as error:
-            if conn.closed or is_away(error):
+            if is_away(error):
                 failed = _NotWritten(str(error).strip(), self._committing)
                 # Whatever is wrong, the next commit is not tried on this connection.
                 conn.close()
