@@ -239,11 +239,13 @@ class Incident:
 class Policy:
     """How patient and how talkative alerting is; durations in micros."""
 
-    # The first message waits this long, so that it carries the population rather than 1.
-    group_wait: int = 15 * SECOND
+    # The first message waits this long, so that it carries the first of the population rather than 1.
+    group_wait: int = 2 * SECOND
     # Told again when the population has grown to this multiple of what was last told …
     regrowth: int = 2
-    # … and not sooner than this after it.
+    # … and not sooner than this after the first message, in which the number may be that of its first seconds …
+    first_interval: int = MINUTE
+    # … and than this after every later one.
     min_interval: int = 5 * MINUTE
     # A cause that opens for the third time within an hour flaps …
     flap_openings: int = 3
@@ -256,12 +258,17 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class LastNotified:
-    """What one target was last told about one incident."""
+    """What one target was last told about one incident. `first`: that was all it was told so far."""
 
     status: Status
     count: int
     at: int
     severity: str = ""
+    first: bool = False
+
+    def growth_from(self, policy: Policy) -> int:
+        """From when on (micros) it may be told that the population has grown."""
+        return self.at + (policy.first_interval if self.first else policy.min_interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +397,7 @@ def should_notify(incident: Incident, last: LastNotified | None, now: int, polic
         grown = NotifyReason.NEW_IN_GROUP if count > last.count else NotifyReason.SOME_RESOLVED
     if count == last.count or (grown is NotifyReason.GROWN and count < last.count * policy.regrowth):
         return NotifyReason.NOT_GROWN
-    return grown if now - last.at >= policy.min_interval else NotifyReason.TOO_SOON
+    return grown if now >= last.growth_from(policy) else NotifyReason.TOO_SOON
 
 
 def _update(incident: Incident, population: Population, now: int, policy: Policy) -> Update:

@@ -99,8 +99,8 @@ class Rehearsed:
     def _keep(self, tell: Tell, now: int, members: tuple[Incident, ...]) -> None:
         incident = tell.incident
         known = self.told.setdefault(incident.id, {})
-        last = LastNotified(incident.status, incident.population.count, now, incident.severity)
         first = known[tell.target].first_at if tell.target in known else now
+        last = LastNotified(incident.status, incident.population.count, now, incident.severity, now == first)
         known[tell.target] = Told(tell.target, tell.kind, tell.address, last, False, first)
         self.messages.append(Message(now, tell, members))
 

@@ -100,8 +100,8 @@ def columns_of(incident: Incident, now: int) -> dict[str, Any]:
 def told_of(row: Row) -> Told:
     """What a target was last told."""
     at = to_micros(row["told_at"])
-    last = LastNotified(Status(row["told_status"]), row["told_count"], at, row["told_severity"] or "")
     first = at if row["first_at"] is None else to_micros(row["first_at"])
+    last = LastNotified(Status(row["told_status"]), row["told_count"], at, row["told_severity"] or "", at == first)
     return Told(row["target"], row["kind"], Address.from_json(row["address"]), last, row["muted"], first)
 
 

@@ -73,7 +73,7 @@ def whether(
             return Whom(name, NotifyReason.ACKNOWLEDGED, _taken(incident), incident.acknowledged_until)
         base = NotifyReason.REPEAT
     if not base.tells:
-        return Whom(name, base, one.because, told.last.at + policy.min_interval)
+        return Whom(name, base, one.because, told.last.growth_from(policy))
     return _in_hours(incident, name, one, base, now)
 
 

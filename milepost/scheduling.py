@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 import httpx
 import psycopg
@@ -15,11 +16,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from alerting import digesting, incidents, outbox, repeating
-from alerting.burning import burning_on
+from alerting import digesting, outbox, repeating
 from alerting.channels.guarded import new_client
 from alerting.channels.reach import reach_of
-from alerting.incident import Cause, Population
 from alerting.setup import Setup
 from collector import duties, metrics, source_rates
 from collector.access.roster import REFRESH_SECONDS, Roster
@@ -35,18 +34,22 @@ from collector.spool.spooling import Spooling
 from collector.store.database import Connection
 from milepost.roles import Role
 from milepost.settings import Settings
-from slo_rules.durations import SECOND
+from milepost.watching import LOOKED_EVERY_SECONDS, Watching
 from slo_rules.instants import to_micros
 
 log = structlog.get_logger("milepost")
 
 SENDERS = 3
 """How many send at once in one process."""
-RECKONED_EVERY = 30 * SECOND
-"""How often objectives are asked whether their budgets burn."""
 
 Duty = Callable[[Connection, datetime], object]
-Add = Callable[[str, float, Duty], None]
+
+
+class Add(Protocol):
+    """Adds a duty that runs every so many seconds, and first that long `after` its first turn."""
+
+    def __call__(self, name: str, seconds: float, duty: Duty, after: float = 0.0) -> None:
+        """Add it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,12 @@ class Scheduling:
             timezone=UTC,
         )
 
-        def add(name: str, seconds: float, duty: Duty) -> None:
-            scheduler.add_job(_run_duty, "interval", seconds=seconds, args=(name, pool, duty), id=name)
+        began = datetime.now(UTC)
+
+        def add(name: str, seconds: float, duty: Duty, after: float = 0.0) -> None:
+            first = began + timedelta(seconds=seconds + after)
+            called = (name, pool, duty)
+            scheduler.add_job(_run_duty, "interval", seconds=seconds, start_date=first, args=called, id=name)
 
         if self.roster is not None:
             add("access", REFRESH_SECONDS, self.roster.refresh)
@@ -126,31 +133,7 @@ class Scheduling:
         # A notifier serves no pages: where they are only a setting can say.
         public_url = self.settings.address if Role.DASHBOARD in self.roles else self.settings.public_url or ""
 
-        memory = Memory()
-        burning: dict[Cause, Population] = {}
-        reckoned_until = 0
-
-        def look_after_incidents(conn: Connection, now: datetime) -> None:
-            nonlocal burning, reckoned_until
-            if not duties.is_current(conn, now):
-                return
-            at = to_micros(now)
-            # Objectives change when five minutes are over, and with corrections of what was counted before.
-            if at - reckoned_until >= RECKONED_EVERY:
-                with conn.transaction():
-                    burning = burning_on(conn, at, catalogue, memory)
-                reckoned_until = at
-            report = incidents.run_once(
-                conn,
-                at,
-                self.alerting,
-                public_url=public_url,
-                milestone_titles=titles,
-                catalogue=catalogue,
-                burning=burning,
-            )
-            if report.opened or report.resolved:
-                log.info("incidents", opened=report.opened, resolved=report.resolved)
+        watching = Watching(self.alerting, catalogue, titles, public_url)
 
         def send(conn: Connection, now: datetime) -> None:
             report = outbox.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
@@ -168,12 +151,13 @@ class Scheduling:
             if duties.is_current(conn, now):
                 digesting.run_once(conn, to_micros(now), teams, public_url=public_url, milestone_titles=titles)
 
-        add("incidents", 2, look_after_incidents)
+        add("incidents", LOOKED_EVERY_SECONDS, watching.run_once)
         if any(team.digest for team in self.alerting.teams.values()):
             add("digests", 30, digest)
-        # A target that answers slowly holds up one of them; they never send the same message.
+        # A target that answers slowly holds up one of them; they never send the same message, and look one after the
+        # other, so that a message waits for the least time.
         for number in range(SENDERS):
-            add(f"outbox-{number + 1}", 1, send)
+            add(f"outbox-{number + 1}", 1, send, number / SENDERS)
         add("repeating", 5, repeat)
 
 

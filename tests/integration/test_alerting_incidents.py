@@ -98,10 +98,13 @@ class TestTelling:
         world.route(world.webhook())
         world.fire(3)
         world.stuck(4)
-        assert world.look(MINUTE).notified == {}
-        assert world.look(4 * MINUTE).notified == {NotifyReason.GROWN: 1}
-        assert world.look(MINUTE).notified == {}
-        assert [row["what"] for row in world.rows("incident_event")] == ["opened", "told", "grown", "told"]
+        assert world.look(MINUTE - SECOND).notified == {}
+        assert world.look(SECOND).notified == {NotifyReason.GROWN: 1}
+        world.stuck(7)
+        assert world.look(5 * MINUTE - SECOND).notified == {}
+        assert world.look(SECOND).notified == {NotifyReason.GROWN: 1}
+        told = ["opened", "told", "grown", "told", "grown", "told"]
+        assert [row["what"] for row in world.rows("incident_event")] == told
 
     def test_routes_choose_by_what_the_incident_is(self, world: World) -> None:
         world.route(world.webhook("/orders"), name="orders", match={"domain": "orders"})

@@ -257,3 +257,29 @@ def test_the_steps_of_an_escalation_count_real_time_over_a_change_of_clocks() ->
     assert len(engine.messages) == 1
     engine.look(seen, began + 30 * MINUTE + 15 * SECOND)
     assert [(one.tell.target, one.tell.reason.value) for one in engine.messages[1:]] == [("t1", "escalated")]
+
+
+def test_a_hundred_thousand_that_go_stuck_within_a_minute_for_three_causes_are_told_soon_and_seldom() -> None:
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],)),)))
+    each, minute = 100_000 // 3, MINUTE // SECOND
+    for second in range(15 * minute):
+        held = each * min(second + 1, minute) // minute
+        engine.look({cause: Population(held, START) for cause in CAUSES[:3]}, START + second * SECOND)
+    assert len(engine.firing) == 3
+    assert len(engine.messages) <= 10
+    assert engine.messages[0].at - START <= 3 * SECOND
+    for incident in engine.firing.values():
+        told = [one for one in engine.messages if one.tell.incident.id == incident.id]
+        assert told[-1].tell.incident.population.count == each, "the last number that was told is the right one"
+        assert told[-1].at - START <= 70 * SECOND
+
+
+def test_a_slow_growth_is_told_less_and_less_often() -> None:
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],)),)))
+    for second in range(0, 3600, 10):
+        engine.look({CAUSES[0]: Population(1 + second, START)}, START + second * SECOND)
+    at = [(one.at - START) // SECOND for one in engine.messages]
+    assert at[:3] == [10, 70, 370]
+    assert all(
+        one.tell.incident.population.count >= 2 * one.tell.last.count for one in engine.messages if one.tell.last
+    )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -85,9 +86,10 @@ class TestShouldNotify:
         assert should_notify(incident(), None, early, POLICY) is NotifyReason.GROUP_WAIT
         assert should_notify(incident(), None, early + 1, POLICY) is NotifyReason.FIRST
 
-    def test_growth_is_told_when_doubled_and_not_too_soon(self) -> None:
-        last = LastNotified(Status.FIRING, 10, NOW)
-        later = NOW + 5 * MINUTE
+    @pytest.mark.parametrize(("first", "wait"), [(True, MINUTE), (False, 5 * MINUTE)])
+    def test_growth_is_told_when_doubled_and_the_first_sooner_than_later_ones(self, *, first: bool, wait: int) -> None:
+        last = LastNotified(Status.FIRING, 10, NOW, first=first)
+        later = NOW + wait
         assert should_notify(incident(19), last, later, POLICY) is NotifyReason.NOT_GROWN
         assert should_notify(incident(20), last, later - 1, POLICY) is NotifyReason.TOO_SOON
         assert should_notify(incident(20), last, later, POLICY) is NotifyReason.GROWN

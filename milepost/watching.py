@@ -1,0 +1,75 @@
+"""The duty that looks after incidents, with what it remembers from one run to the next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+
+from alerting import incidents
+from alerting.burning import burning_on
+from alerting.incident import Cause, Population
+from alerting.setup import Setup
+from collector import duties
+from collector.catalogue import Catalogue
+from collector.query.staleness import Memory
+from collector.store.database import Connection
+from slo_rules.durations import SECOND
+from slo_rules.instants import to_micros
+
+log = structlog.get_logger("milepost")
+
+LOOKED_EVERY_SECONDS = 1.0
+"""How often incidents are looked after, where that takes no time."""
+RESTS = 4
+"""After a run it rests for so many times as long as it took: it never takes more than a fifth of a processor."""
+RECKONED_EVERY = 30 * SECOND
+"""How often objectives are asked whether their budgets burn."""
+
+
+class Watching:
+    """Brings incidents up to date. `titles` are what people call milestones, by workflow and name."""
+
+    def __init__(
+        self, alerting: Setup, catalogue: Catalogue, titles: Mapping[tuple[str, str], str], public_url: str
+    ) -> None:
+        self._alerting = alerting
+        self._catalogue = catalogue
+        self._titles = titles
+        self._public_url = public_url
+        self._memory = Memory()
+        self._burning: dict[Cause, Population] = {}
+        self._reckoned_until = 0
+        self._rests_until = 0.0
+
+    def run_once(self, conn: Connection, now: datetime) -> None:
+        """One run, unless it rests from the one before."""
+        began = time.monotonic()
+        if began < self._rests_until:
+            return
+        self._look(conn, now)
+        ended = time.monotonic()
+        self._rests_until = ended + RESTS * (ended - began)
+
+    def _look(self, conn: Connection, now: datetime) -> None:
+        if not duties.is_current(conn, now):
+            return
+        at = to_micros(now)
+        # Objectives change when five minutes are over, and with corrections of what was counted before.
+        if at - self._reckoned_until >= RECKONED_EVERY:
+            with conn.transaction():
+                self._burning = burning_on(conn, at, self._catalogue, self._memory)
+            self._reckoned_until = at
+        report = incidents.run_once(
+            conn,
+            at,
+            self._alerting,
+            public_url=self._public_url,
+            milestone_titles=self._titles,
+            catalogue=self._catalogue,
+            burning=self._burning,
+        )
+        if report.opened or report.resolved:
+            log.info("incidents", opened=report.opened, resolved=report.resolved)
