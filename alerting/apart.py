@@ -24,7 +24,7 @@ LOOKED_AT = 20_000
 
 def compare(conn: psycopg.Connection[Any], cause: Cause, catalogue: Catalogue) -> tuple[tuple[Apart, ...], Attributes]:
     """What sets the instances of a cause apart, and the values of attributes they have."""
-    parts = {name: getattr(cause, name) for name in cause.__slots__}
+    parts = {name: getattr(cause, name) for name in cause.__slots__} | {"reason": cause.listed_by}
     halves = []
     for name in ("held", "others"):
         counted = Attributed()

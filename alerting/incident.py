@@ -22,6 +22,10 @@ Money = tuple[tuple[str, Decimal], ...]
 SAMPLES = 5
 TYPE_SILENT = "type_silent"
 """The reason of what is blind because one type of events does not come; its source may be well."""
+REPLAYING = "source_catching_up"
+"""The reason of what is blind because its source sends its past."""
+BEHIND = "projection_behind"
+"""The reason of what is blind because Milepost has not applied what it has received."""
 
 
 SEVERITIES = ("info", "warning", "critical")
@@ -63,6 +67,7 @@ class NotifyReason(StrEnum):
     REPEAT = "repeat"
     RESOLVED = "resolved"
     GROUP_WAIT = "group_wait"
+    CATCHING_UP = "catching_up"
     NOT_GROWN = "not_grown"
     TOO_SOON = "too_soon"
     NEVER_TOLD = "never_told"
@@ -114,8 +119,8 @@ _MUTES = (NotifyReason.SILENCED, NotifyReason.MAINTENANCE, NotifyReason.INHIBITE
 class Cause:
     """What holds a population up. The parts that do not tell causes of a verdict apart are None:
 
-    stuck: workflow, waiting_for, source · blind: source alone, over all workflows, or where only one type of its
-    events does not come, waiting_for, source, reason ·
+    stuck: workflow, waiting_for, source · blind: source alone, over all workflows; where only one type of its events
+    does not come, waiting_for, source, reason; where it sends its past, source, reason; of Milepost itself, reason ·
     failed: workflow, reason · inconsistent: workflow, waiting_for, reason ·
     burning: workflow, reason, the name of the objective · silence: reason, its id: one that has lasted for long ·
     group: reason, what the incidents of a route are taken together by · drill: reason, its id
@@ -144,7 +149,17 @@ class Cause:
     @property
     def is_of_instances(self) -> bool:
         """Whether it holds instances up, so that there is a list of them."""
-        return self.verdict in ("stuck", "blind", "failed", "inconsistent")
+        return self.verdict in ("stuck", "blind", "failed", "inconsistent") and self.reason != BEHIND
+
+    @property
+    def listed_by(self) -> str | None:
+        """The reason of all that is in its list; None where that does not tell it from others."""
+        return "source_silent" if self.verdict == "blind" and not self.reason else self.reason
+
+    @property
+    def catches_up(self) -> bool:
+        """Whether it is that something is behind, which mostly ends by itself."""
+        return self.verdict == "blind" and self.reason in (REPLAYING, BEHIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +256,8 @@ class Policy:
 
     # The first message waits this long, so that it carries the first of the population rather than 1.
     group_wait: int = 2 * SECOND
+    # But that something is behind is told when it has lasted this long: mostly it has caught up by then.
+    behind_wait: int = 15 * MINUTE
     # Told again when the population has grown to this multiple of what was last told …
     regrowth: int = 2
     # … and not sooner than this after the first message, in which the number may be that of its first seconds …
@@ -254,6 +271,10 @@ class Policy:
     flap_hold: int = 15 * MINUTE
     # What somebody called resolved while it still held something up stays closed this long, unless it grows.
     settled_for: int = 4 * HOUR
+
+    def told_from(self, incident: Incident) -> int:
+        """From when on (micros) it may be told that the incident has opened."""
+        return incident.opened_at + (self.behind_wait if incident.cause.catches_up else self.group_wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +341,14 @@ def decide(
     *,
     openings: Mapping[Cause, int] | None = None,
     settled: Mapping[Cause, Settled] | None = None,
+    unknown: AbstractSet[Cause] = frozenset(),
 ) -> list[Change]:
     """What to do about the open incidents, given the populations seen. A cause without one resolves at once.
 
     But one that flaps is held: its incident stays, without anybody being told, until the cause was clear for a while.
     `blinded` are the samples of open incidents that are judged `blind` now, `waived` those that were waived.
     `openings` counts how often a cause has opened within the flap window, `settled` are those called resolved by hand.
+    Of what is `unknown` nothing can be said now: what fires stays as it is.
     """
     openings, settled = openings or {}, settled or {}
     held = {cause: population for cause, population in seen.items() if population.count > 0}
@@ -341,6 +364,10 @@ def decide(
             changes.append(_update(incident, population, now, policy))
     for cause, incident in open_.items():
         if cause in held:
+            continue
+        if cause in unknown:
+            if incident.settled_by is not None:
+                changes.append(Resolve(replace(incident, resolved_at=now), ChangeReason.SETTLED))
             continue
         if incident.openings >= policy.flap_openings:
             if incident.clear_since is None:
@@ -383,8 +410,9 @@ def should_notify(incident: Incident, last: LastNotified | None, now: int, polic
     if last is None:
         if incident.clear_since is not None:
             return NotifyReason.DRAINED
-        waited = now - incident.opened_at >= policy.group_wait
-        return NotifyReason.FIRST if waited else NotifyReason.GROUP_WAIT
+        if now >= policy.told_from(incident):
+            return NotifyReason.FIRST
+        return NotifyReason.CATCHING_UP if incident.cause.catches_up else NotifyReason.GROUP_WAIT
     if last.status is Status.RESOLVED:
         return NotifyReason.ALREADY_RESOLVED
     if incident.clear_since is not None:

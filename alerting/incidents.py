@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +19,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from alerting.apart import compare
+from alerting.behind import PROJECTION, of_projection, of_sources
+from alerting.burning import BURNING, Burning
 from alerting.drills import populations_of
 from alerting.incident import (
     SAMPLES,
@@ -39,6 +42,7 @@ from alerting.setup import Setup
 from alerting.telling import Told
 from alerting.words import linked
 from collector.catalogue import Catalogue
+from collector.duties import Behind
 from collector.store.sql import load
 from slo_rules.durations import MINUTE
 from slo_rules.instants import to_datetime, to_micros
@@ -46,6 +50,7 @@ from slo_rules.instants import to_datetime, to_micros
 log = structlog.get_logger("milepost")
 
 Q = load("incident", package="alerting")
+Seen = dict[Cause, Population]
 
 # Any number will do that no other duty locks by.
 LOCK_KEY = 0x6D696C65_0101
@@ -78,13 +83,15 @@ def run_once(
     public_url: str = "",
     milestone_titles: Mapping[tuple[str, str], str] | None = None,
     catalogue: Catalogue | None = None,
-    burning: Mapping[Cause, Population] | None = None,
+    burning: Burning | None = None,
+    behind: Behind | None = None,
 ) -> Report:
     """Bring the incidents up to `now` (micros, UTC). Safe to run in several processes at once.
 
     `public_url` is where people reach Milepost; messages carry no link without it. `milestone_titles` maps
     (workflow, milestone) to what people call the milestone. `burning` are the objectives to tell of; without a
-    `catalogue` populations are not compared with the others of their workflows.
+    `catalogue` populations are not compared with the others of their workflows. While Milepost is `behind` nothing is
+    known of instances and objectives: what fires stays as it is, and goes on being told.
     """
     whole = setup if isinstance(setup, Setup) else Setup(tuple(setup))
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
@@ -92,9 +99,9 @@ def run_once(
         if lock is None or not lock["locked"]:
             return Report(held_elsewhere=True)
         run = _Run(cursor, now, whole, public_url, milestone_titles or {})
-        if catalogue is not None:
+        if catalogue is not None and behind is None:
             run.compare(conn, catalogue)
-        return run.go(burning or {})
+        return run.go(burning or Burning(), behind)
 
 
 class _Run:
@@ -146,14 +153,14 @@ class _Run:
         if due:
             self.rows = self._open()
 
-    def go(self, burning: Mapping[Cause, Population]) -> Report:
+    def go(self, burning: Burning, behind: Behind | None) -> Report:
         before = [incident_of(row) for row in self.rows]
-        rows = self.cursor.execute(Q["populations"], {"samples": SAMPLES}).fetchall()
-        seen = {cause_of(row): population_of(row) for row in rows} | dict(burning)
+        open_ = {one.cause: one for one in before}
+        seen, unknown = self._judged(burning, open_) if behind is None else self._unjudged(behind, open_)
         seen |= populations_of(self.cursor.execute(Q["drills"], {"now": to_datetime(self.now)}).fetchall())
         # Nor does its cause open another incident beside it.
         seen = {cause: one for cause, one in seen.items() if cause not in self.aside}
-        outcome = look(self._standing(before), seen, self.setup, self.now, uuid4)
+        outcome = look(self._standing(before), seen, self.setup, self.now, uuid4, unknown)
         for change in outcome.changes:
             self._keep(change)
         stored = {row["id"]: row["whom"] for row in self.rows}
@@ -174,6 +181,16 @@ class _Run:
             untold=outcome.untold,
             notified=dict(Counter(tell.reason for tell in outcome.tells)),
         )
+
+    def _judged(self, burning: Burning, open_: Mapping[Cause, Incident]) -> tuple[Seen, AbstractSet[Cause]]:
+        rows = self.cursor.execute(Q["populations"], {"samples": SAMPLES}).fetchall()
+        held = {cause_of(row): population_of(row) for row in rows}
+        return of_sources(burning.withheld, open_, self.now) | held | dict(burning.found), burning.unknown
+
+    def _unjudged(self, behind: Behind, open_: Mapping[Cause, Incident]) -> tuple[Seen, AbstractSet[Cause]]:
+        judged_to = None if behind.judged_to is None else to_micros(behind.judged_to)
+        seen = {PROJECTION: of_projection(behind.events, judged_to, open_.get(PROJECTION), self.now)}
+        return seen, {cause for cause in open_ if cause.is_of_instances or cause.verdict == BURNING}
 
     def _standing(self, before: Sequence[Incident]) -> Standing:
         policy = self.setup.policy

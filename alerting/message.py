@@ -11,7 +11,17 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
 
-from alerting.incident import TYPE_SILENT, Cause, ChangeReason, Incident, LastNotified, Money, NotifyReason
+from alerting.incident import (
+    BEHIND,
+    REPLAYING,
+    TYPE_SILENT,
+    Cause,
+    ChangeReason,
+    Incident,
+    LastNotified,
+    Money,
+    NotifyReason,
+)
 from alerting.reader import PLAIN_READER, Reader
 from alerting.remarks import news, remarks, to_do
 
@@ -168,7 +178,7 @@ def worklist_link(public_url: str, cause: Cause) -> str:
         "workflow": cause.workflow,
         "waiting_for": cause.waiting_for,
         "source_awaited": cause.source,
-        "reason": cause.reason,
+        "reason": cause.listed_by,
     }
     given = {key: value for key, value in query.items() if value}
     return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode(given)}"
@@ -200,6 +210,10 @@ def headline(n: Notice) -> str:
             return f"{things} waiting for {_milestone(n) or 'the next step'}{_from(n, PLAIN)}"
         case "blind" if n.cause_reason == TYPE_SILENT:
             return f"No {_milestone(n) or 'event'} at all{_from(n, PLAIN)}"
+        case "blind" if n.cause_reason == BEHIND:
+            return "Milepost is behind with what it has received"
+        case "blind" if n.cause_reason == REPLAYING:
+            return f"{shorten(n.source or 'A source', _WORD_LIMIT)} sends its past"
         case "blind":
             return f"{shorten(n.source or 'A source', _WORD_LIMIT)} is silent or far behind"
         case "failed":
@@ -294,6 +308,13 @@ def _firing(n: Notice, style: Style) -> str:
                 f"No {awaited} at all has come{_from(n, style)} by when one was expected: {things} {be} waiting for it "
                 f"and cannot be judged{since}."
             )
+        case "blind" if n.cause_reason == BEHIND:
+            waiting = f": {things} {be} waiting" if several else ""
+            since = since.replace("oldest ", "")
+            said = f"Milepost is behind{waiting}{since}. What is stuck and what has resolved is not known."
+        case "blind" if n.cause_reason == REPLAYING:
+            source = style.name(n.source or "A source")
+            said = f"{source} sends its past, and has not caught up: {things} {be} not judged before it has{since}."
         case "blind":
             source = style.name(n.source or "A source")
             said = f"{source} is silent or far behind: {things} {be} waiting for it and cannot be judged{since}."
@@ -340,6 +361,10 @@ def _resolved(n: Notice, style: Style) -> str:
             said = f"Resolved: no {things} are waiting too long for {awaited} any more."
         case "blind" if n.cause_reason == TYPE_SILENT:
             said = f"Resolved: {awaited} comes again, or nothing waits for it any more."
+        case "blind" if n.cause_reason == BEHIND:
+            said = "Resolved: Milepost has caught up."
+        case "blind" if n.cause_reason == REPLAYING:
+            said = f"Resolved: {source} has caught up, or nothing waits for it any more."
         case "blind":
             said = f"Resolved: nothing waits for a silent {source} any more."
         case "failed":

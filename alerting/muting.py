@@ -12,7 +12,7 @@ from typing import Any
 from alerting.document import as_route_faults, name_of, reader_of, spec_of
 from alerting.facts import NAMES, Facts, Match, facts_of, holds, read_match
 from alerting.faults import RouteFault
-from alerting.incident import TYPE_SILENT, Incident, NotifyReason
+from alerting.incident import Incident, NotifyReason
 from slo_rules.definitions import ALERTING_FIELDS
 from slo_rules.durations import DAY
 from slo_rules.exclusions import Exclusion, check_rule
@@ -118,7 +118,8 @@ def inhibition_of(incident: Incident, others: Sequence[Incident], rules: Iterabl
 def _follows(incident: Incident, other: Incident, rules: Iterable[Inhibition]) -> str:
     """Why an incident follows from another; empty where it does not."""
     cause, root = incident.cause, other.cause
-    whole = root.verdict == "blind" and root.reason != TYPE_SILENT
+    # One that only sends its past, or not all of its types, hides nothing that is judged stuck.
+    whole = root.verdict == "blind" and not root.reason
     if whole and cause.source == root.source and root.source and cause != root:
         return f"{root.source} is silent or far behind"
     of, its = facts_of(incident), facts_of(other)

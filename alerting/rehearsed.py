@@ -45,11 +45,15 @@ class Rehearsed:
         self,
         seen: Mapping[Cause, Population],
         now: int,
+        unknown: AbstractSet[Cause] = frozenset(),
         *,
         blinded: AbstractSet[UUID] = frozenset(),
         waived: AbstractSet[UUID] = frozenset(),
     ) -> Outcome:
-        """The next round at `now` (micros). `blinded` and `waived` are those of the samples of what fires."""
+        """The next round at `now` (micros); of the causes that are `unknown` nothing can be said.
+
+        `blinded` and `waived` are those of the samples of what fires.
+        """
         policy = self.setup.policy
         openings: dict[Cause, int] = {}
         settled: dict[Cause, Settled] = {}
@@ -68,7 +72,7 @@ class Rehearsed:
             blinded=blinded,
             waived=waived,
         )
-        outcome = look(standing, seen, self.setup, now, self._new_id)
+        outcome = look(standing, seen, self.setup, now, self._new_id, unknown)
         for change in outcome.changes:
             incident = change_of(change)
             if isinstance(change, Resolve):

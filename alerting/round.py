@@ -101,17 +101,21 @@ def look(
     setup: Setup,
     now: int,
     new_id: Callable[[], UUID],
+    unknown: AbstractSet[Cause] = frozenset(),
 ) -> Outcome:
-    """The next round."""
-    return _Round(standing, setup, now, new_id).go(seen)
+    """The next round. Of the causes that are `unknown` nothing can be said now: what is known of them stays."""
+    return _Round(standing, setup, now, new_id, unknown).go(seen)
 
 
 class _Round:
-    def __init__(self, standing: Standing, setup: Setup, now: int, new_id: Callable[[], UUID]) -> None:
+    def __init__(
+        self, standing: Standing, setup: Setup, now: int, new_id: Callable[[], UUID], unknown: AbstractSet[Cause]
+    ) -> None:
         self.standing = standing
         self.setup = setup
         self.now = now
         self.new_id = new_id
+        self.unknown = unknown
         self.outcome = Outcome()
 
     def go(self, seen: Mapping[Cause, Population]) -> Outcome:
@@ -146,6 +150,7 @@ class _Round:
             standing.waived,
             openings=standing.openings,
             settled=standing.settled,
+            unknown=self.unknown,
         )
         firing = {incident.id: incident for incident in before.values()}
         updates: dict[UUID, Update] = {}
@@ -300,7 +305,7 @@ class _Round:
             if (one.target.name, one.target.address.digest) not in self.standing.disabled
             and one.is_open(now, incident.severity)
         ]
-        return None if can else max(again, incident.opened_at + self.setup.policy.group_wait)
+        return None if can else max(again, self.setup.policy.told_from(incident))
 
     def say(
         self, incident: Incident, target: str, kind: str, address: Address, why: Whom, last: LastNotified | None

@@ -57,7 +57,8 @@ def whether(
     base = should_notify(incident, told.last if told else None, now, policy)
     if told is None:
         if not base.tells:
-            return Whom(name, base, one.because, _group_wait_ends(incident, base, policy))
+            waits = base in (NotifyReason.GROUP_WAIT, NotifyReason.CATCHING_UP)
+            return Whom(name, base, one.because, policy.told_from(incident) if waits else None)
         return _first(incident, name, one, began, now)
     if told.muted and told.last.status is Status.FIRING and base is not NotifyReason.DRAINED:
         base = NotifyReason.UNMUTED
@@ -93,10 +94,6 @@ def _in_hours(incident: Incident, name: str, one: Wanted, reason: NotifyReason, 
     if one.is_open(now, incident.severity):
         return Whom(name, reason, one.because)
     return Whom(name, NotifyReason.OUTSIDE_HOURS, one.because, one.opens_at(now, incident.severity))
-
-
-def _group_wait_ends(incident: Incident, reason: NotifyReason, policy: Policy) -> int | None:
-    return incident.opened_at + policy.group_wait if reason is NotifyReason.GROUP_WAIT else None
 
 
 def _taken(incident: Incident) -> str:

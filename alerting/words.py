@@ -29,7 +29,7 @@ def linked(
     going = trend(incident.points, now) if incident.resolved_at is None else None
     base = public_url.rstrip("/")
     link = notice.link
-    if base and not incident.cause.is_of_instances:
+    if base and (not incident.cause.is_of_instances or incident.population.entity == "objective"):
         link = f"{base}/dashboard/incidents/{incident.id}"
     if base and incident.cause.verdict == "burning":
         link = f"{base}/dashboard/objectives/{incident.cause.reason}"

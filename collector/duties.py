@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from collector import metrics
@@ -53,11 +54,32 @@ def measure_sources(conn: Connection, _now: datetime, known: Collection[str]) ->
     return total
 
 
-def is_current(conn: Connection, now: datetime) -> bool:
-    """Whether everything received has been applied and judged within the last minute.
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How far the projection is behind: so many events wait, and all was judged as it stood at `judged_to`.
+
+    That is None while everything is judged anew.
+    """
+
+    events: int
+    judged_to: datetime | None
+
+
+def behind(conn: Connection, now: datetime) -> Behind | None:
+    """How far behind what is known is; None where everything received was applied and judged within the last minute.
 
     While a rebuild or a backlog is under way, what looks resolved or stuck is only not known yet.
     """
     with conn.transaction():
-        row = conn.execute("SELECT swept_to FROM projection WHERE name = 'instances'").fetchone()
-    return row is not None and row[0] is not None and now - row[0] < timedelta(minutes=1)
+        row = conn.execute(Q["progress_of_log"]).fetchone()
+    if row is None:
+        return Behind(0, None)
+    applied, _, swept_to, head, _ = row
+    if swept_to is not None and now - swept_to < timedelta(minutes=1):
+        return None
+    return Behind(max(0, head - applied), swept_to)
+
+
+def is_current(conn: Connection, now: datetime) -> bool:
+    """Whether nothing is behind."""
+    return behind(conn, now) is None

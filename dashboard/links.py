@@ -57,18 +57,19 @@ class Links:
     def held_up_by(self, incident: dict[str, Any]) -> str:
         """Exactly the instances that an incident holds up; of one that holds up none, what it is about.
 
-        A burning objective has a page of its own, and what is told of a silence, a group or a drill is the incident.
+        A burning objective has a page of its own, and what is told of a silence, a group or a drill is the incident, as
+        it is where no instances are behind what cannot be judged.
         """
         if incident.get("verdict") == "burning" and incident.get("reason"):
             return self.objectives(incident["reason"])
-        if incident.get("verdict") in WITHOUT_INSTANCES:
+        if incident.get("verdict") in WITHOUT_INSTANCES or incident.get("entity") in ("event", "objective"):
             return self.incidents(incident["id"])
         return self.worklist(
             workflow=incident.get("workflow"),
             verdict=incident.get("verdict"),
             waiting_for=incident.get("waiting_for"),
             source_awaited=incident.get("source"),
-            reason=incident.get("reason"),
+            reason=incident.get("reason") or ("source_silent" if incident.get("verdict") == "blind" else None),
         )
 
     def sources(self, source: str | None = None) -> str:

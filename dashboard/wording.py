@@ -175,6 +175,8 @@ def held_up(incident: Mapping[str, Any]) -> str:
             return plural(many, "cause")
         case "silence":
             return plural(many, "incident")
+        case "blind" if incident.get("entity") in ("event", "objective"):
+            return plural(many, incident["entity"])
         case _:
             return plural(many, "instance")
 
@@ -406,6 +408,11 @@ _MISSING = {
     "exclude": "what falls due since then does not count until it is known",
     "alert": "how it stands is not known, and what falls due since then does not count",
 }
+
+
+def replaying_words(objective: Mapping[str, Any]) -> str:
+    """What follows for the alerts of an objective while a source of it sends its past."""
+    return f"{objective['replaying_source']} sends its past; whether the budget burns is judged when it has caught up"
 
 
 def missing_words(objective: Mapping[str, Any]) -> str:

@@ -91,7 +91,7 @@ def is_unseen(milestone: str, workflow: Workflow, marks: Marks, now: int) -> boo
     mark = marks.get(awaited.source or "") if awaited is not None else None
     if mark is None:
         return False
-    if mark.lags and now < mark.last_received_at + CATCHING_UP_PATIENCE:
+    if mark.sends_past(now):
         return True
     of_type = mark.types.get(workflow.awaited_types.get(milestone, ""))
     return any(one is not None and one.due is not None and now >= one.due for one in (mark, of_type))

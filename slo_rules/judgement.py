@@ -99,6 +99,10 @@ class Watermark(msgspec.Struct, gc=False):
         """The instant (micros) by which something is expected of it, and from which on it is silent; None: never."""
         return None if self.expects is None else self.expects.due(self.last_received_at)
 
+    def sends_past(self, now: int) -> bool:
+        """Whether it is catching up at an instant (micros): what it sent last was old, and it has not paused since."""
+        return self.lags and now < self.last_received_at + CATCHING_UP_PATIENCE
+
     def hides(self, deadline: int) -> int | None:
         """From when on silence hides what was due then: None where it was heard since, or can never be silent."""
         return None if self.heard and self.last_received_at >= deadline else self.due

@@ -78,6 +78,21 @@ def missing(objective: Objective, workflow: Workflow | None, marks: Marks, now: 
     return Missing(source, mark.last_received_at)
 
 
+def replaying(objective: Objective, workflow: Workflow | None, marks: Marks, now: int) -> str | None:
+    """A source that sends its past at an instant (micros), so that what the objective counts is not all there yet.
+
+    Of items those of their start and end are asked, of how things ended all of the workflow. None: there is none.
+    """
+    milestones = workflow.milestones if workflow is not None else ()
+    of_items = (objective.start, objective.end)
+    asked = [one.source for one in milestones if objective.kind == "success" or one.name in of_items]
+    for source in [objective.source] if objective.source else asked:
+        mark = marks.get(source or "")
+        if mark is not None and mark.sends_past(now):
+            return source
+    return None
+
+
 def spans_of(asked: Asked) -> Spans:
     """What of the time of a question counts."""
     since, until = asked.since, asked.until

@@ -5,7 +5,6 @@ WITH newest AS MATERIALIZED (
     SELECT id
     FROM instance
     WHERE verdict = %(verdict)s AND verdict IN ('stuck', 'blind', 'failed', 'inconsistent')
-      AND reason <> 'source_catching_up'
       AND (%(workflow)s::text IS NULL OR workflow = %(workflow)s)
       AND (%(waiting_for)s::text IS NULL OR waiting_for = %(waiting_for)s)
       AND (%(source)s::text IS NULL OR source_awaited = %(source)s)

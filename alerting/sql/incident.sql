@@ -12,11 +12,10 @@ WITH held AS MATERIALIZED (
         CASE WHEN verdict IN ('stuck', 'inconsistent') OR reason = 'type_silent' THEN COALESCE(waiting_for, '') ELSE '' END
             AS waiting_for,
         CASE WHEN verdict IN ('stuck', 'blind') THEN COALESCE(source_awaited, '') ELSE '' END AS source,
-        CASE WHEN verdict IN ('failed', 'inconsistent') OR reason = 'type_silent' THEN COALESCE(reason, '') ELSE '' END
-            AS reason
+        CASE WHEN verdict IN ('failed', 'inconsistent') OR reason IN ('type_silent', 'source_catching_up')
+            THEN COALESCE(reason, '') ELSE '' END AS reason
     FROM instance
-    -- A source that replays its past is no cause to tell anybody: what waits for it is judged when it has caught up.
-    WHERE verdict IN ('stuck', 'blind', 'failed', 'inconsistent') AND reason <> 'source_catching_up'
+    WHERE verdict IN ('stuck', 'blind', 'failed', 'inconsistent')
 ),
 sums AS (
     SELECT verdict, workflow, waiting_for, source, reason, value_currency, SUM(value_amount) AS amount

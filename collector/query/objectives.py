@@ -22,7 +22,7 @@ from slo_rules.instants import to_datetime, to_micros
 from slo_rules.judgement import Marks
 from slo_rules.objective import ALL, Group, Objective, values_of
 from slo_rules.pace import Pace
-from slo_rules.reckoning import Asked, Missing, Reckoned, missing
+from slo_rules.reckoning import Asked, Missing, Reckoned, missing, replaying
 from slo_rules.small_budget import soon
 from slo_rules.stand import Questions, Stand
 from slo_rules.windows import BusinessWindow, CalendarWindow, Window, began
@@ -47,8 +47,8 @@ def whole_buckets(now: int) -> int:
     return now - now % BUCKET
 
 
-def _row(workflow: Workflow | None, objective: Objective, until: int, stand: Stand, silence: Missing | None) -> Row:
-    whole = stand.by_unit
+def _row(objective: Objective, present: _Present, stand: Stand, silence: Missing | None) -> Row:
+    whole, until, workflow = stand.by_unit, present.until, present.workflow(objective)
     return {
         "name": objective.name,
         "title": objective.title,
@@ -71,6 +71,7 @@ def _row(workflow: Workflow | None, objective: Objective, until: int, stand: Sta
         "missing_data": None if objective.source else objective.missing_data.value,
         "missing_source": silence.source if silence else None,
         "missing_since": rfc3339(silence.since) if silence else None,
+        "replaying_source": replaying(objective, workflow, present.marks, present.now),
         "known": silence is None or objective.missing_data != "alert",
         "pace": _pace(stand.pace),
         "burning": [
@@ -105,7 +106,10 @@ class _Present(NamedTuple):
     now: int
 
     def missing(self, objective: Objective) -> Missing | None:
-        return missing(objective, self.catalogue.current.get(objective.workflow), self.marks, self.now)
+        return missing(objective, self.workflow(objective), self.marks, self.now)
+
+    def workflow(self, objective: Objective) -> Workflow | None:
+        return self.catalogue.current.get(objective.workflow)
 
     def asked(self, objective: Objective, since: int, until: int, group: Group) -> Asked:
         gap = self.missing(objective)
@@ -128,8 +132,7 @@ async def _rows(reader: Reader, present: _Present, wanted: Iterable[tuple[Object
     rows = []
     for (objective, _), silence, one in zip(wanted, silences, questions, strict=True):
         stand = one.stand([next(answers) for _ in one.asked])
-        workflow = present.catalogue.current.get(objective.workflow)
-        rows.append(_row(workflow, objective, present.until, stand, silence))
+        rows.append(_row(objective, present, stand, silence))
     return rows
 
 

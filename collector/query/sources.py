@@ -14,7 +14,7 @@ from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.expectation import Expectation
 from slo_rules.hearing import watermarks_of
 from slo_rules.instants import to_micros
-from slo_rules.judgement import CATCHING_UP_PATIENCE, Marks, Watermark
+from slo_rules.judgement import Marks, Watermark
 from slo_rules.rounding import roughly
 from slo_rules.workflow import DEFAULT_SKEW
 
@@ -113,7 +113,7 @@ def _state(mark: Watermark | None, now: int) -> str:
         return "silent"
     if not mark.heard:
         return "unknown"
-    return "catching_up" if mark.lags and now - mark.last_received_at < CATCHING_UP_PATIENCE else "live"
+    return "catching_up" if mark.sends_past(now) else "live"
 
 
 async def load_marks(reader: Reader, catalogue: Catalogue) -> Marks:

@@ -46,6 +46,7 @@ _TOLD = {
     "new_in_group": "Another cause of the group",
     "some_resolved": "A cause of the group is resolved",
     "group_wait": "Not yet: it waits for others",
+    "catching_up": "Not yet: it may catch up by itself",
     "not_grown": "Told; nothing new to tell",
     "too_soon": "Told; too soon to tell again",
     "never_told": "Never told",

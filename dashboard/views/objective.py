@@ -36,6 +36,7 @@ def objective_head(o: Row, links: Links, now: datetime) -> Any:
             *([html.P(wording.burning_words(o), className="notice crit", role="status")] if o["burning"] else ()),
             *([html.P(words, className="notice", role="status")] if (words := wording.singly_words(o)) else ()),
             *([html.P(wording.missing_words(o), className="notice", role="status")] if o["missing_source"] else ()),
+            *([html.P(wording.replaying_words(o), className="notice", role="status")] if o["replaying_source"] else ()),
             html.Div(c.budget_bar(left, o["title"] or o["name"]), className="budget-wide"),
             c.facts(
                 [

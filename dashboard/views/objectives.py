@@ -64,4 +64,5 @@ def _alarms(o: Row) -> list[Any]:
     """What cannot wait: the budget burns, or it is not known how it stands."""
     found = [("firing", wording.burning_words(o).partition(",")[0])] if o["burning"] else []
     found += [("silent", wording.missing_words(o).partition(";")[0])] if o["missing_source"] else []
+    found += [("catching_up", wording.replaying_words(o).partition(";")[0])] if o["replaying_source"] else []
     return [html.Span([c.mark(state), words], className="sub alarm") for state, words in found]

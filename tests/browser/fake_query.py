@@ -347,7 +347,7 @@ class FakeQuery:
                 "budget_allowed": allowed, "budget_used": bad, "budget_left_ratio": 1 - bad / allowed,
                 "pending_bad": pending, "unit": unit, "waived": 2, "cancelled": 31, "excluded": 0, "missing": 0,
                 "targets": [], "values": [], "group_by": [], "missing_data": "bad", "missing_source": None,
-                "missing_since": None, "known": True, "burning": [], "pace": {"allowed": allowed, "gone_at": None},
+                "missing_since": None, "replaying_source": None, "known": True, "burning": [], "pace": {"allowed": allowed, "gone_at": None},
             })  # fmt: skip
             if name == "orders-shipped-in-time":
                 items[-1] |= {

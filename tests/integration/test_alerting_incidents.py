@@ -49,10 +49,11 @@ class TestOneCauseOneIncident:
             ("stuck", "order-to-cash", 1),
             ("blind", None, 3),
             ("blind", None, 4),
+            ("blind", None, 1),
             ("failed", "order-to-cash", 2),
             ("inconsistent", "order-to-cash", 1),
         }
-        assert len(world.rows("incident")) == 7
+        assert len(world.rows("incident")) == 8
 
     def test_running_again_changes_nothing(self, world: World) -> None:
         world.stuck(3)

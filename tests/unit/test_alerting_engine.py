@@ -71,6 +71,7 @@ class Engine(RuleBasedStateMachine):
         super().__init__()
         self.now = START
         self.seen: dict[Cause, int] = {}
+        self.unknown: set[Cause] = set()
         self.engine = Rehearsed(Setup())
         self.knows: defaultdict[tuple[UUID, str], list[str]] = defaultdict(list)
         self.keys: defaultdict[UUID, set[str]] = defaultdict(set)
@@ -87,6 +88,11 @@ class Engine(RuleBasedStateMachine):
     @rule(cause=st.sampled_from(CAUSES))
     def clears(self, cause: Cause) -> None:
         self.seen.pop(cause, None)
+
+    @rule(causes=st.sets(st.sampled_from(CAUSES)))
+    def is_not_known(self, causes: set[Cause]) -> None:
+        """Of these nothing can be said from now on: something is behind."""
+        self.unknown = causes
 
     @rule(domain=st.sampled_from(["orders", "accounts"]), lasts=st.sampled_from([30 * MINUTE, 2 * DAY]))
     def silence(self, domain: str, lasts: int) -> None:
@@ -136,7 +142,13 @@ class Engine(RuleBasedStateMachine):
         self.now += passed
         before = len(self.engine.messages)
         engine = self.engine
-        engine.look({cause: self.population(cause, count) for cause, count in self.seen.items()}, self.now)
+        seen = {cause: self.population(cause, count) for cause, count in self.seen.items() if cause not in self.unknown}
+        fired = {one.cause: one for one in engine.firing.values() if one.cause in self.unknown and not one.settled_by}
+        engine.look(seen, self.now, self.unknown)
+        for cause, one in fired.items():
+            now = engine.of(cause)
+            assert now is not None, "what is not known is not called resolved"
+            assert (now.id, now.population) == (one.id, one.population)
         for message in engine.messages[before:]:
             tell = message.tell
             incident = tell.incident
@@ -190,6 +202,7 @@ class Engine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When all is well and has been for a while, nobody is left with an open incident."""
         self.seen.clear()
+        self.unknown.clear()
         self.look(SECOND)
         self.look(20 * MINUTE)
         assert not self.engine.firing

@@ -368,7 +368,7 @@ LIMIT %(limit)s
 
 -- name: incidents
 -- purpose: Incidents, those that fire first, in the order asked for or the heaviest first; by words of the title, the cause or what was said of them.
-SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, count, peak_count,
+SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, entity, count, peak_count,
        value, oldest_since, opened_at, updated_at, resolved_at, acknowledged_by, acknowledged_until, postponed_until,
        assignee
 FROM incident
@@ -394,7 +394,7 @@ LIMIT %(limit)s
 
 -- name: incident
 -- purpose: One incident.
-SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, count, peak_count,
+SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, entity, count, peak_count,
        value, oldest_since, opened_at, updated_at, resolved_at, samples, dedup_key, runbook, acknowledged_by,
        acknowledged_at, acknowledged_until, postponed_by, postponed_until, assignee, settled_by, clear_since, apart,
        changes, points, whom
@@ -434,12 +434,12 @@ ORDER BY id
 
 -- name: incidents_of_instance
 -- purpose: Open incidents with the cause of one instance.
-SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, owner, count, peak_count, value,
+SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, owner, entity, count, peak_count, value,
        oldest_since, opened_at, updated_at, resolved_at
 FROM incident
 WHERE status = 'firing' AND verdict = %(verdict)s
   AND (verdict = 'blind' OR workflow = %(workflow)s)
-  AND (verdict <> 'blind' OR (reason IS NOT DISTINCT FROM 'type_silent') = (%(reason)s = 'type_silent'))
+  AND (verdict <> 'blind' OR reason IS NOT DISTINCT FROM NULLIF(%(reason)s, 'source_silent'))
   AND (verdict NOT IN ('stuck', 'inconsistent') AND reason IS DISTINCT FROM 'type_silent'
        OR waiting_for IS NOT DISTINCT FROM %(waiting_for)s)
   AND (verdict NOT IN ('stuck', 'blind') OR source IS NOT DISTINCT FROM %(source)s)
