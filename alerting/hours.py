@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alerting.incident import SEVERITIES
 from slo_rules.calendars import CalendarRules, prepared
+from slo_rules.conditions import SEVERITIES
 from slo_rules.reading import Reader, suggestion
 
 

@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from slo_rules.conditions import SEVERITIES
 from slo_rules.durations import HOUR, MINUTE, SECOND
 from slo_rules.trend import observed
 
@@ -26,9 +27,6 @@ REPLAYING = "source_catching_up"
 """The reason of what is blind because its source sends its past."""
 BEHIND = "projection_behind"
 """The reason of what is blind because Milepost has not applied what it has received."""
-
-
-SEVERITIES = ("info", "warning", "critical")
 
 
 def rank(severity: str) -> int:

@@ -5,7 +5,7 @@ Whoever was told of it before is told again when that ends, and of its resolve i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,15 @@ from alerting.faults import RouteFault
 from alerting.incident import Incident, NotifyReason
 from slo_rules.definitions import ALERTING_FIELDS
 from slo_rules.durations import DAY
-from slo_rules.exclusions import Exclusion, check_rule
+from slo_rules.exclusions import Exclusion
 from slo_rules.faults import Fault
-from slo_rules.moments import read_moment
+from slo_rules.maintenance import read_times
 from slo_rules.reading import Reader, suggestion
-from slo_rules.wall_time import zones
 
 LONGEST_SILENCE = 30 * DAY
 LONGEST_POSTPONED = 14 * DAY
 REMINDED_AFTER = DAY
 """A silence that has lasted this long, and still keeps something from being told, is told itself."""
-LONGEST_MAINTENANCE = 14 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +141,14 @@ def forgotten(silences: Iterable[Silence], now: int) -> list[Silence]:
 
 
 def parse_maintenance(document: Mapping[str, Any]) -> Maintenance | list[RouteFault]:
-    """The window a document describes, or all its faults."""
+    """The window a document describes, or all its faults. What it excludes of objectives these know."""
     faults: list[Fault] = []
     top = reader_of(document, faults)
     name = name_of(top)
     spec = spec_of(top, ALERTING_FIELDS["Maintenance"], ("from", "reason"))
-    times = _times(spec) if spec is not None else None
-    match = read_match(spec.optional("match")) if spec is not None else {}
+    if spec is None:
+        return as_route_faults(faults)
+    times, match = read_times(spec), read_match(spec.optional("match"))
     owner = document["metadata"].get("owner") if isinstance(document.get("metadata"), dict) else None
     if faults or times is None:
         return as_route_faults(faults)
@@ -173,41 +172,8 @@ def parse_inhibition(document: Mapping[str, Any]) -> Inhibition | list[RouteFaul
     return as_route_faults(faults) if faults else Inhibition(name, when, mutes, names)
 
 
-def _times(spec: Reader) -> Exclusion | None:
-    zone, repeat, reason = (spec.optional(one) for one in ("zone", "repeat", "reason"))
-    named = zone.text() if zone else "UTC"
-    if zone and named and named not in zones():
-        zone.fault(f"there is no time zone {named[:60]!r}{suggestion(named, zones())}")
-        named = "UTC"
-    first, last, lasts = (spec.optional(one) for one in ("from", "to", "for"))
-    since = read_moment(first, named or "UTC") if first else None
-    length: int | None = None
-    if (last is None) == (lasts is None):
-        spec.fault("say exactly one of 'to' and 'for'")
-    elif lasts is not None:
-        length = lasts.duration()
-    elif last is not None and (until := read_moment(last, named or "UTC")) is not None and since is not None:
-        length = until - since
-        if length <= 0:
-            last.fault("must lie after 'from'")
-    if length is not None and length > LONGEST_MAINTENANCE:
-        spec.fault("lasts longer than 14d: say what is to be told no more by a route")
-    rule = repeat.text() if repeat else ""
-    if repeat and rule and (wrong := check_rule(rule)):
-        repeat.fault(wrong)
-    said = reason.text() if reason else ""
-    return Exclusion(said, since, length, rule, named or "UTC") if since is not None and length is not None else None
-
-
 def _name(entry: Reader) -> str:
     name = entry.text()
     if name and name not in NAMES and not name.startswith("attributes."):
         entry.fault(f"must be one of {', '.join(NAMES)}, or attributes.NAME{suggestion(name, NAMES)}")
     return name
-
-
-def windows_of(windows: Iterable[Maintenance], since: int, until: int) -> Iterator[tuple[int, int, Maintenance]]:
-    """When these windows are under way in a time, in no order."""
-    for one in windows:
-        for begin, end in one.times.within(since, until):
-            yield begin, end, one

@@ -118,10 +118,10 @@ def drill(
     settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
     from getpass import getuser
 
-    from alerting.incident import SEVERITIES
     from milepost.drilling import DrillFailed
     from milepost.drilling import drill as run
     from milepost.stored_data import NoStoredData
+    from slo_rules.conditions import SEVERITIES
     from slo_rules.durations import parse_duration
 
     if severity not in SEVERITIES:

@@ -104,6 +104,7 @@ def maintenance_spec() -> Schema:
             "for": text("How long; instead of 'to'.", "4h"),
             "repeat": text("An RRULE.", "FREQ=WEEKLY;BYDAY=SU"),
             "zone": text("The time zone of 'from' and 'to'; UTC without it.", "Europe/Berlin"),
+            "exclude_from_objectives": flag("Whether it does not count in the objectives it matches.", default=False),
         },
         title="Maintenance",
     )

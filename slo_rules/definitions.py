@@ -15,6 +15,7 @@ from slo_rules.deadlines import AROUND_THE_CLOCK
 from slo_rules.documents import Document, load_documents
 from slo_rules.faults import DefinitionError, Fault
 from slo_rules.filter_definitions import filters_of, members_of, paths_of, read_filter, text_of
+from slo_rules.maintenance import EXCLUDES, read_exclusion, with_maintenance
 from slo_rules.milestone_definitions import read_milestones
 from slo_rules.objective_definitions import read_objective, with_references
 from slo_rules.openslo import is_openslo, read_openslo
@@ -42,7 +43,7 @@ ROUTE_FIELDS = ("send_to", "match", "hours", "group_by", "repeat_every", "escala
 ALERTING_FIELDS = {
     "Team": ("send_to", "hours", "members", "on_call", "runbook", "digest"),
     "Severity": ("rules",),
-    "Maintenance": ("match", "from", "to", "for", "repeat", "zone", "reason"),
+    "Maintenance": ("match", "from", "to", "for", "repeat", "zone", "reason", EXCLUDES),
     "Inhibition": ("when", "mutes", "equal"),
 }
 KINDS = ("Workflow", "Objective", "Calendar", "Source", "Route", "Target", *ALERTING)
@@ -129,6 +130,8 @@ def _check_references(read: dict[str, dict[str, Any]], specs: dict[tuple[str, st
     for name, source in read["Source"].items():
         if source is not None:
             read["Source"][name] = with_calendars(source, specs["Source", name], read["Calendar"])
+    said = {name: read_exclusion(specs["Maintenance", name]) for name, one in read["Maintenance"].items() if one}
+    windows = {name: one for name, one in said.items() if one is not None}
     for name, objective in read["Objective"].items():
         if objective is None:
             continue
@@ -139,7 +142,8 @@ def _check_references(read: dict[str, dict[str, Any]], specs: dict[tuple[str, st
             continue
         workflow = read["Workflow"][objective.workflow]
         if workflow is not None:
-            read["Objective"][name] = with_references(objective, workflow, spec, read["Calendar"], read["Source"])
+            objective = with_references(objective, workflow, spec, read["Calendar"], read["Source"])
+            read["Objective"][name] = with_maintenance(objective, workflow, windows)
 
 
 def _with_calendars(workflow: Workflow, spec: Reader, calendars: dict[str, CalendarRules | None]) -> Workflow:

@@ -41,8 +41,19 @@ spec:
   group_by: [region]
   by_value: true
   exclude:
-    - {from: "2026-09-21T17:00", for: 95m, repeat: FREQ=DAILY, zone: Europe/Berlin, reason: every evening}
     - {from: "2026-09-22T02:00", to: "2026-09-22T05:00", reason: once}
+---
+apiVersion: milepost/v1
+kind: Maintenance
+metadata: {name: evenings}
+spec:
+  match: {reason: [in-groups-by-value, in-office-hours]}
+  from: "2026-09-21T17:00"
+  for: 95m
+  repeat: FREQ=DAILY
+  zone: Europe/Berlin
+  reason: every evening
+  exclude_from_objectives: true
 ---
 apiVersion: milepost/v1
 kind: Objective

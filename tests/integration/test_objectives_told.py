@@ -119,6 +119,53 @@ async def test_what_is_excluded_is_neutral_and_shown(database_url: str) -> None:
         ]
 
 
+async def test_a_maintenance_window_that_is_said_afterwards_is_neutral_and_a_rebuild_comes_to_the_same(
+    database_url: str,
+) -> None:
+    edge = (NOW - timedelta(hours=17)).replace(minute=0, second=0, microsecond=0)
+    window = f"""
+---
+apiVersion: milepost/v1
+kind: Maintenance
+metadata: {{name: sap-patched, owner: erp-platform}}
+spec:
+  match: {{source: sap}}
+  from: "{rfc3339(edge - timedelta(days=7))}"
+  for: 2h
+  repeat: FREQ=WEEKLY
+  reason: SAP is patched
+  exclude_from_objectives: true
+"""
+    text = told_as("", window="{period: day}").replace(", }", "}")
+
+    async def told() -> tuple[Any, ...]:
+        found = await collector.get(f"/api/v1/objectives/{IN_TIME}/periods", limit=3)
+        counts = [(one["bad"], one["excluded"]) for one in found["items"]]
+        return (sum(bad for bad, _ in counts), sum(excluded for _, excluded in counts))
+
+    async with running(database_url, text) as collector:
+        # Due 16 and 10 hours ago: in the window, and after it.
+        await order(collector, 1, 20)
+        await order(collector, 2, 14)
+        collector.project()
+        keep_objectives(collector.conn, collector.catalogue)
+        assert await told() == (2, 0)
+    definitions = load({"a.yaml": text + window})
+    async with running(database_url, text + window) as collector:
+        assert keep_objectives(collector.conn, register(collector.conn, definitions)) == [], "nothing is counted anew"
+        assert await told() == (1, 1)
+        shown = (await objective(collector))["exclusions"]
+        assert all(one["reason"] == "SAP is patched" for one in shown)
+        rows = "SELECT * FROM sli_bucket ORDER BY objective, grp, minutes, bucket, unit"
+        before = collector.rows(rows)
+        forget(collector.conn, current_definitions=False)
+        collector.project()
+        keep_objectives(collector.conn, collector.catalogue)
+        assert (await told(), collector.rows(rows)) == ((1, 1), before)
+    async with running(database_url, text) as collector:
+        assert await told() == (2, 0), "and it can be taken back"
+
+
 @pytest.mark.parametrize(
     ("policy", "good", "bad", "known"),
     [("bad", 0, 2, True), ("good", 1, 1, True), ("exclude", 0, 1, True), ("alert", 0, 1, False)],
