@@ -12,6 +12,7 @@ import msgspec
 
 from collector.catalogue import Catalogue
 from collector.ingest.otlp import KINDS, STATUSES
+from collector.query.held_up import incidents_of
 from collector.query.incidents import incident_row
 from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
 from collector.query.reader import Reader, Row, rfc3339
@@ -44,7 +45,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     now = await reader.now()
     at = {"id": row["id"]}
     hubs = (await unjoined_at(reader, None)).of(row["workflow"])
-    merged, rejected, events, gone, spans, history, linked, incidents = await asyncio.gather(
+    merged, rejected, events, gone, spans, history, linked = await asyncio.gather(
         reader.all("merged", at),
         reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
@@ -52,17 +53,8 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         reader.all("spans", at | {"limit": MOST_SPANS}),
         reader.all("history", at),
         reader.all("linked", _links_asked(row, catalogue, hubs) | {"limit": MOST_LINKED}),
-        reader.all(
-            "incidents_of_instance",
-            {
-                "verdict": row["verdict"],
-                "workflow": row["workflow"],
-                "waiting_for": row["waiting_for"],
-                "source": row["source_awaited"],
-                "reason": row["reason"],
-            },
-        ),
     )
+    incidents = await incidents_of(reader, row, history, definition_of(row, catalogue))
     return described(row, catalogue, marks, now, events, hubs) | {
         "events_gone": gone[0]["gone"],
         "joined": [joined_row(one) for one in merged],
@@ -76,7 +68,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
 
 
 async def _told(reader: Reader, incidents: list[Row]) -> list[Row]:
-    """The messages of the incidents that hold an instance up, in the order in which they were written."""
+    """The messages of the incidents that hold or held an instance up, in the order in which they were written."""
     if not incidents:
         return []
     rows = await reader.all("messages_of_incidents", {"ids": [one["id"] for one in incidents], "limit": MOST_TOLD})

@@ -258,8 +258,13 @@ def acts(i: Row, links: Links) -> Any:
 
 
 def incidents_card(i: Row, now: datetime, links: Links) -> Any:
-    lines = [incident_line(x, now, links) for x in i.get("incidents") or () if x["status"] == "firing"]
-    return c.card(html.Div(lines, className="lines"), "Held up by") if lines else None
+    """What holds it up, and what did."""
+    found = i.get("incidents") or ()
+    cards = []
+    for title, status in (("Held up by", "firing"), ("Was held up by", "resolved")):
+        lines = [incident_line(x, now, links) for x in found if x["status"] == status]
+        cards += [c.card(html.Div(lines, className="lines"), title)] if lines else []
+    return html.Div(cards) if cards else None
 
 
 def events_table(i: Row) -> Any:

@@ -433,19 +433,31 @@ SELECT * FROM (
 ORDER BY id
 
 -- name: incidents_of_instance
--- purpose: Open incidents with the cause of one instance.
-SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, owner, entity, count, peak_count, value,
-       oldest_since, opened_at, updated_at, resolved_at
-FROM incident
-WHERE status = 'firing' AND verdict = %(verdict)s
-  AND (verdict = 'blind' OR workflow = %(workflow)s)
-  AND (verdict <> 'blind' OR reason IS NOT DISTINCT FROM NULLIF(%(reason)s, 'source_silent'))
-  AND (verdict NOT IN ('stuck', 'inconsistent') AND reason IS DISTINCT FROM 'type_silent'
-       OR waiting_for IS NOT DISTINCT FROM %(waiting_for)s)
-  AND (verdict NOT IN ('stuck', 'blind') OR source IS NOT DISTINCT FROM %(source)s)
-  AND (verdict NOT IN ('failed', 'inconsistent') OR reason IS NOT DISTINCT FROM %(reason)s)
-ORDER BY opened_at
-LIMIT 5
+-- purpose: Incidents that fired while an instance stood as their cause says, those that fire still first, then the latest.
+WITH held AS MATERIALIZED (
+    SELECT *
+    FROM unnest(%(verdicts)s::text[], %(reasons)s::text[], %(waiting_for)s::text[], %(sources)s::text[],
+                %(since)s::timestamptz[], %(until)s::timestamptz[])
+         AS h (verdict, reason, waiting_for, source, since, until)
+)
+SELECT i.id, i.status, i.severity, i.title, i.workflow, i.domain, i.verdict, i.waiting_for, i.source, i.reason, i.owner,
+       i.entity, i.count, i.peak_count, i.value, i.oldest_since, i.opened_at, i.updated_at, i.resolved_at
+FROM incident AS i
+WHERE EXISTS (
+    SELECT FROM held AS h
+    WHERE i.verdict = h.verdict
+      AND (i.verdict = 'blind' OR i.workflow = %(workflow)s)
+      AND (i.verdict <> 'blind' OR i.reason IS NOT DISTINCT FROM NULLIF(h.reason, 'source_silent'))
+      AND (i.verdict NOT IN ('stuck', 'inconsistent') AND i.reason IS DISTINCT FROM 'type_silent'
+           OR i.waiting_for IS NOT DISTINCT FROM h.waiting_for)
+      AND (i.verdict NOT IN ('stuck', 'blind') OR i.source IS NOT DISTINCT FROM h.source)
+      AND (i.verdict NOT IN ('failed', 'inconsistent') OR i.reason IS NOT DISTINCT FROM h.reason)
+      -- What still stands is held up by what still fires.
+      AND (i.status = 'firing' OR i.resolved_at > h.since)
+      AND (h.until IS NULL OR i.opened_at < h.until)
+)
+ORDER BY i.status, i.opened_at DESC
+LIMIT %(limit)s
 
 -- name: gauges
 -- purpose: Open instances for the metrics.
