@@ -101,9 +101,9 @@ def overdue_link(public_url: str, owner: str) -> str:
     return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode({'verdict': 'stuck', 'owner': owner})}"
 
 
-def digest_id(owner: str, day: date, number: int) -> str:
-    """The same for the same place in the digest of an owner and a day, whatever becomes of targets meanwhile."""
-    spelled = f"{owner}\x1f{day.isoformat()}\x1f{number}"
+def digest_id(key: str, day: date, number: int) -> str:
+    """The same for the same place in a digest, known by a key, and a day, whatever becomes of targets meanwhile."""
+    spelled = f"{key}\x1f{day.isoformat()}\x1f{number}"
     return "digest_" + hashlib.sha256(spelled.encode()).hexdigest()[:32]
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from alerting.channels.registry import CHANNELS
+from alerting.digest import Digest, read_digest
 from alerting.document import as_route_faults, name_of, noted, path_of, reader_of, spec_of
 from alerting.facts import NAMES, Facts, Match, facts, holds, read_match
 from alerting.faults import RouteFault
@@ -90,11 +92,24 @@ class Route:
     escalate: tuple[Step, ...] = ()
     routes: tuple[Route, ...] = ()
     goes_on: bool = False
+    digest: Digest | None = None
 
     @property
     def receivers(self) -> Receivers:
         """Whom it tells first."""
         return replace(self.to, targets=(*self.targets, *self.to.targets))
+
+    def digests(self) -> Iterator[tuple[str, Route, Digest]]:
+        """The owners of whom a daily list is told by it or below it, each with the route and when."""
+        if self.digest is not None:
+            for owner in self.match["owner"].any_of:
+                yield owner, self, self.digest
+        for child in self.routes:
+            yield from child.digests()
+
+    def told_of_news(self, now: int) -> tuple[Target, ...]:
+        """Whom it tells at an instant (micros) of what nothing will resolve."""
+        return tuple(target for target, _, _ in self.receivers.at(now) if CHANNELS[target.kind].NOTES)
 
     def every_target(self) -> Iterator[Target]:
         """All that may ever be told by it or below it."""
@@ -255,7 +270,10 @@ class _Parsing:
             self.steps(steps, name) if steps else inherits.escalate,
             (),
             goes_on.flag() if goes_on else False,
+            read_digest(said["digest"], self.around.calendars),
         )
+        if said["digest"]:
+            _check_digest(said["digest"], route)
         below = said["routes"]
         if below is None:
             return route
@@ -335,6 +353,15 @@ class _Parsing:
         if name and name not in self.teams:
             entry.fault(f"there is no team {name!r}{suggestion(name, self.teams)}")
         return self.teams.get(name)
+
+
+def _check_digest(entry: Reader, route: Route) -> None:
+    """What is overdue is listed by owner, and told to whom it need not be resolved."""
+    owner = route.match.get("owner")
+    if set(route.match) != {"owner"} or owner is None or not owner.any_of or owner.prefix or owner.none_of:
+        entry.fault("is a list of all that is overdue of an owner: 'match' must name owners, and nothing else")
+    if not any(CHANNELS[target.kind].NOTES for target in route.receivers.every_target()):
+        entry.fault("nobody can be told it: 'send_to' names no target that takes messages of no incident")
 
 
 def _grouped(entry: Reader) -> str:

@@ -146,13 +146,14 @@ class Scheduling:
             repeating.run_once(conn, to_micros(now), client, self.alerting.routes, os.environ, reach=reach)
 
         def digest(conn: Connection, now: datetime) -> None:
-            teams = self.alerting.teams.values()
+            teams, routes = self.alerting.teams.values(), self.alerting.routes
             # What is overdue is not known while what arrived is still being applied: it is told a little later.
             if duties.is_current(conn, now):
-                digesting.run_once(conn, to_micros(now), teams, public_url=public_url, milestone_titles=titles)
+                digesting.run_once(conn, to_micros(now), teams, routes, public_url=public_url, milestone_titles=titles)
 
         add("incidents", LOOKED_EVERY_SECONDS, watching.run_once)
-        if any(team.digest for team in self.alerting.teams.values()):
+        of_routes = any(True for route in self.alerting.routes for _ in route.digests())
+        if of_routes or any(team.digest for team in self.alerting.teams.values()):
             add("digests", 30, digest)
         # A target that answers slowly holds up one of them; they never send the same message, and look one after the
         # other, so that a message waits for the least time.

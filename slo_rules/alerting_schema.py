@@ -12,7 +12,13 @@ _FACTS = ("domain", "owner", "workflow", "severity", "verdict", "source", "waiti
 
 def alerting_parts() -> dict[str, Schema]:
     """What several kinds refer to."""
-    return {"Match": _match(), "TellHours": _hours(), "SendTo": _send_to(), "Route_": _route_fields(named=True)}
+    return {
+        "Match": _match(),
+        "TellHours": _hours(),
+        "SendTo": _send_to(),
+        "Route_": _route_fields(named=True),
+        "Digest": _digest(),
+    }
 
 
 def route_spec() -> Schema:
@@ -51,16 +57,6 @@ def team_spec() -> Schema:
         },
         description="Who is on call: overrides go before calendars, and these before rotations.",
     )
-    digest = fields(
-        {"at": text("When, on the wall.", "08:30")},
-        {
-            "calendar": text("On which days: the business days of this Calendar, in its zone.", "emea-office"),
-            "zone": text("The time zone, where there is no calendar; UTC without it.", "Europe/Berlin"),
-            "empty": flag("Whether it is told where nothing is overdue, too.", default=False),
-        },
-        title="Digest",
-        description="Once a day it is told what of its own is overdue.",
-    )
     return fields(
         {},
         {
@@ -69,7 +65,7 @@ def team_spec() -> Schema:
             "members": mapping_of(member, text("A name."), "By name, who can be on call."),
             "on_call": on_call,
             "runbook": text("Where it says what to do.", "https://wiki.example.com/erp", longest=2000),
-            "digest": digest,
+            "digest": described(words.ref("Digest"), "Once a day it is told what is overdue."),
         },
         title="Team",
     )
@@ -141,8 +137,22 @@ def _route_fields(*, named: bool) -> Schema:
             "escalate": list_of(described(step, "A step."), "Who is told while nobody takes it on."),
             "routes": list_of(words.ref("Route_"), "The first that matches takes the incident instead."),
             "continue": flag("Whether the routes after it are tried too.", default=False),
+            "digest": described(words.ref("Digest"), "Once a day it is told what is overdue."),
         },
         title="Route",
+    )
+
+
+def _digest() -> Schema:
+    return fields(
+        {"at": text("When, on the wall.", "08:30")},
+        {
+            "calendar": text("On which days: the business days of this Calendar, in its zone.", "emea-office"),
+            "zone": text("The time zone, where there is no calendar; UTC without it.", "Europe/Berlin"),
+            "empty": flag("Whether it is told where nothing is overdue, too.", default=False),
+        },
+        title="Digest",
+        description="Once a day it is told what of its own is overdue.",
     )
 
 

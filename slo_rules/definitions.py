@@ -39,7 +39,7 @@ API_VERSION = "milepost/v1"
 TOLERATE = "tolerate"
 ALERTING = {"Team": "teams", "Severity": "severities", "Maintenance": "maintenance", "Inhibition": "inhibitions"}
 """Kinds that stay documents like routes and targets, and where in the definitions they stand."""
-ROUTE_FIELDS = ("send_to", "match", "hours", "group_by", "repeat_every", "escalate", "routes", "continue")
+ROUTE_FIELDS = ("send_to", "match", "hours", "group_by", "repeat_every", "escalate", "routes", "continue", "digest")
 ALERTING_FIELDS = {
     "Team": ("send_to", "hours", "members", "on_call", "runbook", "digest"),
     "Severity": ("rules",),

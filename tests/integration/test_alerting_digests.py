@@ -126,3 +126,32 @@ def test_of_many_processes_at_once_one_tells(world: World) -> None:
         thread.join()
     assert sorted(len(one.told) for one in reports) == [0, 0, 0, 0, 0, 1]
     assert len(world.rows("outbox")) == 2
+
+
+def test_an_owner_who_is_no_team_hears_of_his_own_where_a_route_says_so(world: World) -> None:
+    world.stuck(3)
+    world.stuck(2, owner="billing")
+    at = spell_time_of_day(world.now % DAY // MINUTE)
+    asked = {"match": {"owner": ["erp-platform", "billing"]}, "digest": {"at": at}}
+    world.route(world.webhook("/owners"), name="owners", **asked)
+    world.route(world.webhook("/boss"), name="boss", match={"owner": "billing"}, digest={"at": at})
+
+    def look(passed: int = 0) -> digesting.Report:
+        world.now += passed
+        return digesting.run_once(world.conn, world.now, [team(world)], world.routes)
+
+    assert look().told == ("erp-platform", "erp-platform", "billing", "billing")
+    assert look(MINUTE) == digesting.Report()
+    world.send()
+    heard = {
+        path: sorted(
+            (one.body["data"]["incident"]["owner"], one.body["data"]["incident"]["count"])
+            for one in world.receiver.at(path)
+        )
+        for path in ("/erp-platform", "/owners", "/boss")
+    }
+    assert heard == {
+        "/erp-platform": [("erp-platform", 3)],
+        "/owners": [("billing", 2), ("erp-platform", 3)],
+        "/boss": [("billing", 2)],
+    }

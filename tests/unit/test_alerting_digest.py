@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.digest import Digest, Overdue, digest_notice
+from alerting.digesting import asked_for
 from alerting.reader import Reader
+from alerting.route import Route, parse_route
 from alerting.teams import Around, Team, parse_team
 from slo_rules.calendars import CalendarRules, Hours
 from slo_rules.instants import to_micros
@@ -97,3 +99,47 @@ def test_a_digest_that_none_of_the_team_can_be_told_is_a_fault() -> None:
     (fault,) = team({"at": "08:30"}, PAGER)
     assert fault.path == "spec.digest"
     assert isinstance(team({"at": "08:30"}, PAGER, HOOK), Team)
+
+
+def route(spec: dict[str, Any]) -> Any:
+    around = Around(ENV, calendars={"office": OFFICE})
+    return parse_route({"metadata": {"name": "r"}, "spec": spec}, ENV, around=around)
+
+
+def test_a_route_that_names_owners_can_ask_for_the_digest_of_each() -> None:
+    below = {"name": "c", "match": {"owner": "crm"}, "digest": {"at": "07:00"}, "send_to": [PAGER, HOOK]}
+    made = route(
+        {"match": {"owner": ["erp", "billing"]}, "send_to": [HOOK], "digest": {"at": "08:30"}, "routes": [below]}
+    )
+    assert isinstance(made, Route)
+    heard = list(asked_for([], [made], 0))
+    assert [(one.owner, one.digest.at, [target.kind for target in one.targets]) for one in heard] == [
+        ("erp", 510, ["webhook"]),
+        ("billing", 510, ["webhook"]),
+        ("crm", 420, ["webhook"]),
+    ]
+    assert len({one.key for one in heard}) == 3
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        None,
+        {"domain": "orders"},
+        {"owner": "erp", "severity": "critical"},
+        {"owner": {"prefix": "e"}},
+        {"owner": {"not": "e"}},
+    ],
+)
+def test_a_route_that_names_no_owners_alone_has_no_digest(match: Any) -> None:
+    (fault,) = route({"match": match, "send_to": [HOOK], "digest": {"at": "08:30"}})
+    assert fault.path == "spec.digest"
+    assert "must name owners" in fault.message
+
+
+def test_a_digest_that_a_route_brings_to_nobody_is_a_fault() -> None:
+    (fault,) = route({"match": {"owner": "erp"}, "send_to": [PAGER], "digest": {"at": "08:30"}})
+    assert (fault.path, "nobody can be told it" in fault.message) == ("spec.digest", True)
+    assert {one.path for one in route({"match": {"owner": "erp"}, "send_to": [HOOK], "digest": {"at": "25:00"}})} == {
+        "spec.digest.at"
+    }
