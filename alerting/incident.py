@@ -253,7 +253,7 @@ class Policy:
     """How patient and how talkative alerting is; durations in micros."""
 
     # The first message waits this long, so that it carries the first of the population rather than 1.
-    group_wait: int = 2 * SECOND
+    group_wait: int = SECOND
     # But that something is behind is told when it has lasted this long: mostly it has caught up by then.
     behind_wait: int = 15 * MINUTE
     # Told again when the population has grown to this multiple of what was last told …

@@ -160,7 +160,8 @@ class _Run:
         seen |= populations_of(self.cursor.execute(Q["drills"], {"now": to_datetime(self.now)}).fetchall())
         # Nor does its cause open another incident beside it.
         seen = {cause: one for cause, one in seen.items() if cause not in self.aside}
-        outcome = look(self._standing(before), seen, self.setup, self.now, uuid4, unknown)
+        samples = {cause: population.samples for cause, population in seen.items() if cause not in open_}
+        outcome = look(self._standing(before, samples), seen, self.setup, self.now, uuid4, unknown)
         for change in outcome.changes:
             self._keep(change)
         stored = {row["id"]: row["whom"] for row in self.rows}
@@ -192,7 +193,7 @@ class _Run:
         seen = {PROJECTION: of_projection(behind.events, judged_to, open_.get(PROJECTION), self.now)}
         return seen, {cause for cause in open_ if cause.is_of_instances or cause.verdict == BURNING}
 
-    def _standing(self, before: Sequence[Incident]) -> Standing:
+    def _standing(self, before: Sequence[Incident], new: Mapping[Cause, Sequence[UUID]]) -> Standing:
         policy = self.setup.policy
         left = self._left(before)
         at = {"now": to_datetime(self.now)}
@@ -205,6 +206,7 @@ class _Run:
             self._silences(at),
             {cause_of(row): row["count"] for row in flapped},
             {cause_of(row): Settled(to_micros(row["resolved_at"]), row["count"]) for row in settled},
+            self._former(new),
             left["blind"],
             left["waived"],
         )
@@ -218,6 +220,12 @@ class _Run:
             except Exception:
                 log.exception("silence_set_aside", id=str(row["id"]))
         return found
+
+    def _former(self, new: Mapping[Cause, Sequence[UUID]]) -> dict[Cause, set[Cause]]:
+        """By causes that are new, those that held their samples until now."""
+        ids = [sample for cause, samples in new.items() if cause.is_of_instances for sample in samples]
+        held = {row["id"]: cause_of(row) for row in self._all("former", {"samples": ids})} if ids else {}
+        return {cause: {held[one] for one in samples if one in held} for cause, samples in new.items()}
 
     def _told(self, incidents: list[UUID]) -> dict[UUID, list[Told]]:
         found: dict[UUID, list[Told]] = {}
@@ -239,7 +247,7 @@ class _Run:
     def _keep(self, change: Opened | Update | Resolve) -> None:
         incident = change_of(change)
         match change:
-            case Opened():
+            case Opened(parted_from=parent):
                 cause = incident.cause
                 parts = {name: getattr(cause, name) for name in cause.__slots__}
                 called = title(cause, incident.population.entity, self._milestone_title(cause))
@@ -247,6 +255,10 @@ class _Run:
                 self.cursor.execute(Q["open"], row)
                 flapping = ", again within the hour" if incident.openings > 1 else ""
                 self._event(incident, "opened", f"{incident.population.count} held up{flapping}")
+                if parent is not None:
+                    former = title(parent.cause, parent.population.entity, self._milestone_title(parent.cause))
+                    self._event(incident, "parted", f"from {former} ({parent.id})")
+                    self._event(parent, "parted", f"{incident.population.count} are now: {called} ({incident.id})")
             case Update(before=before):
                 self.cursor.execute(Q["update"], self._columns(incident))
                 if change.note and incident.clear_since is not None:

@@ -69,6 +69,7 @@ class Rehearsed:
             [one for one in self.silences if one.since <= now < one.until],
             openings,
             settled,
+            self._former(seen),
             blinded=blinded,
             waived=waived,
         )
@@ -99,6 +100,15 @@ class Rehearsed:
     def told_between(self, since: int, until: int) -> Sequence[Message]:
         """What was told from an instant on and before another."""
         return [one for one in self.messages if since <= one.at < until]
+
+    def _former(self, seen: Mapping[Cause, Population]) -> dict[Cause, set[Cause]]:
+        """By causes that are new, those that held samples of theirs, as far as that is remembered."""
+        known = {one.cause: set(one.population.samples) for one in self.firing.values()}
+        return {
+            cause: {one for one, samples in known.items() if not samples.isdisjoint(population.samples)}
+            for cause, population in seen.items()
+            if cause not in known
+        }
 
     def _keep(self, tell: Tell, now: int, members: tuple[Incident, ...]) -> None:
         incident = tell.incident

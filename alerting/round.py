@@ -44,7 +44,8 @@ class Standing:
     """What is known before a round: the incidents that fire, and by their ids who was told of them.
 
     `disabled` are (target, digest of its address). `openings` counts how often causes opened within the flap window,
-    `settled` are those that somebody called resolved. `blinded` and `waived` are of the samples of the incidents.
+    `settled` are those that somebody called resolved. `former` are, by causes that are new, those that held samples of
+    theirs until now, when they waited for the same. `blinded` and `waived` are of the samples of the incidents.
     """
 
     incidents: Sequence[Incident] = ()
@@ -53,15 +54,17 @@ class Standing:
     silences: Sequence[Silence] = ()
     openings: Mapping[Cause, int] = field(default_factory=dict)
     settled: Mapping[Cause, Settled] = field(default_factory=dict)
+    former: Mapping[Cause, AbstractSet[Cause]] = field(default_factory=dict)
     blinded: AbstractSet[UUID] = frozenset()
     waived: AbstractSet[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An incident that has opened."""
+    """An incident that has opened; `parted_from` is the one that held samples of it until now."""
 
     incident: Incident
+    parted_from: Incident | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ class _Round:
                 case Open():
                     incident = self.opened(change)
                     firing[incident.id] = incident
-                    self.outcome.changes.append(Opened(incident))
+                    self.outcome.changes.append(Opened(incident, self.parted_from(incident.cause, before)))
                 case Update(after=after):
                     updates[after.id] = change
                     firing[after.id] = after
@@ -178,6 +181,11 @@ class _Round:
                     updates[incident.id] = Update(incident, graded, ChangeReason.CHANGED, note=False)
         self.outcome.changes += updates.values()
         return list(firing.values())
+
+    def parted_from(self, cause: Cause, before: Mapping[Cause, Incident]) -> Incident | None:
+        """The incident that a new cause parts from: where several do, the one that holds most."""
+        found = [before[one] for one in self.standing.former.get(cause, ()) if one in before and one != cause]
+        return max(found, key=lambda one: (one.population.count, one.opened_at, one.id), default=None)
 
     def opened(self, change: Open) -> Incident:
         population = change.population

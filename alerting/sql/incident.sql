@@ -65,6 +65,29 @@ ORDER BY opened_at, id;
 -- purpose: which of these instances have left their incident without being well: they cannot be judged now, or were waived
 SELECT id, verdict FROM instance WHERE id = ANY(%(samples)s) AND verdict IN ('blind', 'waived');
 
+-- name: former
+-- purpose: what held these instances up before what does now, of those that waited for the same: each as its cause
+SELECT
+    i.id, c.verdict,
+    CASE WHEN c.verdict = 'blind' THEN '' ELSE i.workflow END AS workflow,
+    CASE WHEN c.verdict IN ('stuck', 'inconsistent') OR c.reason = 'type_silent' THEN COALESCE(c.waiting_for, '') ELSE '' END
+        AS waiting_for,
+    CASE WHEN c.verdict IN ('stuck', 'blind') THEN COALESCE(i.source_awaited, '') ELSE '' END AS source,
+    CASE WHEN c.verdict IN ('failed', 'inconsistent') OR c.reason IN ('type_silent', 'source_catching_up')
+        THEN COALESCE(c.reason, '') ELSE '' END AS reason
+FROM instance AS i
+CROSS JOIN LATERAL (
+    SELECT v.verdict, v.reason, v.waiting_for
+    FROM verdict_change AS v
+    WHERE v.instance_id = i.id
+    ORDER BY v.at DESC
+    OFFSET 1
+    LIMIT 1
+) AS c
+WHERE i.id = ANY(%(samples)s)
+  AND c.verdict IN ('stuck', 'blind', 'failed', 'inconsistent')
+  AND c.waiting_for IS NOT DISTINCT FROM i.waiting_for;
+
 -- name: told
 -- purpose: what each target was last told about these incidents
 SELECT incident_id, target, kind, address, told_status, told_count, told_at, told_severity, first_at, muted

@@ -70,6 +70,7 @@ _STATES = {
 }
 _HAPPENED = {
     "opened": "Opened",
+    "parted": "Parted",
     "drained": "Nothing is held up any more",
     "severity": "Severity changed",
     "unacknowledged": "Took the acknowledgement back",

@@ -16,6 +16,7 @@ from alerting.hours import Hours
 from alerting.incident import Cause, Incident, NotifyReason, Population
 from alerting.muting import Inhibition, Silence
 from alerting.rehearsed import Rehearsed
+from alerting.round import Opened
 from alerting.route import Receivers, Route, Step
 from alerting.setup import Setup
 from alerting.targets import Target
@@ -295,4 +296,24 @@ def test_a_slow_growth_is_told_less_and_less_often() -> None:
     assert at[:3] == [10, 70, 370]
     assert all(
         one.tell.incident.population.count >= 2 * one.tell.last.count for one in engine.messages if one.tell.last
+    )
+
+
+def test_a_cause_that_parts_leaves_incidents_that_say_so_and_each_is_told_and_resolved_once() -> None:
+    engine = Rehearsed(Setup((Route("r", {}, (TARGETS[0],)),)))
+    ones = tuple(UUID(int=number) for number in range(100, 105))
+    both = {CAUSES[0]: Population(9, START, samples=ones)}
+    left, parted = Population(5, START, samples=ones[:3]), Population(4, START, samples=ones[3:])
+    engine.look(both, START)
+    engine.look(both, START + MINUTE)
+    outcome = engine.look({CAUSES[0]: left, CAUSES[1]: parted, CAUSES[2]: Population(2, START)}, START + 2 * MINUTE)
+    found = {one.incident.cause: one.parted_from for one in outcome.changes if isinstance(one, Opened)}
+    parent = engine.of(CAUSES[0])
+    assert parent is not None
+    assert {cause: one and one.id for cause, one in found.items()} == {CAUSES[1]: parent.id, CAUSES[2]: None}
+    engine.look({CAUSES[1]: parted}, START + 3 * MINUTE)
+    engine.look({}, START + 4 * MINUTE)
+    told = [(one.tell.incident.cause, one.tell.reason.value) for one in engine.messages]
+    assert sorted(told, key=str) == sorted(
+        ((c, r) for c in (CAUSES[0], CAUSES[1]) for r in ("first", "resolved")), key=str
     )
