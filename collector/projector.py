@@ -178,13 +178,18 @@ class Projector:
             elif time.monotonic() - self._swept > SWEEP_SECONDS:
                 if shared:
                     self._synchronise(conn)
-                self.sweep(conn, self._awaiting.horizon(conn, self._received_at))
+                self.sweep(conn, self._horizon(conn, self._received_at))
         except BaseException as error:
             self._forget()
             if not isinstance(error, Moved):
                 raise
             log.info("position_moved", reason=str(error))
         return report
+
+    def _horizon(self, conn: Connection, most: int | None = None) -> int:
+        """Up to when may be judged (micros), `most` at the most. The connection has to be free for it."""
+        self._settle()
+        return self._awaiting.horizon(conn, most)
 
     def _forget(self) -> None:
         if self._writing is not None:
@@ -211,8 +216,7 @@ class Projector:
         while horizon is None and not self._enough(count):
             chunk = self._take()
             if chunk is None:
-                self._settle()
-                horizon = self._awaiting.horizon(conn)
+                horizon = self._horizon(conn)
                 events, stored = self._read(conn)
                 if len(events) == self._reader.limit:
                     horizon = None

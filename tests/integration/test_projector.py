@@ -110,6 +110,28 @@ class TestTheLog:
         report = helped.cycle(conn)
         assert (first.applied + report.applied, report.caught_up) == (5, True)
 
+    def test_within_a_backlog_the_write_under_way_ends_before_anybody_is_judged(
+        self, helped: Projector, conn: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(collector.projector, "SWEEP_SECONDS", -1.0)
+        written = collector.projector.commit
+
+        def slowly(conn: Connection, writing: Writing) -> Writing:
+            with conn.transaction():
+                conn.execute("SELECT pg_sleep(0.05)")
+                return written(conn, writing)
+
+        monkeypatch.setattr(collector.projector, "commit", slowly)
+        reading = helped._helpers.reading if helped._helpers else None
+        assert reading is not None
+        number = 0
+        while reading.chunks < 20:
+            log_events(conn, [at(conn, "won", 0, n, order=f"SO-{n}") for n in range(number, number + 30)])
+            number += 30
+            while not helped.cycle(conn).caught_up:
+                pass
+        assert _count(conn, "SELECT count(*) FROM instance") == number
+
     def test_side_by_side_gives_the_same_as_one_after_the_other(self, helped: Projector, conn: Connection) -> None:
         reading = helped._helpers.reading if helped._helpers else None
         assert reading is not None
