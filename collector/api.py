@@ -495,7 +495,7 @@ def _reads(api: FastAPI, query: Query) -> None:
     @api.get("/api/v1/sources/{name}/volume", tags=["query"])
     async def source_volume(name: str) -> Row:
         """What a source sent in each hour of the last week, and what it usually sends in that hour."""
-        return await query.source_volume(name)
+        return or_404(await query.source_volume(name), "source")
 
     @api.get("/api/v1/sources", tags=["query"])
     async def sources() -> Row:

@@ -453,9 +453,13 @@ class Query:
         return {"items": items, "flows": await handovers(self.reader, self._catalogue)}
 
     @_question
-    async def source_volume(self, source: str) -> Row:
-        """What a source sent in each hour of the last week, and what it usually sends in that hour."""
-        return await volume_of(self.reader, source.replace("\x00", ""), await self.reader.now())
+    async def source_volume(self, source: str) -> Row | None:
+        """What a source sent in each hour of the last week, and what it usually sends in that hour.
+
+        None for one that has never sent and is not defined.
+        """
+        known = {row["source"] for row in await self.reader.all("sources")} | set(self._catalogue.sources)
+        return await volume_of(self.reader, source, await self.reader.now()) if source in known else None
 
     @_question
     async def dead_letters(

@@ -48,7 +48,9 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         )
         one = next((s for s in found["items"] if s["source"] == asked["name"]), None)
         flows = [f for f in found["flows"] if asked["name"] in (f["sender"], f["receiver"])]
-        return None if one is None else {"source": one, "flows": flows, "dead": dead, "volume": volume}
+        if one is None or volume is None:
+            return None
+        return {"source": one, "flows": flows, "dead": dead, "volume": volume}
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:

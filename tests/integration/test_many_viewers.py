@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from collector.access.principal import How, Principal, acting
+from collector.access.sight import Sight
 from collector.query import Query
 from collector.query.reader import Reader, Row
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
@@ -107,15 +109,26 @@ async def test_what_somebody_did_here_is_seen_by_all_with_their_next_question(
 
 
 async def test_those_who_may_not_see_the_same_share_no_answer(collector: Collector, reader: CountingReader) -> None:
-    may_see = "everything"
-    query = Query(reader, collector.catalogue, sees=lambda: may_see).shared()
-    await query.workflows()
-    once = reader.total
-    await query.workflows()
-    assert reader.total == once
-    may_see = "orders"
-    await query.workflows()
-    assert reader.total == 2 * once
+    query = Query(reader, collector.catalogue).shared()
+
+    async def asked_by(*domains: str, raw: bool = False) -> tuple[list[str], int]:
+        """What is told to somebody who may see these domains, or all, and how often the database was asked for it."""
+        before = reader.total
+        sight = Sight(frozenset(domains)) if domains else None
+        scopes = frozenset(("query", "raw") if raw else ("query",))
+        token = acting.set(Principal("x", How.KEY, scopes, sight=sight))
+        try:
+            return [one["name"] for one in (await query.workflows())["items"]], reader.total - before
+        finally:
+            acting.reset(token)
+
+    everything, once = await asked_by()
+    assert everything
+    assert await asked_by() == (everything, 0)
+    assert await asked_by("of-nobody") == ([], once)
+    assert await asked_by("of-nobody") == ([], 0)
+    assert await asked_by() == (everything, 0)
+    assert await asked_by(raw=True) == (everything, once)
 
 
 async def test_rows_are_read_once_for_all_who_saw_the_same_change(collector: Collector) -> None:

@@ -389,10 +389,13 @@ def test_of_every_table_somebody_has_decided_who_sees_what() -> None:
     assert not TABLES.keys() & UNSHADOWED.keys()
 
 
+NO_QUESTIONS = ("replica", "for_asker", "shared", "of_version", "export", "instance")
+
+
 async def test_every_question_is_asked_for_whoever_asks(told: Told) -> None:
     query = Query(told.behind.collector.reader, told.behind.collector.catalogue)
     for name, method in vars(Query).items():
-        if not name.startswith("_") and callable(method) and name not in ("replica", "for_asker", "export", "instance"):
+        if not name.startswith("_") and callable(method) and name not in NO_QUESTIONS:
             assert hasattr(method, "__wrapped__"), f"{name} is no _question"
     with_sight = Principal("x", How.KEY, frozenset(("query",)), sight=Sight(frozenset(("orders",))))
     token = acting.set(with_sight)

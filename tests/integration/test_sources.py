@@ -520,15 +520,17 @@ async def test_the_volume_of_a_source_stands_beside_what_is_usual_for_the_hour(c
             "INSERT INTO source_sample (slot, source, taken_at, received) VALUES (%s, 'shop', %s, %s)", (at, at, sent)
         )
     collector.conn.commit()
+    await order(collector, placed("1"))
+    collector.map()
+    collector.project()
     found = await collector.get("/api/v1/sources/shop/volume")
     assert len(found["hours"]) == 7 * 24
     last = found["hours"][-1]
     assert (last["t"], last["count"]) == (rfc3339(hour - timedelta(hours=1)), 3.0)
     assert last["usual"] == {"low": 10.0, "median": 10.0, "high": 10.0, "days": 11, "weekday": False}
     assert found["last_day"] == {"hours": 24, "count": 233, "usual": 240}
-    unknown = await collector.get("/api/v1/sources/nobody/volume")
-    assert unknown["last_day"] is None
-    assert {one["count"] for one in unknown["hours"]} == {None}
+    unknown = await collector.http.get("/api/v1/sources/nobody/volume")
+    assert (unknown.status_code, unknown.json()["title"]) == (404, "there is no such source")
 
 
 async def test_how_much_a_source_sends_is_told_once_it_is_known(collector: Collector) -> None:
