@@ -29,6 +29,8 @@ from slo_rules.durations import HOUR, SECOND
 from tests.integration.fix_access import PASSWORD, Guarded, guarded, now
 from tests.integration.fix_doors import cloud_event
 
+pytestmark = pytest.mark.slow
+
 EVENTS = {"content-type": "application/cloudevents+json"}
 OWN = {"origin": "http://milepost", "sec-fetch-site": "same-origin"}
 

@@ -15,6 +15,8 @@ from alerting import incidents
 from slo_rules.instants import rfc3339, to_micros
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 JSON = {"content-type": "application/json"}
 

@@ -11,6 +11,8 @@ from alerting import outbox, repeating
 from alerting.channels.reach import reach_of
 from slo_rules.durations import HOUR, MINUTE, SECOND
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from fix_alerting import World
     from fix_vendors import Vendors

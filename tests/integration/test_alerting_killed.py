@@ -15,6 +15,8 @@ from fix_killed_sender import STEPS
 
 from slo_rules.durations import MINUTE, SECOND
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from fix_alerting import World
     from fix_vendors import Vendors

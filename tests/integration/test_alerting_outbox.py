@@ -18,6 +18,8 @@ from alerting.channels.webhook import channel as webhook
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND
 from slo_rules.instants import to_datetime, to_micros
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from fix_alerting import World
 

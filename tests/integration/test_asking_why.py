@@ -18,6 +18,8 @@ from slo_rules.progress import Progress, Reached, Said, Stamped
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, cloud_event, running
 
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = """
 apiVersion: milepost/v1
 kind: Workflow

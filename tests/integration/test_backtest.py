@@ -34,6 +34,8 @@ from tests.integration.test_comparison import edited
 from tests.projecting import enroll, log_events, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, events, make_act, make_event
 
+pytestmark = pytest.mark.slow
+
 BEGIN = START - HOUR
 END = START + 60 * HOUR
 STRICTER = ("{warn: 3h, breach: 4h}", "{warn: 1h, breach: 150m}")

@@ -29,6 +29,8 @@ from tests.examples import on_one_database
 from tests.projecting import enroll, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, arrivals, make_event
 
+pytestmark = pytest.mark.slow
+
 NOW = START + 3 * HOUR
 END = START + 60 * HOUR
 

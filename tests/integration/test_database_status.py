@@ -24,6 +24,8 @@ from tests.fix_postgres import Server
 from tests.integration.fix_retention import HISTORY, KEPT, LEFT, days, fill, logged, run
 from tests.projecting import projecting
 
+pytestmark = pytest.mark.slow
+
 
 def read(url: str, retention: Retention = KEPT) -> Status:
     with connect(url, "status", options=READ_ONLY) as conn:

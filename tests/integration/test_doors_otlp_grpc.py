@@ -31,6 +31,8 @@ from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, collector  # noqa: F401
 from tests.integration.test_doors_otlp import as_protobuf, request, span
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent.parent / "data"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

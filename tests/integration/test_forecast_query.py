@@ -20,6 +20,8 @@ from tests.integration.fix_doors import answering
 from tests.projecting import enroll, project, receive
 from tests.strategies import START, definitions, make_event
 
+pytestmark = pytest.mark.slow
+
 NOW = 32 * HOUR
 
 

@@ -12,6 +12,8 @@ import pytest
 from slo_rules.instants import rfc3339
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 

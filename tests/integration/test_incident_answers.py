@@ -17,6 +17,8 @@ from collector.query.reader import Reader
 from slo_rules.durations import HOUR, MINUTE
 from slo_rules.instants import rfc3339, to_datetime
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from fix_alerting import World
 

@@ -19,6 +19,8 @@ from collector.store.tables import FINAL_VERDICTS, instance
 from slo_rules.judgement import REASON_OF_FINAL, VerdictKind
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC)
 MADE = 90
 FILTERS: tuple[dict[str, Any], ...] = (

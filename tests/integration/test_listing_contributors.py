@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.fix_doors import DEFINITIONS, Collector, cloud_event, collector, running  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 NAME = "orders-accepted-in-time"
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 MAINTENANCE = (NOW - timedelta(hours=31)).replace(minute=0)

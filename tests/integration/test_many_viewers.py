@@ -17,6 +17,8 @@ from collector.query import Query
 from collector.query.reader import Reader, Row
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 VIEWERS = 50
 
 

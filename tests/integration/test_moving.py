@@ -34,6 +34,8 @@ from tests.integration.fix_doors import Collector, cloud_event, running
 from tests.projecting import enroll, log_events, project, projecting, stored, wipe
 from tests.strategies import START, events, make_event, of_one_time
 
+pytestmark = pytest.mark.slow
+
 TEXT = """
 apiVersion: milepost/v1
 kind: Workflow

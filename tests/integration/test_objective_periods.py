@@ -18,6 +18,8 @@ from slo_rules.instants import rfc3339, to_datetime, to_micros
 from slo_rules.objective import ALL
 from tests.integration.fix_doors import DEFINITIONS, Collector, collector, running  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 NAME = "orders-accepted-in-time"
 FRESH = """
 ---

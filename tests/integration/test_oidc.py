@@ -30,6 +30,8 @@ from dashboard.oidc import Begun, Oidc, OidcRefused, Provider
 from tests.acceptance.process import free_port, wait_until
 from tests.integration.fix_access import Guarded, guarded
 
+pytestmark = pytest.mark.slow
+
 ISSUER, CLIENT, SECRET = "https://id.example", "milepost", "planted client secret/+%"
 GROUPS = GroupRoles({"ops": PersonRole.OPERATOR}, None)
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

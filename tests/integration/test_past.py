@@ -21,6 +21,8 @@ from tests.integration.fix_doors import answering
 from tests.projecting import enroll, project, receive
 from tests.strategies import START, definitions, make_event
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * HOUR
 
 

@@ -23,6 +23,8 @@ from slo_rules.workflow import Source
 from tests.coupa_server import CLIENT, Coupa, coupa
 from tests.integration.fix_doors import running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server() -> Iterator[Coupa]:

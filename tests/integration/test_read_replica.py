@@ -22,6 +22,8 @@ from tests.fix_postgres import Server
 from tests.fix_replica import WITHIN_SECONDS, Standby
 from tests.integration.fix_doors import Collector, cloud_event, running
 
+pytestmark = pytest.mark.slow
+
 ON_STANDBY = sa.select(sa.func.pg_is_in_recovery().label("standby"))
 
 

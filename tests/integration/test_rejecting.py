@@ -20,6 +20,8 @@ from slo_rules.instants import rfc3339, to_micros
 from tests.acceptance.process import COMMAND, environment
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 WRONG = {"source": "sap", "event": "wrong"}
 GOOD = WRONG | {"by": "ana", "reason": "a typing error, INC-4711"}
 NOBODY = "00000000-0000-4000-8000-000000000000"

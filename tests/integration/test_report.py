@@ -25,6 +25,8 @@ from milepost.settings import Settings
 from tests.acceptance.process import COMMAND, environment
 from tests.integration.fix_doors import DEFINITIONS, Collector, cloud_event, running
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 SINCE = (NOW - timedelta(days=3)).isoformat()
 FORMULA, SCRIPT = '=HYPERLINK("http://evil.example")', "<script>alert(1)</script>"

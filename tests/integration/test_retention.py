@@ -27,6 +27,8 @@ from tests.integration.fix_retention import HISTORY, KEPT, LEFT, ago, days, even
 from tests.projecting import assert_that_instances_are_counted, log_row, project, projecting, receive, stored
 from tests.strategies import START
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def both(either_url: str) -> Iterator[Connection]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from slo_rules.instants import to_datetime, to_micros
 from tests.integration.fix_retention import KEPT, days, event, fill, rows, run
 from tests.projecting import enroll, project, projecting, receive, stored, wipe
 from tests.strategies import START, definitions, make_event
+
+pytestmark = pytest.mark.slow
 
 FIRST_DAY = to_datetime((START // DAY + 2) * DAY)
 Place = tuple[str, str, int, str]

@@ -24,6 +24,8 @@ from tests.fix_postgres import Server
 from tests.fix_replica import until
 from tests.online_rules import faults_of
 
+pytestmark = pytest.mark.slow
+
 FIRST_CHECKED = "0011"
 """Migrations after this one are held to the rules of CONTRIBUTING.md."""
 PATIENCE = LOCK_MILLISECONDS + 2_000

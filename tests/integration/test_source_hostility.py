@@ -25,6 +25,8 @@ from tests.integration.fix_doors import Collector, running
 from tests.sources import SECRETS, headers_of, receiver, samples
 from tests.unit.test_source_fuzz import GENERIC
 
+pytestmark = pytest.mark.slow
+
 WIDE = json.dumps({f"k{number:x}": 0 for number in range(620_000)}, separators=(",", ":")).encode()
 LAUGHS = b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
 BODIES: dict[str, tuple[bytes, str]] = {

@@ -27,6 +27,8 @@ from tests.fix_outage import Outage
 from tests.projecting import log_row
 from tests.strategies import make_event
 
+pytestmark = pytest.mark.slow
+
 ROOM = 64 * 2**20
 
 

@@ -25,6 +25,8 @@ from slo_rules.instants import rfc3339, to_micros
 from tests.acceptance.process import COMMAND, environment
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def soon(hours: float = 24) -> str:
     return rfc3339(datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours))

@@ -28,6 +28,8 @@ from tests.integration.test_projection_laws import components
 from tests.projecting import enroll, log_events, project, stored, wipe
 from tests.strategies import START, events, make_event, of_one_time
 
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = """
 apiVersion: milepost/v1
 kind: Workflow

@@ -13,6 +13,8 @@ import pytest
 from slo_rules.instants import rfc3339
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def ago(hours: float) -> str:
     return rfc3339(datetime.now(UTC) - timedelta(hours=hours))

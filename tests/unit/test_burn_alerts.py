@@ -15,6 +15,7 @@ from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.objective import Objective
 from slo_rules.periods import Period
 from slo_rules.windows import CalendarWindow, Window
+from tests.examples import examples
 
 START = 1_790_000_100_000_000 - 1_790_000_100_000_000 % DAY
 A_MONTH = 30 * DAY
@@ -156,7 +157,7 @@ COUNTS = st.dictionaries(
 ).map(lambda found: [(START + number * BUCKET, good, bad) for number, (good, bad) in found.items()])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     COUNTS,
     st.sampled_from([0.5, 0.9, 0.99, 0.999]),

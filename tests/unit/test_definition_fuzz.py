@@ -33,6 +33,8 @@ from tests.definition_texts import BASES, FULL, PACKS, accepted, changed, spelle
 from tests.examples import examples
 from tests.strategies import START
 
+pytestmark = pytest.mark.slow
+
 TYPES = (
     *("won", "check", "accepted", "a", "b", "noted", "shipped", "paid", "linked", "failed", "cancelled"),
     *("handed", "signed", "lost"),

@@ -22,6 +22,8 @@ from alerting.channels.registry import CHANNELS
 from alerting.channels.transport import Sent, send
 from alerting.message import Notice
 
+pytestmark = pytest.mark.slow
+
 NOTICE = Notice(incident="1", verdict="stuck", count=1, entity="order", at=1_790_000_000_000_000)
 OK = b"HTTP/1.1 200 OK\r\n"
 Talk = Callable[[socket.socket], None]

@@ -14,6 +14,7 @@ from milepost.objective_expectations import FIELDS
 from slo_rules.definitions import load
 from slo_rules.faults import Fault
 from tests.definition_texts import VALUES, spelled
+from tests.examples import examples
 from tests.unit.test_definition_tests import faults_of, outcomes, write
 
 DEFINITIONS = """
@@ -292,7 +293,7 @@ def test_every_fault_is_named_at_once(folder: Path) -> None:
 KNOWN = load({"orders.yaml": DEFINITIONS})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["at", "objective", "group", "currency", *FIELDS, "more"]),

@@ -26,6 +26,8 @@ from slo_rules.observation import fold
 from slo_rules.progress import Progress
 from slo_rules.workflow import Definitions
 
+pytestmark = pytest.mark.slow
+
 ANCHOR = datetime(2026, 11, 18, 14, 7, 33, tzinfo=UTC)
 OPENS = ANCHOR - timedelta(days=7)
 SEED = 42

@@ -14,6 +14,8 @@ from milepost.demo import faults
 from milepost.demo.actions import HOUR, MINUTE, Action, BusinessEvent, cloud_event, micros
 from milepost.demo.scenario import deliveries, plan, told
 
+pytestmark = pytest.mark.slow
+
 ANCHOR = datetime(2026, 11, 18, 14, 7, 33, tzinfo=UTC)
 WEEK = timedelta(days=7)
 SEED = 42

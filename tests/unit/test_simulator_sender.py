@@ -19,6 +19,8 @@ from milepost.demo.actions import BusinessEvent, micros
 from milepost.demo.scenario import deliveries
 from milepost.demo.sender import BATCH, EventSender, Refused, Stopped, binary_headers
 
+pytestmark = pytest.mark.slow
+
 ANCHOR = datetime(2026, 11, 18, 14, 7, 33, tzinfo=UTC)
 EVENT = BusinessEvent(
     "zendesk",
