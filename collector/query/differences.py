@@ -189,7 +189,7 @@ async def compare(
     """
     now = await reader.now()
     faults = asked.faults(now)
-    if all(getattr(asked, name) in (None, ()) for name in InstanceFilter.__slots__ if name not in _WHOLE):
+    if all(getattr(asked, name) in (None, (), "") for name in InstanceFilter.__slots__ if name not in _WHOLE):
         faults.append("verdict: say which instances are meant, by verdict or a filter besides workflow and domain")
     if not 1 <= limit <= MOST_ITEMS:
         faults.append(f"limit: must be from 1 to {MOST_ITEMS}")

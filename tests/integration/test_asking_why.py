@@ -221,6 +221,12 @@ async def test_more_than_may_be_read_are_cut_to_the_newest(api: Collector, monke
     assert (said["rest"]["count"], said["rest"]["cut"]) == (15, True)
 
 
+async def test_words_that_say_nothing_do_not_say_which_are_meant(api: Collector) -> None:
+    answer = await api.http.get("/api/v1/differences", params={"q": "", "key": ""})
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json()["faults"]] == ["verdict"]
+
+
 async def test_all_faults_are_named_at_once(api: Collector) -> None:
     answer = await api.http.get(
         "/api/v1/differences",
