@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.access.permission import NotPermitted
 from collector.acts import ActRefused, Acts
 from collector.acts_api import Row, add_acts, add_handling, add_letters, add_views, or_404
+from collector.description import describe
 from collector.flow_api import add_flow
 from collector.handling import Handling
 from collector.ingest.doors import Doors
@@ -75,6 +76,8 @@ _NOT_COMPARED: dict[int | str, Row] = {
     422: {"description": "there are too many instances to compare in time"},
 }
 
+_NO_WORKFLOW: dict[int | str, Row] = {404: {"description": "there is no such workflow"}}
+
 
 def problem(status: int, title: str, faults: list[Row] | None = None) -> Response:
     """A problem document (RFC 9457)."""
@@ -117,6 +120,7 @@ def build_api(
             Route("/sources/{name}", sources.take, methods=list(METHODS)),
             Route("/sources/{name}/{rest:path}", sources.take, methods=list(METHODS)),
         ]
+    describe(api)
     _errors(api)
     _health(api, ready, roles, query, buffer)
     if query is not None:
@@ -187,6 +191,11 @@ def _errors(api: FastAPI) -> None:
         answer = problem(error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
         return answer
+
+    @api.exception_handler(Exception)
+    async def failed(_request: Request, _error: Exception) -> Response:
+        # Whoever serves writes the error itself to the log.
+        return problem(500, "this failed here; the server's log says why")
 
     @api.exception_handler(psycopg.OperationalError)
     @api.exception_handler(psycopg_pool.PoolTimeout)
@@ -452,7 +461,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         )
         return or_404(found, "objective")
 
-    @api.get("/api/v1/forecast", tags=["query"])
+    @api.get("/api/v1/forecast", tags=["query"], responses=_NO_WORKFLOW)
     async def forecast(workflow: str, by: str | None = None, since: str | None = None) -> Row:
         """What is likely to come of the open instances of a workflow, stage by stage.
 
@@ -462,7 +471,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         """
         return or_404(await query.forecast(workflow, by, since), "workflow")
 
-    @api.get("/api/v1/outlook", tags=["query"])
+    @api.get("/api/v1/outlook", tags=["query"], responses=_NO_WORKFLOW)
     async def outlook(workflow: str | None = None) -> Row:
         """Of each workflow how many open instances miss their next deadline within the hour, and how backlogs go on.
 

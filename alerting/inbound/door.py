@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route as Path
 
 from alerting.inbound import pagerduty, slack
 from alerting.inbound.act import Act, NotHeard
+from collector.ingest.bodies import Refusal, problem
 
 MOST_BYTES = 256 * 2**10
 Perform = Callable[[Sequence[Act]], None]
@@ -41,15 +42,15 @@ class InboundDoor:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MOST_BYTES:
-                return JSONResponse({"detail": f"the body is larger than {MOST_BYTES} bytes"}, 413)
+                return problem("inbound", Refusal(413, f"the body is larger than {MOST_BYTES} bytes"))
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             acts = _READERS[kind](body, headers, self._secrets[kind], self._clock())
         except NotHeard as error:
-            return JSONResponse({"detail": str(error)}, error.status)
+            return problem("inbound", Refusal(error.status, str(error)))
         if acts:
             try:
                 await asyncio.to_thread(self._perform, acts)
             except Exception:  # noqa: BLE001 — whatever it was, it is not done, and the sender must know
-                return JSONResponse({"detail": "it could not be done; say it again"}, 503)
+                return problem("inbound", Refusal(503, "it could not be done; say it again", 5))
         return Response(status_code=200)

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from alerting.inbound import pagerduty, slack
 from alerting.inbound.act import Act, NotHeard
-from alerting.inbound.door import InboundDoor
+from alerting.inbound.door import MOST_BYTES, InboundDoor
 from slo_rules.durations import MINUTE, SECOND
 
 NOW = 1_790_000_000 * SECOND
@@ -158,3 +158,22 @@ def test_the_door_answers_when_it_is_done() -> None:
     fails.append(False)
     assert asyncio.run(post("/inbound/slack", body, of_slack(body))) == 200
     assert done == [Act("acknowledge", INCIDENT, "mia (Slack)")]
+
+
+async def test_what_is_not_theirs_or_too_large_or_not_done_is_refused_by_a_problem_document() -> None:
+    def fail(_acts: object) -> None:
+        raise OSError("secret-of-the-house")
+
+    door = InboundDoor({"slack": [SECRET]}, fail, lambda: NOW)
+    transport = httpx.ASGITransport(Starlette(routes=door.paths()))
+    body = pressed()
+    async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as client:
+        answers = [
+            await client.post("/inbound/slack", content=sent, headers=headers)
+            for sent, headers in ((body, {}), (b"x" * (MOST_BYTES + 1), {}), (body, of_slack(body)))
+        ]
+    assert [one.status_code for one in answers] == [401, 413, 503]
+    assert all(one.headers["content-type"] == "application/problem+json" for one in answers)
+    assert [one.json()["status"] for one in answers] == [401, 413, 503]
+    assert "secret" not in answers[2].text
+    assert answers[2].headers["retry-after"] == "5"
