@@ -28,7 +28,10 @@ def add_flow(api: FastAPI, query: Query) -> None:
         """A workflow step by step: what waits there, how long it takes until then, how many are late or drop off."""
         return or_404(await query.flow(name), "workflow")
 
-    answers: dict[int | str, Row] = {400: {"description": "what is wrong with the question, each fault by its field"}}
+    answers: dict[int | str, Row] = {
+        400: {"description": "what is wrong with the question, each fault by its field"},
+        422: {"description": "there are too many instances to compare in time"},
+    }
 
     @api.get("/api/v1/workflows/{name}/flow/comparison", tags=["query"], responses=answers)
     async def flow_comparison(

@@ -41,7 +41,6 @@ def served(database_url: str, *, auth: bool, fill: Callable[[Guarded], object], 
                 await filling
             config = uvicorn.Config(behind.guard, host="127.0.0.1", port=0, log_config=None, lifespan="off")
             server = uvicorn.Server(config)
-            server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
             running = asyncio.create_task(server._serve())
             while not server.started:
                 await asyncio.wait({running}, timeout=0.01)
