@@ -14,6 +14,7 @@ from collector.store.online import SchemaBlocked
 from milepost.alert_commands import alert_commands
 from milepost.audit_commands import audit_commands
 from milepost.database_commands import database_commands, rebuild
+from milepost.doctor_command import doctor
 from milepost.forget_command import forget
 from milepost.instance_commands import instance_commands
 from milepost.key_commands import key_commands
@@ -480,6 +481,7 @@ def _faulty(error: DefinitionError, *, code: int) -> typer.Exit:
 app.add_typer(role_commands)
 app.command()(rebuild)
 app.command()(forget)
+app.command()(doctor)
 app.add_typer(database_commands, name="db")
 app.add_typer(source_commands, name="sources")
 app.add_typer(letter_commands, name="dead-letters")

@@ -49,7 +49,7 @@ def read_properties(value: Mapping[str, Any], origin: str, faults: list[str]) ->
         elif isinstance(said, (str, int, float)):
             found[name] = str(said)
         else:
-            faults.append(f"{origin}.{name}: must be text, a number, true or false, not {said!r}")
+            faults.append(f"{origin}.{name}: must be text, a number, true or false, not a {type(said).__name__}")
     return found
 
 

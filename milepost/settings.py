@@ -159,7 +159,7 @@ class Settings:
         shown["private_hosts"] = ", ".join(self.private_hosts) or "none"
         for name in _LISTS:
             shown[name] = ", ".join(getattr(self, name)) or "none"
-        shown |= {name: "***" for name in _SECRET if getattr(self, name)}
+        shown |= {name: "***" for name in SECRET if getattr(self, name)}
         shown["database_url"] = _hidden(self.database_url) if self.database_url else "embedded"
         shown["read_database_url"] = _hidden(self.read_database_url) if self.read_database_url else "none"
         if not self.kafka_brokers:
@@ -186,7 +186,8 @@ _LENGTHS = {f"retention_{kept}": (FLOORS[kept], "keep") for kept in Kept} | {
     "compress_after": (FLOORS["compress_after"], "never")
 }
 """The settings that are durations: the shortest with the reason, and the word for without end."""
-_SECRET = ("kafka_sasl_password", "oidc_client_secret")
+SECRET = ("database_url", "read_database_url", "kafka_sasl_password", "oidc_client_secret")
+"""The settings that are, or may hold, a secret: what is wrong with one is said without it."""
 _NAMES = tuple(one.name for one in fields(Settings))
 _OF_ENVIRONMENT = tuple(name for name in _NAMES if name != "kafka")
 _LISTS = ("trusted_proxies", "group_roles", "group_sights", "raw_groups")
@@ -276,7 +277,8 @@ _OUTSIDE = {"MILEPOST_REAL_LOGS", "MILEPOST_CHROMIUM", INTERPRETED} | {
 
 def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
     if not _is_of_kind(name, value):
-        faults.append(f"{origin}: must be {_KINDS.get(name, 'text')}, not {value!r}")
+        instead = type(value).__name__ if name in SECRET else repr(value)
+        faults.append(f"{origin}: must be {_KINDS.get(name, 'text')}, not {instead}")
         return value
     match name:
         case "database_url" | "read_database_url":
