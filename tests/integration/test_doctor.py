@@ -11,15 +11,17 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from collector.catalogue import load_catalogue
 from collector.store.database import connect, migrate, sqlalchemy_url
 from milepost.doctor.asking_database import release
 from milepost.doctor.examination import Examination
 from milepost.doctor.finding import Finding, Grade
 from milepost.settings import Settings
+from slo_rules.definitions import load
 from tests.acceptance.process import COMMAND, environment
 from tests.fix_postgres import Server
-from tests.integration.fix_retention import fill
-from tests.projecting import projecting
+from tests.integration.fix_retention import event, fill
+from tests.projecting import enroll, project, projecting, receive
 
 
 def found(url: str, **more: object) -> dict[str, Finding]:
@@ -53,6 +55,16 @@ def test_events_that_wait_for_long_and_dead_letters_are_told(database_url: str) 
     assert findings["projection"].grade is Grade.FAIL
     assert "1h" in findings["projection"].said
     assert findings["dead letters"].said == "1 waits, from sap"
+
+
+def test_a_source_that_is_silent_by_the_definitions_in_force_is_told(database_url: str) -> None:
+    spelled = "apiVersion: milepost/v1\nkind: Source\nmetadata: {name: crm}\nspec: {silent_after: 15m}\n"
+    with projecting(database_url) as conn:
+        enroll(conn, load({"sources.yaml": spelled}))
+        receive(conn, [event("won", 0.5, 1, order="SO-1")])
+        project(conn, load_catalogue(conn))
+    silent = found(database_url)["sources"]
+    assert (silent.grade, silent.said) == (Grade.WARN, "1 of 1 silent: crm")
 
 
 def test_an_empty_database_says_what_to_do_and_breaks_no_check(postgres: Server) -> None:
