@@ -108,7 +108,7 @@ class Settings:
     kafka_sasl_username: str | None = None
     kafka_sasl_password: str | None = field(default=None, repr=False)
     kafka_ssl_ca: str | None = None
-    kafka: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    kafka: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
     def spool(self) -> Path | None:
