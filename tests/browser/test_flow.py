@@ -57,6 +57,7 @@ def test_two_groups_are_compared_over_the_same_time(served: Served, opened: Open
     choose(page, "of", "EMEA")
     choose(page, "than_of", "APAC")
     expect(page.get_by_text("400 instances of region EMEA (3 began anew), against 800")).to_be_visible()
+    expect(page.locator(".compare-lead")).to_contain_text("region APAC")
     one, other = served.query.compared or ()
     assert (one.where, other.where) == (("region=EMEA",), ("region=APAC",))
     page.get_by_text("Every step of both").click()

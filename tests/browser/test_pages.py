@@ -51,7 +51,7 @@ def test_a_page_shows_its_data(name: str, size: tuple[int, int], scheme: str, se
     watched = opened(address(served, path), size, scheme)
     page = watched.page
     expect(page.locator(proof).first).to_be_visible()
-    expect(page.locator(".skeleton")).to_have_count(0)
+    expect(page.locator(".skeleton:visible")).to_have_count(0)
     SCREENSHOTS.mkdir(exist_ok=True)
     width = "desk" if size == DESK else "phone"
     page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
@@ -97,7 +97,7 @@ def test_a_command_can_be_copied(served: Served, opened: Open) -> None:
 def test_the_overview_needs_no_scrolling_on_a_laptop(opened: Open) -> None:
     page = opened("").page
     expect(page.locator(".domains td .num").first).to_be_visible()
-    expect(page.locator(".skeleton")).to_have_count(0)
+    expect(page.locator(".skeleton:visible")).to_have_count(0)
     expect(page.get_by_text("Likely within the hour")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollHeight") <= DESK[1]
 
