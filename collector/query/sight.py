@@ -31,6 +31,7 @@ UNSHADOWED = {
     "event": "reached by the numbers that instance_event and dead_letter have",
     "span": "reached by the traces that instance_event has",
     "saved_view": "judged by what its query says (collector/saved_views.py)",
+    "receiver_spool": "how much Milepost kept on disk while its database was away, whosever it was",
     "silence": "judged by what it matches (alerting/acts_api.py)",
     **dict.fromkeys(
         ("projection", "retention", "shared_stretch", "stretch_share", "objective_state", "current_definition",

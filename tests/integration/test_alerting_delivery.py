@@ -94,7 +94,8 @@ class TestHistory:
         world.send(MINUTE)
         first, second = world.rows("delivery")
         assert (first["attempt"], first["fate"], first["reason"], first["status"]) == (1, "retry", "server_error", 503)
-        assert first["answer"] == "not now, /services/hush"
+        # A path may be the secret of a webhook.
+        assert first["answer"] == "not now, ***"
         assert (second["attempt"], second["fate"], second["answer"]) == (2, "delivered", "ok")
         assert first["sent"] == second["sent"]
         assert "3 orders worth" in first["sent"]
