@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import shutil
@@ -53,7 +54,8 @@ class _Listener:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                text = json.loads(body).get("text", "")
+                # Slack has three characters written as in HTML.
+                text = html.unescape(json.loads(body).get("text", ""))
                 console.print(f"  told to chat: {text}", style="magenta", markup=False, highlight=False)
                 self.send_response(200)
                 self.end_headers()
