@@ -88,7 +88,9 @@ def test_an_embedded_database_that_is_killed_is_started_again_and_everything_goe
     heartbeats(serving.url, at)
     wait_for_projection(serving.url, at)
     compare(serving.url, wanted_of(orders, now))
-    assert {one["event"] for one in serving.errors()} <= {"embedded_database_ended", "projector_ended"}
+    # A server that is started while its sessions are still being killed may not come up at once, and is tried again.
+    tried = {"embedded_database_ended", "embedded_database_not_started", "projector_ended"}
+    assert {one["event"] for one in serving.errors()} <= tried
     assert len([one for one in serving.said() if one["event"] == "embedded_database_started"]) == 2
 
 
