@@ -26,7 +26,11 @@ def wait_for_projection(url: str, at: datetime) -> None:
     spelled = at.isoformat().replace("+00:00", "Z")
 
     def done() -> bool:
-        answer = httpx.get(f"{url}/api/v1/overview", timeout=20).json()
+        answered = httpx.get(f"{url}/api/v1/overview", timeout=20)
+        if answered.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            # A connection of before the database was killed.
+            return False
+        answer = answered.json()
         seen = [one for one in answer["sources"] if one["last_occurred_at"] == spelled]
         return len(seen) == len(answer["sources"]) == 6 and answer["lag_seconds"] == 0
 
