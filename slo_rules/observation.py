@@ -43,8 +43,8 @@ def fold(progress: Progress | None, match: Match) -> Progress:
         # min() and max() take four times as long, and this runs for every event.
         at if at < first_at else first_at,  # noqa: FURB136
         at if at > last_at else last_at,  # noqa: FURB136
-        _reached(progress.milestones, match) if match.milestones else progress.milestones,
-        _carried(progress.keys, match),
+        reached(progress.milestones, match, progress.milestones) if match.milestones else progress.milestones,
+        carried(progress.keys, match, progress.keys),
         said,
         progress.failed,
         progress.cancelled,
@@ -112,25 +112,26 @@ def _with_besides(progress: Progress, at: int, key: bytes, besides: Besides) -> 
     )
 
 
-def _reached(milestones: dict[str, Reached], match: Match) -> dict[str, Reached]:
+def reached(milestones: dict[str, Reached], match: Match, kept: dict[str, Reached]) -> dict[str, Reached]:
+    """The milestones with those that an event reaches; written into, unless they are the ones to be `kept`."""
     at, key = match.at, match.key
     faults = None if match.besides is None else match.besides.faults
-    union = milestones.copy()
+    union = milestones.copy() if milestones is kept else milestones
     for name in match.milestones:
-        reached = Reached(at, key, at, key, faults.get(name, ()) if faults else ())
-        known = milestones.get(name)
-        union[name] = reached if known is None else join_reached(known, reached)
+        now = Reached(at, key, at, key, faults.get(name, ()) if faults else ())
+        known = union.get(name)
+        union[name] = now if known is None else join_reached(known, now)
     return union
 
 
-def _carried(keys: dict[Key, Stamped], match: Match) -> dict[Key, Stamped]:
-    """The keys with the earliest event that carried each; copied only when something changes."""
+def carried(keys: dict[Key, Stamped], match: Match, kept: dict[Key, Stamped]) -> dict[Key, Stamped]:
+    """The keys with the earliest event that carried each; those to be `kept` are copied, where something changes."""
     at, union = match.at, keys
     for words in (match.joining, match.searching):
         for word in words:
-            known = keys.get(word)
+            known = union.get(word)
             if known is None or at < known.at or (at == known.at and match.key < known.key):
-                if union is keys:
+                if union is kept:
                     union = keys.copy()
                 union[word] = Stamped(at, match.key, "")
     return union
