@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import median_low
 from typing import Any, NamedTuple, Protocol
 
 _KIB = 1024
@@ -33,9 +34,11 @@ def held(session: Devtools) -> Held:
 
 
 def growth(samples: Sequence[Held], of: Callable[[Held], float]) -> float:
-    """By how much a quantity grew from the first third of the samples to the last, by the least of each.
+    """By how much a quantity grew from the first half of the samples to the last, by the low median of each.
 
-    What a page holds goes up and down with what is compiled and cached; what nobody lets go of is in the least of it.
+    What a page holds goes up and down with what is compiled, cached and just being drawn, and a page that was just
+    opened may hold less than it ever will again: neither a single low sample nor two high ones decide. What nobody lets
+    go of grows with every sample.
     """
-    third = max(1, len(samples) // 3)
-    return min(map(of, samples[-third:])) - min(map(of, samples[:third]))
+    half = max(1, len(samples) // 2)
+    return median_low(map(of, samples[-half:])) - median_low(map(of, samples[:half]))
