@@ -19,7 +19,7 @@ from benchmarks.server import postgres
 SMALL = Size(
     events=60_000,
     rounds=2,
-    span_requests=60,
+    span_requests=240,
     instances=0,
     deadline_seconds=0,
     asked=0,

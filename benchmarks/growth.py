@@ -104,26 +104,35 @@ def measure(
     figures: list[Figure] = []
     found: dict[str, list[float]] = {}
     costs = Costs()
+    filled: list[tuple[str, History]] = []
+    # All of them first: what is compared is then measured within minutes, on a machine that is equally warm.
     for instances in size.instances:
-        url = postgres.database(name := f"history_{instances}")
         began = time.monotonic()
+        url = postgres.database(f"history_{instances}")
         made = history.make(url, instances, size.open)
-        told = f"{made.instances:,} instances, {made.open:,} open"
-        figures.append(Figure(f"filling the tables, {told}", time.monotonic() - began, "s"))
-        if "g" in pieces:
+        filled.append((url, made))
+        figures.append(Figure(f"filling the tables, {_told(made)}", time.monotonic() - began, "s"))
+    if "g" in pieces:
+        for url, made in filled:
             runs_of = asyncio.run(in_database(url, made, size.asked)) | _over_http(url, made, size.asked)
             for what, runs in runs_of.items():
-                for figure in spread_of(f"(g) {what}, {told}", runs, "ms")[:2]:
+                for figure in spread_of(f"(g) {what}, {_told(made)}", runs, "ms")[:2]:
                     figures.append(figure)
                     found.setdefault(f"(g) {what}, {figure.name.rpartition(', ')[2]}", []).append(figure.value)
-        if "h" in pieces:
+    if "h" in pieces:
+        for (url, _), instances in zip(filled, size.instances, strict=True):
             costs.measure(postgres, load, url, instances, events, rounds)
-        postgres.drop(name)
+    for instances in size.instances:
+        postgres.drop(f"history_{instances}")
     times = size.instances[-1] // size.instances[0]
     figures += [
         Figure(f"{what}, growth with {times} times the history", v[-1] / v[0], "times") for what, v in found.items()
     ]
     return figures + (costs.figures(size.instances) if "h" in pieces else [])
+
+
+def _told(made: History) -> str:
+    return f"{made.instances:,} instances, {made.open:,} open"
 
 
 async def in_database(

@@ -32,7 +32,7 @@ class Size:
 FULL = Size(
     events=240_000,
     rounds=3,
-    span_requests=120,
+    span_requests=480,
     instances=100_000,
     deadline_seconds=20,
     asked=100,

@@ -22,7 +22,8 @@ PER_REQUEST = 512
 KEYED = 51
 """Spans of a request that a span milestone matches: one in ten."""
 PER_TRACE = 8
-CONNECTIONS = 8
+CONNECTIONS = 16
+"""So many that requests wait at the collector while it commits."""
 LIMIT_SECONDS = 300
 SERVICES = ("entitlement-service", "storefront", "gateway", "billing")
 

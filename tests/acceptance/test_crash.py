@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,27 +20,11 @@ from tests.acceptance.enterprise import DEFINITIONS, generate
 from tests.acceptance.process import COMMAND, Serving, environment
 from tests.acceptance.sending import Job, heartbeats, left, nameless, plan, send
 
+pytest_plugins = ["fix_serving"]
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 ORDERS = 2_000
 SEED = 20_261_121
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Short, because the database's socket lies in it; not below pytest's folders, which other users cannot enter."""
-    made = Path(tempfile.mkdtemp(prefix="mp-", dir="/tmp"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-def serving(folder: Path) -> Iterator[Serving]:
-    definitions = folder / "definitions.yaml"
-    definitions.write_text(DEFINITIONS)
-    made = Serving(folder, definitions)
-    yield made
-    made.close()
 
 
 def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:

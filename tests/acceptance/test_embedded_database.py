@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,30 +17,14 @@ import pytest
 
 from milepost.embedded import EmbeddedPostgres
 from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
-from tests.acceptance.enterprise import DEFINITIONS, generate
+from tests.acceptance.enterprise import generate
 from tests.acceptance.process import Serving, wait_until
 from tests.acceptance.sending import Job, heartbeats, plan, send
 
+pytest_plugins = ["fix_serving"]
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 SEED = 20_261_123
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Short, because the database's socket lies in it; not below pytest's folders, which other users cannot enter."""
-    made = Path(tempfile.mkdtemp(prefix="mp-", dir="/tmp"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-def serving(folder: Path) -> Iterator[Serving]:
-    definitions = folder / "definitions.yaml"
-    definitions.write_text(DEFINITIONS)
-    made = Serving(folder, definitions)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -8,29 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from collector.query.kept_answers import KeptAnswers
-
-
-class Making:
-    """Makes 1, 2, 3 …, each when it is let go."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.go = asyncio.Event()
-        self.error: Exception | None = None
-
-    async def __call__(self) -> int:
-        self.made += 1
-        number = self.made
-        await self.go.wait()
-        if self.error is not None:
-            raise self.error
-        return number
-
-
-async def settled() -> None:
-    """Lets everything run that can."""
-    for _ in range(10):
-        await asyncio.sleep(0)
+from tests.unit.making import Making, settled
 
 
 async def test_whoever_asks_while_one_is_made_gets_the_same() -> None:

@@ -8,30 +8,15 @@ import pytest
 
 from collector.query import shared_answers
 from collector.query.shared_answers import SharedAnswers
+from tests.unit.making import Making, settled
 
 
-class Database:
+class Database(Making):
     """Answers with how often it was asked, when it is let go; and somebody writes to it."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        super().__init__()
         self.writes = 0
-        self.go = asyncio.Event()
-        self.error: Exception | None = None
-
-    async def __call__(self) -> int:
-        self.asked += 1
-        number = self.asked
-        await self.go.wait()
-        if self.error is not None:
-            raise self.error
-        return number
-
-
-async def settled() -> None:
-    """Lets everything run that can."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def test_fifty_who_ask_at_once_and_one_after_the_other_are_one_question() -> None:
