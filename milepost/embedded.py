@@ -53,10 +53,14 @@ class EmbeddedPostgres:
         """Start it, or join the one that runs; returns its URL. One that recovers is waited for."""
         url = self._start()
         with psycopg.connect(url, autocommit=True) as conn:
-            for name, value in (_TUNING | {"shared_buffers": _shared_buffers()}).items():
+            buffers = _shared_buffers()
+            for name, value in (_TUNING | {"shared_buffers": buffers}).items():
                 conn.execute(f"ALTER SYSTEM SET {name} = '{value}'")
             conn.execute("SELECT pg_reload_conf()")
-            row = conn.execute("SELECT count(*) FROM pg_settings WHERE pending_restart").fetchone()
+            # That a setting waits for a restart is not known until the server has read it again, which may be later.
+            row = conn.execute(
+                "SELECT pg_size_bytes(current_setting('shared_buffers')) <> pg_size_bytes(%s)", (buffers,)
+            ).fetchone()
         if row and row[0]:
             # The first start, or somebody else's server: that goes on with what it has.
             self.stop()

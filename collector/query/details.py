@@ -45,18 +45,18 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     now = await reader.now()
     at = {"id": row["id"]}
     hubs = (await unjoined_at(reader, None)).of(row["workflow"])
-    merged, rejected, events, gone, spans, history, linked = await asyncio.gather(
+    merged, rejected, events, links, history, linked = await asyncio.gather(
         reader.all("merged", at),
         reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
-        reader.all("gone_events", at),
-        reader.all("spans", at | {"limit": MOST_SPANS}),
+        reader.all("gone_and_traces", at),
         reader.all("history", at),
         reader.all("linked", _links_asked(row, catalogue, hubs) | {"limit": MOST_LINKED}),
     )
     incidents = await incidents_of(reader, row, history, definition_of(row, catalogue))
+    spans = await spans_of(reader, links[0]["traces"] or [])
     return described(row, catalogue, marks, now, events, hubs) | {
-        "events_gone": gone[0]["gone"],
+        "events_gone": links[0]["gone"],
         "joined": [joined_row(one) for one in merged],
         "rejected": [rejected_row(one) for one in rejected],
         "linked": [one | {"id": str(one["id"])} for one in linked],
@@ -65,6 +65,15 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         "incidents": [incident_row(incident) for incident in incidents],
         "told": await _told(reader, incidents),
     }
+
+
+async def spans_of(
+    reader: Reader, traces: list[bytes], as_of: int | None = None, known_at: datetime | None = None
+) -> list[Row]:
+    """The spans of these traces, at most MOST_SPANS; those that had begun by `as_of` (micros) and were here by then."""
+    if not traces:
+        return []
+    return await reader.all("spans", {"traces": traces, "as_of": as_of, "known_at": known_at, "limit": MOST_SPANS})
 
 
 async def _told(reader: Reader, incidents: list[Row]) -> list[Row]:

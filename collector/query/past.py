@@ -23,7 +23,7 @@ import msgspec
 
 from collector.catalogue import Catalogue
 from collector.changes import title_of
-from collector.query.details import MOST_SPANS, described, joined_row, rejected_row, span_row, unjoined_at
+from collector.query.details import described, joined_row, rejected_row, span_row, spans_of, unjoined_at
 from collector.query.heard import Heard
 from collector.query.instances import instance_row
 from collector.query.moments import Moment, Unanswerable, Unsettled
@@ -238,15 +238,8 @@ async def past_instance(reader: Reader, catalogue: Catalogue, id_: UUID, moment:
     events = sorted(
         (event for event in events if event["seq"] in numbers), key=lambda event: (event["occurred_at"], event["seq"])
     )
-    spans = await reader.all(
-        "past_spans",
-        {
-            "traces": list({event["trace_id"] for event in events if event["trace_id"]}),
-            "as_of": moment.as_of,
-            "known_at": _moment(moment.known_at),
-            "limit": MOST_SPANS,
-        },
-    )
+    traces = list({event["trace_id"] for event in events if event["trace_id"]})
+    spans = await spans_of(reader, traces, moment.as_of, _moment(moment.known_at))
     ids = [key] if moment.known_at is None else [UUID(bytes=one) for one in past.part.ids]
     rejected = await reader.all("rejected", {"ids": ids, "known_at": _moment(moment.known_at)})
     merges = await reader.all("merged", {"id": key})

@@ -218,12 +218,12 @@ SELECT coalesce(
 -- purpose: Since when nothing of a class is missing, where something was dropped.
 SELECT kept_since FROM retention WHERE class = %(class)s AND kept_since IS NOT NULL
 
--- name: gone_events
--- purpose: How many events of one instance the log no longer has.
-SELECT count(*) AS gone
-FROM instance_event l
+-- name: gone_and_traces
+-- purpose: How many events of one instance the log no longer has, and the traces of all of them.
+SELECT count(*) FILTER (WHERE e.seq IS NULL) AS gone,
+       array_agg(DISTINCT l.trace_id) FILTER (WHERE l.trace_id IS NOT NULL) AS traces
+FROM instance_event l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
 WHERE l.instance_id = %(id)s
-  AND NOT EXISTS (SELECT FROM event e WHERE e.seq = l.seq AND e.received_at = l.received_at)
 
 -- name: progress_of_log
 -- purpose: How far the projection is, and how much was ever received; on a standby a sequence runs ahead of what was taken from it.
@@ -285,15 +285,6 @@ SELECT l.event_key, l.seq, l.milestone, l.received_at, l.trace_id, e.source, e.i
 FROM instance_event l JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
 WHERE l.instance_id = %(id)s
 ORDER BY e.occurred_at, l.seq
-LIMIT %(limit)s
-
--- name: spans
--- purpose: The spans of the traces that the events of one instance belong to; a span that came twice, once.
-SELECT DISTINCT ON (s.start_ns, s.trace_id, s.span_id)
-       s.trace_id, s.span_id, s.parent_span_id, s.service, s.name, s.kind, s.status, s.start_ns, s.end_ns, s.body
-FROM (SELECT DISTINCT trace_id FROM instance_event WHERE instance_id = %(id)s AND trace_id IS NOT NULL) t
-JOIN span s ON s.trace_id = t.trace_id
-ORDER BY s.start_ns, s.trace_id, s.span_id, s.received_at
 LIMIT %(limit)s
 
 -- name: history
@@ -523,8 +514,8 @@ WITH RECURSIVE one AS (
 )
 SELECT asked, id FROM one
 
--- name: past_spans
--- purpose: The spans of these traces that had begun and had been received by then; a span that came twice, once.
+-- name: spans
+-- purpose: The spans of these traces that had begun and had been received by then, or all; a span that came twice, once.
 SELECT DISTINCT ON (s.start_ns, s.trace_id, s.span_id)
        s.trace_id, s.span_id, s.parent_span_id, s.service, s.name, s.kind, s.status, s.start_ns, s.end_ns, s.body
 FROM span s
