@@ -110,7 +110,9 @@ def test_a_server_that_takes_long_to_recover_is_waited_for(
 
 def test_from_its_first_start_on_it_has_all_the_memory_it_is_meant_to_have(embedded: EmbeddedPostgres) -> None:
     with psycopg.connect(embedded.start()) as conn:
-        told = conn.execute("SELECT pg_size_bytes(current_setting('shared_buffers')), pg_size_bytes('129MB')").fetchone()
+        told = conn.execute(
+            "SELECT pg_size_bytes(current_setting('shared_buffers')), pg_size_bytes('129MB')"
+        ).fetchone()
     memory = psutil.virtual_memory().total
     if memory < 2 * 2**30:
         pytest.skip("an eighth of this machine's memory is what it has by itself")
