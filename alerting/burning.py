@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from alerting.behind import replay_of
-from alerting.incident import Cause, Population
+from alerting.incident import BURNING, Cause, Population
 from collector.catalogue import Catalogue
 from collector.query.objectives import all_objectives, whole_buckets
 from collector.query.reckoning import reckon_on
@@ -19,7 +19,6 @@ from slo_rules.reckoning import missing, replaying
 from slo_rules.stand import Questions, Stand
 from slo_rules.workflow import Workflow
 
-BURNING = "burning"
 SEVERITY = {"page": "critical", "ticket": "warning"}
 """A page is for now, a ticket for the next working day."""
 

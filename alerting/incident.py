@@ -21,6 +21,8 @@ from slo_rules.trend import observed
 
 Money = tuple[tuple[str, Decimal], ...]
 SAMPLES = 5
+BURNING = "burning"
+"""The verdict of an objective whose budget burns."""
 TYPE_SILENT = "type_silent"
 """The reason of what is blind because one type of events does not come; its source may be well."""
 REPLAYING = "source_catching_up"

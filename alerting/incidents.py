@@ -20,9 +20,10 @@ from psycopg.types.json import Jsonb
 
 from alerting.apart import compare
 from alerting.behind import PROJECTION, of_projection, of_sources
-from alerting.burning import BURNING, Burning
+from alerting.burning import Burning
 from alerting.drills import populations_of
 from alerting.incident import (
+    BURNING,
     SAMPLES,
     Cause,
     ChangeReason,
@@ -33,14 +34,15 @@ from alerting.incident import (
     Settled,
     Update,
 )
-from alerting.message import notice, title
+from alerting.message import notice
 from alerting.muting import Silence
 from alerting.round import Opened, Outcome, Standing, Tell, change_of, look
 from alerting.route import Route
 from alerting.rows import cause_of, columns_of, incident_of, population_of, silence_of, told_of, whom_json
 from alerting.setup import Setup
 from alerting.telling import Told
-from alerting.words import linked
+from alerting.titles import Titles
+from alerting.words import linked, titled
 from collector.catalogue import Catalogue
 from collector.duties import Behind
 from collector.store.sql import load
@@ -81,24 +83,23 @@ def run_once(
     setup: Setup | Sequence[Route],
     *,
     public_url: str = "",
-    milestone_titles: Mapping[tuple[str, str], str] | None = None,
+    titles: Titles | None = None,
     catalogue: Catalogue | None = None,
     burning: Burning | None = None,
     behind: Behind | None = None,
 ) -> Report:
     """Bring the incidents up to `now` (micros, UTC). Safe to run in several processes at once.
 
-    `public_url` is where people reach Milepost; messages carry no link without it. `milestone_titles` maps
-    (workflow, milestone) to what people call the milestone. `burning` are the objectives to tell of; without a
-    `catalogue` populations are not compared with the others of their workflows. While Milepost is `behind` nothing is
-    known of instances and objectives: what fires stays as it is, and goes on being told.
+    `public_url` is where people reach Milepost; messages carry no link without it. `burning` are the objectives
+    to tell of; without a `catalogue` populations are not compared with the others of their workflows. While Milepost is
+    `behind` nothing is known of instances and objectives: what fires stays as it is, and goes on being told.
     """
     whole = setup if isinstance(setup, Setup) else Setup(tuple(setup))
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
         lock = cursor.execute(Q["try_lock"], {"key": LOCK_KEY}).fetchone()
         if lock is None or not lock["locked"]:
             return Report(held_elsewhere=True)
-        run = _Run(cursor, now, whole, public_url, milestone_titles or {})
+        run = _Run(cursor, now, whole, public_url, titles or Titles())
         if catalogue is not None and behind is None:
             run.compare(conn, catalogue)
         return run.go(burning or Burning(), behind)
@@ -113,13 +114,13 @@ class _Run:
         now: int,
         setup: Setup,
         public_url: str,
-        milestone_titles: Mapping[tuple[str, str], str],
+        titles: Titles,
     ) -> None:
         self.cursor = cursor
         self.now = now
         self.setup = setup
         self.public_url = public_url
-        self.milestone_titles = milestone_titles
+        self.titles = titles
         self.aside: set[Cause] = set()
         self.rows = self._open()
 
@@ -250,13 +251,13 @@ class _Run:
             case Opened(parted_from=parent):
                 cause = incident.cause
                 parts = {name: getattr(cause, name) for name in cause.__slots__}
-                called = title(cause, incident.population.entity, self._milestone_title(cause))
+                called = titled(incident, self.titles)
                 row = self._columns(incident) | parts | {"dedup_key": cause.dedup_key, "title": called}
                 self.cursor.execute(Q["open"], row)
                 flapping = ", again within the hour" if incident.openings > 1 else ""
                 self._event(incident, "opened", f"{incident.population.count} held up{flapping}")
                 if parent is not None:
-                    former = title(parent.cause, parent.population.entity, self._milestone_title(parent.cause))
+                    former = titled(parent, self.titles)
                     self._event(incident, "parted", f"from {former} ({parent.id})")
                     self._event(parent, "parted", f"{incident.population.count} are now: {called} ({incident.id})")
             case Update(before=before):
@@ -281,14 +282,15 @@ class _Run:
                 self.now,
                 last=tell.last,
                 because=tell.because,
-                milestone_title=self._milestone_title(incident.cause),
+                milestone_title=self.titles.milestone(incident.cause),
+                objective_title=self.titles.objective(incident.cause),
                 public_url=self.public_url,
             ),
             incident,
             outcome.members.get(incident.id, ()),
             self.now,
             self.public_url,
-            self.milestone_titles,
+            self.titles,
         )
         row = {
             "incident_id": incident.id,
@@ -311,9 +313,6 @@ class _Run:
     def _event(self, incident: Incident, what: str, detail: str) -> None:
         row = {"incident_id": incident.id, "now": to_datetime(self.now), "what": what, "detail": detail}
         self.cursor.execute(Q["add_event"], row)
-
-    def _milestone_title(self, cause: Cause) -> str | None:
-        return self.milestone_titles.get((cause.workflow or "", cause.waiting_for or ""))
 
     def _columns(self, incident: Incident) -> dict[str, Any]:
         return columns_of(incident, self.now)

@@ -53,6 +53,7 @@ class Notice:
     waiting_for_title: str | None = None
     source: str | None = None
     cause_reason: str | None = None
+    objective_title: str | None = None
     count: int = 0
     told_count: int | None = None
     peak_count: int = 0
@@ -134,6 +135,7 @@ def notice(
     last: LastNotified | None = None,
     because: ChangeReason | None = None,
     milestone_title: str | None = None,
+    objective_title: str | None = None,
     public_url: str = "",
 ) -> Notice:
     """The notice of one transition; `because` is why the incident resolved, `last` what the target knows."""
@@ -151,6 +153,7 @@ def notice(
         waiting_for_title=milestone_title,
         source=cause.source,
         cause_reason=cause.reason,
+        objective_title=objective_title,
         count=0 if incident.resolved_at is not None else population.count,
         told_count=last.count if last else None,
         peak_count=incident.peak_count,
@@ -184,7 +187,9 @@ def worklist_link(public_url: str, cause: Cause) -> str:
     return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode(given)}"
 
 
-def title(cause: Cause, entity: str | None, milestone_title: str | None = None) -> str:
+def title(
+    cause: Cause, entity: str | None, milestone_title: str | None = None, objective_title: str | None = None
+) -> str:
     """What the incident is called; it holds for its whole life, so it names no number."""
     return headline(
         Notice(
@@ -193,6 +198,7 @@ def title(cause: Cause, entity: str | None, milestone_title: str | None = None) 
             waiting_for_title=milestone_title,
             source=cause.source,
             cause_reason=cause.reason,
+            objective_title=objective_title,
             entity=entity,
         )
     )
@@ -221,7 +227,7 @@ def headline(n: Notice) -> str:
         case "inconsistent":
             return f"{things} inconsistent{at}{why}"
         case "burning":
-            return f"The objective {shorten(n.cause_reason or '', _WORD_LIMIT)} is missed too often"
+            return f"The objective {shorten(_objective(n), _WORD_LIMIT)} is missed too often"
         case "group":
             return f"Several causes at once: {shorten((n.cause_reason or '').partition(': ')[2], _WORD_LIMIT)}"
         case "silence":
@@ -323,18 +329,19 @@ def _firing(n: Notice, style: Style) -> str:
         case "inconsistent":
             said = f"{things} {be} inconsistent{at}{why}{since}."
         case "burning":
-            objective = style.name(n.cause_reason)
+            objective = style.name(_objective(n))
+            missed = style.reader.number(n.count)
             said = (
-                f"The objective {objective} is missed more often than it may be: {n.count:,} missed or about to be"
+                f"The objective {objective} is missed more often than it may be: {missed} missed or about to be"
                 f"{since.replace('oldest ', '')}."
             )
         case "group":
             listed = "; ".join(style.word(part) for part in n.parts[:_GROUPED])
             more = f"; and {len(n.parts) - _GROUPED} more" if len(n.parts) > _GROUPED else ""
             causes = "causes" if several else "cause"
-            said = f"{n.count:,} {causes} at once{_worth(n.value, style)}{since}: {listed}{more}."
+            said = f"{style.reader.number(n.count)} {causes} at once{_worth(n.value, style)}{since}: {listed}{more}."
         case "silence":
-            said = f"A silence keeps {n.count:,} {'incidents' if several else 'incident'} from being told{since}."
+            said = f"A silence keeps {_counted(n.count, 'incident', style)} from being told{since}."
         case "drill":
             said = "This is a drill: nothing has happened, and it resolves by itself. Whoever reads this was reached."
         case _:
@@ -373,7 +380,7 @@ def _resolved(n: Notice, style: Style) -> str:
             at = f" at {style.name(milestone)}" if milestone else ""
             said = f"Resolved: no {things} are inconsistent{at} any more{why}."
         case "burning":
-            said = f"Resolved: the objective {style.name(n.cause_reason)} is no longer missed too often."
+            said = f"Resolved: the objective {style.name(_objective(n))} is no longer missed too often."
         case "group":
             said = "Resolved: none of the causes is left."
         case "silence":
@@ -386,7 +393,7 @@ def _resolved(n: Notice, style: Style) -> str:
         lasted = style.reader.duration(n.resolved_at - n.opened_at)
         held = f" and held up {_counted(n.peak_count, n.entity, style)}{_worth(n.peak_value, style)} at its worst"
         if n.verdict == "burning":
-            held = f", with {n.peak_count:,} missed at its worst"
+            held = f", with {style.reader.number(n.peak_count)} missed at its worst"
         said += f" It lasted {lasted}{held if n.peak_count else ''}."
     return said + _owned(n, style)
 
@@ -408,6 +415,10 @@ def _worth(value: Sequence[tuple[str, str]], style: Style) -> str:
 
 def _why(n: Notice) -> str:
     return _REASONS.get(n.cause_reason or "", shorten(_spaced(n.cause_reason), _WORD_LIMIT))
+
+
+def _objective(n: Notice) -> str:
+    return n.objective_title or n.cause_reason or ""
 
 
 def _milestone(n: Notice) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from alerting.incident import Apart, Incident
 from alerting.message import Notice, title
+from alerting.titles import Titles
 from slo_rules.rounding import spell_share
 from slo_rules.trend import trend
 
@@ -23,9 +24,9 @@ def linked(
     members: Sequence[Incident],
     now: int,
     public_url: str,
-    titles: Mapping[tuple[str, str], str],
+    titles: Titles,
 ) -> Notice:
-    """The notice with all of that; `titles` is what people call milestones, by workflow and name."""
+    """The notice with all of that."""
     going = trend(incident.points, now) if incident.resolved_at is None else None
     base = public_url.rstrip("/")
     link = notice.link
@@ -48,7 +49,11 @@ def linked(
     )
 
 
-def _part(incident: Incident, titles: Mapping[tuple[str, str], str]) -> str:
-    cause, population = incident.cause, incident.population
-    milestone = titles.get((cause.workflow or "", cause.waiting_for or ""))
-    return f"{title(cause, population.entity, milestone)} ({population.count:,})"
+def titled(incident: Incident, titles: Titles) -> str:
+    """What an incident is called."""
+    cause = incident.cause
+    return title(cause, incident.population.entity, titles.milestone(cause), titles.objective(cause))
+
+
+def _part(incident: Incident, titles: Titles) -> str:
+    return f"{titled(incident, titles)} ({incident.population.count:,})"

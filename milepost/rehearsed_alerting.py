@@ -17,6 +17,7 @@ from alerting.rehearsed import Message, Rehearsed
 from alerting.route import targets_by_name
 from alerting.setup import Setup
 from alerting.targets import Target
+from alerting.titles import titles_of
 from alerting.words import linked
 from milepost.expectations import Failure
 from milepost.rehearsed_acts import RehearsedAct, perform
@@ -84,11 +85,9 @@ class RehearsedAlerting:
         self._step = max(MINUTE, -(-(until - start) // MOST_ROUNDS // MINUTE) * MINUTE)
         self._burning: dict[Cause, Population] = {}
         self._reckoned = -1
-        self._titles = {
-            (w.name, m.name): m.title for w in definitions.workflows.values() for m in w.milestones if m.title
-        }
+        self._titles = titles_of(definitions.workflows.values(), definitions.objectives.values())
         self._post = Post(all_targets(setup), Assumed())
-        self.digests = Digests(setup.teams, self._titles, self._post)
+        self.digests = Digests(setup.teams, self._titles.milestones, self._post)
 
     def proceed(self, now: int) -> None:
         """Let time pass up to `now` (micros)."""
@@ -110,9 +109,14 @@ class RehearsedAlerting:
         """What a channel would be given."""
         tell = message.tell
         cause = tell.incident.cause
-        titled = self._titles.get((cause.workflow or "", cause.waiting_for or ""))
         found = notice(
-            tell.incident, tell.reason, message.at, last=tell.last, because=tell.because, milestone_title=titled
+            tell.incident,
+            tell.reason,
+            message.at,
+            last=tell.last,
+            because=tell.because,
+            milestone_title=self._titles.milestone(cause),
+            objective_title=self._titles.objective(cause),
         )
         return linked(found, tell.incident, message.members, message.at, "", self._titles)
 

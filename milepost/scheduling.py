@@ -20,10 +20,12 @@ from alerting import digesting, outbox, repeating
 from alerting.channels.guarded import new_client
 from alerting.channels.reach import reach_of
 from alerting.setup import Setup
+from alerting.titles import titles_of
 from collector import duties, metrics, source_rates
 from collector.access.roster import REFRESH_SECONDS, Roster
 from collector.catalogue import Catalogue
 from collector.objective_gauges import measure_objectives
+from collector.query.objectives import all_objectives
 from collector.query.periods import keep_periods
 from collector.query.staleness import Memory
 from collector.registration import Registered, Watch
@@ -126,7 +128,7 @@ class Scheduling:
 
     def _add_telling(self, add: Add, catalogue: Catalogue) -> None:
         """What opens incidents, and tells of them."""
-        titles = {(w.name, m.name): m.title for w in catalogue.current.values() for m in w.milestones}
+        titles = titles_of(catalogue.current.values(), all_objectives(catalogue))
         reach = reach_of(self.private_hosts)
         client = new_client(reach)
         self.closing.append(client.close)
@@ -149,7 +151,10 @@ class Scheduling:
             teams, routes = self.alerting.teams.values(), self.alerting.routes
             # What is overdue is not known while what arrived is still being applied: it is told a little later.
             if duties.is_current(conn, now):
-                digesting.run_once(conn, to_micros(now), teams, routes, public_url=public_url, milestone_titles=titles)
+                milestones = titles.milestones
+                digesting.run_once(
+                    conn, to_micros(now), teams, routes, public_url=public_url, milestone_titles=milestones
+                )
 
         add("incidents", LOOKED_EVERY_SECONDS, watching.run_once)
         of_routes = any(True for route in self.alerting.routes for _ in route.digests())

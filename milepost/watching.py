@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -11,6 +10,7 @@ import structlog
 from alerting import incidents
 from alerting.burning import Burning, burning_on
 from alerting.setup import Setup
+from alerting.titles import Titles
 from collector import duties
 from collector.catalogue import Catalogue
 from collector.query.staleness import Memory
@@ -31,11 +31,9 @@ RECKONED_EVERY = 30 * SECOND
 
 
 class Watching:
-    """Brings incidents up to date. `titles` are what people call milestones, by workflow and name."""
+    """Brings incidents up to date."""
 
-    def __init__(
-        self, alerting: Setup, catalogue: Catalogue, titles: Mapping[tuple[str, str], str], public_url: str
-    ) -> None:
+    def __init__(self, alerting: Setup, catalogue: Catalogue, titles: Titles, public_url: str) -> None:
         self._alerting = alerting
         self._catalogue = catalogue
         self._titles = titles
@@ -70,7 +68,7 @@ class Watching:
             at,
             self._alerting,
             public_url=self._public_url,
-            milestone_titles=self._titles,
+            titles=self._titles,
             catalogue=self._catalogue,
             burning=self._burning,
             behind=behind,
