@@ -207,8 +207,9 @@ class _Round:
         """With the severity it has now, and what its owner says is to be done."""
         cause, population = incident.cause, incident.population
         of = facts(cause, population, population.severity or cause.severity, incident.attributes, incident.assignee)
-        severity = severity_of(self.setup.severities, cause, of, population, self.now)
         team = self.setup.teams.get(population.owner or "")
+        hours = self.setup.hours_of(population.owner)
+        severity = severity_of(self.setup.severities, cause, of, population, self.now, hours)
         runbook = team.runbook if team and team.runbook else None
         if (severity, runbook) == (incident.severity, incident.runbook):
             return incident

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from alerting.faults import RouteFault
+from alerting.hours import Hours
 from alerting.incident import Policy
 from alerting.muting import Inhibition, Maintenance, parse_inhibition, parse_maintenance
 from alerting.route import Route, parse_route
@@ -31,6 +32,11 @@ class Setup:
     inhibitions: tuple[Inhibition, ...] = ()
     policy: Policy = field(default_factory=Policy)
     targets: Mapping[str, Target] = field(default_factory=dict)
+
+    def hours_of(self, owner: str | None) -> Hours | None:
+        """When the team of this name works; None where it says no hours, or there is no such team."""
+        team = self.teams.get(owner or "")
+        return team.hours if team else None
 
 
 def read_setup(definitions: Definitions, env: Mapping[str, str], files: Mapping[str, str], report: Report) -> Setup:

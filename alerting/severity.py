@@ -17,6 +17,8 @@ from slo_rules.faults import Fault
 from slo_rules.reading import Reader
 
 MOST_RULES = 200
+OWNER = "owner"
+"""Whose hours a rule can name besides those of a calendar: those of the team that the incident belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnersHours:
+    """The hours of whichever team owns the incident; one that says none works always."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeverityRule:
     """All that is said must hold: the match, so many or more, so much value or more, inside or outside of hours."""
 
@@ -35,28 +42,37 @@ class SeverityRule:
     match: Match
     at_least: int = 0
     worth: Worth | None = None
-    inside: Hours | None = None
-    outside: Hours | None = None
+    inside: Hours | OwnersHours | None = None
+    outside: Hours | OwnersHours | None = None
 
-    def holds(self, of: Facts, population: Population, now: int) -> bool:
-        """Whether it holds of an incident now (micros)."""
+    def holds(self, of: Facts, population: Population, now: int, hours: Hours | None) -> bool:
+        """Whether it holds of an incident now (micros), whose owner works at these `hours`; None is always."""
         if population.count < self.at_least or not holds(self.match, of):
             return False
         if self.worth is not None and dict(population.value).get(self.worth.currency, Decimal()) < self.worth.amount:
             return False
-        if self.inside is not None and not self.inside.is_open(now):
+        if self.inside is not None and not _is_open(self.inside, hours, now):
             return False
-        return self.outside is None or not self.outside.is_open(now)
+        return self.outside is None or not _is_open(self.outside, hours, now)
 
 
-def severity_of(rules: Iterable[SeverityRule], cause: Cause, of: Facts, population: Population, now: int) -> str:
+def _is_open(said: Hours | OwnersHours, of_owner: Hours | None, now: int) -> bool:
+    """Whether these hours are open. What a team is told at any time is no hour of its own."""
+    hours = of_owner if isinstance(said, OwnersHours) else said
+    return hours is None or hours.is_open(now)
+
+
+def severity_of(
+    rules: Iterable[SeverityRule], cause: Cause, of: Facts, population: Population, now: int, hours: Hours | None
+) -> str:
     """The severity by the first rule that holds, else by the kind of the cause.
 
     `of` are its facts with the severity it has by its kind. A burning objective is `critical` where it burns fast
-    (pages), `warning` where it burns slowly.
+    (pages), `warning` where it burns slowly. `hours` are those of the team that owns it; None where it has none, or
+    there is no such team.
     """
     for rule in rules:
-        if rule.holds(of, population, now):
+        if rule.holds(of, population, now, hours):
             return rule.severity
     return population.severity or cause.severity
 
@@ -83,9 +99,18 @@ def _rule(entry: Reader, calendars: Mapping[str, CalendarRules | None]) -> Sever
         read_match(entry.optional("match")),
         _count(count) if count else 0,
         _worth(value) if value else None,
-        read_hours(entry.optional("inside"), calendars),
-        read_hours(entry.optional("outside"), calendars),
+        _hours(entry.optional("inside"), calendars),
+        _hours(entry.optional("outside"), calendars),
     )
+
+
+def _hours(entry: Reader | None, calendars: Mapping[str, CalendarRules | None]) -> Hours | OwnersHours | None:
+    """`{hours_of: owner}`, or what `read_hours` reads."""
+    if entry is None or not isinstance(entry.value, dict) or "hours_of" not in entry.value:
+        return read_hours(entry, calendars)
+    if entry.mapping(("hours_of",)) and entry.value["hours_of"] != OWNER:
+        entry.at("hours_of").fault(f"must be {OWNER!r}: the hours of the team that the incident belongs to")
+    return OwnersHours()
 
 
 def _count(entry: Reader) -> int:

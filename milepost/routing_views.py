@@ -91,7 +91,7 @@ def _of_instance(held: RehearsedInstance, setup: Setup, said: Mapping[str, str],
     known |= {name.removeprefix("attributes."): (value,) for name, value in of_it.items()}
     attributes: Attributes = tuple(sorted(known.items()))
     of = facts(cause, population, "", attributes)
-    severity = said.get("severity") or severity_of(setup.severities, cause, of, population, now)
+    severity = said.get("severity") or severity_of(setup.severities, cause, of, population, now, setup.hours_of(owner))
     of = facts(cause, population, severity, attributes)
     awaited = f", waiting for {verdict.waiting_for}" if verdict.waiting_for else ""
     source = f" from {verdict.source}" if verdict.source else ""

@@ -75,14 +75,19 @@ def severity_spec() -> Schema:
     """The spec of a Severity."""
     amount: Schema = {"description": "How much.", "type": ["number", "string"]}
     worth = fields({"amount": amount, "currency": text("ISO 4217.", "EUR")}, {})
+    of_owner: Schema = {
+        "description": "Those of the team that owns the incident; one without hours works always.",
+        "const": "owner",
+    }
+    hours: Schema = {"anyOf": [words.ref("TellHours"), fields({"hours_of": of_owner}, {})]}
     rule = fields(
         {"severity": _SEVERITY},
         {
             "match": described(words.ref("Match"), "What it is about."),
             "count": {"description": "So many or more are held up.", "type": "integer", "minimum": 1},
             "value": described(worth, "So much or more is held up."),
-            "inside": described(words.ref("TellHours"), "When somebody may be told."),
-            "outside": described(words.ref("TellHours"), "When somebody may be told."),
+            "inside": described(hours, "It is so while these are open."),
+            "outside": described(hours, "It is so while these are not open."),
         },
         title="Rule",
         description="All that is said must hold.",
