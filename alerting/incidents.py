@@ -7,7 +7,7 @@ What is decided is decided in `alerting.round`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -207,7 +207,7 @@ class _Run:
             self._silences(at),
             {cause_of(row): row["count"] for row in flapped},
             {cause_of(row): Settled(to_micros(row["resolved_at"]), row["count"]) for row in settled},
-            self._former(new),
+            self._former(new, before),
             left["blind"],
             left["waived"],
         )
@@ -222,11 +222,23 @@ class _Run:
                 log.exception("silence_set_aside", id=str(row["id"]))
         return found
 
-    def _former(self, new: Mapping[Cause, Sequence[UUID]]) -> dict[Cause, set[Cause]]:
+    def _former(self, new: Mapping[Cause, Sequence[UUID]], before: Sequence[Incident]) -> dict[Cause, set[Cause]]:
         """By causes that are new, those that held their samples until now."""
         ids = [sample for cause, samples in new.items() if cause.is_of_instances for sample in samples]
         held = {row["id"]: cause_of(row) for row in self._all("former", {"samples": ids})} if ids else {}
-        return {cause: {held[one] for one in samples if one in held} for cause, samples in new.items()}
+        # Why something cannot be seen may change without a line on record. Then only the samples tell it.
+        blind = {one: cause for cause, one in self._blind_samples(before)}
+        return {
+            cause: {held[one] for one in samples if one in held}
+            | ({blind[one] for one in samples if one in blind} if cause.verdict == "blind" else set())
+            for cause, samples in new.items()
+        }
+
+    def _blind_samples(self, before: Sequence[Incident]) -> Iterator[tuple[Cause, UUID]]:
+        for incident in before:
+            if incident.cause.verdict == "blind":
+                for one in incident.population.samples:
+                    yield incident.cause, one
 
     def _told(self, incidents: list[UUID]) -> dict[UUID, list[Told]]:
         found: dict[UUID, list[Told]] = {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from alerting.incident import (
     BEHIND,
@@ -76,6 +77,8 @@ class Notice:
     said: str = ""
     incident_link: str | None = None
     apart: Sequence[str] = ()
+    # The lists into which what sets it apart divides what it holds up: what each is called, and where it is.
+    groups: Sequence[tuple[str, str]] = ()
     per_hour: float | None = None
     drained_at: int | None = None
     runbook: str | None = None
@@ -92,8 +95,9 @@ class Notice:
     @property
     def links(self) -> list[tuple[str, str]]:
         """What can be opened from a message, by its words."""
-        to_do = None if self.transition == "resolved" else self.runbook_link
-        known = (("Open the list", self.link), ("What to do", to_do))
+        over = self.transition == "resolved"
+        groups = () if over else self.groups
+        known = (("Open the list", self.link), *groups, ("What to do", None if over else self.runbook_link))
         return [(words, url) for words, url in known if url]
 
     def to_json(self) -> dict[str, Any]:
@@ -170,21 +174,17 @@ def notice(
         workflows=population.workflows,
         entity=population.entity,
         samples=[str(sample) for sample in population.samples],
-        link=worklist_link(public_url, cause) if public_url else None,
+        link=list_link(public_url, incident.id) if public_url else None,
     )
 
 
-def worklist_link(public_url: str, cause: Cause) -> str:
-    """The page with exactly the instances this cause holds up."""
-    query = {
-        "verdict": cause.verdict,
-        "workflow": cause.workflow,
-        "waiting_for": cause.waiting_for,
-        "source_awaited": cause.source,
-        "reason": cause.listed_by,
-    }
-    given = {key: value for key, value in query.items() if value}
-    return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode(given)}"
+def list_link(public_url: str, incident: UUID, *conditions: str) -> str:
+    """The page with exactly the instances an incident holds up, once it is over those that it has held up.
+
+    `conditions` on attributes, such as `region=EMEA`, leave a part of them.
+    """
+    query = [("incident", str(incident)), *(("attribute", one) for one in conditions)]
+    return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode(query)}"
 
 
 def title(

@@ -6,16 +6,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerting.incident import Apart, Incident
-from alerting.message import Notice, title
+from alerting.message import Notice, list_link, shorten, title
 from alerting.titles import Titles
 from slo_rules.rounding import spell_share
 from slo_rules.trend import trend
+
+_LONGEST_NAME = 60
 
 
 def apart_in_words(one: Apart) -> str:
     """`92% have connector 2.3, 12% of the others`: shares of the held-up and of the others."""
     held, others = spell_share(one.held / one.held_of), spell_share(one.others / one.others_of)
     return f"{held} have {one.attribute} {one.value}, {others} of the others"
+
+
+def _groups(incident: Incident, base: str) -> tuple[tuple[str, str], ...]:
+    """Those with the value that is most telling, and the others: two lists, where it does not hold of all."""
+    one = next((one for one in incident.apart if one.held < one.held_of), None)
+    if one is None or one.value.endswith("…"):
+        return ()
+    named = shorten(" ".join(f"{one.attribute} {one.value}".split()), _LONGEST_NAME)
+    said = (f"Those with {named}", "The others")
+    if one.held_of == incident.population.count:
+        # Where they are few, all of them were compared.
+        said = (f"The {one.held} with {named}", f"The other {one.held_of - one.held}")
+    conditions = (f"{one.attribute}={one.value}", f"{one.attribute}!={one.value}")
+    return tuple((words, list_link(base, incident.id, of)) for words, of in zip(said, conditions, strict=True))
 
 
 def linked(
@@ -39,6 +55,7 @@ def linked(
         link=link,
         incident_link=f"{base}/dashboard/incidents/{incident.id}" if base else None,
         apart=tuple(apart_in_words(one) for one in incident.apart),
+        groups=_groups(incident, base) if base and incident.cause.is_of_instances else (),
         per_hour=going.per_hour if going else None,
         drained_at=going.drained_at if going else None,
         runbook=incident.runbook,

@@ -259,6 +259,13 @@ def _asked(
     waiting_for: str | None = None,
     reason: str | None = None,
     key: Annotated[str | None, Parameter(description="`value`, or `namespace=value`")] = None,
+    attribute: Annotated[
+        list[str] | None, Parameter(description="`NAME=VALUE`, or `NAME!=VALUE`: another value, or none")
+    ] = None,
+    incident: Annotated[
+        str | None,
+        Parameter(description="the id of an incident: what it holds up, or once it is over all that it has held up"),
+    ] = None,
     q: Annotated[str | None, Parameter(description="words of title or attributes, or the start of a key")] = None,
     min_age_seconds: float | None = None,
     min_value: float | None = None,
@@ -282,6 +289,8 @@ def _asked(
         "waiting_for": waiting_for,
         "reason": reason,
         "key": key,
+        "attribute": attribute,
+        "incident": incident,
         "q": q,
         "min_age_seconds": min_age_seconds,
         "min_value": min_value,

@@ -55,7 +55,7 @@ class Links:
         return f"{self.prefix}incidents" + (f"/{quote(incident_id, safe='')}" if incident_id else "")
 
     def held_up_by(self, incident: dict[str, Any]) -> str:
-        """Exactly the instances that an incident holds up; of one that holds up none, what it is about.
+        """Exactly the instances that an incident holds up, or has held up; of one that holds up none, what it is about.
 
         A burning objective has a page of its own, and what is told of a silence, a group or a drill is the incident, as
         it is where no instances are behind what cannot be judged.
@@ -64,6 +64,9 @@ class Links:
             return self.objectives(incident["reason"])
         if incident.get("verdict") in WITHOUT_INSTANCES or incident.get("entity") in ("event", "objective"):
             return self.incidents(incident["id"])
+        if incident.get("status") == "resolved":
+            # For the same cause there may be others today.
+            return self.worklist(incident=incident["id"])
         return self.worklist(
             workflow=incident.get("workflow"),
             verdict=incident.get("verdict"),
@@ -71,6 +74,11 @@ class Links:
             source_awaited=incident.get("source"),
             reason=incident.get("reason") or ("source_silent" if incident.get("verdict") == "blind" else None),
         )
+
+    def part_of(self, incident: dict[str, Any], attribute: str, value: str, *, others: bool = False) -> str:
+        """Those of the instances behind an incident that have a value of an attribute, or the `others`."""
+        sign = "!=" if others else "="
+        return self.worklist(incident=incident["id"], attribute=f"{attribute}{sign}{value}")
 
     def sources(self, source: str | None = None) -> str:
         return f"{self.prefix}sources" + (f"/{quote(source, safe='')}" if source else "")

@@ -30,6 +30,8 @@ class DashboardQuery(Protocol):
         waiting_for: str | None = None,
         reason: str | None = None,
         key: str | None = None,
+        attribute: list[str] | None = None,
+        incident: str | None = None,
         q: str | None = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,

@@ -19,6 +19,7 @@ import psycopg
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
+from collector.query.attributed import named_in, spell_condition
 from collector.query.instances import BadQuery, InstanceFilter
 from collector.query.moments import Unanswerable, instant_of
 from collector.query.reader import Reader, Row, rfc3339
@@ -217,15 +218,17 @@ def _answer(
 ) -> Row:
     said = [name for name in _NARROWING if getattr(asked, name) is not None]
     said += ["value_band"] if asked.min_value is not None else []
+    attributes = sorted({name for one in asked.attribute if (name := named_in(one)) is not None})
     kinds = {
         "instance": _both(bad.fields, rest.fields, said),
-        "attribute": _both(bad.attributes, rest.attributes, ()),
+        "attribute": _both(bad.attributes, rest.attributes, attributes),
     }
     # A field and an attribute may have the same name.
     found = differences(
         Attribute(f"{kind}/{name}", *counts) for kind, pairs in kinds.items() for name, counts in sorted(pairs.items())
     )
-    left_out = {f"instance/{name}": _ASKED_FOR for name in said} | found.left_out
+    left_out = {f"instance/{name}": _ASKED_FOR for name in said}
+    left_out |= {f"attribute/{name}": _ASKED_FOR for name in attributes} | found.left_out
     return {
         "bad": {"count": bad.count, "cut": bad.cut},
         "rest": {
@@ -278,12 +281,13 @@ def _item(one: Difference, catalogue: Catalogue) -> Row:
 
 
 def _filter(kind: str, attribute: str, value: Scalar | None) -> Row | None:
-    """What narrows a list of instances to a value; of an attribute, by its words."""
+    """What narrows a list of instances to a value."""
+    if kind == "attribute":
+        said = None if value is None else spell_condition(attribute, value)
+        return None if said is None else {"attribute": [said]}
     if not isinstance(value, str) or len(value) > 500 or "\x00" in value:
         return None
-    if kind == "instance":
-        return {attribute: value} if attribute in _NARROWING else None
-    return {"q": value} if value.strip() else None
+    return {attribute: value} if attribute in _NARROWING else None
 
 
 def _has(attribute: str, value: Scalar | None) -> str:

@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from collector.query.reader import Reader, Row
+from collector.store.tables import HELD_UP_VERDICTS
 from slo_rules.workflow import Workflow
 
 MOST = 20
-_HELD_UP = ("stuck", "blind", "failed", "inconsistent")
 
 
 class Stretch(NamedTuple):
@@ -52,11 +52,14 @@ async def incidents_of(reader: Reader, row: Row, history: Iterable[Row], workflo
 
 def stretches(row: Row, history: Iterable[Row], workflow: Workflow) -> Iterator[Stretch]:
     """When the instance was held up, and by what: as it stands now, and as was said before."""
-    for change, later in pairwise(history):
-        if change["verdict"] in _HELD_UP:
+    said = list(history)
+    for change, later in pairwise(said):
+        if change["verdict"] in HELD_UP_VERDICTS:
             yield _stretch(change, _source_of(change["waiting_for"], workflow), change["at"], later["at"])
-    if row["verdict"] in _HELD_UP:
-        yield _stretch(row, row["source_awaited"], row["since"], None)
+    if row["verdict"] in HELD_UP_VERDICTS:
+        # When that was said: what arrived late may have been held up long before anybody knew of it.
+        known = [change["at"] for change in said if change["verdict"] == row["verdict"]]
+        yield _stretch(row, row["source_awaited"], max(known, default=row["since"]), None)
 
 
 def _stretch(said: Mapping[str, str], source: str | None, since: datetime, until: datetime | None) -> Stretch:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
+from collector.query.attributed import MOST_CONDITIONS, NotSaid, of_attribute
 from collector.query.reader import Row, money, rfc3339
 from collector.store.handling_tables import instance_handling
 from collector.store.tables import FINAL_VERDICTS, OPEN_VERDICTS, instance, instance_count, instance_key, instance_merge
@@ -23,6 +24,9 @@ from slo_rules.judging import beneath
 from slo_rules.progress import Progress
 from slo_rules.standing import standing
 from slo_rules.workflow import AMOUNT, CURRENCY, KeyRule, Workflow
+
+if TYPE_CHECKING:
+    from collector.query.held_by import HeldBy
 
 MAX_LIMIT = 500
 BEFORE_DEADLINE = (VerdictKind.ON_TRACK, VerdictKind.DUE_SOON)
@@ -64,12 +68,16 @@ class InstanceFilter:
     waiting_for: str | None = None
     reason: str | None = None
     key: str | None = None
+    attribute: tuple[str, ...] = ()
+    incident: str | None = None
     q: str | None = None
     min_age_seconds: float | None = None
     min_value: float | None = None
     due_within_seconds: float | None = None
     assigned_to: str | None = None
     acknowledged: bool | None = None
+    held_by: HeldBy | None = None
+    """What `incident` says, once that was looked up; nothing is found before."""
 
     def faults(self, now: datetime) -> list[str]:
         """Everything in it that cannot be asked so."""
@@ -84,7 +92,7 @@ class InstanceFilter:
     @property
     def names_few(self) -> bool:
         """Whether it names instances, which are looked up by that, however many others there are."""
-        return self.key is not None or self.assigned_to not in (None, NOBODY)
+        return self.key is not None or self.incident is not None or self.assigned_to not in (None, NOBODY)
 
     def reaches(self, *, finished: bool) -> tuple[str, ...]:
         """The verdicts that what it finds may have, of those that have finished or of those that are open.
@@ -135,6 +143,9 @@ class InstanceFilter:
             found.append(columns.id.in_(_with_key(plain("key", self.key), rules, names)))
         if self.q:
             found.append(_with_words(plain("q", self.q)))
+        found += self._by_attributes()
+        if self.incident is not None:
+            found.append(sa.false() if self.held_by is None else self.held_by.condition())
         if self.min_age_seconds is not None:
             if not 0 <= self.min_age_seconds < 1e10:
                 raise BadQuery("min_age_seconds: must be a number of seconds")
@@ -156,6 +167,14 @@ class InstanceFilter:
         if self.acknowledged is not None and not finished:
             found.append(_acknowledged(self.acknowledged))
         return found
+
+    def _by_attributes(self) -> list[sa.ColumnElement[bool]]:
+        if len(self.attribute) > MOST_CONDITIONS:
+            raise BadQuery(f"attribute: at most {MOST_CONDITIONS} of them")
+        try:
+            return [of_attribute(said) for said in self.attribute]
+        except NotSaid as error:
+            raise BadQuery(f"attribute: {error}") from error
 
 
 def _one_of(verdicts: Sequence[str]) -> sa.ColumnElement[bool]:

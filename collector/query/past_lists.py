@@ -44,7 +44,7 @@ def faults_of(asked: InstanceFilter, cursor: str | None, limit: int, others: Ite
     refused = "cannot be asked of the past; workflow, domain, verdict and key can"
     faults = [f"{name}: {refused}" for name in others]
     can_be = {name: getattr(asked, name) for name in ("workflow", "domain", "verdict", "key")}
-    given = (name for name in InstanceFilter.__slots__ if getattr(asked, name) is not None)
+    given = (name for name in InstanceFilter.__slots__ if getattr(asked, name) not in (None, ()))
     faults += [f"{name}: {refused}" for name in given if name not in can_be]
     faults += InstanceFilter(**can_be).faults(now)
     if not 1 <= limit <= MAX_LIMIT:

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -31,6 +32,7 @@ from collector.query.flow_comparison import Said, compare_flow
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
 from collector.query.handovers import handovers
+from collector.query.held_by import held_by
 from collector.query.incidents import SORTS as INCIDENT_SORTS
 from collector.query.incidents import attempts_of, list_incidents, one_incident
 from collector.query.instance_lists import list_instances, order_of
@@ -185,6 +187,8 @@ class Query:
         waiting_for: str | None = None,
         reason: str | None = None,
         key: str | None = None,
+        attribute: list[str] | None = None,
+        incident: str | None = None,
         q: str | None = None,
         min_age_seconds: float | None = None,
         min_value: float | None = None,
@@ -211,6 +215,8 @@ class Query:
             waiting_for=waiting_for,
             reason=reason,
             key=key,
+            attribute=tuple(attribute or ()),
+            incident=incident,
             q=q,
             min_age_seconds=min_age_seconds,
             min_value=min_value,
@@ -225,6 +231,7 @@ class Query:
             assert moment is not None
             self.reader.require(moment.judged_at)
             return await list_past(self.reader, self._catalogue, asked, moment, cursor=cursor, limit=limit)
+        asked = await self._looked_up(asked)
         sort = "deadline_at" if sort is None else sort
         marks = await load_marks(self.reader, self._catalogue)
         names = [] if key is None else await names_besides(self.reader, self._catalogue, key)
@@ -244,10 +251,16 @@ class Query:
 
         One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
         """
-        wanted = InstanceFilter(**asked | {"verdict": tuple(asked.get("verdict") or ())})
+        wanted = await self._looked_up(_filter(asked))
         names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
         async with self._comparing:
             return await compare(self.reader, self._catalogue, wanted, names, since=since, limit=limit)
+
+    async def _looked_up(self, asked: InstanceFilter) -> InstanceFilter:
+        """The filter with the incident that it names. Raises BadQuery."""
+        if asked.incident is None:
+            return asked
+        return replace(asked, held_by=await held_by(self.reader, self._catalogue, asked.incident))
 
     async def instance(
         self, id: str, as_of: str | None = None, known_at: str | None = None, *, raw: bool = False
@@ -295,7 +308,7 @@ class Query:
 
     @_question
     async def _found(self, asked: Row, sort: str | None) -> bytes:
-        wanted = InstanceFilter(**asked | {"verdict": tuple(asked.get("verdict") or ())})
+        wanted = await self._looked_up(_filter(asked))
         names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
         conditions = wanted.conditions(await self.reader.now(), self._catalogue.key_rules, names)
         return await export.ids_of(self.reader, conditions, () if sort is None else order_of(sort))
@@ -508,6 +521,11 @@ class Query:
                 for row in rows
             ]
         }
+
+
+def _filter(asked: Row) -> InstanceFilter:
+    several = {name: tuple(asked.get(name) or ()) for name in ("verdict", "attribute")}
+    return InstanceFilter(**asked | several)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -30,6 +30,8 @@ from slo_rules.judgement import FINAL, VerdictKind
 
 FINAL_VERDICTS = tuple(sorted(FINAL))
 OPEN_VERDICTS = tuple(kind for kind in VerdictKind if kind not in FINAL)
+HELD_UP_VERDICTS = ("stuck", "blind", "failed", "inconsistent")
+"""Those that are the cause of an incident."""
 
 
 def _in(column: str, values: tuple[str, ...]) -> str:
@@ -272,6 +274,7 @@ verdict_change = Table(
     Column("waiting_for", Text),
     PrimaryKeyConstraint("instance_id", "at", "verdict"),
     CheckConstraint(_in("verdict", tuple(VerdictKind)), name="verdict_known"),
+    Index("ix_verdict_change_left", "verdict_from", "at", postgresql_where=text(_in("verdict_from", HELD_UP_VERDICTS))),
     postgresql_with=_GROWS,
 )
 

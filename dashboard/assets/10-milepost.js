@@ -76,8 +76,8 @@
   };
 
   // --- the worklist's filters live in the address. dcc.Location is left alone: it would mount the page anew.
-  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'assigned_to', 'acknowledged', 'source_awaited', 'waiting_for', 'reason', 'key', 'min_age_seconds', 'min_value', 'due_within_seconds'];
-  const TYPED = ['q', 'key'];
+  const CONTROLS = ['verdict', 'q', 'workflow', 'domain', 'owner', 'assigned_to', 'acknowledged', 'source_awaited', 'waiting_for', 'reason', 'key', 'attribute', 'incident', 'min_age_seconds', 'min_value', 'due_within_seconds'];
+  const TYPED = ['q', 'key', 'incident'], SEVERAL = ['verdict', 'attribute'];
   const onWorklist = milepost.onWorklist = () => location.pathname === config().prefix + 'worklist';
 
   function address(filters, sort, columns) {
@@ -107,8 +107,8 @@
       if (!onWorklist() || !document.getElementById('filter-q')) return;
       const p = new URLSearchParams(location.search);
       CONTROLS.forEach(function (name) {
-        const none = name === 'verdict' ? [] : TYPED.includes(name) ? '' : null;
-        const value = name === 'verdict' ? p.getAll(name) : p.get(name) || none;
+        const none = SEVERAL.includes(name) ? [] : TYPED.includes(name) ? '' : null;
+        const value = SEVERAL.includes(name) ? p.getAll(name) : p.get(name) || none;
         if (JSON.stringify(value) !== JSON.stringify(milepost.filters[name] || none))
           window.dash_clientside.set_props('filter-' + name, {value: value});
       });

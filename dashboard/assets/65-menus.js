@@ -91,6 +91,6 @@
     const chip = e.target.closest('[data-drop]');
     if (!chip) return;
     const names = chip.dataset.drop === 'all' ? [...document.querySelectorAll('[data-drop]')].map(o => o.dataset.drop).filter(n => n !== 'all') : [chip.dataset.drop];
-    names.forEach(name => window.dash_clientside.set_props('filter-' + name, {value: name === 'key' ? '' : null}));
+    names.forEach(name => window.dash_clientside.set_props('filter-' + name, {value: name === 'attribute' ? [] : ['key', 'incident'].includes(name) ? '' : null}));
   });
 })();

@@ -89,7 +89,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "incident": c.card(view.summary(data, now, links)),
             "incident-going": view.going_words(data, now),
             "incident-cause": view.cause(data, links),
-            "incident-apart": view.apart(data.get("apart") or ()),
+            "incident-apart": view.apart(data, links),
             "incident-changes": view.changes(data, now),
             "incident-whom": view.whom(data, now),
             "incident-timeline": view.timeline(data),

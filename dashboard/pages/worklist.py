@@ -57,7 +57,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         if asked is None or asked.get("pending"):
             return no_update
         filters = view.filters_from(asked)
-        if not filters.get("verdict"):
+        if not (filters.get("verdict") or filters.get("incident")):
             return []
         try:
             found = await query.differences(**filters, limit=view.MOST_IN_COMMON)

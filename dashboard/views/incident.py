@@ -182,11 +182,31 @@ def cause(i: Row, links: Links) -> Any:
     )
 
 
-def apart(items: Sequence[Row]) -> Any:
-    """`92 % have connector 2.3, 12 % of the others`, one line and bar for each."""
+def apart(i: Row, links: Links) -> Any:
+    """`92 % have connector 2.3, 12 % of the others`, one line and bar for each, with the lists that it parts."""
+    items: Sequence[Row] = i.get("apart") or ()
     if not items:
         return c.quiet("Nothing that is known of them sets them apart from the others.")
-    return html.Ul([html.Li(_apart(one)) for one in items], className="apart")
+    return html.Ul([html.Li([*_apart(one), _parts(i, one, links)]) for one in items], className="apart")
+
+
+def _parts(i: Row, one: Row, links: Links) -> Any:
+    """The two lists into which a value parts what is held up, where it parts it."""
+    attribute, value = one["attribute"], str(one["value"])
+    if value.endswith("…") or one["held"] >= one["held_of"]:
+        return None
+    told = (f"those with {attribute} {value}", "the others it holds up" if _firing(i) else "the others it held up")
+    if _firing(i) and one["held_of"] == i["count"]:
+        # Where they are few, all of them were compared.
+        told = (f"the {one['held']:,} with {attribute} {value}", f"the other {one['held_of'] - one['held']:,}")
+    return html.Div(
+        [
+            dcc.Link(told[0], href=links.part_of(i, attribute, value), className="under"),
+            " · ",
+            dcc.Link(told[1], href=links.part_of(i, attribute, value, others=True), className="under"),
+        ],
+        className="muted apart-parts",
+    )
 
 
 def _apart(one: Row) -> list[Any]:

@@ -27,11 +27,26 @@ CONTROLS = (
     "waiting_for",
     "reason",
     "key",
+    "attribute",
+    "incident",
     "min_age_seconds",
     "min_value",
     "due_within_seconds",
 )
-TEXTS = ("q", "workflow", "domain", "owner", "assigned_to", "source_awaited", "waiting_for", "key", "reason")
+TEXTS = (
+    "q",
+    "workflow",
+    "domain",
+    "owner",
+    "assigned_to",
+    "source_awaited",
+    "waiting_for",
+    "key",
+    "reason",
+    "incident",
+)
+WRITTEN = ("key", "incident", "attribute")
+"""Filters that are written and not chosen."""
 NUMBERS = ("min_age_seconds", "min_value", "due_within_seconds")
 FLAGS = ("acknowledged",)
 SORTABLE = ("title", "stuck_since", "deadline_at", "chance", "value", "started_at", "updated_at")
@@ -52,6 +67,8 @@ LABELS = {
     "waiting_for": "Waiting for",
     "reason": "Reason",
     "key": "Key",
+    "attribute": "Attribute",
+    "incident": "Incident",
     "min_age_seconds": "Held up",
     "min_value": "Value",
     "due_within_seconds": "Due",
@@ -85,6 +102,10 @@ def filters_from(asked: Mapping[str, Any]) -> dict[str, Any]:
     known = [v for v in verdicts if v in wording.VERDICT_LABELS]
     if known:
         filters["verdict"] = known
+    said = asked.get("attribute") or []
+    conditions = [one for one in ([said] if isinstance(said, str) else said) if one]
+    if conditions:
+        filters["attribute"] = conditions
     for name in TEXTS:
         value = asked.get(name)
         value = value[0] if isinstance(value, list) and value else value
@@ -120,7 +141,9 @@ def worklist(
         ),
         html.Div(_filters(workflows, assignees, filters), id="worklist-filters", className="filters"),
         html.Div(
-            c.quiet("Looking for what they have in common …") if filters.get("verdict") else [],
+            c.quiet("Looking for what they have in common …")
+            if filters.get("verdict") or filters.get("incident")
+            else [],
             id="worklist-why",
             className="why",
             **{"aria-live": "polite"},
@@ -233,6 +256,10 @@ def _told(name: str, value: Any) -> str:
             before = {"min_age_seconds": "over", "due_within_seconds": "in"}.get(name)
             known = f"{before} {wording.rough(value)}" if before else f"{value:,.0f} or more"
         return known
+    if name == "attribute":
+        return ", ".join(value)
+    if name == "incident":
+        return value.partition("-")[0]
     if name == "reason":
         return wording.REASON_LABELS.get(value, wording.humanise(value))
     return wording.humanise(value) if name in ("workflow", "domain", "waiting_for") else str(value)
@@ -253,8 +280,8 @@ def _narrowing(item: Row, filters: Mapping[str, Any], links: Links) -> Any:
     narrowed = dict(item["filter"] or {})
     if not narrowed:
         return item["explanation"]
-    if "q" in narrowed and filters.get("q"):
-        narrowed["q"] = f"{filters['q']} {narrowed['q']}"
+    if "attribute" in narrowed:
+        narrowed["attribute"] = [*filters.get("attribute", ()), *narrowed["attribute"]]
     said = {name: str(value).lower() if name in FLAGS else value for name, value in {**filters, **narrowed}.items()}
     return dcc.Link(item["explanation"], href=links.worklist(**said))
 
@@ -307,10 +334,18 @@ def _filters(workflows: Sequence[Row], assignees: Sequence[str], filters: Mappin
         ),
         html.Div(
             [
-                *[_select(name, LABELS[name], options[name], filters) for name in LABELS if name != "key"],
+                *[_select(name, LABELS[name], options[name], filters) for name in LABELS if name not in WRITTEN],
                 dmc.TextInput(
                     id="filter-key", value=filters.get("key", ""), placeholder="order=4711", debounce=300, size="xs",
                     label="Key", className="select",
+                ),
+                dmc.TagsInput(
+                    id="filter-attribute", value=filters.get("attribute", []), placeholder="region=EMEA", size="xs",
+                    label="Attribute", className="select", clearable=True,
+                ),
+                dmc.TextInput(
+                    id="filter-incident", value=filters.get("incident", ""), placeholder="its id", debounce=300,
+                    size="xs", label="Incident", className="select",
                 ),
             ],
             id="worklist-controls",

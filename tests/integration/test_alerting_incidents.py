@@ -85,7 +85,7 @@ class TestTelling:
         (chat,) = world.receiver.at("/slack")
         assert hook.body["data"]["incident"]["count"] == 37
         assert chat.body["text"].startswith("37 orders worth USD 37 k are waiting for *Order accepted* from sap")
-        assert "/dashboard/worklist?verdict=stuck&amp;workflow=order-to-cash" in chat.body["blocks"][2]["text"]["text"]
+        assert "/dashboard/worklist?incident=" in chat.body["blocks"][2]["text"]["text"]
 
     def test_what_resolves_before_it_was_told_is_told_to_nobody(self, world: World) -> None:
         world.route(world.webhook())

@@ -85,3 +85,17 @@ def test_what_waits_for_something_else_since_and_what_was_well_before_part_from_
         "paid",
     ]
     assert "parted" not in {row["what"] for row in world.rows("incident_event")}
+
+
+def test_what_becomes_blind_for_another_reason_parts_although_no_change_of_its_verdict_is_on_record(
+    world: World,
+) -> None:
+    ids = world.stuck(4, verdict="blind", reason="source_silent")
+    judged(world, ids, ("on_track", "waiting"), ("blind", "source_silent"))
+    world.look()
+    world.conn.execute("UPDATE instance SET reason = 'type_silent' WHERE id = ANY(%s)", (ids[:2],))
+    world.look(MINUTE)
+    parent, child = world.rows("incident")
+    assert (parent["count"], child["count"], child["reason"]) == (2, 2, "type_silent")
+    said = {(row["incident_id"], row["detail"]) for row in world.rows("incident_event") if row["what"] == "parted"}
+    assert (child["id"], f"from sap is silent or far behind ({parent['id']})") in said

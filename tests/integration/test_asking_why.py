@@ -134,7 +134,7 @@ async def test_the_connector_that_holds_orders_up_comes_first(api: Collector) ->
     first = said["items"][0]
     assert attributed(first) == ("attribute", "connector_version", "2.3.0")
     assert first["significant"] is True
-    assert first["filter"] == {"q": "2.3.0"}
+    assert first["filter"] == {"attribute": ["connector_version=2.3.0"]}
     shares = (
         f"{first['bad']} of {len(bad)} have connector_version 2.3.0, against {first['rest_share']:.0%} of the others"
     )

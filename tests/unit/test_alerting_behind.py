@@ -11,7 +11,7 @@ from alerting.address import Address
 from alerting.behind import PROJECTION, of_projection, of_sources, replay_of
 from alerting.burning import cause_of, held_back
 from alerting.incident import Cause, Incident, NotifyReason, Population
-from alerting.message import notice, sentence, title, worklist_link
+from alerting.message import notice, sentence, title
 from alerting.muting import inhibition_of
 from alerting.rehearsed import Rehearsed
 from alerting.route import Receivers, Route, Step
@@ -169,7 +169,6 @@ def test_it_is_said_in_words() -> None:
         "Owner: o."
     )
     assert title(PROJECTION, "event") == "Milepost is behind with what it has received"
-    assert worklist_link("", replay_of("sap")).endswith("verdict=blind&source_awaited=sap&reason=source_catching_up")
 
 
 def test_while_all_is_judged_anew_it_is_behind_since_that_was_seen() -> None:

@@ -21,7 +21,7 @@ from alerting.channels.slack import blocks
 from alerting.channels.slack import channel as slack
 from alerting.channels.webhook import channel as webhook
 from alerting.incident import Cause, ChangeReason, Incident, LastNotified, NotifyReason, Population, Status
-from alerting.message import Notice, fallback, headline, instant, money, notice, sentence, worklist_link
+from alerting.message import Notice, fallback, headline, instant, list_link, money, notice, sentence
 from alerting.outbox import Patience, backoff
 from slo_rules.durations import HOUR, MINUTE, SECOND
 from slo_rules.instants import to_micros
@@ -192,14 +192,10 @@ class TestWords:
         assert instant(at - 365 * 24 * HOUR, NOW) == "19 Nov 2025 09:14 UTC"
 
     def test_the_link_opens_exactly_the_list(self) -> None:
-        link = urlsplit(worklist_link("http://127.0.0.1:8080/", order_incident(source="sap & co").cause))
+        id_ = order_incident().id
+        link = urlsplit(list_link("http://127.0.0.1:8080/", id_, "tier=gold & co", "region!=EMEA"))
         assert link.path == "/dashboard/worklist"
-        assert parse_qs(link.query) == {
-            "verdict": ["stuck"],
-            "workflow": ["order-to-cash"],
-            "waiting_for": ["order_accepted"],
-            "source_awaited": ["sap & co"],
-        }
+        assert parse_qs(link.query) == {"incident": [str(id_)], "attribute": ["tier=gold & co", "region!=EMEA"]}
 
     @given(
         st.dictionaries(
@@ -266,7 +262,7 @@ class TestSlack:
         incident = order_incident(source=huge, workflow=huge, waiting_for=huge)
         incident = replace(incident, population=replace(incident.population, owners=(huge,) * 50, entity=huge))
         said = blocks.payload(letter_of(first(incident)))
-        header, section = said["blocks"]
+        header, section, _ = said["blocks"]
         assert len(header["text"]["text"]) <= 150
         assert len(section["text"]["text"]) <= 3000
         assert len(orjson.dumps(webhook.payload(first(order_incident())))) < 20_000

@@ -26,9 +26,13 @@ FIRING = Notice(
     source="sap", count=412, peak_count=412, value=[("EUR", "1234567.80")], peak_value=[("EUR", "1234567.80")],
     oldest_since=NOW - 4 * HOUR, opened_at=NOW - MINUTE, owner="erp-platform", owners=["erp-platform"],
     domain="orders", domains=["orders"], workflows=["order-to-cash"], entity="order", samples=[str(UUID(int=8))],
-    link="https://milepost.example.com/dashboard/worklist?verdict=stuck&workflow=order-to-cash",
+    link="https://milepost.example.com/dashboard/worklist?incident=7",
     incident_link="https://milepost.example.com/dashboard/incidents/7", runbook="https://wiki.example.com/erp",
     apart=["92% have connector 2.3, 12% of the others"],
+    groups=[
+        ("The 379 with connector 2.3", "https://milepost.example.com/dashboard/worklist?incident=7&attribute=connector%3D2.3"),
+        ("The other 33", "https://milepost.example.com/dashboard/worklist?incident=7&attribute=connector%21%3D2.3"),
+    ],
 )  # fmt: skip
 SAID = {
     "firing": FIRING,

@@ -6,13 +6,14 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 import dashboard
 from alerting.facts import VERDICTS
-from alerting.incident import Cause, NotifyReason
-from alerting.message import worklist_link
+from alerting.incident import NotifyReason
+from alerting.message import list_link
 from dashboard.figures import population
 from dashboard.links import Links
 from dashboard.views import incident, incidents, messages
@@ -48,19 +49,30 @@ def buttons(row: dict[str, Any]) -> list[str]:
     return [button.to_plotly_json()["props"]["data-incident-act"] for button in bar.children]
 
 
-@pytest.mark.parametrize(
-    "cause",
-    [
-        Cause("order-to-cash", "stuck", "order_accepted", "sap"),
-        Cause("order-to-cash", "failed", reason="requirement_unmet"),
-        Cause("order-to-cash", "inconsistent", "invoiced", reason="key_not_unique"),
-        Cause(None, "blind", source="sap"),
-    ],
-)
-def test_a_page_links_to_the_same_list_as_a_message(cause: Cause) -> None:
-    row = {name: getattr(cause, name) for name in ("workflow", "verdict", "waiting_for", "source", "reason")}
-    page, message = LINKS.held_up_by(row), worklist_link("", cause)
-    assert sorted(page.partition("?")[2].split("&")) == sorted(message.partition("?")[2].split("&"))
+def test_what_is_over_opens_what_it_held_up_as_its_messages_do_and_not_what_has_the_same_cause_today() -> None:
+    id_ = UUID(int=7)
+    row = {"id": str(id_), "verdict": "stuck", "workflow": "orders", "waiting_for": "accepted", "source": "sap"}
+    assert LINKS.held_up_by(row | {"status": "firing"}).endswith(
+        "worklist?workflow=orders&verdict=stuck&waiting_for=accepted&source_awaited=sap"
+    )
+    assert LINKS.held_up_by(row | {"status": "resolved"}) == list_link("", id_)
+
+
+def test_what_sets_them_apart_parts_them_into_two_lists_with_one_click() -> None:
+    one = {"attribute": "connector", "value": "2.3", "held": 412, "held_of": 420, "others": 12, "others_of": 100}
+    row = {"id": str(UUID(int=7)), "verdict": "stuck", "status": "firing", "count": 420, "apart": [one]}
+    told = spelled(incident.apart(row, LINKS))
+    assert "the 412 with connector 2.3" in told and "the other 8" in told
+    for others, condition in ((False, "connector=2.3"), (True, "connector!=2.3")):
+        link = LINKS.part_of(row, "connector", "2.3", others=others)
+        assert json.dumps(link)[1:-1] in told
+        assert link == list_link("", UUID(int=7), condition)
+    many = spelled(incident.apart(row | {"count": 100_000}, LINKS))
+    assert "those with connector 2.3" in many and "the others it holds up" in many
+    over = spelled(incident.apart(row | {"status": "resolved"}, LINKS))
+    assert "the others it held up" in over
+    for whole in (one | {"held": 420}, one | {"value": "x" * 99 + "…"}):
+        assert "worklist" not in spelled(incident.apart(row | {"apart": [whole]}, LINKS)), "nothing is parted"
 
 
 def test_what_holds_up_no_instances_opens_what_it_is_about() -> None:

@@ -81,7 +81,9 @@ def _message_id(of: str, domain: str) -> str:
 
 def _page(letter: Letter) -> str:
     said = letter.say(Style(html.escape, lambda escaped: f"<strong>{escaped}</strong>" if escaped.strip() else escaped))
-    shown = "".join(f'<p><a href="{html.escape(url)}">{words}</a></p>' for words, url in letter.notice.links)
+    shown = "".join(
+        f'<p><a href="{html.escape(url)}">{html.escape(words)}</a></p>' for words, url in letter.notice.links
+    )
     line = f"border-left:6px solid {_COLOURS.get(letter.notice.transition, '#495057')};padding-left:12px;font-size:18px"
     return (
         '<!doctype html><html lang="en"><body style="font-family:sans-serif;color:#212529">'

@@ -28,7 +28,7 @@ def payload(letter: Letter, *, buttons: bool = False) -> dict[str, Any]:
     # URLs stand in a text, not in a button: a button needs an endpoint that answers Slack.
     for words, url in letter.notice.links:
         if len(escape(url)) <= URL_LIMIT:
-            link = f"<{escape(url).replace('|', '%7C')}|{words}>"
+            link = f"<{escape(url).replace('|', '%7C')}|{escape(words)}>"
             blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": link}})
     if buttons and letter.notice.incident and not letter.over:
         pressed = [("Acknowledge", ACKNOWLEDGE), ("Resolve", RESOLVE)]
