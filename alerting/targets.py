@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from alerting.address import REFERENCE, Address, resolve
 from alerting.faults import RouteFault
-from alerting.reader import locale_fault
+from alerting.reader import PLAIN_READER, Reader, locale_fault
 from alerting.templates import template_fault
 from slo_rules.durations import parse_duration
 from slo_rules.reading import suggestion
@@ -57,7 +57,13 @@ class Target:
 
 
 def parse_target(
-    name: str, entry: Any, path: str, env: Mapping[str, str], faults: list[RouteFault], owner: str = ""
+    name: str,
+    entry: Any,
+    path: str,
+    env: Mapping[str, str],
+    faults: list[RouteFault],
+    owner: str = "",
+    reader: Reader = PLAIN_READER,
 ) -> Target | None:
     """The target that a mapping of exactly one kind to its fields describes; None after a fault."""
     if not isinstance(entry, dict) or len(entry) != 1 or not set(entry) <= set(TARGET_KINDS):
@@ -68,7 +74,7 @@ def parse_target(
     if not isinstance(fields, dict):
         faults.append(RouteFault(path, "must be a mapping"))
         return None
-    return _Fields(kind, TARGET_KINDS[kind], fields, path, env, faults).target(name, owner)
+    return _Fields(kind, TARGET_KINDS[kind], fields, path, env, faults).target(name, owner, reader)
 
 
 def parse_targets(
@@ -78,11 +84,13 @@ def parse_targets(
     faults: list[RouteFault],
     named: Mapping[str, Target | None],
     prefix: str,
+    reader: Reader = PLAIN_READER,
 ) -> tuple[Target, ...]:
     """The targets of a list: each is a mapping as of `parse_target`, or the name of one in `named`.
 
     Those without a name of their own are called `<prefix>/<kind>`; where there are several of one kind, a digest of the
     address as written is added, so that a name never moves to another address when entries are added or reordered.
+    `reader` is who reads what they are told, but for those that say a zone or a locale, and those in `named`.
     """
     if not isinstance(value, list) or not value:
         faults.append(RouteFault(path, "must be a list of at least one target"))
@@ -95,7 +103,7 @@ def parse_targets(
                 faults.append(RouteFault(place, f"there is no Target {entry!r}{suggestion(entry, named)}"))
             target = named.get(entry)
         else:
-            target = parse_target("", entry, place, env, faults)
+            target = parse_target("", entry, place, env, faults, reader=reader)
         if target is None:
             continue
         if any((other.kind, other.address) == (target.kind, target.address) for other in found):
@@ -164,7 +172,7 @@ class _Fields:
         self.env = env
         self.faults = faults
 
-    def target(self, name: str, owner: str) -> Target | None:
+    def target(self, name: str, owner: str, reader: Reader) -> Target | None:
         before = len(self.faults)
         fields = {one.name: one for one in (*self.known.fields, *COMMON)}
         for key in self.said:
@@ -188,8 +196,8 @@ class _Fields:
             self.kind,
             self._address(resolved),
             self._address(written),
-            zone=resolved.get("zone", "UTC"),
-            locale=resolved.get("locale", ""),
+            zone=resolved.get("zone", reader.zone),
+            locale=resolved.get("locale", reader.locale),
             title=resolved.get("title", ""),
             text=resolved.get("text", ""),
             at_most=at_most,

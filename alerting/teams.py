@@ -14,6 +14,8 @@ from alerting.faults import RouteFault
 from alerting.hours import Hours, read_hours
 from alerting.ical import NotACalendar, read_shifts
 from alerting.on_call import Override, Rotation, Schedule, Shift
+from alerting.reader import Reader as ReadBy
+from alerting.reader import locale_fault
 from alerting.targets import Target, parse_targets
 from slo_rules.calendars import CalendarRules
 from slo_rules.definitions import ALERTING_FIELDS
@@ -86,12 +88,13 @@ def parse_team(document: Mapping[str, Any], around: Around) -> Team | list[Route
     spec = spec_of(top, ALERTING_FIELDS["Team"])
     if spec is None:
         return as_route_faults(faults)
-    members = _members(spec.optional("members"), name, around)
+    read_by = _reader(spec.optional("zone"), spec.optional("locale"))
+    members = _members(spec.optional("members"), name, around, read_by)
     schedule = _schedule(spec.optional("on_call"), members, around)
     runbook, digest = spec.optional("runbook"), spec.optional("digest")
     team = Team(
         name,
-        _targets(spec.optional("send_to"), name, around),
+        _targets(spec.optional("send_to"), name, around, read_by),
         read_hours(spec.optional("hours"), around.calendars),
         members,
         schedule,
@@ -114,16 +117,25 @@ def calendar_files(document: Mapping[str, Any]) -> Iterator[str]:
             yield one["file"]
 
 
-def _targets(entry: Reader | None, prefix: str, around: Around) -> tuple[Target, ...]:
+def _reader(zone: Reader | None, locale: Reader | None) -> ReadBy:
+    """Who reads what the team is told, unless a target says another."""
+    spelled = locale.text() if locale else ""
+    if locale and spelled and (fault := locale_fault(spelled)):
+        locale.fault(fault)
+        spelled = ""
+    return ReadBy(_zone(zone), spelled)
+
+
+def _targets(entry: Reader | None, prefix: str, around: Around, read_by: ReadBy) -> tuple[Target, ...]:
     if entry is None:
         return ()
     found: list[RouteFault] = []
-    targets = parse_targets(entry.value, path_of(entry), around.env, found, around.targets, prefix)
+    targets = parse_targets(entry.value, path_of(entry), around.env, found, around.targets, prefix, read_by)
     noted(entry.faults, found)
     return targets
 
 
-def _members(entry: Reader | None, team: str, around: Around) -> dict[str, Member]:
+def _members(entry: Reader | None, team: str, around: Around, read_by: ReadBy) -> dict[str, Member]:
     found: dict[str, Member] = {}
     if entry is None or not entry.mapping():
         return found
@@ -138,7 +150,7 @@ def _members(entry: Reader | None, team: str, around: Around) -> dict[str, Membe
         elif one.mapping(("send_to", "called"), ("send_to",)) and name:
             called = one.optional("called")
             names = tuple(called.each(lambda word: word.text())) if called else ()
-            found[name] = Member(name, _targets(one.optional("send_to"), f"{team}.{name}", around), names)
+            found[name] = Member(name, _targets(one.optional("send_to"), f"{team}.{name}", around, read_by), names)
     return found
 
 

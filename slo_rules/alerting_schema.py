@@ -66,6 +66,8 @@ def team_spec() -> Schema:
             "on_call": on_call,
             "runbook": text("Where it says what to do.", "https://wiki.example.com/erp", longest=2000),
             "digest": described(words.ref("Digest"), "Once a day it is told what is overdue."),
+            "zone": text("The time zone in which its targets are told times, but those that say one.", "Europe/Berlin"),
+            "locale": text("How numbers, money and times are spelled for them, likewise.", "de_DE"),
         },
         title="Team",
     )

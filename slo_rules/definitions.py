@@ -41,7 +41,7 @@ ALERTING = {"Team": "teams", "Severity": "severities", "Maintenance": "maintenan
 """Kinds that stay documents like routes and targets, and where in the definitions they stand."""
 ROUTE_FIELDS = ("send_to", "match", "hours", "group_by", "repeat_every", "escalate", "routes", "continue", "digest")
 ALERTING_FIELDS = {
-    "Team": ("send_to", "hours", "members", "on_call", "runbook", "digest"),
+    "Team": ("send_to", "hours", "members", "on_call", "runbook", "digest", "zone", "locale"),
     "Severity": ("rules",),
     "Maintenance": ("match", "from", "to", "for", "repeat", "zone", "reason", EXCLUDES),
     "Inhibition": ("when", "mutes", "equal"),

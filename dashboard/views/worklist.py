@@ -259,7 +259,7 @@ def _told(name: str, value: Any) -> str:
     if name == "attribute":
         return ", ".join(value)
     if name == "incident":
-        return value.partition("-")[0]
+        return str(value).partition("-")[0]
     if name == "reason":
         return wording.REASON_LABELS.get(value, wording.humanise(value))
     return wording.humanise(value) if name in ("workflow", "domain", "waiting_for") else str(value)

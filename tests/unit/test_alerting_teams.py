@@ -152,3 +152,27 @@ def test_a_fault_of_a_route_is_named_where_it_stands(spec: dict[str, Any], path:
     found = parse_route({"metadata": {"name": "r"}, "spec": spec}, {}, teams={"erp": erp})
     assert isinstance(found, list)
     assert [fault.path for fault in found] == [path]
+
+
+def test_a_team_is_told_times_and_money_as_it_reads_them_but_for_targets_that_say_their_own() -> None:
+    own = {"webhook": {"url": HOOK + "own", "zone": "Asia/Tokyo"}}
+    found = team(
+        zone="Europe/Berlin",
+        locale="de_DE",
+        send_to=[hook("plain"), own],
+        members={"jo": {"send_to": [{"webhook": {"url": HOOK + "jo", "locale": "en_GB"}}]}},
+        on_call={"zone": "America/New_York", "rotations": [{"members": ["jo"], "from": "2026-03-28"}]},
+    )
+    assert isinstance(found, Team)
+    said = [(one.zone, one.locale) for one in found.every_target()]
+    assert said == [("Europe/Berlin", "de_DE"), ("Asia/Tokyo", "de_DE"), ("Europe/Berlin", "en_GB")]
+    plain = team(send_to=[hook("plain")])
+    assert [(one.zone, one.locale) for one in plain.targets] == [("UTC", "")]
+
+
+def test_a_zone_and_a_locale_of_a_team_that_are_none_are_named_both_at_once() -> None:
+    found = team(send_to=[hook("plain")], zone="Europe/Berln", locale="klingon_XX")
+    said = {one.path: one.message for one in found}
+    assert said.keys() == {"spec.zone", "spec.locale"}
+    assert said["spec.zone"].startswith("there is no time zone 'Europe/Berln'")
+    assert said["spec.locale"] == "must be a locale such as de_DE"
