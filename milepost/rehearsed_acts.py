@@ -17,7 +17,7 @@ from slo_rules.reading import Reader
 from slo_rules.workflow import Definitions
 
 OF_INCIDENTS = ("acknowledge", "withdraw", "assign", "postpone", "resolve")
-ACTS = (*OF_INCIDENTS, "silence", "end_silence", "restart")
+ACTS = (*OF_INCIDENTS, "silence", "end_silence", "restart", "behind")
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "acknowledge": ("by", "until"),
     "withdraw": ("by",),
@@ -27,9 +27,22 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "silence": ("by", "name", "reason", "until"),
     "end_silence": ("by",),
     "restart": ("until",),
+    "behind": ("until",),
 }
-_NEEDED: Mapping[str, tuple[str, ...]] = {"postpone": ("by", "until"), "silence": ("by", "until"), "restart": ()}
-_LONGEST: Mapping[str, int] = {"postpone": LONGEST_POSTPONED, "silence": LONGEST_SILENCE, "restart": 14 * DAY}
+_BEFALLS = ("restart", "behind")
+"""What nobody does: it befalls Milepost."""
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "postpone": ("by", "until"),
+    "silence": ("by", "until"),
+    "restart": (),
+    "behind": ("until",),
+}
+_LONGEST: Mapping[str, int] = {
+    "postpone": LONGEST_POSTPONED,
+    "silence": LONGEST_SILENCE,
+    "restart": 14 * DAY,
+    "behind": 14 * DAY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,7 @@ def read_rehearsed_act(entry: Reader, start: int, definitions: Definitions | Non
         cause = read_cause(of, definitions)
     elif what == "silence":
         match = _match(of)
-    elif what == "restart" and of.value is not True:
+    elif what in _BEFALLS and of.value is not True:
         of.fault("must be true")
     named = of.text(longest=LONGEST_NAME) if of and what == "end_silence" else name.text() if name else ""
     act = RehearsedAct(
@@ -106,7 +119,7 @@ def check_silences(acts: Sequence[RehearsedAct | None], entries: Reader) -> None
 
 def perform(act: RehearsedAct, engine: Rehearsed, start: int) -> Failure | None:
     """Do it, as the API would; what stands in its way is a failure of the test."""
-    if act.what == "restart":
+    if act.what in _BEFALLS:
         return None
     if act.what == "silence":
         id_ = act.named or f"silence {len(engine.silences) + 1}"

@@ -10,8 +10,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from alerting.attributed import set_apart, values_of
+from alerting.behind import PROJECTION, of_projection
 from alerting.burning import causes
-from alerting.incident import SAMPLES, TYPE_SILENT, Cause, Population
+from alerting.incident import BURNING, SAMPLES, TYPE_SILENT, Cause, Population
 from alerting.message import Notice, notice, sentence
 from alerting.rehearsed import Message, Rehearsed
 from alerting.route import targets_by_name
@@ -82,6 +83,7 @@ class RehearsedAlerting:
         self._start = start if test_start is None else test_start
         self._acts = deque(sorted(acts, key=lambda act: act.at))
         self._back_at = start
+        self._behind_until = start
         self._step = max(MINUTE, -(-(until - start) // MOST_ROUNDS // MINUTE) * MINUTE)
         self._burning: dict[Cause, Population] = {}
         self._reckoned = -1
@@ -125,21 +127,37 @@ class RehearsedAlerting:
             # Nobody is told meanwhile, and afterwards there is only what is kept.
             self._back_at = max(self._back_at, act.until or act.at)
             self.alerting = replace(self.alerting, whom={})
+        elif act.what == "behind":
+            self._behind_until = max(self._behind_until, act.until or act.at)
         elif failure := perform(act, self.alerting, self._start):
             self.failures.append(failure)
 
     def _round(self, now: int) -> None:
         engine, before = self.alerting, len(self.alerting.messages)
-        held = self._held()
-        self._compare(held, now)
-        seen = {cause: population_of(ones) for cause, ones in held.items()} | self._objectives(now)
-        engine.look(seen, now, blinded=self._left("blind"), waived=self._left("waived"))
+        behind = now < self._behind_until
+        held = {} if behind else self._held()
+        if behind:
+            self._look_behind(now)
+        else:
+            self._compare(held, now)
+            seen = {cause: population_of(ones) for cause, ones in held.items()} | self._objectives(now)
+            engine.look(seen, now, blinded=self._left("blind"), waived=self._left("waived"))
         for message in engine.messages[before:]:
             tell = message.tell
             sent = self._post.send(self.notice(message), tell.target, tell.kind, tell.address, now)
             self.sent.append((message, sent))
-        stuck = [one for cause, ones in held.items() if cause.verdict == "stuck" for one in ones]
-        self.digests.look(stuck, now)
+        # A digest waits until it is known what is overdue.
+        if not behind:
+            stuck = [one for cause, ones in held.items() if cause.verdict == "stuck" for one in ones]
+            self.digests.look(stuck, now)
+
+    def _look_behind(self, now: int) -> None:
+        """A round in which nothing is known but that Milepost has not applied what it has received."""
+        engine = self.alerting
+        unknown = {
+            one.cause for one in engine.firing.values() if one.cause.is_of_instances or one.cause.verdict == BURNING
+        }
+        engine.look({PROJECTION: of_projection(0, None, engine.of(PROJECTION), now)}, now, unknown)
 
     def _held(self) -> dict[Cause, list[RehearsedInstance]]:
         held: dict[Cause, list[RehearsedInstance]] = {}

@@ -342,3 +342,32 @@ def test_whatever_a_test_says_it_is_run_or_refused_with_places(folder: Path, act
         faults = []
         run(tests, definitions)
     assert all(fault.path and fault.line for fault in faults)
+
+
+def test_while_milepost_is_behind_what_fires_stays_and_is_told_on_and_nothing_opens_or_resolves(folder: Path) -> None:
+    behind = "{at: 1h5m, behind: true, until: 5h30m}"
+    told_so_far = told(folder, "5h29m", behind)
+    assert told_so_far[:3] == ["erp/slack first", "sales/email first", "erp.jo/pagerduty escalated"]
+    assert not any(one.endswith("resolved") for one in told_so_far), "that it was accepted is not known yet"
+    assert told(folder, "5h31m", behind)[-1].endswith("resolved")
+    itself = "incident: {verdict: blind, reason: projection_behind}"
+    assert not differences(folder, f"{{at: 2h, {itself}, status: firing, count: 1}}", behind)
+    assert not differences(folder, f"{{at: 5h31m, {itself}, status: resolved}}", behind)
+    early = "{at: 30m, behind: true, until: 2h}"
+    assert not differences(folder, f"{{at: 1h59m, incident: {STUCK}, status: absent}}", early)
+    assert not differences(folder, f"{{at: 2h, incident: {STUCK}, status: firing}}", early)
+
+
+@pytest.mark.parametrize(
+    ("act", "fault"),
+    [
+        ("{at: 1h, behind: true}", "the field 'until' is missing"),
+        ("{at: 1h, behind: 5, until: 2h}", "must be true"),
+        ("{at: 1h, behind: true, until: 1h}", "must lie after 'at'"),
+    ],
+)
+def test_being_behind_is_said_with_its_end(folder: Path, act: str, fault: str) -> None:
+    write(folder, f"{{at: 2h, incident: {STUCK}, status: firing}}", act)
+    with pytest.raises(DefinitionError) as error:
+        read_with_tests([folder])
+    assert fault in str(error.value)
