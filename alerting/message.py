@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
 from alerting.incident import (
     BEHIND,
@@ -23,6 +21,7 @@ from alerting.incident import (
     Money,
     NotifyReason,
 )
+from alerting.links import list_link
 from alerting.reader import PLAIN_READER, Reader
 from alerting.remarks import news, remarks, to_do
 
@@ -176,15 +175,6 @@ def notice(
         samples=[str(sample) for sample in population.samples],
         link=list_link(public_url, incident.id) if public_url else None,
     )
-
-
-def list_link(public_url: str, incident: UUID, *conditions: str) -> str:
-    """The page with exactly the instances an incident holds up, once it is over those that it has held up.
-
-    `conditions` on attributes, such as `region=EMEA`, leave a part of them.
-    """
-    query = [("incident", str(incident)), *(("attribute", one) for one in conditions)]
-    return f"{public_url.rstrip('/')}/dashboard/worklist?{urlencode(query)}"
 
 
 def title(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alerting.incident import Apart, Incident
-from alerting.message import Notice, list_link, shorten, title
+from alerting.links import list_link
+from alerting.message import Notice, shorten, title
 from alerting.titles import Titles
 from slo_rules.rounding import spell_share
 from slo_rules.trend import trend

@@ -171,7 +171,8 @@ class FakeQuery:
     async def instances(self, workflow: str | None = None, domain: str | None = None,
                         verdict: list[str] | None = None, owner: str | None = None,
                         source_awaited: str | None = None, waiting_for: str | None = None,
-                        reason: str | None = None, key: str | None = None, q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
+                        reason: str | None = None, key: str | None = None, attribute: list[str] | None = None,
+                        incident: str | None = None, q: str | None = None, min_age_seconds: float | None = None, min_value: float | None = None,
                         due_within_seconds: float | None = None, assigned_to: str | None = None, acknowledged: bool | None = None,
                         sort: str = "deadline_at", cursor: str | None = None, limit: int = 50,
                         offset: int | None = None) -> dict[str, Any]:  # fmt: skip
@@ -185,6 +186,13 @@ class FakeQuery:
         if key:
             value = key.partition("=")[2] or key
             rows = [r for r in rows if any(k["value"] == value for k in r["keys"])]
+        for condition in attribute or ():
+            name, unlike, value = condition.partition("!=")
+            if not unlike:
+                name, _, value = condition.partition("=")
+            rows = [r for r in rows if (str(r["attributes"].get(name)) == value) != bool(unlike)]
+        if incident:
+            rows = [r for r in rows if r["verdict"] == "stuck"]
         if min_value is not None:
             rows = [r for r in rows if r["value"] and r["value"]["amount"] >= min_value]
         if assigned_to:
@@ -221,10 +229,10 @@ class FakeQuery:
             {"kind": kind, "attribute": name, "value": value, "significant": value != "none",
              "explanation": f"{len(bad)} of {len(bad)} {told}, against 12% of the others: 27× as likely", "filter": narrowed}
             for kind, name, value, told, narrowed in (
-                ("attribute", "region", "EMEA", "have region EMEA", {"q": "EMEA"}),
+                ("attribute", "region", "EMEA", "have region EMEA", {"attribute": ["region=EMEA"]}),
                 ("instance", "source_awaited", "sap", "wait for the source sap", {"source_awaited": "sap"}),
                 ("instance", "started_hour", 14, "started between 14:00 and 15:00 UTC", None),
-                ("attribute", "tier", "none", "have tier none", {"q": "none"}))
+                ("attribute", "tier", "none", "have tier none", {"attribute": ["tier=none"]}))
         ]  # fmt: skip
         return {"bad": {"count": len(bad), "cut": False}, "total": len(items), "items": items[:limit], "left_out": [],
                 "rest": {"count": len(rest), "cut": False, "since": z(self.now), "workflows": []}, "looked_at": 40}  # fmt: skip

@@ -42,6 +42,24 @@ def test_filters_are_written_to_the_address_without_a_new_mount(served: Served, 
     expect(page.locator("#worklist-grid")).to_have_attribute("data-mark", "same")
 
 
+def test_a_link_to_a_part_of_an_incident_lists_that_part_and_each_condition_can_be_taken_away(
+    served: Served, opened: Open
+) -> None:
+    stuck = [r for r in served.query.rows if r["verdict"] == "stuck"]
+    emea = [r for r in stuck if r["attributes"]["region"] == "EMEA"]
+    page = opened("worklist?incident=0195f0c2-0000&attribute=region%3DEMEA").page
+    total(page, len(emea))
+    chips = page.locator("#worklist-chips .filter-chip")
+    expect(chips.filter(has_text="Attribute: region=EMEA")).to_be_visible()
+    expect(chips.filter(has_text="Incident: 0195f0c2")).to_be_visible()
+    expect(page.locator("#worklist-why h2")).to_be_visible()
+    chips.filter(has_text="Attribute").click()
+    total(page, len(stuck))
+    expect(page).to_have_url(re.compile(r"worklist\?incident=0195f0c2-0000$"))
+    chips.filter(has_text="Incident").click()
+    total(page, len(served.query.rows))
+
+
 def test_what_the_listed_have_in_common_is_told_and_narrows_the_list(served: Served, opened: Open) -> None:
     page = opened("worklist?verdict=stuck&workflow=purchase-to-pay").page
     lines = page.locator("#worklist-why li")

@@ -21,7 +21,8 @@ from alerting.channels.slack import blocks
 from alerting.channels.slack import channel as slack
 from alerting.channels.webhook import channel as webhook
 from alerting.incident import Cause, ChangeReason, Incident, LastNotified, NotifyReason, Population, Status
-from alerting.message import Notice, fallback, headline, instant, list_link, money, notice, sentence
+from alerting.links import list_link
+from alerting.message import Notice, fallback, headline, instant, money, notice, sentence
 from alerting.outbox import Patience, backoff
 from slo_rules.durations import HOUR, MINUTE, SECOND
 from slo_rules.instants import to_micros

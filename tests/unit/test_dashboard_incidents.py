@@ -13,7 +13,7 @@ import pytest
 import dashboard
 from alerting.facts import VERDICTS
 from alerting.incident import NotifyReason
-from alerting.message import list_link
+from alerting.links import list_link
 from dashboard.figures import population
 from dashboard.links import Links
 from dashboard.views import incident, incidents, messages
