@@ -34,7 +34,10 @@ def of_attribute(said: str) -> sa.ColumnElement[bool]:
     if found is None or len(said) > _LONGEST or "\x00" in said:
         raise NotSaid(f"write NAME=VALUE or NAME!=VALUE, at most {_LONGEST} characters")
     name, sign, value = found.groups()
-    encoded = {msgspec.msgpack.encode(name) + msgspec.msgpack.encode(one) for one in _read(value)}
+    try:
+        encoded = {msgspec.msgpack.encode(name) + msgspec.msgpack.encode(one) for one in _read(value)}
+    except UnicodeEncodeError as error:
+        raise NotSaid("it is no text") from error
     has = sa.or_(*(sa.func.pg_catalog.position(instance.c.progress, one) > 0 for one in sorted(encoded)))
     return has if sign == "=" else sa.not_(has)
 
