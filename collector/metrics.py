@@ -31,6 +31,11 @@ SOURCE_WAITING = Gauge(
     "milepost_source_requests_waiting", "Requests that are kept and have not become events.", ["source"]
 )
 OPEN_LETTERS = Gauge("milepost_dead_letters_open", "Dead letters that nobody has replayed or discarded.", ["source"])
+RATE_LIMITED = Counter(
+    "milepost_rate_limited_requests",
+    "Requests answered 429 because a key or a source sends more than it may; who is one of very many is (others).",
+    ["by", "name"],
+)
 THROTTLED = Counter("milepost_throttled_requests", "Requests answered 429 or 503.", ["door"])
 LOG_COMMITS = Histogram("milepost_log_commit_seconds", "Time of one group commit of the log.", buckets=_FAST)
 SPOOL_BYTES = Gauge("milepost_spool_bytes", "Bytes of the buffer on disk for what came while the database was away.")

@@ -24,7 +24,7 @@ from collector.access import audit, people
 from collector.access.guard import COOKIE, SECURE_COOKIE
 from collector.access.passwords import Throttle
 from collector.access.principal import Grant, How, Principal, acting
-from collector.access.roster import LONGEST, Roster, Stale
+from collector.access.roster import Roster, Stale
 from collector.store.database import Connection
 from dashboard.oidc import Begun, Oidc, OidcRefused
 from slo_rules.durations import SECOND
@@ -174,7 +174,7 @@ class Login:
         answer = RedirectResponse(within(aim, self._start), 303, {"cache-control": "no-store"})
         secure = request.url.scheme == "https"
         answer.set_cookie(
-            SECURE_COOKIE if secure else COOKIE, token, max_age=LONGEST // SECOND,
+            SECURE_COOKIE if secure else COOKIE, token, max_age=self._roster.lengths.longest // SECOND,
             path="/", secure=secure, httponly=True, samesite="lax",
         )  # fmt: skip
         return answer
@@ -282,7 +282,7 @@ def begin(
     speaking = acting.set(who)
     try:
         with conn.transaction():
-            token = people.begin_session(conn, name, grant, how, now) if grant else None
+            token = people.begin_session(conn, name, grant, how, now, roster.lengths.longest) if grant else None
             for one in former if grant else ():
                 people.end_session(conn, one)
             action = "login" if grant else "login.refused"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Annotated, Any
 
 import typer
 
+from collector.access.rates import parse_rate
 from milepost.options import Config, DatabaseUrl, DataDir, fail, read_settings
 from milepost.sight_options import Domain, Workflow, say_unknown
 from slo_rules.durations import parse_duration
@@ -14,12 +16,32 @@ from slo_rules.durations import parse_duration
 key_commands = typer.Typer(help="API keys, by which systems say who they are.", no_args_is_help=True)
 
 Expires = Annotated[str | None, typer.Option(help="How long it holds, such as 90d; or never.", metavar="DURATION")]
+Brings = Annotated[
+    str | None,
+    typer.Option(
+        "--rate",
+        help="Events and requests it may bring, such as 500/s or 30000/min; off: as many as come; else usual.",
+        metavar="RATE",
+    ),
+]
 Name = Annotated[str, typer.Option(help="What it is for; a name has one key, and two while one is rotated.")]
 
 
 @key_commands.callback()
 def _keys() -> None:
     """API keys, by which systems say who they are."""
+
+
+def _rate(said: str | None, faults: list[str]) -> float | None:
+    """What a key may bring a second: None as the settings say, infinity as much as comes."""
+    if said is None or said == "usual":
+        return None
+    try:
+        found = parse_rate(said)
+    except ValueError as error:
+        faults.append(f"--rate: {error}; or usual")
+        return None
+    return math.inf if found is None else found.per_second
 
 
 def _until(expires: str | None, now: int) -> int | None:
@@ -47,6 +69,7 @@ def create(
     ] = None,
     domain: Domain = None,
     workflow: Workflow = None,
+    rate: Brings = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -62,11 +85,12 @@ def create(
     until, scopes = _until(expires, now), tuple(scope or ())
     faults = faults_of_scopes(scopes)
     sees = words_of(domain or (), workflow or (), faults)
+    brings = _rate(rate, faults)
     if faults:
         raise fail("\n".join(faults))
     try:
         with open_for_acting(settings) as conn, conn.transaction():
-            key = keys.create(conn, name, scopes, until, now, sees)
+            key = keys.create(conn, name, scopes, until, now, sees, brings)
             say_unknown(conn, sees)
     except keys.KeyRefused as error:
         raise fail(str(error)) from error
@@ -98,6 +122,31 @@ def rotate(
     except keys.KeyRefused as error:
         raise fail(str(error)) from error
     _say(key)
+
+
+@key_commands.command()
+def limit(
+    name: Annotated[str, typer.Argument(help="The name of the key.")],
+    rate: Brings = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Say how much a key may bring from now on; every process knows within seconds."""
+    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    from collector.access import keys
+    from milepost.terminal import open_for_acting
+
+    faults = [] if rate else ["--rate: not given"]
+    brings = _rate(rate, faults)
+    if faults:
+        raise fail("\n".join(faults))
+    try:
+        with open_for_acting(settings) as conn, conn.transaction():
+            keys.limit(conn, name, brings, time.time_ns() // 1000)
+    except keys.KeyRefused as error:
+        raise fail(str(error)) from error
+    typer.echo(f"{name} may bring: {keys.spelled_rate(brings)}.")
 
 
 @key_commands.command()
@@ -137,7 +186,7 @@ def list_(
 
     with open_for_acting(settings) as conn:
         rows = keys.listed(conn)
-    told = [row | {"id": f"mp_{row['id']}"} for row in rows]
+    told = [row | {"id": f"mp_{row['id']}", "rate": keys.spelled_rate(row["rate"])} for row in rows]
     if as_json:
         typer.echo(msgspec.json.encode(told).decode())
     elif not told:
@@ -152,5 +201,6 @@ def _line(row: dict[str, Any]) -> str:
 
     used = f"last used {day('last_used_at')}"
     sees = f"  sees {','.join(row['sees'])}" if row["sees"] is not None else ""
+    sees += f"  at most {row['rate']}" if row["rate"] != "usual" else ""
     said = f"{row['id']}  {row['state']:<8}  {row['name']}  {','.join(row['scopes'])}{sees}"
     return f"{said}  ends {day('expires_at')}  {used}"

@@ -57,6 +57,27 @@ Insecure = Annotated[
     bool | None,
     typer.Option("--insecure", help="Listen elsewhere too without --auth on: whoever reaches it reads and acts."),
 ]
+RatePerKey = Annotated[
+    str | None,
+    typer.Option(
+        "--rate-per-key",
+        metavar="RATE",
+        help="Events and requests that a key may bring, such as 500/s or 30000/min; else as many as come.",
+    ),
+]
+RatePerSource = Annotated[
+    str | None,
+    typer.Option(
+        "--rate-per-source",
+        metavar="RATE",
+        help="Events that may come of a source, such as 500/s; else as many as come.",
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option("--tls-cert", help="A PEM file with the certificate and its chain: HTTP and gRPC then speak TLS."),
+]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="A PEM file with the key of the certificate.")]
 Config = Annotated[Path | None, typer.Option("--config", help="A TOML file with settings.")]
 Since = Annotated[
     str | None, typer.Option("--since", help="Only what occurred since: 7d, 2026-11-21 or 2026-11-21T09:00:00Z.")

@@ -22,6 +22,7 @@ from alerting.channels.reach import reach_of
 from alerting.setup import Setup
 from alerting.titles import titles_of
 from collector import duties, metrics, source_rates
+from collector.access.limits import Limits
 from collector.access.roster import REFRESH_SECONDS, Roster
 from collector.catalogue import Catalogue
 from collector.objective_gauges import measure_objectives
@@ -64,6 +65,7 @@ class Scheduling:
     private_hosts: tuple[str, ...]
     receivers: Mapping[str, Receiver]
     roster: Roster | None
+    limits: Limits
     spooling: Spooling | None
     writes: bool
     closing: list[Callable[[], None]]
@@ -88,6 +90,7 @@ class Scheduling:
 
         if self.roster is not None:
             add("access", REFRESH_SECONDS, self.roster.refresh)
+        add("limits", 10, self.limits.tell)
         if self.spooling is not None:
             add("receiver", 2, self.spooling.tell)
         watch = Watch(registered)

@@ -28,6 +28,8 @@ from alerting.setup import with_routes
 from alerting.targets import Target
 from collector import metrics
 from collector.access.guard import Guard, remember_peer
+from collector.access.lengths import Lengths
+from collector.access.limits import Limits
 from collector.access.raw_reads import RawReads
 from collector.access.roster import FRESH_BUFFERING_SECONDS, Roster
 from collector.access.sending import admitting
@@ -56,6 +58,7 @@ from collector.spool.spooling import Spooling
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.access_settings import forwarded_of, networks_of, oidc_of
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
+from milepost.edge_settings import rates_of
 from milepost.embedded import EmbeddedPostgres
 from milepost.hearing import hear
 from milepost.logs import configure_logging
@@ -103,7 +106,9 @@ class Milepost:
         self._embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
         self._receivers: dict[str, Receiver] = {}
         keys_hold = FRESH_BUFFERING_SECONDS if settings.spool and Role.COLLECTOR in roles else None
-        self._roster = Roster(keys_hold) if settings.auth == "on" else None
+        lengths = Lengths(settings.session_idle, settings.session_longest)
+        self._roster = Roster(keys_hold, lengths) if settings.auth == "on" else None
+        self._limits = Limits(rates_of(settings))
         self._closing: list[Callable[[], None]] = []
 
     def add_chat(self, webhook_url: str) -> None:
@@ -207,6 +212,7 @@ class Milepost:
             self.private_hosts,
             self._receivers,
             self._roster,
+            self._limits,
             spooling,
             writes=self._writes,
             closing=self._closing,
@@ -255,9 +261,9 @@ class Milepost:
 
         bodies = Bodies()
         collects = Role.COLLECTOR in self.roles
-        doors = Doors(writer, lambda: catalogue.matcher, bodies, producer) if collects else None
-        grpc = _grpc_door(doors, bodies, self.settings, self._roster) if doors else None
-        sources = SourceDoor(writer, self._receivers, bodies, intake.wake) if writer and intake else None
+        doors = Doors(writer, lambda: catalogue.matcher, bodies, producer, self._limits) if collects else None
+        grpc = _grpc_door(doors, bodies, self.settings, self._roster, self._limits) if doors else None
+        sources = SourceDoor(writer, self._receivers, bodies, intake.wake, self._limits) if writer and intake else None
         query = Query(reader, catalogue, RawReads(pool)) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
         letters = DeadLetters(pool, catalogue, reader.note_write) if query else None
@@ -325,6 +331,7 @@ class Milepost:
             forwarded=forwarded_of(settings),
             trusted=networks_of(settings.trusted_proxies),
             login="/login" if logs_in else None,
+            limits=self._limits,
         )
         # What a proxy says of addresses and of TLS counts only from those that are trusted.
         proxied: Any = ProxyHeadersMiddleware(guard, list(settings.trusted_proxies))  # type: ignore[arg-type]
@@ -400,7 +407,9 @@ def _with_pages(api: FastAPI, query: Query, *, logs_in: bool) -> Any:
     return mount(api, build_dashboard(query.shared(), logs_in=logs_in))
 
 
-def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings, roster: Roster | None) -> GrpcDoor | None:
+def _grpc_door(
+    doors: Doors, bodies: Bodies, settings: Settings, roster: Roster | None, limits: Limits | None = None
+) -> GrpcDoor | None:
     """None where it is off, or nobody said where it should be and the usual port is taken. Raises PortTaken."""
     port = settings.otlp_grpc_port
     if port == 0:
@@ -412,7 +421,7 @@ def _grpc_door(doors: Doors, bodies: Bodies, settings: Settings, roster: Roster 
             raise
         log.warning("otlp_grpc_off", because=str(error))
         return None
-    return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT, admitting(roster) if roster else None)
+    return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT, admitting(roster, limits) if roster else None)
 
 
 def _await_database(url: str, until: float) -> None:

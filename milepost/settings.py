@@ -12,9 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.access.lengths import USUAL as SESSIONS
+from collector.access.rates import Rate
 from collector.ingest.kafka.library import Cluster
 from collector.ingest.kafka.topics import Topic
 from collector.retention.policy import FLOORS, Kept, Retention
+from milepost import edge_settings
 from milepost.access_settings import (
     AUTH,
     TRUSTED,
@@ -34,7 +37,7 @@ from milepost.kafka_settings import (
 )
 from milepost.sizes import format_size, parse_size
 from slo_rules.compiled import INTERPRETED
-from slo_rules.durations import format_duration, parse_duration
+from slo_rules.durations import SECOND, format_duration, parse_duration
 
 ENVIRONMENT_PREFIX = "MILEPOST_"
 LOG_FORMATS = ("console", "json")
@@ -62,7 +65,7 @@ class Settings:
 
     `spool_dir` is the folder of the buffer, or `off`; None for the usual one, which `spool` says. `spool_limit` is in
     bytes. `read_database_url` is of a replica of `database_url`; without it that is read itself. `otlp_grpc_port` is 0
-    where it is off, and None for the usual one where nobody else has that.
+    where it is off, and None for the usual one where nobody else has that. Lengths are in micros.
     """
 
     database_url: str | None = field(default=None, repr=False)
@@ -91,6 +94,17 @@ class Settings:
     default_role: str = "viewer"
     group_sights: tuple[str, ...] = ()
     raw_groups: tuple[str, ...] = ()
+    session_idle: int = SESSIONS.idle
+    session_longest: int = SESSIONS.longest
+    rate_per_key: Rate | None = None
+    rate_per_source: Rate | None = None
+    source_rates: tuple[str, ...] = ()
+    max_connections: int = edge_settings.MOST_CONNECTIONS
+    header_timeout: int = 10 * SECOND
+    body_timeout: int = 20 * SECOND
+    idle_timeout: int = 30 * SECOND
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     log_format: str = "console"
     log_level: str = "info"
     retention_events: int | None = _USUAL.events
@@ -144,7 +158,7 @@ class Settings:
         if self.public_url:
             return self.public_url.rstrip("/")
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     def shown(self) -> dict[str, str]:
         """The settings for people and logs, secrets hidden."""
@@ -156,6 +170,7 @@ class Settings:
         for name, (_, for_good) in _LENGTHS.items():
             length = getattr(self, name)
             shown[name] = for_good if length is None else format_duration(length)
+        shown |= edge_settings.shown(self)
         shown["private_hosts"] = ", ".join(self.private_hosts) or "none"
         for name in _LISTS:
             shown[name] = ", ".join(getattr(self, name)) or "none"
@@ -190,7 +205,7 @@ SECRET = ("database_url", "read_database_url", "kafka_sasl_password", "oidc_clie
 """The settings that are, or may hold, a secret: what is wrong with one is said without it."""
 _NAMES = tuple(one.name for one in fields(Settings))
 _OF_ENVIRONMENT = tuple(name for name in _NAMES if name != "kafka")
-_LISTS = ("trusted_proxies", "group_roles", "group_sights", "raw_groups")
+_LISTS = ("trusted_proxies", "group_roles", "group_sights", "raw_groups", "source_rates")
 _CHOICES = {
     "auth": AUTH,
     "default_role": ("none", "viewer", "operator", "admin"),
@@ -233,6 +248,7 @@ def load(
     if values.get("forward_auth_groups_header") and not values.get("forward_auth_header"):
         faults.append(f"{given['forward_auth_groups_header'][1]}: without forward_auth_header nobody is told apart")
     faults += faults_between(values)
+    faults += edge_settings.faults_between(values, given)
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
@@ -319,6 +335,8 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             return read_topics(value, origin, faults)
         case "kafka":
             return read_properties(value, origin, faults)
+        case _ if name in edge_settings.READ:
+            return edge_settings.READ[name](value, origin, faults)
         case _ if name in _CHOICES:
             known = _CHOICES[name]
             if value not in known:
@@ -363,6 +381,7 @@ _KINDS = {
     "private_hosts": "a list of hosts",
     "insecure": "true or false",
     **dict.fromkeys(_LISTS, "a list, or text with commas"),
+    **edge_settings.KINDS,
     "kafka": "a table of properties of librdkafka",
     **dict.fromkeys(("kafka_topic", "kafka_produce"), "the name of a topic or a list of them"),
     **dict.fromkeys(_LENGTHS, "a duration such as 90d in quotes"),
@@ -373,7 +392,7 @@ def _is_of_kind(name: str, value: Any) -> bool:
     """A TOML file may hold anything anywhere; the other origins cannot."""
     if name in ("port", "otlp_grpc_port"):
         return isinstance(value, (str, int)) and not isinstance(value, bool)
-    if name == "spool_limit" and isinstance(value, int) and not isinstance(value, bool):
+    if name in ("spool_limit", "max_connections") and isinstance(value, int) and not isinstance(value, bool):
         return True
     if name == "kafka":
         return isinstance(value, dict)

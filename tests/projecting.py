@@ -174,7 +174,7 @@ def wipe(conn: Connection) -> None:
     tables = (
         "event, span, instance, instance_count, instance_key, instance_event, instance_merge, instance_split, hub_key, rejected_join, "
         "verdict_change, sli_bucket, source_state, source_type_state, source_sample, dead_letter, projection, definition, "
-        "current_definition, objective_state, shared_stretch, stretch_share, instance_handling, instance_note, saved_view, source_poll, receiver_spool"
+        "current_definition, objective_state, shared_stretch, stretch_share, instance_handling, instance_note, saved_view, source_poll, receiver_spool, rate_limited"
     )
     with conn.transaction():
         conn.execute(f"TRUNCATE {tables}")

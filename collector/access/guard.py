@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from collector import metrics
 from collector.access.forwarded import Forwarded
+from collector.access.limits import Limited, Limits
 from collector.access.policy import is_foreign, need_of
 from collector.access.principal import INGEST, How, Principal, acting
 from collector.access.roster import Roster, Stale
@@ -57,6 +58,7 @@ class Guard:
         forwarded: Forwarded | None = None,
         trusted: _Networks = (),
         login: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._app = app
         self._roster = roster
@@ -64,6 +66,7 @@ class Guard:
         self._forwarded = forwarded
         self._trusted = trusted
         self._login = login
+        self._limits = limits
         self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,6 +104,11 @@ class Guard:
             raise Refused(401, "say who you are: send Authorization: Bearer with an API key, or log in")
         if not who.may(needed):
             raise Refused(403, f"you may not do this: it needs {needed}")
+        if self._limits is not None:
+            try:
+                self._limits.admit(who)
+            except Limited as limited:
+                raise Refused(429, str(limited), limited.retry_after) from limited
         return replace(who, address=_address(scope)) if needed != INGEST else who
 
     async def _who(self, scope: Scope, headers: dict[bytes, bytes]) -> Principal | None:
@@ -150,7 +158,8 @@ class Guard:
     async def _refuse(
         self, scope: Scope, send: Send, refused: Refused, method: str, headers: dict[bytes, bytes]
     ) -> None:
-        metrics.REFUSED.labels(str(refused.status)).inc()
+        if refused.status != 429:
+            metrics.REFUSED.labels(str(refused.status)).inc()
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refused.why})
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from psycopg.rows import dict_row
 
 from collector.access import audit
 from collector.access.principal import ACT, ADMIN, QUERY, RAW, How, Principal, acting
+from collector.access.rates import OFF, Rate
 from collector.access.sight import sight_of
 from collector.query.reader import Row
 from collector.store.database import Connection
@@ -29,6 +31,8 @@ _SECRET = 43
 LENGTH = len(_START) + _ID + 1 + _SECRET
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 LONGEST_NAME = 100
+USUAL = "usual"
+"""The rate of a key that has none of its own: what the settings say."""
 
 
 class KeyRefused(Exception):
@@ -65,11 +69,12 @@ def judge(token: str, held: Mapping[str, Held], now: int) -> Principal | None:
 
 
 def create(
-    conn: Connection, name: str, scopes: tuple[str, ...], expires: int | None, now: int, sees: list[str] | None = None
-) -> str:
+    conn: Connection, name: str, scopes: tuple[str, ...], expires: int | None, now: int, sees: list[str] | None = None,
+    rate: float | None = None,
+) -> str:  # fmt: skip
     """A new key, in the caller's transaction; it is said here and never again. Raises KeyRefused.
 
-    `sees` is which workflows it may see (sight.py), None all.
+    `sees` is which workflows it may see (sight.py), None all; `rate` how much it may bring, as in Principal.
     """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise KeyRefused(f"--name: must be text in one line of at most {LONGEST_NAME} characters")
@@ -78,7 +83,7 @@ def create(
         raise KeyRefused(f"--name: there is a key {name!r} in force; rotate it, or revoke it first")
     if sees is not None and not set(scopes) & {QUERY, RAW, ACT, ADMIN}:
         raise KeyRefused("--domain, --workflow: of what scopes query, raw, act and admin show; it has none of them")
-    return _add(conn, name, sorted(set(scopes)), expires, now, sees)
+    return _add(conn, name, sorted(set(scopes)), expires, now, sees, rate)
 
 
 def rotate(conn: Connection, name: str, overlap: int, expires: int | None, now: int) -> str:
@@ -94,7 +99,9 @@ def rotate(conn: Connection, name: str, overlap: int, expires: int | None, now: 
     if expires is None and newest["lasts"] is not None:
         expires = now + newest["lasts"]
     conn.execute(Q["shorten"], {"ids": [one["id"] for one in former], "until": to_datetime(now + overlap)})
-    return _add(conn, name, newest["scopes"], expires, now, newest["sees"], [one["id"] for one in former])
+    return _add(
+        conn, name, newest["scopes"], expires, now, newest["sees"], newest["rate"], [one["id"] for one in former]
+    )
 
 
 def revoke(conn: Connection, which: str, now: int) -> list[str]:
@@ -109,6 +116,24 @@ def revoke(conn: Connection, which: str, now: int) -> list[str]:
     return prefixes
 
 
+def limit(conn: Connection, name: str, rate: float | None, now: int) -> None:
+    """Let the keys in force of a name bring so much from now on, as in Principal. Raises KeyRefused."""
+    conn.execute(Q["lock_keys"])
+    former = _in_force(conn, name, now)
+    if not former:
+        raise KeyRefused(f"There is no key {name!r} in force.")
+    conn.execute(Q["limit"], {"ids": [one["id"] for one in former], "rate": rate})
+    said = [{"rate": spelled_rate(one)} for one in (former[0]["rate"], rate)]
+    audit.record(conn, [audit.entry("key.limited", f"key {_START}{one['id']}", *said) for one in former])
+
+
+def spelled_rate(rate: float | None) -> str:
+    """A rate of a key as people read it."""
+    if rate is None:
+        return USUAL
+    return OFF if math.isinf(rate) else str(Rate(rate))
+
+
 def listed(conn: Connection) -> list[Row]:
     """Every key that was ever made, those in force first; nothing of it opens anything."""
     return conn.cursor(row_factory=dict_row).execute(Q["keys"]).fetchall()
@@ -117,8 +142,8 @@ def listed(conn: Connection) -> list[Row]:
 def in_force(conn: Connection) -> dict[str, Held]:
     """The keys that are not revoked and not over, by their ids."""
     found: dict[str, Held] = {}
-    for id_, name, scopes, sees, digest, expires in conn.execute(Q["keys_in_force"]).fetchall():
-        who = Principal(name, How.KEY, frozenset(scopes), id_, sight=sight_of(sees))
+    for id_, name, scopes, sees, digest, expires, rate in conn.execute(Q["keys_in_force"]).fetchall():
+        who = Principal(name, How.KEY, frozenset(scopes), id_, sight=sight_of(sees), rate=rate)
         found[id_] = Held(bytes(digest), who, expires)
     return found
 
@@ -130,7 +155,7 @@ def _in_force(conn: Connection, name: str, now: int) -> list[Row]:
 
 def _add(
     conn: Connection, name: str, scopes: list[str], expires: int | None, now: int, sees: list[str] | None,
-    rotates: list[str] | None = None,
+    rate: float | None, rotates: list[str] | None = None,
 ) -> str:  # fmt: skip
     id_ = "".join(secrets.choice(_LETTERS) for _ in range(_ID))
     secret = secrets.token_urlsafe(32)
@@ -140,6 +165,7 @@ def _add(
         "name": name,
         "scopes": scopes,
         "sees": sees,
+        "rate": rate,
         "digest": digest_of(secret),
         "at": to_datetime(now),
         "by": who.name if who else "",
@@ -150,6 +176,7 @@ def _add(
         "name": name,
         "scopes": scopes,
         "sees": sees or "all",
+        "rate": spelled_rate(rate),
         "expires_at": None if expires is None else rfc3339(expires),
     }
     before = {"keys": [_START + one for one in rotates]} if rotates else {}

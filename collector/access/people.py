@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from psycopg.rows import dict_row
 
 from collector.access import audit, passwords
+from collector.access.lengths import USUAL
 from collector.access.principal import Grant, How, PersonRole
-from collector.access.roster import LONGEST, digest_of
+from collector.access.roster import digest_of
 from collector.access.sight import EVERYTHING
 from collector.query.reader import Row
 from collector.store.database import Connection
@@ -93,12 +94,15 @@ def grant_of(conn: Connection, name: str, password: str) -> Grant | None:
     return Grant(PersonRole(row[1]), row[3], row[4])
 
 
-def begin_session(conn: Connection, name: str, grant: Grant, how: How, now: int) -> str:
-    """The token of a new session, in the caller's transaction: 256 random bits, of which SHA-256 is kept."""
+def begin_session(conn: Connection, name: str, grant: Grant, how: How, now: int, longest: int = USUAL.longest) -> str:
+    """The token of a new session, in the caller's transaction: 256 random bits, of which SHA-256 is kept.
+
+    It ends after `longest` micros in any case.
+    """
     token = secrets.token_urlsafe(32)
     row: Row = {"digest": digest_of(token), "name": name, "role": grant.role, "how": how}
     row |= {"sees": None if grant.sees is None else list(grant.sees), "raw": grant.raw}
-    conn.execute(Q["begin_session"], row | {"at": to_datetime(now), "expires": to_datetime(now + LONGEST)})
+    conn.execute(Q["begin_session"], row | {"at": to_datetime(now), "expires": to_datetime(now + longest)})
     return token
 
 

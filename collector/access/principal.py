@@ -44,7 +44,8 @@ class How(StrEnum):
 class Principal:
     """Somebody known, with what he may do; `id` is of his key, `address` where he asks from.
 
-    `sight` is which workflows he may see and act on; None is all of them.
+    `sight` is which workflows he may see and act on; None is all of them. `rate` is how many requests and events a
+    second his key may bring, without end where that is infinite; None is what the settings say.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Principal:
     id: str = ""
     address: str = ""
     sight: Sight | None = None
+    rate: float | None = None
 
     @cached_property
     def sources(self) -> frozenset[str] | None:

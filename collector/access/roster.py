@@ -15,19 +15,17 @@ from datetime import datetime, timedelta
 
 from collector.access import keys
 from collector.access.keys import Held
+from collector.access.lengths import USUAL, Lengths
 from collector.access.principal import Grant, How, PersonRole, Principal
 from collector.store.database import Connection
 from collector.store.sql import load
-from slo_rules.durations import HOUR, MINUTE
+from slo_rules.durations import MINUTE
 from slo_rules.instants import to_datetime
 
 Q = load("access")
 FRESH_SECONDS = 300.0
 FRESH_BUFFERING_SECONDS = 6 * 3600.0
 REFRESH_SECONDS = 2
-IDLE = 30 * MINUTE
-LONGEST = 12 * HOUR
-"""As OWASP ASVS 3.3.2 wants it at level 2. A page that is open asks every few seconds, and is not unused."""
 WRITTEN_EVERY = MINUTE
 """When a key or a session was last used is written this often at most."""
 
@@ -38,9 +36,10 @@ class Stale(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who has logged in; `seen` and `expires` are micros."""
+    """Somebody who has logged in; `started`, `seen` and `expires` are micros."""
 
     principal: Principal
+    started: int
     seen: int
     expires: int
 
@@ -48,8 +47,9 @@ class Session:
 class Roster:
     """Judges keys and sessions. Several threads may ask and refresh."""
 
-    def __init__(self, keys_hold: float | None = None) -> None:
+    def __init__(self, keys_hold: float | None = None, lengths: Lengths = USUAL) -> None:
         """`keys_hold` is for how many seconds keys are judged by what was last read; None for FRESH_SECONDS."""
+        self.lengths = lengths
         self._keys_hold = keys_hold
         self._keys: dict[str, Held] = {}
         self._sessions: dict[bytes, Session] = {}
@@ -74,8 +74,12 @@ class Roster:
             with conn.transaction():
                 self._keys = keys.in_force(conn)
                 self._sessions = {
-                    bytes(digest): Session(Grant(PersonRole(role), sees, raw).principal(name, How(how)), seen, expires)
-                    for digest, name, role, how, seen, expires, sees, raw in conn.execute(Q["sessions"]).fetchall()
+                    bytes(digest): Session(
+                        Grant(PersonRole(role), sees, raw).principal(name, How(how)), started, seen, expires
+                    )
+                    for digest, name, role, how, started, seen, expires, sees, raw in conn.execute(
+                        Q["sessions"]
+                    ).fetchall()
                 }
             self._read_at = began
 
@@ -95,11 +99,15 @@ class Roster:
         return found
 
     def of_session(self, token: str, now: int) -> Principal | None:
-        """Whose session it is: not longer than LONGEST, and not unused for IDLE. Raises Stale."""
+        """Whose session it is: not longer, and not unused for longer, than a session may be. Raises Stale."""
         self._require_fresh(FRESH_SECONDS)
         digest = digest_of(token)
         found = self._sessions.get(digest)
-        if found is None or now >= found.expires or now - max(found.seen, self._used.get(digest, 0)) > IDLE:
+        if (
+            found is None
+            or now >= min(found.expires, found.started + self.lengths.longest)
+            or now - max(found.seen, self._used.get(digest, 0)) > self.lengths.idle
+        ):
             return None
         self._used[digest] = now
         return found.principal
@@ -118,7 +126,7 @@ class Roster:
                 else:
                     cursor.execute(Q["seen"], {"digest": one, "at": to_datetime(at)})
             if self._sessions and now.second < REFRESH_SECONDS:
-                cursor.execute(Q["forget_sessions"], {"idle": timedelta(microseconds=IDLE)})
+                cursor.execute(Q["forget_sessions"], {"idle": timedelta(microseconds=self.lengths.idle)})
         self._written = {one: at for one, at in (self._written | used).items() if one in known}
         for gone in self._used.keys() - known:
             self._used.pop(gone, None)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 
 from collector import metrics
+from collector.access.limits import Limited, Limits
 from collector.access.principal import INGEST, Principal
 from collector.access.roster import Roster, Stale
-from collector.ingest.bodies import Refusal
+from collector.ingest.bodies import Beyond, Refusal
 
 
-def admitting(roster: Roster) -> Callable[[str | None], Principal]:
+def admitting(roster: Roster, limits: Limits | None = None) -> Callable[[str | None], Principal]:
     """What judges by `Authorization: Bearer mp_…` whether somebody may send, and raises Refusal where he may not."""
 
     def admit(said: str | None) -> Principal:
@@ -24,6 +25,11 @@ def admitting(roster: Roster) -> Callable[[str | None], Principal]:
             raise _counted(Refusal(401, "say who you are: send authorization with Bearer and an API key"))
         if not who.may(INGEST):
             raise _counted(Refusal(403, f"you may not do this: it needs {INGEST}"))
+        if limits is not None:
+            try:
+                limits.admit(who)
+            except Limited as limited:
+                raise Beyond(429, str(limited), limited.retry_after) from limited
         return who
 
     return admit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from collector import metrics
+from collector.access.limits import Limited, Limits
 from collector.ingest.kafka.outgoing import TooLarge
 from collector.log import Batch, LogWriter, Unavailable
 
@@ -29,6 +30,10 @@ class Refusal(Exception):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+
+
+class Beyond(Refusal):
+    """Why a request of somebody who sends more than he may is not taken: it says nothing of how busy we are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,19 @@ def too_much() -> Refusal:
     return Refusal(429, "too much is being received at once", 1)
 
 
+def refuse_beyond(limits: Limits | None, count: int, sources: Callable[[], Mapping[str, int]] = dict) -> None:
+    """Count what a request brings, in all and of each source.
+
+    Raises Refusal, and has counted nothing, where its key or one of the sources sends more than it may.
+    """
+    if limits is None:
+        return
+    try:
+        limits.take(count, sources)
+    except Limited as limited:
+        raise Beyond(429, str(limited), limited.retry_after) from limited
+
+
 async def store(writer: LogWriter, batch: Batch) -> None:
     """Return when the batch is durable. Raises Refusal when it is not."""
     if not (batch.events or batch.spans or batch.dead_letters or batch.requests):
@@ -115,11 +133,16 @@ async def settle(submit: Callable[[], Future[None]]) -> None:
         raise Refusal(500, "this could not be stored; the server's log says why") from error
 
 
+def count_throttled(door: str, refusal: Refusal) -> None:
+    """Count what has to come again because we cannot take it now."""
+    if refusal.retry_after and not isinstance(refusal, Beyond):
+        metrics.THROTTLED.labels(door).inc()
+
+
 def problem(door: str, refusal: Refusal) -> Response:
     """RFC 9457."""
     headers = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
-    if refusal.retry_after:
-        metrics.THROTTLED.labels(door).inc()
+    count_throttled(door, refusal)
     body = msgspec.json.encode({"type": "about:blank", "title": str(refusal), "status": refusal.status})
     return Response(body, refusal.status, headers, "application/problem+json")
 

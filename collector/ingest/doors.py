@@ -9,6 +9,7 @@ An overload is answered 429, an absent database or broker 503, both with `Retry-
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -22,10 +23,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collector import metrics
+from collector.access.limits import Limits
 from collector.access.principal import acting
 from collector.copyformat import service_of_span, source_of_event
 from collector.ingest import cloudevents, otlp
-from collector.ingest.bodies import Bodies, Refusal, problem, settle, store
+from collector.ingest.bodies import Bodies, Refusal, count_throttled, problem, refuse_beyond, settle, store
 from collector.ingest.kafka import outgoing
 from collector.ingest.setting_aside import letter_of
 from collector.log import Batch, LogWriter
@@ -59,11 +61,13 @@ class Doors:
         matcher: Callable[[], Matcher],
         bodies: Bodies | None = None,
         forwarding: outgoing.Forwarding | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._writer = writer
         self._forwarding = forwarding
         self._matcher = matcher
         self._bodies = bodies or Bodies()
+        self._limits = limits
 
     # CloudEvents
 
@@ -104,6 +108,7 @@ class Doors:
         metrics.REJECTED.labels("events").inc(len(refused))
         found = [fault for one in refused for fault in one.faults]
         if refused and not rows:
+            refuse_beyond(self._limits, len(members))
             return Response(
                 _encode(
                     {
@@ -119,7 +124,7 @@ class Doors:
                 media_type="application/problem+json",
             )
         letters = [letter_of(one) for one in refused]
-        await self._store(Batch(events=rows, dead_letters=letters), lambda: outgoing.of_events(members))
+        await self._store(Batch(events=rows, dead_letters=letters), len(members), lambda: outgoing.of_events(members))
         metrics.RECEIVED.labels("events").inc(len(rows))
         answer = {"accepted": len(rows), "rejected": len(refused), "faults": [fault.as_json() for fault in found]}
         return Response(_encode(answer), 200, media_type=_JSON)
@@ -162,13 +167,13 @@ class Doors:
             if signal is Signal.TRACES:
                 spans = otlp.parse_traces(body, json=json)
                 decoded, answer = otlp.decode_traces(spans, self._matcher()), ExportTraceServiceResponse()
-                await self._store(_batch(decoded), lambda: outgoing.of_traces(spans))
+                await self._store(_batch(decoded), decoded.count, lambda: outgoing.of_traces(spans))
                 if decoded.rejected:
                     answer.partial_success.rejected_spans = decoded.rejected
             else:
                 records = otlp.parse_logs(body, json=json)
                 decoded, answer = otlp.decode_logs(records, _now()), ExportLogsServiceResponse()
-                await self._store(_batch(decoded), lambda: outgoing.of_logs(records))
+                await self._store(_batch(decoded), decoded.count, lambda: outgoing.of_logs(records))
                 if decoded.rejected:
                     answer.partial_success.rejected_log_records = decoded.rejected
         except otlp.Malformed as error:
@@ -181,8 +186,10 @@ class Doors:
 
     # Both
 
-    async def _store(self, batch: Batch, records: _Records) -> None:
+    async def _store(self, batch: Batch, count: int, records: _Records) -> None:
         _refuse_others(batch)
+        # Nobody uses up what a source may send that is not his.
+        refuse_beyond(self._limits, count, lambda: _by_source(batch))
         if self._forwarding is None:
             assert self._writer is not None
             await store(self._writer, batch)
@@ -201,6 +208,12 @@ def _batch(decoded: otlp.Decoded) -> Batch:
     return Batch(events=decoded.events, spans=decoded.spans)
 
 
+def _by_source(batch: Batch) -> dict[str, int]:
+    # What spans yield besides is of the same sources.
+    counts = Counter(map(service_of_span, batch.spans) if batch.spans else map(source_of_event, batch.events))
+    return {source.decode("utf-8", "replace"): count for source, count in counts.items()}
+
+
 def _now() -> int:
     return time.time_ns() // 1000
 
@@ -212,7 +225,7 @@ DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE."""
 
 def status_of(refusal: Refusal, signal: Signal) -> Status:
     """A refusal as OTLP says it, which is counted where the request may come again."""
-    metrics.THROTTLED.labels(signal).inc(1 if refusal.retry_after else 0)
+    count_throttled(signal, refusal)
     return Status(code=_GRPC_CODES.get(refusal.status, 2), message=str(refusal))
 
 

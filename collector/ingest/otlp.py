@@ -59,6 +59,11 @@ class Decoded:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
     @property
+    def count(self) -> int:
+        """How many members there were."""
+        return self.accepted + self.rejected
+
+    @property
     def message(self) -> str:
         """Why members were refused, for `partial_success.error_message`."""
         return "; ".join(f"{count} with {reason}" for reason, count in self.reasons.items())

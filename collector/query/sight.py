@@ -38,7 +38,9 @@ UNSHADOWED = {
          "file_import", "kafka_offset", "source_poll", "target_state", "drill"),
         "of how Milepost itself works; no answer holds a row of it",
     ),
-    **dict.fromkeys(("api_key", "person", "session", "audit"), "read at the terminal and by the guard alone"),
+    **dict.fromkeys(
+        ("api_key", "person", "session", "audit", "rate_limited"), "read at the terminal and by the guard alone"
+    ),
 }  # fmt: skip
 """The tables that are not narrowed, and why nobody learns by that what he should not."""
 _WITH = "WITH " + ", ".join(f"{name} AS NOT MATERIALIZED ({said})" for name, said in TABLES.items())

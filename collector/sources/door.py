@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from collector import metrics
-from collector.ingest.bodies import Bodies, Most, Refusal, problem, store
+from collector.access.limits import Limits
+from collector.ingest.bodies import Bodies, Most, Refusal, problem, refuse_beyond, store
 from collector.log import Batch, LogWriter, SourceRequest
 from collector.sources.exchange import Answer, Received, Unreadable
 from collector.sources.receiving import Receiver, withheld
@@ -38,11 +39,13 @@ class SourceDoor:
         receivers: Mapping[str, Receiver],
         bodies: Bodies | None = None,
         on_stored: Callable[[], None] = lambda: None,
+        limits: Limits | None = None,
     ) -> None:
         self._writer = writer
         self._receivers = receivers
         self._bodies = bodies or Bodies()
         self._on_stored = on_stored
+        self._limits = limits
 
     async def take(self, request: Request) -> Response:
         """One request of a source, or of somebody who says so."""
@@ -80,6 +83,8 @@ class SourceDoor:
         if asked is not None:
             return "handshake", _response(asked)
         name = receiver.source.name
+        # Only what is its own counts: nobody else can use up what it may send.
+        refuse_beyond(self._limits, 1, lambda: {name: 1})
         try:
             if len(received.body) > _LARGE:
                 kept = await run_in_threadpool(receiver.keep, received)

@@ -5,7 +5,19 @@ Nothing in them opens anything: of keys and sessions SHA-256 is kept, of passwor
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from collector.store.metadata import metadata
@@ -29,7 +41,20 @@ api_key = Table(
     _time("last_used_at", nullable=True),
     # Which workflows it may see (collector/access/sight.py); null is all.
     Column("sees", ARRAY(Text)),
+    # How much it may bring a second; null is what the settings say, infinity as much as comes.
+    Column("rate", Double),
     Index("ix_api_key_name", "name"),
+)
+
+rate_limited = Table(
+    "rate_limited",
+    metadata,
+    # Whether it is a key or a source, and which.
+    Column("by", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    _time("since"),
+    _time("until"),
 )
 
 person = Table(

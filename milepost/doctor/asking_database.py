@@ -114,6 +114,11 @@ def dead_letters(conn: Connection) -> Finding:
     return judging.dead_letters(dict(conn.execute(OF_SOURCES["count_open_letters"]).fetchall()))
 
 
+def limited(conn: Connection) -> Finding:
+    """Who has sent more than he may."""
+    return judging.limited({(by, name): count for by, name, count in conn.execute(Q["limited"]).fetchall()})
+
+
 def entrants_for(settings: Settings) -> Question:
     """Whether anybody can enter where people must say who they are."""
 

@@ -131,6 +131,7 @@ class Examination:
             "projection": database.projection,
             "sources": database.sources,
             "dead letters": database.dead_letters,
+            "limits": database.limited,
         }
         if self.settings.auth == "on":
             questions["entrants"] = database.entrants_for(self.settings)

@@ -182,6 +182,19 @@ def silent_sources(silent: Sequence[str], known: int) -> Finding:
     return ok(check, f"none of {known} is silent" if known else "there is none yet")
 
 
+def limited(requests: Mapping[tuple[str, str], int]) -> Finding:
+    """How many requests of each key and source were refused within the last hour because it sent too much."""
+    check = "limits"
+    if not requests:
+        return ok(check, "within the last hour nobody sent more than he may")
+    most = sorted(requests, key=lambda name: (-requests[name], name))
+    said = named([f"{by} {name} ({requests[by, name]:,} requests)" for by, name in most])
+    advice = (
+        "what is sent again is not lost: look at what sends so much, or allow more (milepost keys limit, source_rates)"
+    )
+    return warn(check, f"limited within the last hour: {said}", advice)
+
+
 def exposure(*, auth: bool, insecure: bool, loopback: bool, behind: str | None) -> Finding:
     """Who can come in without saying who he is; `behind` is the public URL."""
     check = "login"

@@ -35,6 +35,15 @@ class Guarded(Serving):
         return (done.stdout if code == 0 else done.stderr).strip()
 
 
+def doctor(service: Guarded) -> list[str]:
+    """What it says of limits."""
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--json", "--data-dir", str(service.data)],
+        capture_output=True, text=True, env=environment(), timeout=120, check=False,
+    )  # fmt: skip
+    return [one["said"] for one in json.loads(done.stdout)["findings"] if one["check"] == "limits"]
+
+
 @pytest.mark.timeout(300)
 def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
     definitions = tmp_path / "definitions.yaml"
@@ -62,6 +71,17 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
         listed: list[dict[str, Any]] = json.loads(service.command("keys", "list", "--json"))
         assert {one["state"] for one in listed} == {"in force", "revoked"}
         assert service.command("keys", "list").count("mp_") == 2
+
+        assert service.command("keys", "limit", "crm", "--rate", "1/h") == "crm may bring: 1/h."
+        assert "crm  ingest:crm  at most 1/h" in service.command("keys", "list")
+        wait_until(lambda: send(second) == 429, 20, "the running process knows the rate of the key")
+        findings = wait_until(
+            lambda: [one for one in doctor(service) if "key crm" in one], 30, "the doctor says who is limited"
+        )
+        assert findings[0].startswith("limited within the last hour: key crm (")
+        assert "is not a rate" in service.command("keys", "limit", "crm", "--rate", "much", code=1)
+        service.command("keys", "limit", "crm", "--rate", "off")
+        wait_until(lambda: send(second) == 200, 20, "it may bring as much as it likes")
 
         service.command("users", "add", "ada", "--role", "operator", said="too short\n", code=1)
         service.command("users", "add", "ada", "--role", "operator", said="correct horse battery\n")

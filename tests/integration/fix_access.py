@@ -16,6 +16,8 @@ from psycopg_pool import ConnectionPool
 from collector.access import audit, keys, people
 from collector.access.forwarded import Forwarded, GroupRoles
 from collector.access.guard import Guard
+from collector.access.lengths import USUAL, Lengths
+from collector.access.limits import Limits
 from collector.access.principal import PersonRole
 from collector.access.roster import Roster
 from collector.store.database import Connection
@@ -76,10 +78,12 @@ async def guarded(
     forwarded: bool = False,
     oidc: Oidc | None = None,
     definitions: str = DEFINITIONS,
+    limits: Limits | None = None,
+    lengths: Lengths = USUAL,
 ) -> AsyncIterator[Guarded]:
     """A collector of which everybody must say who he is."""
-    async with running(url, definitions) as collector, contextlib.AsyncExitStack() as stack:
-        roster = Roster()
+    async with running(url, definitions, limits=limits) as collector, contextlib.AsyncExitStack() as stack:
+        roster = Roster(lengths=lengths)
         pool: ConnectionPool[Connection] = ConnectionPool(url, min_size=0, max_size=3, open=True)
         stack.callback(pool.close)
         collector.api.router.routes += Login(pool, roster, oidc=oidc).routes()
@@ -91,6 +95,7 @@ async def guarded(
             forwarded=by_proxy if forwarded else None,
             trusted=(ipaddress.ip_network("10.0.0.0/8"),),
             login="/login",
+            limits=limits,
         )
         roster.refresh(collector.conn, datetime.now(UTC))
 

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from psycopg_pool import ConnectionPool
 
 from alerting.acts_api import add_incident_acts
+from collector.access.limits import Limits
 from collector.access.raw_reads import RawReads
 from collector.acts import Acts
 from collector.api import build_api
@@ -151,6 +152,7 @@ async def running(
     definitions: str = DEFINITIONS,
     environment: dict[str, str] | None = None,
     replica_url: str | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Collector]:
     """A collector on this database; questions go to the replica if there is one."""
     with connect(url, "test") as conn, connect(url, "projector", options=BY_INDEX) as projecting:
@@ -173,10 +175,10 @@ async def running(
         api = build_api(
             Query(reader, catalogue, RawReads(pool)),
             acts,
-            Doors(writer, lambda: catalogue.matcher),
+            Doors(writer, lambda: catalogue.matcher, limits=limits),
             ready,
             contextlib.nullcontext,
-            sources=SourceDoor(writer, receivers),
+            sources=SourceDoor(writer, receivers, limits=limits),
             letters=DeadLetters(pool, catalogue, reader.note_write),
             handling=Handling(pool, catalogue, acts, reader.note_write),
             views=SavedViews(pool, catalogue, reader.note_write),

@@ -19,6 +19,7 @@ from prometheus_client import generate_latest
 from collector.access import keys, people
 from collector.access import roster as roster_of
 from collector.access.guard import COOKIE, SECURE_COOKIE
+from collector.access.lengths import USUAL
 from collector.access.principal import PersonRole, acting
 from collector.access.roster import Roster, Stale
 from collector.access.sending import admitting
@@ -346,9 +347,9 @@ async def test_a_session_ends_by_itself_and_with_the_user(behind: Guarded) -> No
     behind.user("ada", "operator")
     client = await log_in(behind, "ada")
     token = client.cookies[COOKIE]
-    assert behind.roster.of_session(token, now() + roster_of.IDLE - SECOND) is not None
-    assert behind.roster.of_session(token, now() + 3 * roster_of.IDLE) is None
-    assert behind.roster.of_session(token, now() + roster_of.LONGEST) is None
+    assert behind.roster.of_session(token, now() + USUAL.idle - SECOND) is not None
+    assert behind.roster.of_session(token, now() + 3 * USUAL.idle) is None
+    assert behind.roster.of_session(token, now() + USUAL.longest) is None
     with behind.conn.transaction():
         people.change(behind.conn, "ada", now(), role=PersonRole.VIEWER)
     behind.refresh()

@@ -79,7 +79,7 @@ def _undo_what_came_later(conn: Connection, version: str) -> None:
     conn.execute("DROP TABLE instance_handling, instance_note, saved_view")
     conn.execute("DROP TABLE delivery")
     conn.execute("DROP TABLE silence, drill")
-    conn.execute("DROP TABLE api_key, person, session, audit, receiver_spool")
+    conn.execute("DROP TABLE api_key, person, session, audit, receiver_spool, rate_limited")
     conn.execute("ALTER TABLE incident_event DROP COLUMN request")
     for column in ("request", "item", "settled_at", "settled_as", "settled_by", "settled_because"):
         conn.execute(f"ALTER TABLE dead_letter DROP COLUMN {column}")

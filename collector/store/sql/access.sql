@@ -4,7 +4,7 @@ LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE
 
 -- name: keys
 -- purpose: Every key, those in force first, without what it is judged by.
-SELECT id, name, scopes, sees, created_at, created_by, expires_at, revoked_at, last_used_at,
+SELECT id, name, scopes, sees, rate, created_at, created_by, expires_at, revoked_at, last_used_at,
        CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= clock_timestamp() THEN 'expired'
             ELSE 'in force' END AS state
 FROM api_key
@@ -12,21 +12,38 @@ ORDER BY (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_times
 
 -- name: keys_in_force
 -- purpose: What every process knows of the keys that open something.
-SELECT id, name, scopes, sees, digest, (extract(epoch FROM expires_at) * 1000000)::bigint
+SELECT id, name, scopes, sees, digest, (extract(epoch FROM expires_at) * 1000000)::bigint, rate
 FROM api_key
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
 
 -- name: keys_of_name
 -- purpose: The keys in force of a name, the newest first, and for how long each was made, in micros.
-SELECT id, scopes, sees, (extract(epoch FROM expires_at - created_at) * 1000000)::bigint AS lasts
+SELECT id, scopes, sees, rate, (extract(epoch FROM expires_at - created_at) * 1000000)::bigint AS lasts
 FROM api_key
 WHERE name = %(name)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(at)s)
 ORDER BY created_at DESC, id
 
 -- name: add_key
 -- purpose: A key, by what it is judged by.
-INSERT INTO api_key (id, name, scopes, sees, digest, created_at, created_by, expires_at)
-VALUES (%(id)s, %(name)s, %(scopes)s, %(sees)s, %(digest)s, %(at)s, %(by)s, %(expires)s)
+INSERT INTO api_key (id, name, scopes, sees, rate, digest, created_at, created_by, expires_at)
+VALUES (%(id)s, %(name)s, %(scopes)s, %(sees)s, %(rate)s, %(digest)s, %(at)s, %(by)s, %(expires)s)
+
+-- name: limit
+-- purpose: Let keys bring so much; NULL is what the settings say.
+UPDATE api_key SET rate = %(rate)s WHERE id = ANY(%(ids)s)
+
+-- name: limited
+-- purpose: Who was answered that he sends too much, how often, since and until when; an hour later it begins anew.
+INSERT INTO rate_limited AS r (by, name, requests, since, until)
+VALUES (%(by)s, %(name)s, %(count)s, %(at)s, %(at)s)
+ON CONFLICT (by, name) DO UPDATE
+SET requests = CASE WHEN r.until < excluded.until - interval '1 hour' THEN 0 ELSE r.requests END + excluded.requests,
+    since = CASE WHEN r.until < excluded.until - interval '1 hour' THEN excluded.since ELSE r.since END,
+    until = greatest(r.until, excluded.until)
+
+-- name: forget_limited
+-- purpose: Who sent too much a week ago is of no interest.
+DELETE FROM rate_limited WHERE until < %(at)s - interval '7 days'
 
 -- name: shorten
 -- purpose: Let keys hold until then at most.
@@ -72,8 +89,8 @@ DELETE FROM session WHERE name = %(name)s AND (%(how)s::text IS NULL OR how = %(
 
 -- name: sessions
 -- purpose: The sessions that are not over, with what the person may do and see now.
-SELECT s.digest, s.name, coalesce(p.role, s.role), s.how, (extract(epoch FROM s.seen_at) * 1000000)::bigint,
-       (extract(epoch FROM s.expires_at) * 1000000)::bigint,
+SELECT s.digest, s.name, coalesce(p.role, s.role), s.how, (extract(epoch FROM s.started_at) * 1000000)::bigint,
+       (extract(epoch FROM s.seen_at) * 1000000)::bigint, (extract(epoch FROM s.expires_at) * 1000000)::bigint,
        CASE WHEN s.how = 'password' THEN p.sees ELSE s.sees END, coalesce(p.raw, s.raw)
 FROM session s LEFT JOIN person p ON s.how = 'password' AND p.name = s.name
 WHERE s.expires_at > clock_timestamp() AND (s.how <> 'password' OR (p.name IS NOT NULL AND p.disabled_at IS NULL))

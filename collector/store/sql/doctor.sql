@@ -34,6 +34,10 @@ SELECT greatest(0, l.head - p.seq) AS waiting,
 FROM (SELECT coalesce((SELECT seq FROM projection WHERE name = 'instances'), 0) AS seq) p
 CROSS JOIN (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS head FROM event_seq) l
 
+-- name: limited
+-- purpose: Who was answered within the last hour that he sends too much.
+SELECT by, name, requests FROM rate_limited WHERE until > clock_timestamp() - interval '1 hour'
+
 -- name: replica
 -- purpose: Whether this is a standby, and how old what it replayed last is where it has not replayed all it received.
 SELECT pg_is_in_recovery() AS recovering,
