@@ -36,6 +36,11 @@ RATE_LIMITED = Counter(
     "Requests answered 429 because a key or a source sends more than it may; who is one of very many is (others).",
     ["by", "name"],
 )
+SENT_AWAY = Counter(
+    "milepost_connections_sent_away",
+    "Connections of HTTP that were ended: slow_head, slow_body, slow_reader, idle, large_head, too_many.",
+    ["why"],
+)
 THROTTLED = Counter("milepost_throttled_requests", "Requests answered 429 or 503.", ["door"])
 LOG_COMMITS = Histogram("milepost_log_commit_seconds", "Time of one group commit of the log.", buckets=_FAST)
 SPOOL_BYTES = Gauge("milepost_spool_bytes", "Bytes of the buffer on disk for what came while the database was away.")

@@ -12,6 +12,7 @@ from milepost.access_settings import read_list
 from slo_rules.durations import DAY, HOUR, MINUTE, SECOND, format_duration, parse_duration
 
 if TYPE_CHECKING:
+    from milepost.connections import Patience
     from milepost.settings import Settings
 
 MOST_CONNECTIONS = 2000
@@ -114,6 +115,13 @@ def shown(settings: Settings) -> dict[str, str]:
     found |= {name: str(getattr(settings, name) or OFF) for name in ("rate_per_key", "rate_per_source")}
     found |= {name: str(getattr(settings, name) or "none") for name in ("tls_cert", "tls_key")}
     return found | {"source_rates": ", ".join(settings.source_rates) or "none"}
+
+
+def patience_of(settings: Settings) -> Patience:
+    """How long slow connections of HTTP are waited for."""
+    from milepost.connections import Patience  # noqa: PLC0415 — settings are read by every command
+
+    return Patience(settings.header_timeout / SECOND, settings.body_timeout / SECOND, settings.idle_timeout / SECOND)
 
 
 def rates_of(settings: Settings) -> Rates:

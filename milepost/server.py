@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -57,8 +58,9 @@ from collector.spool.segments import Spool, SpoolUnusable
 from collector.spool.spooling import Spooling
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.access_settings import forwarded_of, networks_of, oidc_of
+from milepost.connections import Connections, files_for
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
-from milepost.edge_settings import rates_of
+from milepost.edge_settings import patience_of, rates_of
 from milepost.embedded import EmbeddedPostgres
 from milepost.hearing import hear
 from milepost.logs import configure_logging
@@ -222,6 +224,7 @@ class Milepost:
 
         @contextlib.asynccontextmanager
         async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+            watching = asyncio.create_task(connections.watch())
             await reader.open()
             if grpc is not None:
                 await grpc.start()
@@ -230,6 +233,7 @@ class Milepost:
             if grpc is not None:
                 await grpc.stop()
             await reader.close()
+            watching.cancel()
 
         def activities() -> dict[str, str]:
             # Whoever shares work that several cannot do at once may have none of it.
@@ -283,6 +287,11 @@ class Milepost:
         if query:
             api.router.routes += hear(self.alerting.routes, pool).paths()
             add_incident_acts(api, pool, catalogue, lambda: to_micros(datetime.now(UTC)), reader.note_write)
+        connections = Connections(
+            files_for(self.settings.max_connections),
+            patience_of(self.settings),
+            networks_of(self.settings.trusted_proxies),
+        )
         config = uvicorn.Config(
             self._guarded(api, query, pool),
             host=self.settings.host,
@@ -291,7 +300,9 @@ class Milepost:
             access_log=False,
             # What proxies say is judged where who they are is known (_guarded).
             proxy_headers=False,
-            timeout_keep_alive=30,
+            http=connections.protocol,  # type: ignore[arg-type]
+            # Whoever is idle is sent away before that (connections.py).
+            timeout_keep_alive=7200,
             timeout_graceful_shutdown=10,
             backlog=1024,
             lifespan="on",
@@ -421,7 +432,10 @@ def _grpc_door(
             raise
         log.warning("otlp_grpc_off", because=str(error))
         return None
-    return GrpcDoor(doors, bodies, settings.host, port or OTLP_GRPC_PORT, admitting(roster, limits) if roster else None)
+    admit = admitting(roster, limits) if roster else None
+    return GrpcDoor(
+        doors, bodies, settings.host, port or OTLP_GRPC_PORT, admit, most_connections=settings.max_connections
+    )
 
 
 def _await_database(url: str, until: float) -> None:

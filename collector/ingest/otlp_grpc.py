@@ -29,6 +29,7 @@ MOST_CALLS = 64
 READ_SECONDS = 30.0
 """For how long a message may be on its way: a sender that stops in the middle of one must not keep others out."""
 DRAIN_SECONDS = 10.0
+MOST_CONNECTIONS = 2000
 
 _METHODS = {
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Signal.TRACES,
@@ -40,6 +41,11 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_concurrent_streams", MOST_CALLS),
     ("grpc.server_handshake_timeout_ms", 10_000),
+    # Metadata of a call: beyond the first it may be refused, beyond the second it is.
+    ("grpc.max_metadata_size", 16 * 2**10),
+    ("grpc.absolute_max_metadata_size", 64 * 2**10),
+    # Who keeps a connection without calling is sent away, and calls again when he has something.
+    ("grpc.max_connection_idle_ms", 300_000),
     # Who is gone without a word is noticed, who pings all the time is sent away.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -85,6 +91,8 @@ class GrpcDoor(grpc.GenericRpcHandler):
         host: str,
         port: int,
         admit: Callable[[str | None], Principal | None] | None = None,
+        *,
+        most_connections: int = MOST_CONNECTIONS,
     ) -> None:
         """With the port 0 any free one is taken, and `port` says which as soon as it is started.
 
@@ -96,12 +104,14 @@ class GrpcDoor(grpc.GenericRpcHandler):
         self._admit = admit
         self._host = host
         self.port = port
+        self._most_connections = most_connections
         self._calls = 0
         self._server: aio.Server | None = None
 
     async def start(self) -> None:
         """Begin to take calls. Raises PortTaken."""
-        server = aio.server(handlers=(self,), options=_OPTIONS)
+        most = ("grpc.max_allowed_incoming_connections", self._most_connections)
+        server = aio.server(handlers=(self,), options=(*_OPTIONS, most))
         address = _address(self._host, self.port)
         try:
             self.port = server.add_insecure_port(address)
