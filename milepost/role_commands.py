@@ -83,6 +83,7 @@ def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
     from collector.ingest.otlp_grpc import PortTaken
     from collector.spool.segments import SpoolUnusable
     from milepost.server import DatabaseAway, Milepost
+    from milepost.tls import TlsUnusable
 
     try:
         milepost = Milepost(settings, roles)
@@ -90,6 +91,8 @@ def run(settings: Settings, roles: frozenset[Role] = ALL_ROLES) -> None:
         raise fail(f"The definitions cannot be used:\n{error}") from error
     except KafkaUnusable as error:
         raise fail(str(error)) from error
+    except TlsUnusable as error:
+        raise fail(f"TLS cannot be spoken with {error}") from error
     if Role.PROJECTOR in roles:
         refuse_unfit(settings, milepost.definitions)
     typer.echo("Settings: " + ", ".join(f"{name}={value}" for name, value in settings.shown().items()), err=True)

@@ -37,6 +37,7 @@ from collector.spool.spooling import Spooling
 from collector.store.database import Connection
 from milepost.roles import Role
 from milepost.settings import Settings
+from milepost.tls import RENEWED_EVERY_SECONDS, Certificate
 from milepost.watching import LOOKED_EVERY_SECONDS, Watching
 from slo_rules.instants import to_micros
 
@@ -67,6 +68,7 @@ class Scheduling:
     roster: Roster | None
     limits: Limits
     spooling: Spooling | None
+    certificate: Certificate | None
     writes: bool
     closing: list[Callable[[], None]]
 
@@ -91,6 +93,8 @@ class Scheduling:
         if self.roster is not None:
             add("access", REFRESH_SECONDS, self.roster.refresh)
         add("limits", 10, self.limits.tell)
+        if self.certificate is not None:
+            add("certificate", RENEWED_EVERY_SECONDS, self.certificate.renew)
         if self.spooling is not None:
             add("receiver", 2, self.spooling.tell)
         watch = Watch(registered)

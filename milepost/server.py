@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -33,7 +32,6 @@ from collector.access.lengths import Lengths
 from collector.access.limits import Limits
 from collector.access.raw_reads import RawReads
 from collector.access.roster import FRESH_BUFFERING_SECONDS, Roster
-from collector.access.sending import admitting
 from collector.acts import Acts
 from collector.api import build_api
 from collector.catalogue import Catalogue
@@ -41,7 +39,6 @@ from collector.handling import Handling
 from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
 from collector.ingest.kafka.library import require_library
-from collector.ingest.otlp_grpc import GrpcDoor, PortTaken, refuse_taken
 from collector.log import LogWriter
 from collector.projection_process import Activity, ProjectionProcess, settle_garbage_collection
 from collector.query import Query
@@ -58,16 +55,16 @@ from collector.spool.segments import Spool, SpoolUnusable
 from collector.spool.spooling import Spooling
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.access_settings import forwarded_of, networks_of, oidc_of
-from milepost.connections import Connections, files_for
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
-from milepost.edge_settings import patience_of, rates_of
+from milepost.edge_settings import rates_of
 from milepost.embedded import EmbeddedPostgres
 from milepost.hearing import hear
+from milepost.listening import Listening
 from milepost.logs import configure_logging
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_alerting
 from milepost.scheduling import SENDERS, Scheduling
-from milepost.settings import OTLP_GRPC_PORT, Settings
+from milepost.settings import Settings
 from milepost.source_files import consumed_sources, read_receivers
 from slo_rules import compiled
 from slo_rules.faults import Severity
@@ -111,6 +108,7 @@ class Milepost:
         lengths = Lengths(settings.session_idle, settings.session_longest)
         self._roster = Roster(keys_hold, lengths) if settings.auth == "on" else None
         self._limits = Limits(rates_of(settings))
+        self._listening = Listening(settings, self._roster, self._limits)
         self._closing: list[Callable[[], None]] = []
 
     def add_chat(self, webhook_url: str) -> None:
@@ -216,6 +214,7 @@ class Milepost:
             self._roster,
             self._limits,
             spooling,
+            self._listening.certificate,
             writes=self._writes,
             closing=self._closing,
         ).schedule(pool, registered)
@@ -224,16 +223,15 @@ class Milepost:
 
         @contextlib.asynccontextmanager
         async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
-            watching = asyncio.create_task(connections.watch())
-            await reader.open()
-            if grpc is not None:
-                await grpc.start()
-            on_ready()
-            yield
-            if grpc is not None:
-                await grpc.stop()
-            await reader.close()
-            watching.cancel()
+            async with self._listening.watching():
+                await reader.open()
+                if grpc is not None:
+                    await grpc.start()
+                on_ready()
+                yield
+                if grpc is not None:
+                    await grpc.stop()
+                await reader.close()
 
         def activities() -> dict[str, str]:
             # Whoever shares work that several cannot do at once may have none of it.
@@ -266,7 +264,7 @@ class Milepost:
         bodies = Bodies()
         collects = Role.COLLECTOR in self.roles
         doors = Doors(writer, lambda: catalogue.matcher, bodies, producer, self._limits) if collects else None
-        grpc = _grpc_door(doors, bodies, self.settings, self._roster, self._limits) if doors else None
+        grpc = self._listening.grpc_door(doors, bodies) if doors else None
         sources = SourceDoor(writer, self._receivers, bodies, intake.wake, self._limits) if writer and intake else None
         query = Query(reader, catalogue, RawReads(pool)) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
@@ -287,26 +285,6 @@ class Milepost:
         if query:
             api.router.routes += hear(self.alerting.routes, pool).paths()
             add_incident_acts(api, pool, catalogue, lambda: to_micros(datetime.now(UTC)), reader.note_write)
-        connections = Connections(
-            files_for(self.settings.max_connections),
-            patience_of(self.settings),
-            networks_of(self.settings.trusted_proxies),
-        )
-        config = uvicorn.Config(
-            self._guarded(api, query, pool),
-            host=self.settings.host,
-            port=self.settings.port,
-            log_config=None,
-            access_log=False,
-            # What proxies say is judged where who they are is known (_guarded).
-            proxy_headers=False,
-            http=connections.protocol,  # type: ignore[arg-type]
-            # Whoever is idle is sent away before that (connections.py).
-            timeout_keep_alive=7200,
-            timeout_graceful_shutdown=10,
-            backlog=1024,
-            lifespan="on",
-        )
         settle_garbage_collection()
         log.info(
             "serving",
@@ -318,7 +296,7 @@ class Milepost:
         )
         if self._roster is None:
             log.warning("open_to_all", address=self.settings.address, why="auth is off: nobody has to say who he is")
-        uvicorn.Server(config).run()
+        uvicorn.Server(self._listening.http(self._guarded(api, query, pool))).run()
 
     def _guarded(self, api: FastAPI, query: Query | None, pool: ConnectionPool[Connection]) -> Any:
         """What is served, behind whoever asks who it is for. Reads who may do what: psycopg.Error."""
@@ -416,26 +394,6 @@ def _with_pages(api: FastAPI, query: Query, *, logs_in: bool) -> Any:
     from dashboard.mount import mount  # noqa: PLC0415
 
     return mount(api, build_dashboard(query.shared(), logs_in=logs_in))
-
-
-def _grpc_door(
-    doors: Doors, bodies: Bodies, settings: Settings, roster: Roster | None, limits: Limits | None = None
-) -> GrpcDoor | None:
-    """None where it is off, or nobody said where it should be and the usual port is taken. Raises PortTaken."""
-    port = settings.otlp_grpc_port
-    if port == 0:
-        return None
-    try:
-        refuse_taken(settings.host, port or OTLP_GRPC_PORT)
-    except PortTaken as error:
-        if port is not None:
-            raise
-        log.warning("otlp_grpc_off", because=str(error))
-        return None
-    admit = admitting(roster, limits) if roster else None
-    return GrpcDoor(
-        doors, bodies, settings.host, port or OTLP_GRPC_PORT, admit, most_connections=settings.max_connections
-    )
 
 
 def _await_database(url: str, until: float) -> None:

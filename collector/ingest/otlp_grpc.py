@@ -93,11 +93,12 @@ class GrpcDoor(grpc.GenericRpcHandler):
         admit: Callable[[str | None], Principal | None] | None = None,
         *,
         most_connections: int = MOST_CONNECTIONS,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
         """With the port 0 any free one is taken, and `port` says which as soon as it is started.
 
         `admit` is given what a call says in `authorization`, and raises Refusal for whoever may not send; without it
-        anybody may.
+        anybody may. With `credentials` it speaks TLS, and nothing else.
         """
         self._doors = doors
         self._bodies = bodies
@@ -105,6 +106,7 @@ class GrpcDoor(grpc.GenericRpcHandler):
         self._host = host
         self.port = port
         self._most_connections = most_connections
+        self._credentials = credentials
         self._calls = 0
         self._server: aio.Server | None = None
 
@@ -114,7 +116,10 @@ class GrpcDoor(grpc.GenericRpcHandler):
         server = aio.server(handlers=(self,), options=(*_OPTIONS, most))
         address = _address(self._host, self.port)
         try:
-            self.port = server.add_insecure_port(address)
+            if self._credentials is None:
+                self.port = server.add_insecure_port(address)
+            else:
+                self.port = server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
             raise PortTaken(f"{address}: {error}") from error
         await server.start()

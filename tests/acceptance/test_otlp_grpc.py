@@ -14,8 +14,10 @@ import httpx
 import psycopg
 import pytest
 
-from milepost import server
-from milepost.server import _grpc_door
+from collector.access.limits import Limits
+from collector.access.rates import Rates
+from milepost import listening
+from milepost.listening import Listening
 from milepost.settings import Settings
 from tests.acceptance.process import COMMAND, Running, environment, free_port, wait_until
 from tests.fix_postgres import Server
@@ -112,8 +114,12 @@ def test_off_means_that_nobody_listens(tmp_path: Path, url: str, definitions: st
 
 def test_the_usual_port_is_left_to_whoever_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        monkeypatch.setattr(server, "OTLP_GRPC_PORT", other.getsockname()[1])
-        assert _grpc_door(None, None, Settings(), None) is None  # type: ignore[arg-type]
-    found = _grpc_door(None, None, Settings(), None)  # type: ignore[arg-type]
+        monkeypatch.setattr(listening, "OTLP_GRPC_PORT", other.getsockname()[1])
+        assert _listening().grpc_door(None, None) is None  # type: ignore[arg-type]
+    found = _listening().grpc_door(None, None)  # type: ignore[arg-type]
     assert found is not None
-    assert found.port == server.OTLP_GRPC_PORT
+    assert found.port == listening.OTLP_GRPC_PORT
+
+
+def _listening() -> Listening:
+    return Listening(Settings(), None, Limits(Rates()))
