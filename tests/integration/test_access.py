@@ -19,7 +19,7 @@ from prometheus_client import generate_latest
 from collector.access import keys, people
 from collector.access import roster as roster_of
 from collector.access.guard import COOKIE, SECURE_COOKIE
-from collector.access.lengths import USUAL
+from collector.access.lengths import USUAL, Lengths
 from collector.access.principal import PersonRole, acting
 from collector.access.roster import Roster, Stale
 from collector.access.sending import admitting
@@ -360,6 +360,27 @@ async def test_a_session_ends_by_itself_and_with_the_user(behind: Guarded) -> No
     assert (await client.get("/api/v1/overview")).status_code == 401
     refused = await behind.client().post("/login", data={"name": "ada", "password": PASSWORD}, headers=OWN)
     assert refused.status_code == 401
+
+
+async def test_how_long_sessions_hold_is_a_setting_and_a_shorter_one_holds_for_those_there_are(
+    database_url: str,
+) -> None:
+    lengths = Lengths(idle=5 * 60 * SECOND, longest=HOUR)
+    async with guarded(database_url, lengths=lengths) as behind:
+        behind.user("ada", "viewer")
+        client = behind.client()
+        said = {"name": "ada", "password": PASSWORD}
+        answer = await client.post("/login", data=said, headers=OWN)
+        assert "max-age=3600" in answer.headers["set-cookie"].lower()
+        token, began = client.cookies[COOKIE], now()
+        assert behind.roster.of_session(token, began + lengths.idle - SECOND) is not None
+        assert behind.roster.of_session(token, began + 3 * lengths.idle) is None
+        assert behind.roster.of_session(token, began + lengths.longest) is None
+        shorter = Roster(lengths=Lengths(idle=60 * SECOND, longest=10 * 60 * SECOND))
+        shorter.read(behind.conn)
+        for minute in range(10):
+            assert shorter.of_session(token, began + minute * 60 * SECOND - SECOND) is not None
+        assert shorter.of_session(token, began + 10 * 60 * SECOND) is None
 
 
 async def test_whoever_guesses_is_stopped_and_others_are_not(behind: Guarded) -> None:

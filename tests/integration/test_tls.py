@@ -152,8 +152,9 @@ async def test_half_of_a_renewal_leaves_the_former_in_force_until_the_other_half
 
 
 def test_what_cannot_be_used_says_why_and_not_what_is_in_the_key(files: Files, tmp_path: Path) -> None:
-    other = Files(tmp_path / "..")
-    with pytest.raises(TlsUnusable, match="cert.pem"):
+    (tmp_path / "other").mkdir()
+    other = Files(tmp_path / "other")
+    with pytest.raises(TlsUnusable, match=r"cert\.pem"):
         Certificate(files.chain, other.key)
     locked = tmp_path / "locked.pem"
     locked.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nplanted\n-----END ENCRYPTED PRIVATE KEY-----\n")
