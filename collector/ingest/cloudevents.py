@@ -24,6 +24,8 @@ from slo_rules.instants import to_micros
 MAX_EVENT_BYTES = 2**20
 MAX_ATTRIBUTE = 2048
 MAX_BATCH = 10_000
+MAX_ATTRIBUTES = 1000
+"""Of one event, extensions included."""
 MAX_DEPTH = 100
 """Levels of nesting; what recurses over a stored event, in whatever thread, never comes near its limit."""
 EARLIEST = to_micros(datetime(1, 1, 2, tzinfo=UTC))
@@ -160,6 +162,8 @@ def _row(event: Envelope, document: Any, body: bytes, now: int) -> bytes:
         at = to_micros(event.time)
         if not EARLIEST <= at < LATEST:
             raise _Unfit
+    if isinstance(document, dict) and len(document) > MAX_ATTRIBUTES:
+        raise _Unfit
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(document):
         raise _Unfit
     if event.data_base64 is not None:
@@ -264,6 +268,8 @@ def _explain(index: int, body: bytes) -> Refused:
             base64.b64decode(event["data_base64"], validate=True)
         except ValueError:
             fault("data_base64", "not base64")
+    if len(event) > MAX_ATTRIBUTES:
+        fault("", f"has more than {MAX_ATTRIBUTES} attributes")
     if _is_deep(event):
         fault("", f"nested more than {MAX_DEPTH} levels deep")
     if len(body) > MAX_EVENT_BYTES:

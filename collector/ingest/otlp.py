@@ -32,6 +32,9 @@ KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 MAX_NAME = 1024
 MAX_BODY = 2**20
+MAX_ATTRIBUTES = 1000
+"""Of a span, a record, a resource; SDKs stop at 128 of a span."""
+_MANY = f"more than {MAX_ATTRIBUTES} attributes"
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _MOST_NANOS = 2**63 - 1
 _M = TypeVar("_M", bound=Message)
@@ -195,6 +198,8 @@ def _decode_span(
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if start > _MOST_NANOS or end > _MOST_NANOS:
         return decoded.reject("a time beyond the year 2262")
+    if len(span.attributes) > MAX_ATTRIBUTES or len(resource) > MAX_ATTRIBUTES:
+        return decoded.reject(_MANY)
     said: dict[str, Any] = {"attributes": attributes(span.attributes), "resource": resource}
     happened, links = span.events, span.links
     if happened:
@@ -295,6 +300,8 @@ def decode_logs(request: ExportLogsServiceRequest, now: int) -> Decoded:
 
 
 def _decode_record(decoded: Decoded, record: LogRecord, service: str, resource: dict[str, Any], now: int) -> None:
+    if len(record.attributes) > MAX_ATTRIBUTES or len(resource) > MAX_ATTRIBUTES:
+        return decoded.reject(_MANY)
     said = attributes(record.attributes)
     name = record.event_name or said.get("event.name")
     if not isinstance(name, str) or not name:

@@ -26,6 +26,8 @@ MAX_MESSAGE = 16 * 2**20
 """Bytes of a message, as it comes and decompressed. It is whole in memory before anything of it can be counted."""
 MOST_CALLS = 64
 """That are being received or waiting for their commit; with MAX_MESSAGE it bounds what strangers can make us hold."""
+MOST_OF_ONE = MOST_CALLS // 2
+"""Of one connection: whoever keeps all of his open leaves as many for others."""
 READ_SECONDS = 30.0
 """For how long a message may be on its way: a sender that stops in the middle of one must not keep others out."""
 DRAIN_SECONDS = 10.0
@@ -39,7 +41,7 @@ _OPTIONS = (
     # A second process on the port must fail, and not take half of the connections.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_concurrent_streams", MOST_CALLS),
+    ("grpc.max_concurrent_streams", MOST_OF_ONE),
     ("grpc.server_handshake_timeout_ms", 10_000),
     # Metadata of a call: beyond the first it may be refused, beyond the second it is.
     ("grpc.max_metadata_size", 16 * 2**10),
