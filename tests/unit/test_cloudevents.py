@@ -332,3 +332,9 @@ def test_any_headers_and_body_are_taken_or_explained(headers: dict[str, str], bo
     structured, found = from_binary(headers, body)
     if not found:
         check_readable([structured])
+
+
+def test_more_attributes_than_are_taken_are_a_fault() -> None:
+    room = cloudevents.MAX_ATTRIBUTES - len(json.loads(event()))
+    assert faults(event(**{f"x{number}": "v" for number in range(room)})) == []
+    assert faults(event(**{f"x{number}": "v" for number in range(room + 1)})) == [""]

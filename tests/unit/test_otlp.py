@@ -277,3 +277,19 @@ def test_deep_values_are_malformed_in_both_encodings() -> None:
         nested = {"arrayValue": {"values": [nested]}}
     with pytest.raises(Malformed):
         parse_logs(logs({"eventName": "e", "body": nested}), json=True)
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [{"key": f"k{number}", "value": {"intValue": "1"}} for number in range(count)]
+
+
+def test_more_attributes_than_are_taken_are_refused_member_by_member() -> None:
+    most = otlp.MAX_ATTRIBUTES
+    found = decoded(traces(span(attributes=many(most)), span(attributes=many(most + 1))))
+    assert (found.accepted, found.message) == (1, "1 with more than 1000 attributes")
+    records = logs({"eventName": "a", "attributes": many(most)}, {"eventName": "a", "attributes": many(most + 1)})
+    plain = decode_logs(parse_logs(records, json=True), NOW)
+    assert (plain.accepted, plain.message) == (1, "1 with more than 1000 attributes")
+    crowded = json.loads(traces(span()))
+    crowded["resourceSpans"][0]["resource"]["attributes"] += many(most)
+    assert decoded(json.dumps(crowded).encode()).rejected == 1
