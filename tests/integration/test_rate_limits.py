@@ -29,6 +29,8 @@ from tests.integration.test_source_answers import DEFINITIONS as OF_SOURCES
 from tests.integration.test_source_answers import ENVIRONMENT
 from tests.sources import FOLDER
 
+pytestmark = pytest.mark.slow
+
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 

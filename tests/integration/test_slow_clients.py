@@ -25,6 +25,8 @@ from milepost.connections import MAX_HEAD, MAX_HEADERS, files_for
 from tests.examples import examples
 from tests.integration.fix_http import Http, serving, until
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST /take HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
 

@@ -28,6 +28,8 @@ from tests.integration.fix_http import serving
 from tests.integration.test_doors_otlp import as_protobuf, request, span
 from tests.integration.test_doors_otlp_grpc import TRACES
 
+pytestmark = pytest.mark.slow
+
 LOCAL = "127.0.0.1"
 
 
