@@ -59,6 +59,13 @@ class Standing:
     idle_since: float | None = None
     answering: bool = False
 
+    def forgive(self, seconds: float) -> None:
+        """As if all had begun so much later."""
+        for name in ("head_since", "body_since", "unread_since", "idle_since"):
+            since = getattr(self, name)
+            if since is not None:
+                setattr(self, name, since + seconds)
+
 
 def overdue(standing: Standing, patience: Patience, now: float) -> str | None:
     """Why a connection must go: `slow_head`, `slow_body`, `slow_reader` or `idle`; None while it may stay."""
@@ -103,18 +110,30 @@ class Connections:
     async def watch(self) -> None:
         """Send away who is too slow, once a second."""
         while True:
+            began = self.clock()
             await asyncio.sleep(1)
+            # While we stood still nobody was heard.
+            self.forgive(max(0.0, self.clock() - began - 1))
             self.sweep()
 
     def sweep(self) -> None:
         """Send away who is too slow by now."""
         now = self.clock()
         for one in list(self._known):
-            why = overdue(one.standing, self.patience, now)
+            standing = one.standing
+            if standing.body_since is not None and one.flow.read_paused:
+                # It is we who do not read on.
+                standing.body_since = now
+            why = overdue(standing, self.patience, now)
             if why is not None:
                 one.send_away(why)
-            elif one.standing.body_since is not None and now - one.standing.body_since >= self.patience.body:
-                one.standing.body_since, one.standing.body_bytes = now, 0
+            elif standing.body_since is not None and now - standing.body_since >= self.patience.body:
+                standing.body_since, standing.body_bytes = now, 0
+
+    def forgive(self, seconds: float) -> None:
+        """Let so much count against nobody."""
+        for one in self._known:
+            one.standing.forgive(seconds)
 
     def admit(self, one: WatchedConnection) -> bool:
         """Whether there is room for one more; whoever has been idle for longest makes some."""

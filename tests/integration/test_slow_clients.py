@@ -253,6 +253,28 @@ async def test_what_trails_a_body_is_no_header(http: Http, app: App) -> None:
     assert b"431" in await peer.ended()
 
 
+async def test_whom_we_do_not_read_is_not_slow(http: Http, app: App) -> None:
+    peer = await http.open()
+    await peer.send(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n" + POST)
+    await until(lambda: http.connections._known and standing(http).body_since)
+    http.later(3600)
+    app.let_go.set()
+    assert await peer.answer() == (200, b"waited")
+    await peer.send(b"x" * 100_000)
+    assert await peer.answer() == (200, b"taken")
+
+
+async def test_a_process_that_stood_still_holds_that_against_nobody(http: Http) -> None:
+    peer = await http.open()
+    await peer.send(GET[:10])
+    await http.until(1)
+    http.clock.now += 3600
+    http.connections.forgive(3599)
+    http.connections.sweep()
+    await peer.send(GET[10:])
+    assert await peer.answer() == (200, b"here")
+
+
 # Answers
 
 
