@@ -47,6 +47,29 @@ def processor_seconds(pid: int) -> float:
     return sum(map(int, fields[11:13])) / _TICKS if fields else 0.0
 
 
+def files_of(pid: int) -> int:
+    """How many files and sockets a process holds open; 0 once it is gone."""
+    try:
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def threads_of(pid: int) -> int:
+    """How many threads it has; 0 once it is gone."""
+    fields = _stat(pid)
+    return int(fields[17]) if fields else 0
+
+
+def anonymous(pid: int) -> float:
+    """MiB of memory that are its own and of no file; 0 once it is gone, or where it may not be asked."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Anonymous:")), 0.0)
+
+
 def _stat(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
