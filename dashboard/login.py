@@ -215,7 +215,8 @@ class Login:
             await run_in_threadpool(end)
         except (psycopg.Error, PoolTimeout):
             return _page("<p class=fault>The database cannot be reached: you are still logged in.</p>", 503)
-        answer = RedirectResponse("/login", 303)
+        # What pages were shown is not left in the browser's cache for whoever sits there next.
+        answer = RedirectResponse("/login", 303, {"clear-site-data": '"cache"'})
         for name in (COOKIE, SECURE_COOKIE):
             answer.delete_cookie(name, path="/", secure=name == SECURE_COOKIE, httponly=True, samesite="lax")
         return answer

@@ -55,6 +55,7 @@ from collector.spool.segments import Spool, SpoolUnusable
 from collector.spool.spooling import Spooling
 from collector.store.database import Connection, connect, migrate, session, sqlalchemy_url
 from milepost.access_settings import forwarded_of, networks_of, oidc_of
+from milepost.browser_headers import BrowserHeaders
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
 from milepost.edge_settings import rates_of
 from milepost.embedded import EmbeddedPostgres
@@ -323,7 +324,7 @@ class Milepost:
             limits=self._limits,
         )
         # What a proxy says of addresses and of TLS counts only from those that are trusted.
-        proxied: Any = ProxyHeadersMiddleware(guard, list(settings.trusted_proxies))  # type: ignore[arg-type]
+        proxied: Any = ProxyHeadersMiddleware(BrowserHeaders(guard), list(settings.trusted_proxies))  # type: ignore[arg-type]
         return remember_peer(proxied)
 
     def _spooling(self, url: str, on_commit: Callable[[], None], intake: Intake | None) -> Spooling | None:

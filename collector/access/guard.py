@@ -24,6 +24,7 @@ from collector.access.forwarded import Forwarded
 from collector.access.limits import Limited, Limits
 from collector.access.policy import is_foreign, need_of
 from collector.access.principal import INGEST, How, Principal, acting
+from collector.access.refusals import Refusals
 from collector.access.roster import Roster, Stale
 from collector.store.database import Connection
 
@@ -41,6 +42,7 @@ class Refused(Exception):
     status: int
     why: str
     retry_after: int | None = None
+    by: str = ""
 
 
 class Guard:
@@ -68,6 +70,7 @@ class Guard:
         self._login = login
         self._limits = limits
         self._turn = asyncio.Lock()
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -103,7 +106,7 @@ class Guard:
         if who is None:
             raise Refused(401, "say who you are: send Authorization: Bearer with an API key, or log in")
         if not who.may(needed):
-            raise Refused(403, f"you may not do this: it needs {needed}")
+            raise Refused(403, f"you may not do this: it needs {needed}", by=who.name)
         if self._limits is not None:
             try:
                 self._limits.admit(who)
@@ -160,6 +163,12 @@ class Guard:
     ) -> None:
         if refused.status != 429:
             metrics.REFUSED.labels(str(refused.status)).inc()
+        # Who brings nothing has only not logged in yet.
+        if refused.status == 403 or (refused.status == 401 and (b"authorization" in headers or b"cookie" in headers)):
+            self._refusals.tell(
+                refused.status, refused.why, by=refused.by, address=_address(scope), method=method, path=scope["path"],
+                now=time.time(),
+            )  # fmt: skip
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refused.why})
             return

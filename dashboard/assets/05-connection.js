@@ -22,6 +22,10 @@
     return plain.apply(this, arguments).then(
       function (answer) {
         if (!ours) return answer;
+        // the session is over: what the page shows is for nobody any more
+        if (answer.status === 401) {
+          window.location.assign('/login?next=' + encodeURIComponent(window.location.pathname + window.location.search));
+        }
         if (answer.status >= 502) say('The server is restarting: what you see may be old. Trying again …');
         else if (failing) say('');
         return answer;

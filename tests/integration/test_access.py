@@ -15,6 +15,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
 from collector.access import keys, people
 from collector.access import roster as roster_of
@@ -27,7 +28,7 @@ from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
 from collector.ingest.otlp_grpc import GrpcDoor
 from slo_rules.durations import HOUR, SECOND
-from tests.integration.fix_access import PASSWORD, Guarded, guarded, now
+from tests.integration.fix_access import PASSWORD, PEER, Guarded, guarded, now
 from tests.integration.fix_doors import cloud_event
 
 pytestmark = pytest.mark.slow
@@ -299,6 +300,25 @@ async def test_a_person_logs_in_looks_and_logs_out_everywhere(behind: Guarded) -
     again = behind.client()
     again.cookies.set(COOKIE, token)
     assert (await again.get("/api/v1/overview")).status_code == 401
+
+
+async def test_who_tries_what_he_may_not_is_in_the_log_and_what_he_brought_is_not(behind: Guarded) -> None:
+    behind.user("ada", "viewer")
+    client = await log_in(behind, "ada")
+    wrong = "mp_planted000.planted"
+    with capture_logs() as logs:
+        await client.post("/api/v1/dead-letters/discard", json={}, headers=OWN)
+        await behind.client().get("/api/v1/overview", headers={"authorization": f"Bearer {wrong}"})
+        await behind.client().get("/api/v1/overview")
+    told = [(one["status"], one["by"], one["address"]) for one in logs if one["event"] == "refused"]
+    assert told == [(403, "ada", PEER[0]), (401, "", PEER[0])]
+    assert "planted" not in repr(logs)
+
+
+async def test_who_logs_out_leaves_nothing_in_the_cache_of_the_browser(behind: Guarded) -> None:
+    behind.user("ada", "viewer")
+    client = await log_in(behind, "ada")
+    assert (await client.post("/logout", headers=OWN)).headers["clear-site-data"] == '"cache"'
 
 
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(behind: Guarded) -> None:
