@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -313,6 +314,14 @@ async def test_who_tries_what_he_may_not_is_in_the_log_and_what_he_brought_is_no
     told = [(one["status"], one["by"], one["address"]) for one in logs if one["event"] == "refused"]
     assert told == [(403, "ada", PEER[0]), (401, "", PEER[0])]
     assert "planted" not in repr(logs)
+
+
+async def test_what_opens_anything_is_256_random_bits_and_another_each_time(behind: Guarded) -> None:
+    behind.user("ada", "viewer")
+    made = [behind.key("query", name=f"it{number}")[-43:] for number in range(20)]
+    made += [(await log_in(behind, "ada")).cookies[COOKIE] for _ in range(3)]
+    assert len(set(made)) == 23
+    assert all(len(base64.urlsafe_b64decode(one[-43:] + "=")) == 32 for one in made)
 
 
 async def test_who_logs_out_leaves_nothing_in_the_cache_of_the_browser(behind: Guarded) -> None:

@@ -316,6 +316,13 @@ async def test_a_wrong_method_says_which_is_right(api: Collector) -> None:
         assert right in answer.headers["allow"]
 
 
+async def test_no_route_says_back_what_it_was_sent(api: Collector) -> None:
+    for path in ("/events", "/v1/traces", "/api/v1/instances", "/openapi.json"):
+        answer = await api.http.request("TRACE", path, headers={"x-planted": "planted"})
+        assert answer.status_code == 405
+        assert "planted" not in answer.text + repr(answer.headers)
+
+
 # Single things
 
 

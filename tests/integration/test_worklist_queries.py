@@ -51,7 +51,7 @@ async def test_an_export_has_every_row_of_the_filter_in_the_order_of_the_list(co
         "/api/v1/instances/export", params={"workflow": "order-to-cash", "sort": "-value"}
     )
     assert answer.headers["content-type"].startswith("text/csv")
-    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.headers["content-disposition"] == 'attachment; filename="milepost-instances.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     shown = (await collector.get("/api/v1/instances", workflow="order-to-cash", sort="-value"))["items"]
     assert [row["id"] for row in rows] == [item["id"] for item in shown]
