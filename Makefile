@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check faults bench bench-check lint format venv compiled chromium clean
+.PHONY: help demo test check faults bench bench-check audit sbom lint format venv compiled chromium clean
 
 help: ## List what make can do
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -44,6 +44,12 @@ bench: $(VENV)/.dev compiled ## Measure the speed of this machine and of Milepos
 
 bench-check: $(VENV)/.dev compiled ## Whether Milepost has become much slower, by ratios that hold on any machine: 3 minutes
 	@$(PY) -m benchmarks.check
+
+audit: $(VENV)/.dev ## Ask whether what Milepost is made of is known to be vulnerable
+	@$(PY) -m supply.audit
+
+sbom: $(VENV)/.dev ## Write what Milepost is made of to dist/: a bill of materials (CycloneDX), and the licences
+	@$(PY) -m supply.bill
 
 lint: $(VENV)/.dev ## Ruff, mypy and the borders between the packages
 	@status=0; \
