@@ -41,8 +41,11 @@ class Address:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Address:
-        """An address as any version stored it."""
-        more = document.get("more") or {}
+        """An address as any version stored it. ValueError where it is none; it says nothing of what is there."""
+        more = (document.get("more") or {}) if isinstance(document, Mapping) else None
+        texts = [document.get("url"), document.get("secret") or "", *more.values()] if isinstance(more, Mapping) else []
+        if not isinstance(more, Mapping) or not texts[0] or not all(isinstance(text, str) for text in texts):
+            raise ValueError("what is stored is no address")
         return cls(document["url"], document.get("secret"), tuple(sorted(more.items())))
 
     def resolved(self, env: Mapping[str, str]) -> Address | None:
@@ -57,6 +60,10 @@ class Address:
         more = tuple((name, found(value)) for name, value in self.more)
         resolved = Address(found(self.url), found(self.secret) if self.secret else None, more)
         return None if missing else resolved
+
+
+NOWHERE = Address("")
+"""Of a target whose address cannot be read any more, and that is not in the files."""
 
 
 def resolve(text: str, env: Mapping[str, str]) -> tuple[str, list[str]]:

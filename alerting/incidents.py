@@ -18,6 +18,7 @@ import structlog
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from alerting.address import NOWHERE
 from alerting.apart import compare
 from alerting.behind import PROJECTION, of_projection, of_sources
 from alerting.burning import Burning
@@ -243,7 +244,13 @@ class _Run:
     def _told(self, incidents: list[UUID]) -> dict[UUID, list[Told]]:
         found: dict[UUID, list[Told]] = {}
         for row in self._all("told", {"incidents": incidents}):
-            found.setdefault(row["incident_id"], []).append(told_of(row))
+            try:
+                told = told_of(row)
+            except ValueError:
+                # That it was told stands beside it; where it is reached the files still say, if it is in them.
+                log.error("address_set_aside", incident=str(row["incident_id"]), target=row["target"])  # noqa: TRY400 — a traceback says nothing more
+                told = told_of(row, NOWHERE)
+            found.setdefault(row["incident_id"], []).append(told)
         return found
 
     def _left(self, incidents: Sequence[Incident]) -> dict[str, set[UUID]]:

@@ -21,6 +21,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
+import structlog
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -40,6 +41,8 @@ from alerting.targets import Rate, Target, resolve_address, written_address
 from collector.store.sql import load
 from slo_rules.durations import DAY, MINUTE, SECOND
 from slo_rules.instants import to_datetime, to_micros
+
+log = structlog.get_logger("milepost.alerting")
 
 Q = load("outbox", package="alerting")
 
@@ -98,7 +101,7 @@ class _Message:
     notice: Mapping[str, Any]
     attempts: int
     created_at: int
-    address: Address
+    address: Address | None
     handle: Mapping[str, str]
     disabled_digest: str | None
 
@@ -202,8 +205,27 @@ def _lease(
     if row is None:
         return None
     row["created_at"] = to_micros(row["created_at"])
-    row["address"] = Address.from_json(row["address"])
-    return _Message(**row)
+    return _Message(**row | _readable(row))
+
+
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a message what may be unreadable, as far as it can be read: one that is damaged holds up no other.
+
+    Without an address it goes where its target is now; without a handle it begins a new thread; without a notice it
+    says what happened, and no more.
+    """
+    found: dict[str, Any] = {"address": None, "handle": row["handle"], "notice": row["notice"]}
+    try:
+        found["address"] = Address.from_json(row["address"])
+    except ValueError:
+        log.error("address_set_aside", message=row["message_id"], target=row["target"])  # noqa: TRY400 — a traceback says nothing more
+    if not isinstance(row["handle"], dict) or not all(isinstance(one, str) for one in row["handle"].values()):
+        log.error("handle_set_aside", message=row["message_id"], target=row["target"])
+        found["handle"] = {}
+    if not isinstance(row["notice"], dict):
+        log.error("notice_set_aside", message=row["message_id"], target=row["target"])
+        found["notice"] = {"transition": row["transition"]}
+    return found
 
 
 def _takes_slot(cursor: psycopg.Cursor[Any], row: Mapping[str, Any], targets: Mapping[str, Target], now: int) -> bool:
@@ -227,7 +249,7 @@ def _ahead(rate: Rate | None) -> timedelta:
 def _address(message: _Message, targets: Mapping[str, Target], env: Mapping[str, str]) -> Address | None:
     """Where the target is now; or where it was told, if what was told lives there and that can still be reached."""
     target, channel = targets.get(message.target), CHANNELS.get(message.kind)
-    stored = resolve_address(message.kind, message.address, env)
+    stored = None if message.address is None else resolve_address(message.kind, message.address, env)
     if target is None or target.kind != message.kind:
         return stored
     told_there = stored is not None and stored.digest == message.handle.get(_TOLD_AT)
@@ -242,6 +264,8 @@ def _send(
     def ended(outcome: Outcome) -> tuple[Sent, str]:
         return Sent(outcome, message.handle), ""
 
+    if address is None and message.address is None:
+        return ended(Outcome(Fate.FAILED, "unreadable", error="where it should go cannot be read any more"))
     if address is None:
         return ended(Outcome(Fate.RETRY, "no_address", error="a variable the address refers to is not set"))
     if message.disabled_digest == address.digest:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import structlog
 from psycopg.rows import dict_row
 
 from alerting.address import Address
@@ -24,6 +25,8 @@ from alerting.route import Route, targets_by_name
 from alerting.targets import resolve_address
 from slo_rules.durations import MINUTE
 from slo_rules.instants import to_datetime, to_micros
+
+log = structlog.get_logger("milepost.alerting")
 
 BATCH = 50
 
@@ -60,11 +63,16 @@ def run_once(
         target = targets.get(row["target"])
         if target is not None and target.kind != row["kind"]:
             target = None
-        address = target.address if target else resolve_address(row["kind"], Address.from_json(row["address"]), env)
-        if address is None:
+        try:
+            address = target.address if target else resolve_address(row["kind"], Address.from_json(row["address"]), env)
+            made = None if address is None else letter(Notice.from_json(said["notice"]), target, address, "", now)[0]
+        except Exception:
+            # What cannot be read any more is not said again, and keeps nothing else from being.
+            log.exception("repeating_set_aside", target=row["target"])
+            made = None
+        if made is None:
             failed += 1
             continue
-        made, _ = letter(Notice.from_json(said["notice"]), target, address, "", now)
         outcome = send(client, channel, replace(made, handle=row["handle"]), reach).outcome
         repeated += 1
         failed += outcome.fate is not Fate.DELIVERED

@@ -97,12 +97,13 @@ def columns_of(incident: Incident, now: int) -> dict[str, Any]:
     }
 
 
-def told_of(row: Row) -> Told:
-    """What a target was last told."""
+def told_of(row: Row, address: Address | None = None) -> Told:
+    """What a target was last told; there, if another address is given. ValueError where the stored one is none."""
     at = to_micros(row["told_at"])
     first = at if row["first_at"] is None else to_micros(row["first_at"])
     last = LastNotified(Status(row["told_status"]), row["told_count"], at, row["told_severity"] or "", at == first)
-    return Told(row["target"], row["kind"], Address.from_json(row["address"]), last, row["muted"], first)
+    there = address or Address.from_json(row["address"])
+    return Told(row["target"], row["kind"], there, last, row["muted"], first)
 
 
 def silence_of(row: Row) -> Silence:
