@@ -82,6 +82,7 @@ class Load:
     """What was sent and asked, and what went wrong with it."""
 
     accepted: int = 0
+    refused: int = 0
     asked: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -146,8 +147,14 @@ def _send(url: str, rate: int, load: Load, stop: threading.Event) -> None:
             for at in range(0, len(members), PER_REQUEST):
                 some = members[at : at + PER_REQUEST]
                 answer = client.post("/events", content=b"[" + b",".join(some) + b"]", headers=_HEADERS)
+                # What is asked to come again comes again: that is no fault, but is told.
+                while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and not stop.wait(1.0):
+                    load.refused += 1
+                    answer = client.post("/events", content=b"[" + b",".join(some) + b"]", headers=_HEADERS)
                 if answer.status_code == httpx.codes.OK:
                     load.accepted += len(some)
+                elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                    return
                 else:
                     load.faults.append(f"POST /events: {answer.status_code}")
                 sent += len(some)
@@ -198,6 +205,7 @@ def soak(served: Served, minutes: float, every: float, rate: int) -> tuple[Sampl
         [
             Figure(f"{told}, accepted and in the log", load.accepted, "events"),
             Figure(f"{told}, asked", load.asked, "requests"),
+            Figure(f"{told}, asked to come again", load.refused, "requests"),
             Figure(f"{told}, faults", len(load.faults), "requests"),
             Figure(f"{told}, WAL for an event", wal / max(1, load.accepted) / 1024, "KiB"),
             Figure(f"{told}, the database for an event", size / max(1, load.accepted + before) / 1024, "KiB"),

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from collector.arrivals import Arrivals
@@ -28,14 +27,15 @@ from collector.instances import MAX_REMEMBERED_EVENTS, Held, InstanceCache, inst
 from collector.lookup import StoredInstance, load_instances
 from collector.parsed import Found, Packed, Parsed, Told, describe, unpack
 from collector.store.database import Connection
+from collector.stored_progress import readable
 from collector.unjoined import Unjoined
+from collector.unreadable import REASON, Aside, Unreadable
 from slo_rules.acts import ACT_SOURCE
 from slo_rules.hubs import crowds
 from slo_rules.identity import Key
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.matching import WorkflowMatcher
 from slo_rules.observation import fold
-from slo_rules.progress import Progress
 from slo_rules.under_way import hear_on_track
 
 log = structlog.get_logger("milepost.projector")
@@ -43,7 +43,6 @@ log = structlog.get_logger("milepost.projector")
 _ON_TRACK = VerdictKind.ON_TRACK
 _FEW = 1
 """Up to how many events that wait are heard one by one: nothing comes between the last and the first of so few."""
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 @dataclass(slots=True)
@@ -58,14 +57,15 @@ class Applying:
     arrivals: Arrivals
     unjoined: Unjoined
     joined_away: set[bytes] = field(default_factory=set)
+    aside: Aside = field(default_factory=Aside)
     _hindsight: Hindsight = field(init=False)
 
     def __post_init__(self) -> None:
         self._hindsight = Hindsight(self.arrivals)
 
     def hold(self, rows: list[StoredInstance]) -> None:
-        """Put what was read into the cache; what is there already is newer."""
-        cache = self.cache
+        """Put what was read into the cache; what is there already is newer. Raises Unreadable, with those left out."""
+        cache, damaged = self.cache, list[bytes]()
         for id_, workflow, version, progress, kind, reason, waiting_for, source, owner, *times in rows:
             if cache.get(id_) is None:
                 due_at, deadline_at, since, check_at = (None if at is None else at + EPOCH_2000 for at in times)
@@ -73,10 +73,16 @@ class Applying:
                 verdict = Verdict(
                     VerdictKind(kind), Reason(reason), since, waiting_for, source, owner, due_at, deadline_at, check_at
                 )
-                known = _decode_progress(progress)
+                known = readable(progress)
+                if known is None:
+                    if id_ not in self.aside.ids:
+                        damaged.append(id_)
+                    continue
                 matcher = self.catalogue.matcher_of(workflow, version)
                 joining = joining_keys(matcher.workflow, known, self.unjoined.of(workflow))
                 cache.add(Held(id_, matcher, known, progress, verdict), joining)
+        if damaged:
+            raise Unreadable(damaged)
 
     def load(self, conn: Connection, ids: list[bytes]) -> list[Held]:
         """The instances with these ids, through the cache."""
@@ -135,6 +141,9 @@ class Applying:
         event that is applied `again`, long after its place in the log: it is judged by what is known of sources now.
         """
         workflow, received_at = matcher.workflow, parsed.received_at
+        if self.aside.keys and self.aside.means(workflow.name, joining):
+            batch.dead_letters.append(set_aside(parsed, workflow.name, REASON))
+            return
         by_key = self.cache.by_key(workflow.name)
         held: Held | None = None
         others: list[Held] | None = None

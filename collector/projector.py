@@ -53,6 +53,7 @@ from collector.sharing import Sharer
 from collector.store.database import PROJECTION_LOCK, Connection
 from collector.stretches import MOST_SHARES, Stretch, hands, open_stretch, write_down
 from collector.unjoined import load_unjoined
+from collector.unreadable import Aside, Unreadable, look_again, mend
 from slo_rules.identity import Key
 from slo_rules.instants import to_datetime, to_micros
 
@@ -143,6 +144,7 @@ class Projector:
         self._report = CycleReport()
         self._conn: Connection | None = None
         self._awaiting = Awaiting()
+        self._aside = Aside()
         self._share_from = share_from
         self._unfinished = True
         """Whether there may be a stretch that is not finished."""
@@ -181,9 +183,13 @@ class Projector:
                 self.sweep(conn, self._horizon(conn, self._received_at))
         except BaseException as error:
             self._forget()
-            if not isinstance(error, Moved):
+            if isinstance(error, Unreadable):
+                mend(conn, self._catalogue, error.ids, self._aside)
+                report.caught_up = False
+            elif isinstance(error, Moved):
+                log.info("position_moved", reason=str(error))
+            else:
                 raise
-            log.info("position_moved", reason=str(error))
         return report
 
     def _horizon(self, conn: Connection, most: int | None = None) -> int:
@@ -302,7 +308,9 @@ class Projector:
                 self._forgotten = forgotten
                 self._received_at = 0 if received_at is None else to_micros(received_at)
                 arrivals = Arrivals(conn, self._catalogue, seq)
-                self._applying = Applying(self._catalogue, self._cache, arrivals, load_unjoined(conn))
+                unjoined = load_unjoined(conn)
+                look_again(conn, self._aside)
+                self._applying = Applying(self._catalogue, self._cache, arrivals, unjoined, aside=self._aside)
 
     def _apply(self, conn: Connection, batch: Batch, events: list[Parsed], stored: list[StoredInstance]) -> Batch:
         """Apply a chunk to the batch; where a source can be seen again in between, what comes after is a new batch."""
@@ -389,7 +397,7 @@ class Projector:
         if stretch is not None:
             self._forget()
             self._unfinished = True
-            Sharer(conn, self._catalogue, stretch, self._report).finish()
+            Sharer(conn, self._catalogue, stretch, self._report, aside=self._aside).finish()
             self._unfinished = False
         return stretch is not None
 

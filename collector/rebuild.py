@@ -13,13 +13,11 @@ from collector.catalogue import Catalogue, start_over
 from collector.changes import Q
 from collector.store.database import Connection
 from collector.store.tables import DERIVED
+from collector.stored_progress import readable
 from slo_rules.contribution import Contributions, add, contributions
 from slo_rules.instants import rfc3339, to_datetime, to_micros
 from slo_rules.objective import Objective
-from slo_rules.progress import Progress
 from slo_rules.source_freshness import of_source
-
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 def forget(conn: Connection, *, current_definitions: bool) -> None:
@@ -127,7 +125,8 @@ def _count(conn: Connection, catalogue: Catalogue, objective: Objective) -> None
         cursor.execute("SELECT workflow_version, progress FROM instance WHERE workflow = %s", (objective.workflow,))
         for version, progress in cursor:
             workflow = catalogue.versions[objective.workflow, version].workflow
-            add(total, contributions(_decode_progress(progress), workflow, (objective,)), 1)
+            if (known := readable(progress, "one of " + objective.workflow)) is not None:
+                add(total, contributions(known, workflow, (objective,)), 1)
     _write(conn, {place: counts for place, counts in total.items() if place[0] == objective.name})
 
 

@@ -44,6 +44,7 @@ from collector.stretches import (
     take_share,
 )
 from collector.unjoined import load_unjoined
+from collector.unreadable import Aside, Unreadable, mend
 
 log = structlog.get_logger("milepost.projector")
 
@@ -55,7 +56,14 @@ class Sharer:
     """Applies shares of one stretch with this catalogue, on one connection, at most `batch` events at a time."""
 
     def __init__(
-        self, conn: Connection, catalogue: Catalogue, stretch: Stretch, report: CycleReport, *, batch: int = BATCH
+        self,
+        conn: Connection,
+        catalogue: Catalogue,
+        stretch: Stretch,
+        report: CycleReport,
+        *,
+        batch: int = BATCH,
+        aside: Aside | None = None,
     ) -> None:
         self._conn = conn
         self._catalogue = catalogue
@@ -64,6 +72,7 @@ class Sharer:
         self._batch = batch
         self._reader = LogReader(catalogue, min(CHUNK, batch))
         self._number = 0
+        self._aside = Aside() if aside is None else aside
 
     def work(self) -> bool:
         """Apply a share that nobody has taken; whether there was one. Raises Moved when the stretch is no more."""
@@ -85,7 +94,7 @@ class Sharer:
             forgotten = self._lock(share)
             arrivals = Arrivals(conn, self._catalogue, stretch.after)
             cache = InstanceCache(len(stretch.dealt))
-            applying = Applying(self._catalogue, cache, arrivals, load_unjoined(conn))
+            applying = Applying(self._catalogue, cache, arrivals, load_unjoined(conn), aside=self._aside)
         batch = self._begin(share, forgotten)
         passing = _Passing(arrivals, stretch)
         own = (one for one in stretch.arrivals() if one.share == share.number and one.seq > share.seq)
@@ -205,6 +214,7 @@ class Hand:
         self._conn = conn
         self._catalogue: Catalogue | None = None
         self._stretch: Stretch | None = None
+        self._aside = Aside()
         with conn.transaction():
             conn.execute(Q["stage"])
             conn.execute(S["ready"], {"lock": HANDS_LOCK})
@@ -225,7 +235,10 @@ class Hand:
                 self._conn.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK,))
                 self._catalogue = load_catalogue(self._conn)
         try:
-            return Sharer(self._conn, self._catalogue, stretch, report).work()
+            return Sharer(self._conn, self._catalogue, stretch, report, aside=self._aside).work()
+        except Unreadable as error:
+            mend(self._conn, self._catalogue, error.ids, self._aside)
+            return True
         except Moved as error:
             log.info("share_given_up", reason=str(error))
             return False

@@ -14,12 +14,12 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
 from collector.query.reader import Reader, Row, rfc3339
 from collector.store.tables import instance
+from collector.stored_progress import readable
 from slo_rules.durations import DAY, HOUR
 from slo_rules.forecast import Awaiting, Draining, drain
 from slo_rules.looking_back import GroupOf, LookedBack, LookingBack
@@ -36,7 +36,6 @@ LATELY = HOUR // 4
 """A pace this young counts where it is sure that it clears: soon after a recovery an hour has the outage in it."""
 SLOTS = 12
 _COLUMNS = (instance.c.id, instance.c.workflow, instance.c.workflow_version, instance.c.title, instance.c.progress)
-decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 @dataclass(slots=True)
@@ -78,8 +77,11 @@ class Lessons:
             if self.instances == MOST_INSTANCES:
                 self.all = False
                 return
+            progress = readable(packed, id_)
+            if progress is None:
+                continue
             self.instances += 1
-            self._learn(id_, title, decode_progress(packed), self._catalogue.versions[name, version].workflow)
+            self._learn(id_, title, progress, self._catalogue.versions[name, version].workflow)
 
     def _learn(self, id_: UUID, title: str, progress: Progress, definition: Workflow) -> None:
         known_as = str(id_)
@@ -104,8 +106,9 @@ async def look_back(
     looking = LookingBack(at, horizon, group_of)
 
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
-        for _, name, version, _, packed in rows:
-            looking.take(decode_progress(packed), catalogue.versions[name, version].workflow)
+        for id_, name, version, _, packed in rows:
+            if (progress := readable(packed, id_)) is not None:
+                looking.take(progress, catalogue.versions[name, version].workflow)
 
     await reader.feed(begun_last(workflow).limit(MOST_INSTANCES), take)
     return looking.result()

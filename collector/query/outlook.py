@@ -19,12 +19,13 @@ from collector.catalogue import Catalogue
 from collector.query.forecast import HORIZONS, chance_row, horizon_of
 from collector.query.instances import InstanceFilter, definition_of, stored_progress
 from collector.query.kept_answers import KeptAnswers
-from collector.query.learning import decode_progress, drained, in_order, learn, look_back, named
+from collector.query.learning import drained, in_order, learn, look_back, named
 from collector.query.names import names_besides
 from collector.query.overview import lag_seconds
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.sources import load_marks
 from collector.store.tables import instance
+from collector.stored_progress import readable
 from slo_rules.durations import DAY, SECOND, format_duration
 from slo_rules.filters import spell
 from slo_rules.forecast import Awaiting, chances, told_apart_by
@@ -228,7 +229,9 @@ class Outlook:
             nonlocal found
             found += len(rows)
             for id_, name, version, packed in rows:
-                progress, workflow = decode_progress(packed), self._catalogue.versions[name, version].workflow
+                progress, workflow = readable(packed, id_), self._catalogue.versions[name, version].workflow
+                if progress is None:
+                    continue
                 if ahead := _ahead(progress, workflow, at):
                     due.setdefault(name, []).append(self._awaiting(str(id_), name, progress, ahead[0]))
 

@@ -11,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.learning import begun_last, decode_progress
+from collector.query.learning import begun_last
 from collector.query.reader import Reader, Row
+from collector.stored_progress import readable
 from slo_rules.filters import spell
 from slo_rules.flow_times import Noted, StepSeen, see
 from slo_rules.instants import to_datetime, to_micros
@@ -65,7 +66,9 @@ async def learn_passages(
             if seen.instances == MOST_SEEN or read > most:
                 seen.all = False
                 return
-            progress, definition = decode_progress(packed), catalogue.versions[name, version].workflow
+            progress, definition = readable(packed, id_), catalogue.versions[name, version].workflow
+            if progress is None:
+                continue
             if wanted is not None and not wanted(progress, definition):
                 continue
             seen.instances += 1

@@ -8,15 +8,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from collector.retention.parts import Dropped, lock_projection, record
 from collector.retention.policy import Kept
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.stored_progress import readable
 from slo_rules.identity import split_key
 from slo_rules.instants import to_micros
-from slo_rules.progress import Progress
 
 Q = load("retention")
 AT_ONCE = 1_000
@@ -31,7 +29,6 @@ _BY_ID = (
     "drop_counts_of_none",
     "drop_splits",
 )
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 def begun_before(until: datetime) -> UUID:
@@ -51,15 +48,16 @@ def drop_finished(conn: Connection, until: datetime, after: UUID, now: datetime)
         rows = conn.execute(Q["finished"], asked).fetchall()
         if not rows:
             return Dropped(0, 0), None
-        keys = [
-            (id_, workflow, *split_key(key)) for id_, workflow, packed in rows for key in _decode_progress(packed).keys
-        ]
+        # One that cannot be read stays: by which keys it was found is not known.
+        known = [(id_, workflow, readable(packed, id_)) for id_, workflow, packed in rows]
+        gone = [(id_, workflow, progress) for id_, workflow, progress in known if progress is not None]
+        keys = [(id_, workflow, *split_key(key)) for id_, workflow, progress in gone for key in progress.keys]
         columns = zip(*keys, strict=True) if keys else [()] * 4
         of_keys = dict(zip(("owners", "workflows", "namespaces", "values"), map(list, columns), strict=True))
         for statement in ("drop_joining_keys", "drop_search_keys"):
             conn.execute(Q[statement], of_keys)
         for statement in _BY_ID:
-            conn.execute(Q[statement], {"ids": [row[0] for row in rows]})
+            conn.execute(Q[statement], {"ids": [row[0] for row in gone]})
         conn.execute(Q["forget_in_memory"])
         dropped = Dropped(len(rows), 0)
         record(conn, Kept.INSTANCES, until, dropped)
