@@ -29,6 +29,7 @@ LEFT_FREE = 256 * 2**20
 """Bytes that are left free on the disk, which others need too."""
 ENDING = ".spool"
 DAMAGED = ".damaged"
+REFUSED = ".refused"
 
 
 class SpoolFull(Exception):
@@ -331,7 +332,7 @@ class Spool:
 
     def set_aside(self, record: Record) -> Path:
         """Keep a record that cannot be stored, in a file of its own; where. OSError."""
-        path = self.folder / f"{time.time_ns() // 1000:020}-{uuid.uuid4().hex}.refused"
+        path = self.folder / f"{time.time_ns() // 1000:020}-{uuid.uuid4().hex}{REFUSED}"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(encode(record, bytes(MARK)))
             file.flush()

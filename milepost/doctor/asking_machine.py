@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from collector.spool.segments import DAMAGED, ENDING, REFUSED
 from milepost.doctor import judging
 from milepost.doctor.finding import Finding, fail, ok, unknown
 from milepost.settings import ENVIRONMENT_PREFIX, SECRET
+
+BESIDE = (REFUSED, DAMAGED)
 
 
 def disk(folder: Path, database_bytes: int | None) -> Finding:
@@ -22,6 +27,38 @@ def disk(folder: Path, database_bytes: int | None) -> Finding:
     except OSError as error:
         return unknown("disk", f"{at} does not say how much is free: {error.strerror}")
     return judging.disk(judging.Disk(str(at), usage.total, usage.free, database_bytes))
+
+
+def buffer(folder: Path | None, limit: int, now: int) -> list[Finding]:
+    """The folder of the receivers' buffer at `now` (micros); nothing of what is in it is read."""
+    check = "buffer"
+    if folder is None:
+        return [ok(check, "there is none (--spool-dir): what arrives while the database is away is answered 503")]
+    at = folder.absolute()
+    while not at.exists() and at != at.parent:
+        at = at.parent
+    sizes: dict[Path, int] = {}
+    try:
+        for path in folder.iterdir() if folder.exists() else ():
+            # What is written to the log meanwhile is gone.
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path] = path.stat().st_size
+        free = shutil.disk_usage(at).free
+    except OSError as error:
+        return [unknown(check, f"{folder} cannot be looked at: {error.strerror}", "ask as the user that serves")]
+    waiting = {path: taken for path, taken in sizes.items() if path.suffix == ENDING and taken}
+    begun = [int(made) for path in waiting if (made := path.stem.partition("-")[0]).isdecimal()]
+    return judging.buffer(
+        judging.Buffer(
+            path=str(folder),
+            writable=at.is_dir() and os.access(at, os.W_OK | os.X_OK),
+            bytes=sum(waiting.values()),
+            limit=limit,
+            free=free,
+            oldest=max(0, now - min(begun)) if begun else None,
+            beside=sum(path.suffix in BESIDE for path in sizes),
+        )
+    )
 
 
 def secret_files(config: Path | None, environment: Mapping[str, str]) -> list[Path]:

@@ -47,6 +47,8 @@ class Examination:
         yield from made("login", self._login)
         yield from made("definitions", self._definitions)
         yield from made("secrets", lambda: machine.secrets(machine.secret_files(self.config, self.environment)))
+        now = to_micros(datetime.now(UTC))
+        yield from made("buffer", lambda: machine.buffer(settings.spool, settings.spool_limit, now))
         yield from self._of_database()
         if settings.read_database_url:
             yield from made("replica", lambda: self._replica(settings.read_database_url or ""))

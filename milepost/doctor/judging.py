@@ -6,6 +6,7 @@ import stat
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from collector.spool.segments import LEFT_FREE
 from milepost.database_views import size
 from milepost.doctor.finding import Finding, fail, ok, unknown, warn
 from slo_rules.durations import MINUTE, SECOND
@@ -17,6 +18,8 @@ SKEW_FAILED = 30 * SECOND
 LAG_WARNED = MINUTE
 LAG_FAILED = 15 * MINUTE
 REPLICA_LAG_WARNED = 5 * SECOND
+BUFFER_WARNED, BUFFER_FAILED = 0.5, 0.95
+"""Shares of the buffer that are taken."""
 LEAST_FREE_BYTES = 10**9
 LEAST_FREE_SHARE = 0.1
 LEAST_OF_DATABASE = 0.2
@@ -32,6 +35,22 @@ class Disk:
     total: int
     free: int
     database: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """The folder in which receivers keep what arrives while the database is away; `oldest` is an age in micros.
+
+    `beside` counts the files of what the database would not have, and of what is damaged.
+    """
+
+    path: str
+    writable: bool
+    bytes: int
+    limit: int
+    free: int
+    oldest: int | None = None
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +134,32 @@ def disk(found: Disk) -> Finding:
     if scarce or found.free / found.total < LEAST_FREE_SHARE:
         return warn(check, said, advice)
     return ok(check, said)
+
+
+def buffer(found: Buffer) -> list[Finding]:
+    """Whether receivers can keep what arrives, and what they have kept."""
+    check = "buffer"
+    lost = "without it what arrives while the database is away is answered 503"
+    findings = []
+    if not found.writable:
+        findings.append(fail(check, f"{found.path} cannot be written", f"give it to the user that serves: {lost}"))
+    share = found.bytes / found.limit
+    said = f"{size(found.bytes)} of {size(found.limit)} at {found.path}"
+    if found.oldest is not None:
+        said += f", the oldest for {roughly(found.oldest)}"
+    room = min(found.limit - found.bytes, found.free - LEFT_FREE)
+    advice = "is the database there? What is kept is written by the process that has this folder: does it run?"
+    if share >= BUFFER_FAILED or room <= 0:
+        scarce = "" if share >= BUFFER_FAILED else f", and {size(found.free)} free on the disk"
+        findings.append(fail(check, said + scarce, "it is full: senders are answered 503 until there is room"))
+    elif found.oldest is not None and found.oldest > LAG_FAILED:
+        findings.append(fail(check, said, advice))
+    elif share >= BUFFER_WARNED or (found.oldest is not None and found.oldest > LAG_WARNED):
+        findings.append(warn(check, said, advice))
+    if found.beside:
+        what = f"{found.beside} file{'s' if found.beside != 1 else ''} in {found.path} with what could not be written"
+        findings.append(warn(check, what, "see spool_record_set_aside and spool_damaged in the log, and keep them"))
+    return findings or [ok(check, said)]
 
 
 def rights(found: Rights) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +17,10 @@ import pytest
 from alerting.address import Address
 from alerting.channels.reach import PUBLIC_ONLY, reach_of
 from alerting.targets import Target
+from collector.spool.records import Record
+from collector.spool.segments import Spool
 from milepost.doctor import judging
-from milepost.doctor.asking_machine import disk, secret_files, secrets
+from milepost.doctor.asking_machine import buffer, disk, secret_files, secrets
 from milepost.doctor.asking_network import Attempt, attempt, judged, provider
 from milepost.doctor.examination import Examination, made
 from milepost.doctor.finding import Finding, Grade, as_document, as_text, fail, ok, unknown, warn, worst
@@ -50,6 +53,52 @@ def test_a_small_disk_needs_a_gigabyte_all_the_same() -> None:
 
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_the_one_above(tmp_path: Path) -> None:
     assert str(tmp_path) in disk(tmp_path / "not" / "there", None).said
+
+
+BUFFER = judging.Buffer("/spool", writable=True, bytes=0, limit=GIGABYTE, free=100 * GIGABYTE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "grade"),
+    [
+        ({}, Grade.OK),
+        ({"bytes": GIGABYTE // 10, "oldest": 2 * SECOND}, Grade.OK),
+        ({"bytes": 6 * GIGABYTE // 10, "oldest": 2 * SECOND}, Grade.WARN),
+        ({"bytes": 1, "oldest": 2 * MINUTE}, Grade.WARN),
+        ({"bytes": 1, "oldest": 20 * MINUTE}, Grade.FAIL),
+        ({"bytes": GIGABYTE, "oldest": SECOND}, Grade.FAIL),
+        ({"free": 10**8}, Grade.FAIL),
+        ({"writable": False}, Grade.FAIL),
+        ({"beside": 1}, Grade.WARN),
+    ],
+)
+def test_a_buffer_that_cannot_keep_what_arrives_or_keeps_it_for_long_is_told(
+    changes: dict[str, object], grade: Grade
+) -> None:
+    assert worst(judging.buffer(replace(BUFFER, **changes))) is grade  # type: ignore[arg-type]
+
+
+def test_the_buffer_is_looked_at_from_outside_and_left_as_it_is(tmp_path: Path) -> None:
+    folder, now = tmp_path / "spool", 1_790_000_000 * SECOND
+    assert worst(buffer(None, GIGABYTE, now)) is Grade.OK
+    # Before the first start it is not there, and is not made by looking.
+    assert worst(buffer(folder, GIGABYTE, now)) is Grade.OK
+    assert not folder.exists()
+    spool = Spool(folder, GIGABYTE)
+    spool.add([Record(now, 1, b"x" * 1000)])
+    (found,) = buffer(folder, GIGABYTE, time.time_ns() // 1000 + 20 * MINUTE)
+    assert found.grade is Grade.FAIL
+    assert "20m" in found.said
+    spool.close()
+    (folder / "1.refused").write_bytes(b"x")
+    (folder / "2.damaged").write_bytes(b"x")
+    assert "2 files" in buffer(folder, GIGABYTE, time.time_ns() // 1000)[0].said
+
+
+def test_a_buffer_that_is_no_folder_or_may_not_be_looked_at_stops_no_other_check(tmp_path: Path) -> None:
+    file = tmp_path / "spool"
+    file.write_text("x")
+    assert worst(buffer(file, GIGABYTE, 0)) is Grade.UNKNOWN
 
 
 @pytest.mark.parametrize(
