@@ -27,7 +27,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def names_in(path: str) -> frozenset[str]:
     tree = ast.parse((TOP / path).read_text("utf-8"))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return frozenset(one.name for one in ast.walk(tree) if isinstance(one, functions))
@@ -44,7 +44,7 @@ def test_every_requirement_of_both_levels_stands_there_once() -> None:
 def test_a_test_that_is_named_is_there(named: tuple[str, str]) -> None:
     path, name = named
     assert name.startswith("test_")
-    assert name in tests_in(path)
+    assert name in names_in(path)
 
 
 def test_what_is_met_or_in_writing_names_a_test_and_what_is_not_says_why() -> None:
