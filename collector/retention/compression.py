@@ -11,7 +11,7 @@ from datetime import datetime
 import psycopg
 from psycopg import sql as psql
 
-from collector.retention.parts import LOCK_MILLISECONDS, parts_of
+from collector.retention.parts import LOCK_MILLISECONDS, Part, parts_of
 from collector.store.database import Connection, has_timescale
 
 ORDER = {"event": "seq", "span": "trace_id, start_ns"}
@@ -29,13 +29,15 @@ def can_compress(conn: Connection) -> bool:
 def compress_old(conn: Connection, until: datetime, postponed: dict[str, str]) -> int:
     """Compress the chunks of what was received before `until`, each in one transaction; how many were compressed.
 
-    Nobody writes to those, and who reads them goes on. What somebody holds is told in `postponed`.
+    Nobody else writes to those, and who reads them goes on; where somebody was forgotten, what was changed lies beside
+    what is compressed, and the chunk is compressed again. What somebody holds is told in `postponed`.
     """
     done = 0
     with conn.transaction():
         if not can_compress(conn):
             return 0
-        due = [part for table in ORDER for part in parts_of(conn, table) if part.until <= until and not part.compressed]
+        old = [part for table in ORDER for part in parts_of(conn, table) if part.until <= until]
+        due = [part for part in old if not part.compressed or _holds_loose_rows(conn, part)]
     for table in {part.table for part in due}:
         _prepare(conn, table)
     for part in due:
@@ -48,6 +50,12 @@ def compress_old(conn: Connection, until: datetime, postponed: dict[str, str]) -
         else:
             done += 1
     return done
+
+
+def _holds_loose_rows(conn: Connection, part: Part) -> bool:
+    """Whether rows of a compressed chunk lie beside what is compressed: changed since, and called compressed still."""
+    row = conn.execute(psql.SQL("SELECT EXISTS (SELECT FROM ONLY {})").format(part.sql)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _prepare(conn: Connection, table: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,7 +14,8 @@ from psycopg import sql as psql
 from collector.catalogue import load_catalogue
 from collector.erasure import forgetting
 from collector.rebuild import fingerprints, forget
-from collector.store.database import Connection
+from collector.retention.compression import compress_old
+from collector.store.database import Connection, has_timescale
 from tests.integration.fix_doors import Collector, cloud_event, running
 from tests.projecting import assert_that_instances_are_counted, project
 
@@ -57,9 +58,30 @@ spec: {workflow: signup, latency: {from: asked, to: let_in, within: 2d}, target:
 
 
 @pytest.fixture
-async def collector(database_url: str) -> AsyncIterator[Collector]:
-    async with running(database_url, DEFINITIONS) as made:
+async def collector(either_url: str) -> AsyncIterator[Collector]:
+    async with running(either_url, DEFINITIONS) as made:
         yield made
+
+
+def compress(conn: Connection) -> None:
+    """Compress every chunk of the log, and let no transaction decompress more than a row unless it says so."""
+    with conn.transaction():
+        if not has_timescale(conn):
+            return
+        conn.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET"
+            " timescaledb.max_tuples_decompressed_per_dml_transaction = 1', current_database()); END $$"
+        )
+        conn.execute("SET timescaledb.max_tuples_decompressed_per_dml_transaction = 1")
+    assert compress_all(conn) > 0
+
+
+def compress_all(conn: Connection) -> int:
+    """What the duty would do when all chunks are old enough; how many it compressed."""
+    postponed: dict[str, str] = {}
+    done = compress_old(conn, datetime.now(UTC) + timedelta(days=60), postponed)
+    assert postponed == {}
+    return done
 
 
 def event(id_: str, type_: str, data: dict[str, Any], source: str = "crm", **more: Any) -> dict[str, Any]:
@@ -138,6 +160,7 @@ async def told(collector: Collector) -> None:
             " VALUES ('desk', 'POST', '/', '{}', %s, now())",
             (b"who=ada%40example.com&iban=SECRET-FORM",),
         )
+    compress(conn)
 
 
 def left(conn: Connection, *texts: str) -> list[tuple[str, str]]:
@@ -276,6 +299,8 @@ async def test_a_short_value_is_replaced_where_keys_are_read_and_nowhere_else(co
 async def test_where_the_log_has_lost_events_what_is_known_is_changed_all_the_same(collector: Collector) -> None:
     await told(collector)
     before = counted(collector.conn)
+    if has_timescale(collector.conn):
+        collector.conn.execute("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
     collector.conn.execute("DELETE FROM event WHERE id IN ('3', '6')")
     collector.conn.commit()
     done = run(collector, "email", WHO)
@@ -313,3 +338,19 @@ async def test_it_is_all_or_nothing(collector: Collector) -> None:
     assert counted(collector.conn) == before
     collector.conn.execute("ALTER TABLE audit_away RENAME TO audit")
     collector.conn.commit()
+
+
+async def test_what_was_changed_in_compressed_chunks_is_compressed_again_and_nothing_comes_back(timescale: Any) -> None:
+    url = timescale.clone()
+    async with running(url, DEFINITIONS) as made:
+        await told(made)
+        assert compress_all(made.conn) == 0
+        run(made, "email", WHO)
+        counts = counted(made.conn)
+        # One of events and one of spans; then there is nothing left to do.
+        assert compress_all(made.conn) == 2
+        assert compress_all(made.conn) == 0
+        assert left(made.conn, WHO, "Lovelace", "SECRET", "1815") == []
+        assert counted(made.conn) == counts
+        rebuilt_equal(made)
+    timescale.drop(url)
