@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from milepost.options import Config, DatabaseUrl, DataDir, fail, read_settings
+from milepost.options import Config, DatabaseUrl, DataDir, SpoolDir, fail, read_settings
+from milepost.plain_text import shown
+from slo_rules.instants import rfc3339, to_micros
+
+if TYPE_CHECKING:
+    from collector.erasure.buffers import Buffer
 
 MOST_BESIDES = 20
 
@@ -17,19 +23,25 @@ def forget(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; without this it is only said what would be changed.")
     ] = False,
+    leave_buffers: Annotated[
+        bool,
+        typer.Option("--leave-buffers", help="Do it although receivers have on their disks what they accepted."),
+    ] = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
+    spool_dir: SpoolDir = None,
     config: Config = None,
 ) -> None:
     """Forget one person by a key: what was sent and said of him goes, what was counted stays. There is no way back."""
-    settings = read_settings(config, database_url=database_url, data_dir=data_dir, log_level="warning")
+    settings = read_settings(
+        config, database_url=database_url, data_dir=data_dir, spool_dir=spool_dir, log_level="warning"
+    )
     at = min((place for sign in "=:" if (place := key.find(sign)) > 0), default=0)
     namespace, value = key[:at].strip(), key[at + 1 :].strip()
     if not namespace or not value or len(value) > 200 or "\x00" in key:
         raise fail("KEY: write NAMESPACE=VALUE, such as customer=4711")
-    from collector.erasure.forgetting import NotCurrent, Waits, forget
+    from collector.erasure.forgetting import Buffered, NotCurrent, Waits, forget
     from milepost.applying import apply_log
-    from milepost.plain_text import shown
     from milepost.terminal import as_terminal
     from milepost.upkeep import open_catalogue
 
@@ -39,11 +51,17 @@ def forget(
             if namespace not in known:
                 raise fail(f"KEY: no definition has {namespace!r}; there are {', '.join(sorted(known)) or 'none'}")
             apply_log(url, conn, catalogue)
-            found = forget(conn, catalogue, namespace, value, datetime.now(UTC), dry_run=not yes)
+            now = datetime.now(UTC)
+            found = forget(conn, catalogue, namespace, value, now, dry_run=not yes, leave_buffers=leave_buffers)
     except NotCurrent as error:
         raise fail("Not everything received has been applied; try again when it is.", code=3) from error
     except Waits as error:
         raise fail("What sources sent of him has not been mapped yet; try again when it is.", code=3) from error
+    except Buffered as error:
+        lines = [f"{_where(one)}; start it, or let it write." for one in error.buffers]
+        end = "Nothing was changed. --leave-buffers does it all the same: then do it again when they have written."
+        raise fail("\n".join([*lines, end]), code=3) from error
+    _say_unreached(found.buffers, settings.spool)
     if not found.counts:
         typer.echo("Nothing is known under this key.")
         return
@@ -60,3 +78,24 @@ def forget(
         typer.echo(shown(f"  {', '.join(found.besides[:MOST_BESIDES])}{many}", 4_000))
     if yes:
         typer.echo(shown(f"{found.subject.pseudonym} stands for it from now on. Backups still hold what was.", 200))
+
+
+def _where(buffer: Buffer) -> str:
+    receiver = shown(buffer.receiver, 200)
+    if buffer.waits_since is None:
+        told = rfc3339(to_micros(buffer.told_at))
+        return f"The receiver at {receiver} ended without a word at {told}: nobody knows whether its buffer is empty"
+    since = rfc3339(to_micros(buffer.waits_since))
+    return f"The receiver at {receiver} has on its disk what it accepted since {since}"
+
+
+def _say_unreached(buffers: list[Buffer], folder: Path | None) -> None:
+    """What was not looked at, and may say the value."""
+    for one in buffers:
+        typer.echo(f"{_where(one)}. When it has written that, do this again.")
+    from collector.spool.segments import DAMAGED, REFUSED
+
+    aside = sorted(one for one in folder.glob("*") if one.suffix in (DAMAGED, REFUSED)) if folder else []
+    if aside:
+        typer.echo("What the buffer set aside is not looked at; see what it is, and delete it:")
+        typer.echo(shown("  " + ", ".join(map(str, aside)), 4_000))

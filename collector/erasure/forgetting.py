@@ -14,6 +14,7 @@ from collector.access import audit
 from collector.access.principal import acting
 from collector.catalogue import Catalogue
 from collector.erasure import derived, logged, texts
+from collector.erasure.buffers import Buffer, Buffered, buffers_of
 from collector.erasure.logged import Waits
 from collector.erasure.needed import attributes_needed, paths_needed
 from collector.erasure.subject import Subject, subject_of
@@ -21,7 +22,7 @@ from collector.retention.parts import NotCurrent, lock_projection
 from collector.store.database import RETENTION_LOCK, Connection, has_timescale
 from collector.store.sql import load
 
-__all__ = ("Forgotten", "NotCurrent", "Waits", "forget")
+__all__ = ("Buffered", "Forgotten", "NotCurrent", "Waits", "forget")
 
 Q = load("erasure")
 _IN_MEMORY = load("retention")["forget_in_memory"]
@@ -33,13 +34,14 @@ class Forgotten:
 
     `besides` are other keys of the instances, by which he may be known as well. `unreadable` are numbers of events that
     are no JSON, of which nothing is left. Without `sought` the value is so short that it is replaced where keys are
-    read and nowhere else.
+    read and nowhere else. What lies in `buffers` was not reached.
     """
 
     subject: Subject
     counts: dict[str, int] = field(default_factory=dict)
     besides: list[str] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
     dry_run: bool = False
 
     @property
@@ -49,15 +51,19 @@ class Forgotten:
 
 
 def forget(
-    conn: Connection, catalogue: Catalogue, namespace: str, value: str, now: datetime, *, dry_run: bool
-) -> Forgotten:
+    conn: Connection, catalogue: Catalogue, namespace: str, value: str, now: datetime, *, dry_run: bool,
+    leave_buffers: bool = False,
+) -> Forgotten:  # fmt: skip
     """Forget whoever has this key, in one transaction; a dry run says what that would change, and changes nothing.
 
-    Raises NotCurrent where not everything received has been applied, and Waits.
+    Raises NotCurrent where not everything received has been applied, Waits, and Buffered where receivers say that they
+    have something on their disks; with `leave_buffers` that is left for another time.
     """
     rules = [rule for version in catalogue.versions.values() for rule in version.workflow.keys]
     subject = subject_of(namespace, value, rules)
+    refused = not (dry_run or leave_buffers)
     with conn.transaction():
+        _buffers(conn, refused=refused)
         # The log is read before anybody waits for it.
         found, subject = logged.find(conn, subject, _carriers(conn, subject))
     report = Forgotten(subject, dry_run=dry_run)
@@ -66,6 +72,7 @@ def forget(
         if has_timescale(conn):
             # What is compressed is changed like all else; by itself that is bounded.
             conn.execute("SELECT set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)")
+        report.buffers = _buffers(conn, refused=refused)
         if not dry_run:
             lock_projection(conn, now)
             conn.execute("SET LOCAL lock_timeout = '10s'")
@@ -101,6 +108,13 @@ def forget(
             said = {"namespace": namespace, "changed": report.counts}
             audit.record(conn, [audit.entry("subject.forgotten", f"key sha256:{subject.digest}", {}, said)])
     return report
+
+
+def _buffers(conn: Connection, *, refused: bool) -> list[Buffer]:
+    found = buffers_of(conn)
+    if refused and (waiting := [one for one in found if one.waits_since is not None]):
+        raise Buffered(waiting)
+    return found
 
 
 def _carriers(conn: Connection, subject: Subject) -> list[UUID]:

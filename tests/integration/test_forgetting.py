@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,11 +15,17 @@ from psycopg import sql as psql
 
 from collector.catalogue import load_catalogue
 from collector.erasure import forgetting
+from collector.log import Batch
 from collector.rebuild import fingerprints, forget
 from collector.retention.compression import compress_old
+from collector.spool.draining import Draining
+from collector.spool.packing import pack
+from collector.spool.segments import Spool
+from collector.spool.spooling import Spooling
 from collector.store.database import Connection, has_timescale
 from tests.integration.fix_doors import Collector, cloud_event, running
-from tests.projecting import assert_that_instances_are_counted, project
+from tests.projecting import assert_that_instances_are_counted, log_row, project
+from tests.strategies import make_event
 
 WHO = "ada@example.com"
 DEFINITIONS = """
@@ -325,6 +333,55 @@ async def test_what_has_not_been_mapped_or_applied_yet_keeps_it_from_being_done(
     with pytest.raises(forgetting.NotCurrent):
         forgetting.forget(collector.conn, collector.catalogue, "email", WHO, datetime.now(UTC), dry_run=False)
     assert left(collector.conn, WHO)
+
+
+async def test_what_waits_on_the_disk_of_a_receiver_keeps_it_from_being_done_and_is_forgotten_when_written(
+    collector: Collector, tmp_path: Path
+) -> None:
+    await told(collector)
+    conn = collector.conn
+    spool = Spool(tmp_path / "spool", 2**20, left_free=0)
+    with conn.transaction():
+        conn.execute(
+            "INSERT INTO receiver_spool (id, name, told_at) VALUES (%s, 'http://eu-1:8080', now())", (spool.id,)
+        )
+    late = make_event("asked", 0, 77, "crm", {"person": {"email": WHO, "iban": "SECRET-ON-DISK"}})
+    spool.add([pack(Batch(events=[log_row(late)]), time.time_ns() // 1000)])
+    Spooling(collector.url, spool, "http://eu-1:8080").tell(conn, datetime.now(UTC))
+    with pytest.raises(forgetting.Buffered) as refused:
+        run(collector, "email", WHO)
+    (buffer,) = refused.value.buffers
+    assert (buffer.receiver, buffer.waits_since is None) == ("http://eu-1:8080", False)
+    assert left(conn, WHO)
+    assert run(collector, "email", WHO, dry_run=True).buffers == [buffer]
+    now = datetime.now(UTC)
+    catalogue = collector.catalogue
+    done = forgetting.forget(conn, catalogue, "email", WHO, now, dry_run=False, leave_buffers=True)
+    assert done.buffers == [buffer]
+    assert left(conn, WHO, "SECRET") == []
+    draining = Draining(conn, spool)
+    draining.begin()
+    while draining.run_once() is not None:
+        pass
+    with conn.transaction():
+        conn.execute("UPDATE receiver_spool SET waits_since = NULL, told_at = clock_timestamp()")
+    assert left(conn, "SECRET-ON-DISK")
+    assert run(collector, "email", WHO).buffers == []
+    assert left(conn, WHO, "SECRET") == []
+    spool.close()
+
+
+async def test_a_receiver_that_ended_without_a_word_is_named_and_stops_nobody(collector: Collector) -> None:
+    await told(collector)
+    collector.conn.execute(
+        "INSERT INTO receiver_spool (id, name, told_at, given_up) VALUES"
+        " (gen_random_uuid(), 'gone', now() - interval '3 days', true),"
+        " (gen_random_uuid(), 'there', now(), false)"
+    )
+    collector.conn.commit()
+    done = run(collector, "email", WHO)
+    assert [(one.receiver, one.waits_since) for one in done.buffers] == [("gone", None)]
+    assert left(collector.conn, WHO) == []
 
 
 async def test_it_is_all_or_nothing(collector: Collector) -> None:

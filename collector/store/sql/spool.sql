@@ -67,6 +67,12 @@ UPDATE receiver_spool SET given_up = true WHERE id = %(id)s AND waits_since IS N
 -- purpose: The receivers that are waited for: when each told something last, and since when something waits there.
 SELECT id, told_at, waits_since FROM receiver_spool WHERE NOT given_up
 
+-- name: keeping
+-- purpose: The receivers that have something on their disks; and those that ended without a word, of which nobody knows.
+SELECT name, told_at, waits_since FROM receiver_spool
+WHERE waits_since IS NOT NULL OR (given_up AND late_settled_at IS NULL)
+ORDER BY name, told_at
+
 -- name: give_up
 -- purpose: Receivers are waited for no longer, with the writers' lock held; unless they have told something since.
 UPDATE receiver_spool r SET given_up = true
