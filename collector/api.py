@@ -34,6 +34,7 @@ from collector.query.export import CSV, TYPES
 from collector.query.instances import CHANCE, NOBODY, SORTS, BadQuery
 from collector.query.moments import Unanswerable, Unsettled
 from collector.query.replica_reader import answered_as_of
+from collector.region_api import Regions, add_region
 from collector.saved_views import SavedViews, ViewTaken
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import METHODS, SourceDoor
@@ -100,12 +101,13 @@ def build_api(
     letters: DeadLetters | None = None,
     handling: Handling | None = None,
     views: SavedViews | None = None,
+    regions: Regions | None = None,
 ) -> FastAPI:
     """The application, with what there is of query API, acts, doors and dead letters; health and metrics always.
 
     `ready` names what keeps this process from serving; empty when nothing does. `roles` says of each role of this
     process whether it is active or stands by, `buffer` how that stands which takes what arrives while the database is
-    away.
+    away, `regions` what other installations say of themselves.
     """
     api = FastAPIOffline(title="Milepost", version=version("milepost"), lifespan=lifespan, redoc_url=None)
     if doors is not None:
@@ -125,6 +127,7 @@ def build_api(
     _health(api, ready, roles, query, buffer)
     if query is not None:
         _reads(api, query)
+        add_region(api, query, regions)
         add_flow(api, query)
         if query.replica() is not None:
             api.add_middleware(_TellsAsOf)

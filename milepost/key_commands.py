@@ -65,7 +65,7 @@ def create(
     expires: Annotated[str, typer.Option(help="How long it holds, such as 90d; or never.", metavar="DURATION")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="ingest, ingest:SOURCE, metrics, query, raw, act or admin; may be repeated."),
+        typer.Option(help="ingest, ingest:SOURCE, metrics, overview, query, raw, act or admin; may be repeated."),
     ] = None,
     domain: Domain = None,
     workflow: Workflow = None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from psycopg.rows import dict_row
 
 from collector.access import audit
-from collector.access.principal import ACT, ADMIN, QUERY, RAW, How, Principal, acting
+from collector.access.principal import ACT, ADMIN, OVERVIEW, QUERY, RAW, How, Principal, acting
 from collector.access.rates import OFF, Rate
 from collector.access.sight import sight_of
 from collector.query.reader import Row
@@ -81,8 +81,10 @@ def create(
     conn.execute(Q["lock_keys"])
     if _in_force(conn, name, now):
         raise KeyRefused(f"--name: there is a key {name!r} in force; rotate it, or revoke it first")
-    if sees is not None and not set(scopes) & {QUERY, RAW, ACT, ADMIN}:
-        raise KeyRefused("--domain, --workflow: of what scopes query, raw, act and admin show; it has none of them")
+    if sees is not None and not set(scopes) & {OVERVIEW, QUERY, RAW, ACT, ADMIN}:
+        raise KeyRefused(
+            "--domain, --workflow: of what scopes overview, query, raw, act and admin show; it has none of them"
+        )
     return _add(conn, name, sorted(set(scopes)), expires, now, sees, rate)
 
 

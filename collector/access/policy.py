@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collector.access.principal import ACT, INGEST, METRICS, QUERY, RAW
+from collector.access.principal import ACT, INGEST, METRICS, OVERVIEW, QUERY, RAW
 
 _OPEN = frozenset(("/healthz", "/readyz", "/login", "/login/oidc", "/login/callback", "/logout"))
 _DOORS = frozenset(("/events", "/v1/traces", "/v1/logs"))
+_FIGURES = frozenset(("/api/v1/region", "/api/v1/regions"))
 _RAW = "/api/v1/dead-letters/"
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -25,6 +26,8 @@ def need_of(method: str, path: str) -> str | None:
     if method in SAFE and path.startswith(_RAW):
         # What was sent, as it came: not for everybody who may look.
         return RAW
+    if method in SAFE and path in _FIGURES:
+        return OVERVIEW
     if method in SAFE:
         return QUERY
     # Dash asks for what it draws by POST; whatever acts asks by itself who it is. His own password is everybody's.

@@ -9,11 +9,17 @@ from functools import cached_property
 
 from collector.access.sight import Sight, sight_of
 
-ADMIN, ACT, RAW, QUERY, METRICS, INGEST = "admin", "act", "raw", "query", "metrics", "ingest"
+ADMIN, ACT, RAW, QUERY, OVERVIEW, METRICS, INGEST = "admin", "act", "raw", "query", "overview", "metrics", "ingest"
 LONGEST_SOURCE = 2048
-_INCLUDED = {ADMIN: frozenset((ADMIN, ACT, RAW, QUERY, METRICS)), ACT: frozenset((ACT, QUERY, METRICS)),
-             RAW: frozenset((RAW, QUERY, METRICS)), QUERY: frozenset((QUERY, METRICS)),
-             METRICS: frozenset((METRICS,))}  # fmt: skip
+_LOOKING = frozenset((QUERY, OVERVIEW, METRICS))
+_INCLUDED = {
+    ADMIN: _LOOKING | {ADMIN, ACT, RAW},
+    ACT: _LOOKING | {ACT},
+    RAW: _LOOKING | {RAW},
+    QUERY: _LOOKING,
+    OVERVIEW: frozenset((OVERVIEW,)),
+    METRICS: frozenset((METRICS,)),
+}
 
 
 class PersonRole(StrEnum):
@@ -93,7 +99,7 @@ acting: ContextVar[Principal | None] = ContextVar("acting", default=None)
 
 def faults_of_scopes(scopes: tuple[str, ...]) -> list[str]:
     """What is wrong with scopes as somebody gives them."""
-    known = "ingest, ingest:SOURCE, metrics, query, raw, act, admin"
+    known = "ingest, ingest:SOURCE, metrics, overview, query, raw, act, admin"
     faults = [] if scopes else [f"--scope: not given; there are {known}"]
     for scope in scopes:
         kind, colon, source = scope.partition(":")

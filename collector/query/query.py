@@ -46,6 +46,7 @@ from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
 from collector.query.periods import periods_of
 from collector.query.reader import Reader, Row, rfc3339
+from collector.query.region import figures
 from collector.query.replica_reader import answered_as_of
 from collector.query.shared_answers import SharedAnswers
 from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
@@ -149,6 +150,11 @@ class Query:
     async def overview(self) -> Row:
         """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
         return await overview(self.reader, self._catalogue)
+
+    @_question
+    async def region(self) -> Row:
+        """What an overview of several installations is told of this one: figures, and names out of definitions."""
+        return figures(await overview(self.reader, self._catalogue), self._catalogue.sources)
 
     @_question
     async def workflows(self) -> Row:
