@@ -27,7 +27,10 @@ from dashboard.pages import (
     sources,
     worklist,
 )
-from dashboard.query_port import DashboardQuery
+from dashboard.pages import (
+    regions as regions_page,
+)
+from dashboard.query_port import DashboardQuery, DashboardRegions
 from dashboard.shell import register_shell
 
 log = logging.getLogger(__name__)
@@ -57,12 +60,20 @@ def _page_language(html: str) -> str:
     return html.replace("<html", '<html lang="en"', 1)
 
 
-def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/", logs_in: bool = False) -> dash.Dash:
+def build_dashboard(
+    query: DashboardQuery,
+    *,
+    prefix: str = "/dashboard/",
+    logs_in: bool = False,
+    regions: DashboardRegions | None = None,
+) -> dash.Dash:
     """`prefix` begins and ends with a slash; `logs_in` is whether people do, and can log out.
+
+    With `regions` there is a page of what other installations say of themselves.
 
     Dash allows one application per process: building another one, as tests do, takes the place of the first.
     """
-    links = Links(prefix)
+    links = Links(prefix, has_regions=regions is not None)
     dash.page_registry.clear()
     app = dash.Dash(
         "dashboard",
@@ -83,6 +94,8 @@ def build_dashboard(query: DashboardQuery, *, prefix: str = "/dashboard/", logs_
     app.layout = register_shell(app, query, links, logs_in=logs_in)
     for page in PAGES:
         page.register(app, query, links)
+    if regions is not None:
+        regions_page.register(app, regions)
     return app
 
 

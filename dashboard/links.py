@@ -15,12 +15,16 @@ NEEDS_A_PERSON = ("stuck", "failed", "inconsistent")
 
 @dataclass(frozen=True)
 class Links:
-    """`prefix` begins and ends with a slash."""
+    """`prefix` begins and ends with a slash; `has_regions` is whether there is a page of other installations."""
 
     prefix: str
+    has_regions: bool = False
 
     def overview(self) -> str:
         return self.prefix
+
+    def regions(self) -> str:
+        return f"{self.prefix}regions"
 
     def worklist(self, **filters: Any) -> str:
         """Filters that are None or empty are left out; a sequence becomes a repeated parameter."""

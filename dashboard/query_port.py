@@ -13,6 +13,10 @@ from collector.query.flow_comparison import Said
 Row = dict[str, Any]
 
 
+class DashboardRegions(Protocol):
+    async def overview(self) -> Row: ...
+
+
 class DashboardQuery(Protocol):
     def replica(self) -> Row | None: ...
 

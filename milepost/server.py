@@ -23,6 +23,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from alerting.acts_api import add_incident_acts
 from alerting.address import Address
+from alerting.channels.reach import reach_of
 from alerting.route import Route
 from alerting.setup import with_routes
 from alerting.targets import Target
@@ -62,6 +63,7 @@ from milepost.embedded import EmbeddedPostgres
 from milepost.hearing import hear
 from milepost.listening import Listening
 from milepost.logs import configure_logging
+from milepost.regions.watching import Regions, watch
 from milepost.roles import ALL_ROLES, Role
 from milepost.routes import read_alerting
 from milepost.scheduling import SENDERS, Scheduling
@@ -269,6 +271,7 @@ class Milepost:
         sources = SourceDoor(writer, self._receivers, bodies, intake.wake, self._limits) if writer and intake else None
         query = Query(reader, catalogue, RawReads(pool)) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
+        regions = self._regions() if query else None
         letters = DeadLetters(pool, catalogue, reader.note_write) if query else None
         api = build_api(
             query,
@@ -282,10 +285,12 @@ class Milepost:
             letters=letters,
             handling=Handling(pool, catalogue, acts, reader.note_write) if query else None,
             views=SavedViews(pool, catalogue, reader.note_write) if query else None,
+            regions=regions.overview if regions else None,
         )
         if query:
             api.router.routes += hear(self.alerting.routes, pool).paths()
             add_incident_acts(api, pool, catalogue, lambda: to_micros(datetime.now(UTC)), reader.note_write)
+
         settle_garbage_collection()
         log.info(
             "serving",
@@ -297,9 +302,19 @@ class Milepost:
         )
         if self._roster is None:
             log.warning("open_to_all", address=self.settings.address, why="auth is off: nobody has to say who he is")
-        uvicorn.Server(self._listening.http(self._guarded(api, query, pool))).run()
+        uvicorn.Server(self._listening.http(self._guarded(api, query, pool, regions))).run()
 
-    def _guarded(self, api: FastAPI, query: Query | None, pool: ConnectionPool[Connection]) -> Any:
+    def _regions(self) -> Regions | None:
+        """The other installations whose figures are shown; None where there are none."""
+        if not self.settings.regions:
+            return None
+        regions, close = watch(self.settings.regions, reach_of(self.private_hosts))
+        self._closing.append(close)
+        return regions
+
+    def _guarded(
+        self, api: FastAPI, query: Query | None, pool: ConnectionPool[Connection], regions: Regions | None
+    ) -> Any:
         """What is served, behind whoever asks who it is for. Reads who may do what: psycopg.Error."""
         settings, roster = self.settings, self._roster
         if roster is not None:
@@ -315,7 +330,7 @@ class Milepost:
 
             api.router.routes += Login(pool, roster, oidc=oidc_of(settings)).routes()
         guard = Guard(
-            _with_pages(api, query, logs_in=logs_in) if query else api,
+            _with_pages(api, query, regions, logs_in=logs_in) if query else api,
             roster,
             pool,
             forwarded=forwarded_of(settings),
@@ -389,12 +404,12 @@ class Milepost:
         return KafkaProducer(self.settings.kafka_cluster, self.settings.kafka_produce)
 
 
-def _with_pages(api: FastAPI, query: Query, *, logs_in: bool) -> Any:
+def _with_pages(api: FastAPI, query: Query, regions: Regions | None, *, logs_in: bool) -> Any:
     """The API with the dashboard, which a process that serves none has no need to load."""
     from dashboard.app import build_dashboard  # noqa: PLC0415
     from dashboard.mount import mount  # noqa: PLC0415
 
-    return mount(api, build_dashboard(query.shared(), logs_in=logs_in))
+    return mount(api, build_dashboard(query.shared(), logs_in=logs_in, regions=regions))
 
 
 def _await_database(url: str, until: float) -> None:

@@ -35,6 +35,7 @@ from milepost.kafka_settings import (
     read_properties,
     read_topics,
 )
+from milepost.regions.region import Region, read_regions
 from milepost.sizes import format_size, parse_size
 from slo_rules.compiled import INTERPRETED
 from slo_rules.durations import SECOND, format_duration, parse_duration
@@ -123,6 +124,7 @@ class Settings:
     kafka_sasl_password: str | None = field(default=None, repr=False)
     kafka_ssl_ca: str | None = None
     kafka: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    regions: tuple[Region, ...] = ()
 
     @property
     def spool(self) -> Path | None:
@@ -177,6 +179,7 @@ class Settings:
         shown |= {name: "***" for name in SECRET if getattr(self, name)}
         shown["database_url"] = _hidden(self.database_url) if self.database_url else "embedded"
         shown["read_database_url"] = _hidden(self.read_database_url) if self.read_database_url else "none"
+        shown["regions"] = ", ".join(one.name for one in self.regions) or "none"
         if not self.kafka_brokers:
             return {name: value for name, value in shown.items() if not name.startswith("kafka")}
         for name in ("kafka_topic", "kafka_produce"):
@@ -204,8 +207,10 @@ _LENGTHS = {f"retention_{kept}": (FLOORS[kept], "keep") for kept in Kept} | {
 SECRET = ("database_url", "read_database_url", "kafka_sasl_password", "oidc_client_secret")
 """The settings that are, or may hold, a secret: what is wrong with one is said without it."""
 _NAMES = tuple(one.name for one in fields(Settings))
-_OF_ENVIRONMENT = tuple(name for name in _NAMES if name != "kafka")
 _LISTS = ("trusted_proxies", "group_roles", "group_sights", "raw_groups", "source_rates")
+_TABLES = ("kafka", "regions")
+"""The settings that only the file can hold."""
+_OF_ENVIRONMENT = tuple(name for name in _NAMES if name not in _TABLES)
 _CHOICES = {
     "auth": AUTH,
     "default_role": ("none", "viewer", "operator", "admin"),
@@ -337,6 +342,8 @@ def _check(name: str, value: Any, origin: str, faults: list[str]) -> Any:
             return read_properties(value, origin, faults)
         case _ if name in edge_settings.READ:
             return edge_settings.READ[name](value, origin, faults)
+        case "regions":
+            return read_regions(value, origin, faults)
         case _ if name in _CHOICES:
             known = _CHOICES[name]
             if value not in known:
@@ -383,6 +390,7 @@ _KINDS = {
     **dict.fromkeys(_LISTS, "a list, or text with commas"),
     **edge_settings.KINDS,
     "kafka": "a table of properties of librdkafka",
+    "regions": "a table with a table for each region",
     **dict.fromkeys(("kafka_topic", "kafka_produce"), "the name of a topic or a list of them"),
     **dict.fromkeys(_LENGTHS, "a duration such as 90d in quotes"),
 }
@@ -394,7 +402,7 @@ def _is_of_kind(name: str, value: Any) -> bool:
         return isinstance(value, (str, int)) and not isinstance(value, bool)
     if name in ("spool_limit", "max_connections") and isinstance(value, int) and not isinstance(value, bool):
         return True
-    if name == "kafka":
+    if name in _TABLES:
         return isinstance(value, dict)
     if name == "insecure" and isinstance(value, bool):
         return True

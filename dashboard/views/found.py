@@ -19,6 +19,7 @@ def pages(links: Links) -> list[tuple[str, str, str, str]]:
     """Label, address, icon and how the address is matched, in the order of the navigation."""
     return [
         ("Overview", links.overview(), "layout-dashboard", "exact"),
+        *([("Regions", links.regions(), "world", "partial")] if links.has_regions else []),
         ("Worklist", links.worklist(verdict=NEEDS_A_PERSON), "list-check", "partial"),
         ("Flows", links.flows(), "route", "partial"),
         ("Objectives", links.objectives(), "target-arrow", "partial"),

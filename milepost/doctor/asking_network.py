@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -14,12 +14,15 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from alerting.channels.guarded import new_client
 from alerting.channels.reach import Reach, Refused
 from alerting.targets import Target
 from dashboard.oidc import OidcRefused
 from milepost.access_settings import oidc_of
 from milepost.doctor.finding import Finding, fail, ok, unknown
 from milepost.doctor.judging import named
+from milepost.regions.asking import NoAnswer, ask
+from milepost.regions.region import Region
 from milepost.settings import Settings
 
 SECONDS = 5.0
@@ -105,6 +108,24 @@ def _connect(addresses: list[str], port: int, tls_name: str | None, seconds: flo
 def _by_proxy(scheme: str, host: str) -> bool:
     proxies = getproxies()
     return bool(proxies.get(scheme) or proxies.get("all")) and not proxy_bypass(host)
+
+
+def regions(found: Sequence[Region], reach: Reach) -> list[Finding]:
+    """Whether each region says how it stands, asked as the page of regions asks it."""
+    check, advice = "regions", "look at its url, key_file and private_hosts, and ask milepost doctor there"
+
+    def why(region: Region) -> str | None:
+        try:
+            ask(client, region)
+        except NoAnswer as error:
+            return str(error)
+        return None
+
+    with new_client(reach) as client, ThreadPoolExecutor(len(found)) as pool:
+        said = list(zip(found, pool.map(why, found), strict=True))
+    lost = [fail(check, f"{one.name}: {reason}", advice) for one, reason in said if reason is not None]
+    answering = [one.name for one, reason in said if reason is None]
+    return [*lost, *([ok(check, f"{len(answering)} answer: {named(answering)}")] if answering else [])]
 
 
 def provider(settings: Settings) -> Finding:

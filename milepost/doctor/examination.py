@@ -46,13 +46,15 @@ class Examination:
         settings = self.settings
         yield from made("login", self._login)
         yield from made("definitions", self._definitions)
-        yield from made("secrets", lambda: machine.secrets(machine.secret_files(self.config, self.environment)))
+        yield from made("secrets", self._secrets)
         now = to_micros(datetime.now(UTC))
         yield from made("buffer", lambda: machine.buffer(settings.spool, settings.spool_limit, now))
         yield from self._of_database()
         if settings.read_database_url:
             yield from made("replica", lambda: self._replica(settings.read_database_url or ""))
         yield from made("targets", self._targets)
+        if settings.regions:
+            yield from made("regions", lambda: network.regions(settings.regions, reach_of(settings.private_hosts)))
         if settings.oidc_issuer:
             yield from made("oidc", lambda: network.provider(settings))
 
@@ -80,6 +82,10 @@ class Examination:
             said = f"{len(warned)} warning{'s' if len(warned) != 1 else ''}, the first: {warned[0]}"
             return [*found, warn(check, said, "milepost check says them all")]
         return [*found, ok(check, f"{len(definitions.workflows)} workflows, no faults")]
+
+    def _secrets(self) -> list[Finding]:
+        keys = [one.key_file for one in self.settings.regions if one.key_file is not None]
+        return machine.secrets([*machine.secret_files(self.config, self.environment), *keys])
 
     def _targets(self) -> list[Finding]:
         try:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_incidents import FakeIncidents
 from fake_query import FakeQuery
+from fake_regions import FakeRegions
 from fake_server import application
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -91,7 +92,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
     rows = [dict(row) for row in query.rows]
     yield
     query.rows, query.broken, query.empty, query.behind, query.views = rows, False, False, 0.0, []
-    query.happened = FakeIncidents(query.now)
+    query.happened, query.regions = FakeIncidents(query.now), FakeRegions(query.now)
 
 
 @pytest.fixture(scope="session")

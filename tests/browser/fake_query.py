@@ -14,6 +14,7 @@ from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS
 from fake_handling import account_of, compared, flow_of
 from fake_incidents import FakeIncidents
 from fake_instances import make, population, z
+from fake_regions import FakeRegions
 
 from collector.query.flow_comparison import Said
 
@@ -52,6 +53,7 @@ class FakeQuery:
         self.changes = 0
         self.views: list[dict[str, Any]] = []
         self.happened = FakeIncidents(self.now)
+        self.regions = FakeRegions(self.now)
         self.compared: tuple[Said, Said] | None = None
 
     def replica(self) -> dict[str, Any]:

@@ -111,8 +111,18 @@ def fake_api(query: FakeQuery) -> FastAPI:
     return api
 
 
+class _Regions:
+    """Those of the query layer as they are now: tests put others in their place."""
+
+    def __init__(self, query: FakeQuery) -> None:
+        self._query = query
+
+    async def overview(self) -> dict[str, Any]:
+        return await self._query.regions.overview()
+
+
 def application(query: FakeQuery) -> Any:
-    return mount(fake_api(query), build_dashboard(query), "/dashboard/")
+    return mount(fake_api(query), build_dashboard(query, regions=_Regions(query)), "/dashboard/")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ STUCK = "worklist?verdict=stuck&verdict=failed&verdict=inconsistent"
 # page: address, and what shows that its data has come
 PAGES = {
     "overview": ("", ".domains td .num"),
+    "regions": ("regions", ".of-regions td .num"),
     "worklist": (STUCK, ".ag-row .badge"),
     "instance": ("instances/{stuck}", "#instance-timeline .annotation-text"),
     "account": ("accounts/customer/CUST-104", ".account .badge"),
