@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from collector.access.permission import NotPermitted
 from collector.acts import ActRefused, Acts
 from collector.acts_api import Row, add_acts, add_handling, add_letters, add_views, or_404
+from collector.definitions_api import add_definitions
 from collector.description import describe
 from collector.flow_api import add_flow
 from collector.handling import Handling
@@ -128,6 +129,7 @@ def build_api(
     if query is not None:
         _reads(api, query)
         add_region(api, query, regions)
+        add_definitions(api, query)
         add_flow(api, query)
         if query.replica() is not None:
             api.add_middleware(_TellsAsOf)
@@ -313,11 +315,6 @@ def _reads(api: FastAPI, query: Query) -> None:
     async def overview() -> Row:
         """Per domain what is open, what needs a person, what it is worth; incidents and sources besides."""
         return await query.overview()
-
-    @api.get("/api/v1/workflows", tags=["query"])
-    async def workflows() -> Row:
-        """The definitions in force with the number of their instances by verdict."""
-        return await query.workflows()
 
     @api.get("/api/v1/instances", tags=["query"], responses=_PAST)
     async def instances(

@@ -64,6 +64,35 @@ def find_tests(paths: Iterable[Path]) -> list[Path]:
     return [file for file in _find(paths)[0] if file.name.endswith(TEST_SUFFIXES)]
 
 
+def find_tests_beside(paths: Iterable[Path]) -> list[Path]:
+    """The files of tests in these folders, and those beside these files: `orders.test.yaml` of `orders.yaml`.
+
+    Those of a file may also stand in a folder `tests` beside it.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_file():
+            found |= dict.fromkeys(find_tests([path]))
+            continue
+        named = [f"{path.name.partition('.')[0]}{suffix}" for suffix in TEST_SUFFIXES]
+        places = [folder / name for folder in (path.parent, path.parent / "tests") for name in named]
+        found |= dict.fromkeys(place for place in places if place.is_file())
+    return list(found)
+
+
+def stamp_of(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
+    """What is another after a file of definitions, or of tests beside them, was changed, added or removed."""
+    paths = list(paths)
+    found = []
+    for file in dict.fromkeys([*_find(paths)[0], *find_tests_beside(paths)]):
+        try:
+            seen = file.stat()
+        except OSError:
+            continue
+        found.append((str(file), seen.st_mtime_ns, seen.st_size))
+    return tuple(found)
+
+
 def read_texts(paths: Iterable[Path]) -> tuple[dict[str, str], list[Fault]]:
     """The texts of files by name, and the faults of those that cannot be read."""
     texts: dict[str, str] = {}

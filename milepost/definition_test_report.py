@@ -17,7 +17,7 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 def in_words(outcomes: list[Outcome]) -> str:
     """Each failed test with what was expected and what was found, and a summary."""
     failed = [outcome for outcome in outcomes if outcome.failures]
-    blocks = [f"FAILED {_place(one)}\n{_details(one)}\n" for one in failed]
+    blocks = [f"FAILED {_place(one)}\n{details(one)}\n" for one in failed]
     count = f"{len(outcomes)} test{'s' if len(outcomes) != 1 else ''}"
     result = f"{len(failed)} failed (- expected, + found)" if failed else "all passed"
     return "\n".join([*blocks, f"{count}, {result}."])
@@ -38,7 +38,7 @@ def as_junit(outcomes: list[Outcome]) -> bytes:
                 names = [one.name for failure in outcome.failures for one in failure.differences]
                 message = f"not as expected: {', '.join(dict.fromkeys(names))}"
                 failure = ET.SubElement(case, "failure", {"type": "verdict", "message": _clean(message)})
-                failure.text = _clean(f"{_place(outcome)}\n{_details(outcome)}")
+                failure.text = _clean(f"{_place(outcome)}\n{details(outcome)}")
     ET.indent(top)
     written: bytes = ET.tostring(top, encoding="utf-8", xml_declaration=True)
     return written
@@ -48,7 +48,8 @@ def _place(outcome: Outcome) -> str:
     return f"{outcome.test.name} ({outcome.test.file}:{outcome.test.line})"
 
 
-def _details(outcome: Outcome) -> str:
+def details(outcome: Outcome) -> str:
+    """What of a test was expected and what was found, a line each; empty where all is as expected."""
     lines = [line for failure in outcome.failures for line in _failure_lines(failure)]
     return "\n".join([*lines, *(f"  {note}" for note in outcome.notes)])
 

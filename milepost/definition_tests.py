@@ -12,6 +12,7 @@ import msgspec
 from alerting.targets import Target
 from milepost.definition_files import find_tests, read_definitions, read_texts
 from milepost.digest_expectations import DigestExpectation, compare_digest, read_digest_expectation
+from milepost.exercised import Exercised, exercised
 from milepost.expectations import SHOWN, Expectation, Failure, compare, read_expectation, read_instant, spell_instant
 from milepost.incident_expectations import IncidentExpectation, compare_incident, read_incident_expectation
 from milepost.objective_expectations import ObjectiveExpectation, compare_objective, read_objective_expectation
@@ -60,12 +61,18 @@ class DefinitionTest(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a test; `notes` name the events that were of no use, where something failed."""
+    """What came of a test; `notes` name the events that were of no use, where something failed.
+
+    `exercised` says of each workflow that the test asks about what it put to the test there, `objectives` which
+    objectives it asks about.
+    """
 
     test: DefinitionTest
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     seconds: float
+    exercised: tuple[Exercised, ...] = ()
+    objectives: tuple[str, ...] = ()
 
 
 def read_with_tests(paths: list[Path]) -> tuple[Definitions, list[DefinitionTest]]:
@@ -134,7 +141,23 @@ def _run(test: DefinitionTest, matcher: Matcher, definitions: Definitions) -> Ou
     failures += alerting.failures if alerting else []
     notes = _notes(rehearsal, refused, test.start) if failures else []
     failures.sort(key=lambda failure: failure.line)
-    return Outcome(test, tuple(failures), tuple(notes), time.perf_counter() - began)
+    asked = [definitions.workflows[name] for name in _asked_about(test, rehearsal, definitions)]
+    found = exercised(asked, matcher, admitted, rehearsal, ordered[-1].at)
+    objectives = sorted({one.objective for one in ordered if isinstance(one, ObjectiveExpectation)})
+    return Outcome(test, tuple(failures), tuple(notes), time.perf_counter() - began, found, tuple(objectives))
+
+
+def _asked_about(test: DefinitionTest, rehearsal: Rehearsal, definitions: Definitions) -> list[str]:
+    """The workflows a test expects something of; where it names none, those that its events tell of."""
+    names = set()
+    for one in test.expectations:
+        if isinstance(one, Expectation):
+            names.add(one.workflow)
+        elif isinstance(one, ObjectiveExpectation):
+            names.add(definitions.objectives[one.objective].workflow)
+        elif isinstance(one, IncidentExpectation) and (named := one.cause.get("workflow")):
+            names.add(named)
+    return sorted(names or {name for name in definitions.workflows if rehearsal.instances(name)})
 
 
 def _notes(rehearsal: Rehearsal, refused: list[Event], start: int) -> list[str]:

@@ -69,6 +69,7 @@ from milepost.routes import read_alerting
 from milepost.scheduling import SENDERS, Scheduling
 from milepost.settings import Settings
 from milepost.source_files import consumed_sources, read_receivers
+from milepost.tested_definitions import DefinitionsTested
 from slo_rules import compiled
 from slo_rules.faults import Severity
 from slo_rules.instants import to_micros
@@ -224,6 +225,8 @@ class Milepost:
         scheduler.start()
         self._closing.append(scheduler.shutdown)
 
+        tests = DefinitionsTested(self.settings.definitions)
+
         @contextlib.asynccontextmanager
         async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
             async with self._listening.watching():
@@ -232,6 +235,7 @@ class Milepost:
                     await grpc.start()
                 on_ready()
                 yield
+                await tests.close()
                 if grpc is not None:
                     await grpc.stop()
                 await reader.close()
@@ -269,7 +273,7 @@ class Milepost:
         doors = Doors(writer, lambda: catalogue.matcher, bodies, producer, self._limits) if collects else None
         grpc = self._listening.grpc_door(doors, bodies) if doors else None
         sources = SourceDoor(writer, self._receivers, bodies, intake.wake, self._limits) if writer and intake else None
-        query = Query(reader, catalogue, RawReads(pool)) if Role.DASHBOARD in self.roles else None
+        query = Query(reader, catalogue, RawReads(pool), tests) if Role.DASHBOARD in self.roles else None
         acts = Acts(reader, catalogue, writer) if writer and query else None
         regions = self._regions() if query else None
         letters = DeadLetters(pool, catalogue, reader.note_write) if query else None

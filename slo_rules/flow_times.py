@@ -24,7 +24,8 @@ class StepSeen:
     `reached` is how many reached it, `late` how many of these after their deadline. `dropped` were called off, and
     `without` completed, while they waited for it. `times` are how long they took for it or have waited, by the calendar
     on which that is counted (None: around the clock), without pauses. `measured` is how many of `times` reached it.
-    `elapsed` is how long those that reached it took, around the clock and with pauses. `again` is how many reached it
+    `elapsed` is how long those that reached it took, around the clock and with pauses. `last_at` is when one reached it
+    last (micros). `again` is how many reached it
     more often than it takes, by other events; `again_after` by how much later the last of them came.
     """
 
@@ -35,6 +36,7 @@ class StepSeen:
     measured: int = 0
     times: dict[str | None, Lifetimes] = field(default_factory=lambda: defaultdict(Lifetimes))
     elapsed: Lifetimes = field(default_factory=Lifetimes)
+    last_at: int | None = None
     again: int = 0
     again_after: Lifetimes = field(default_factory=Lifetimes)
 
@@ -116,6 +118,8 @@ def see(steps: dict[str, StepSeen], progress: Progress, workflow: Workflow, now:
     for milestone in workflow.milestones:
         seen, mark = steps[milestone.name], progress.milestones.get(milestone.name)
         seen.reached += mark is not None
+        if mark is not None and (seen.last_at is None or mark.at > seen.last_at):
+            seen.last_at = mark.at
         started = None if milestone.starts else started_at(milestone, progress, workflow)
         if started is None or milestone.each or (mark is None and milestone.name in given_up):
             continue

@@ -14,6 +14,7 @@ from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import OPEN_VERDICTS, instance
 from slo_rules.durations import SECOND
 from slo_rules.flow_times import Noted, StepSeen, time_shares
+from slo_rules.instants import to_datetime
 from slo_rules.workflow import Milestone
 
 MOST_VALUES = 30
@@ -124,6 +125,10 @@ def _seconds(micros: int | None) -> float | None:
     return None if micros is None else micros / SECOND
 
 
+def _instant(micros: int | None) -> str | None:
+    return None if micros is None else rfc3339(to_datetime(micros))
+
+
 def _step(milestone: Milestone, passages: Passages, waiting: Row | None) -> Row:
     found = waiting or {"count": 0, "verdicts": {}, "worth": {}, "oldest": None}
     return {
@@ -143,5 +148,6 @@ def _step(milestone: Milestone, passages: Passages, waiting: Row | None) -> Row:
             "oldest_stuck_since": rfc3339(found["oldest"]),
         },
         **step_seen(passages.steps[milestone.name]),
+        "last_reached_at": _instant(passages.steps[milestone.name].last_at),
         "last": {noted.value: passages.last.get((milestone.name, noted), []) for noted in Noted},
     }

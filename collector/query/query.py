@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from collector.query.account import account
 from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
 from collector.query.defined import shown
+from collector.query.definition_tests import DefinitionTests, counts_of_tests, workflow_tests
 from collector.query.definitions import one_definition
 from collector.query.details import instance_details
 from collector.query.differences import compare
@@ -48,12 +49,12 @@ from collector.query.periods import periods_of
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.region import figures
 from collector.query.replica_reader import answered_as_of
+from collector.query.search import find_by_key
 from collector.query.shared_answers import SharedAnswers
 from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
 from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
 from collector.query.views import view_in_sight
-from slo_rules.identity import spellings
 
 MOST_SIGHTS = 100
 """Sights of which answers are kept; of more, those that asked last."""
@@ -96,13 +97,23 @@ def _rights() -> Hashable:
 class Query:
     """Reads one database with the definitions of one catalogue. Every answer is a JSON-ready dict."""
 
-    def __init__(self, reader: Reader, catalogue: Catalogue, raw_reads: RawReads | None = None) -> None:
-        """Without `raw_reads`, which records it, nobody who has to say who he is reads what was sent as it came."""
+    def __init__(
+        self,
+        reader: Reader,
+        catalogue: Catalogue,
+        raw_reads: RawReads | None = None,
+        tests: DefinitionTests | None = None,
+    ) -> None:
+        """Without `raw_reads`, which records it, nobody who has to say who he is reads what was sent as it came.
+
+        `tests` runs those of the definitions; None where there are none.
+        """
         self.reader = reader
         self.sharing: SharedAnswers | None = None
         self.version = ""
         self._catalogue = catalogue
         self._raw_reads = raw_reads
+        self._tests = tests
         self._comparing = asyncio.Lock()
         self._listing = asyncio.Lock()
         self._outlook = Outlook(reader, catalogue)
@@ -121,7 +132,9 @@ class Query:
         found = self._narrow.get(who.sight)
         if found is None:
             seen = seen_of(self._catalogue, who.sight)
-            found = Query(NarrowReader(self.reader, seen), narrowed(self._catalogue, seen), self._raw_reads)
+            found = Query(
+                NarrowReader(self.reader, seen), narrowed(self._catalogue, seen), self._raw_reads, self._tests
+            )
             # What is to be done one after the other, whoever asks, stays so.
             found._is_narrow, found._comparing, found._listing = True, self._comparing, self._listing
             self._narrow[who.sight] = found
@@ -167,11 +180,15 @@ class Query:
 
     @_question
     async def definitions(self) -> Row:
-        """`workflows`, and besides each objective with its `name` and the `workflow` that it is of."""
+        """`workflows`, and besides each objective with its `name` and the `workflow` that it is of.
+
+        `tests` has of each workflow how many tests of its definition there are and how many `failed`, once they ran.
+        """
         objectives = [
             {"name": one.name, "workflow": name} for name, found in self._catalogue.objectives.items() for one in found
         ]
-        return await self.workflows() | {"objectives": objectives}
+        counts = counts_of_tests(await self._tested(), self._catalogue.current, self._in_sight)
+        return await self.workflows() | {"objectives": objectives, "tests": counts}
 
     @_question
     async def definition(self, workflow: str) -> Row | None:
@@ -181,6 +198,24 @@ class Query:
         found = next(one for one in (await self.workflows())["items"] if one["name"] == workflow)
         waiting = {row["waiting_for"]: row["count"] for row in await self.reader.all("waiting", {"workflow": workflow})}
         return await one_definition(self.reader, self._catalogue, workflow, found | {"waiting": waiting})
+
+    @_question
+    async def definition_tests(self, workflow: str) -> Row | None:
+        """How the tests of a workflow's definition ended, and what they cover and do not; None: there is no such one.
+
+        They are run once somebody asks (`state` is `running` until then), and anew after their files changed.
+        """
+        found = self._catalogue.current.get(workflow)
+        if found is None:
+            return None
+        return workflow_tests(await self._tested(), found, self._catalogue.objectives.get(workflow, ()), self._in_sight)
+
+    async def _tested(self) -> Row:
+        return {"state": "none"} if self._tests is None else await self._tests.get()
+
+    @property
+    def _in_sight(self) -> Collection[str] | None:
+        return self._catalogue.current if self._is_narrow else None
 
     @_question
     async def instances(
@@ -506,27 +541,7 @@ class Query:
     @_question
     async def search(self, text: str, limit: int = 10) -> Row:
         """Instances by the beginning of any key they ever carried."""
-        text = text.strip().replace("\x00", "")[:200]
-        if not text:
-            return {"items": []}
-        rows: list[Row] = []
-        for spelled in spellings(self._catalogue.key_rules, text):
-            prefix = spelled.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            asked = {"text": spelled, "prefix": prefix, "limit": max(1, min(limit, 50))}
-            if rows := await self.reader.all("search", asked):
-                break
-        return {
-            "items": [
-                {
-                    "id": str(row["id"]),
-                    "title": row["title"],
-                    "workflow": row["workflow"],
-                    "verdict": row["verdict"],
-                    "key": {"namespace": row["namespace"], "value": row["value"], "joins": row["joins"]},
-                }
-                for row in rows
-            ]
-        }
+        return await find_by_key(self.reader, self._catalogue, text, limit)
 
 
 def _filter(asked: Row) -> InstanceFilter:

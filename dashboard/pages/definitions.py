@@ -31,7 +31,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         return await query.definitions()
 
     def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
-        return {"definitions": view.definition_table(data["items"], data["objectives"], links)}, []
+        return {"definitions": view.definition_table(data["items"], data["objectives"], data["tests"], links)}, []
 
     register_live(app, "definitions", load, draw)
     dash.register_page("definitions", path="/definitions", title="Definitions · Milepost", layout=listed)
@@ -49,15 +49,20 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         )
 
     async def load_one(asked: dict[str, Any]) -> Any:
-        definition, flow = await asyncio.gather(query.definition(asked["name"]), in_time(query.flow(asked["name"])))
-        return definition and {"definition": definition, "flow": flow if flow and "steps" in flow else None}
+        name = asked["name"]
+        definition, tests, flow = await asyncio.gather(
+            query.definition(name), query.definition_tests(name), in_time(query.flow(name))
+        )
+        if definition is None or tests is None:
+            return None
+        return {"definition": definition, "tests": tests, "flow": flow if flow and "steps" in flow else None}
 
-    def draw_one(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
+    def draw_one(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
             gone = c.nothing_here("No such workflow", "It is not among the loaded definitions.")
             return {"definition": gone}, []
         one = data["definition"]
-        drawn = view.one_definition(one, data["flow"], links)
+        drawn = view.one_definition(one, data["flow"], data["tests"], links, now)
         return {"definition": drawn, "definition-title": one["title"] or one["name"]}, []
 
     register_live(app, "definition", load_one, draw_one)

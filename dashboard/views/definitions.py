@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from dash import dcc, html
@@ -12,11 +13,15 @@ from dashboard import phrases, wording
 from dashboard.flow_layout import Place, height, lines, places
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
+from dashboard.views.definition_tests import tested_words, tests_card, tests_in_short
 
-HEADS = ("Workflow", "Domain", "Owner", "Version", "Milestones", "Open", "Objectives")
+HEADS = ("Workflow", "Domain", "Owner", "Version", "Milestones", "Open", "Objectives", "Tests")
 
 
-def definition_table(items: Sequence[Row], objectives: Sequence[Row], links: Links) -> Any:
+def definition_table(
+    items: Sequence[Row], objectives: Sequence[Row], tests: Mapping[str, Mapping[str, int]], links: Links
+) -> Any:
+    """`tests` counts those of each workflow; what is not in it is not known yet."""
     if not items:
         return c.nothing_here(
             "No definition is loaded", "Start Milepost with --definitions FOLDER, or with --definitions packs."
@@ -39,6 +44,7 @@ def definition_table(items: Sequence[Row], objectives: Sequence[Row], links: Lin
             wording.count(len(w["milestones"])),
             c.number(_open(w), links.worklist(workflow=w["name"], verdict=OPEN), "Open instances"),
             c.number(promised.get(w["name"], 0), links.definitions(w["name"]), "Objectives of this workflow"),
+            tests_in_short(tests.get(w["name"])),
         ]
         for w in sorted(items, key=lambda w: (w["domain"], w["title"] or w["name"]))
     ]
@@ -49,7 +55,7 @@ def _open(workflow: Row) -> int:
     return sum(int(n) for verdict, n in workflow["counts"].items() if verdict in OPEN)
 
 
-def one_definition(w: Row, flow: Row | None, links: Links) -> list[Any]:
+def one_definition(w: Row, flow: Row | None, tests: Row, links: Links, now: datetime) -> list[Any]:
     """`flow` is what instances say of the steps, where that is known already."""
     steps = {step["name"]: step for step in (flow or {}).get("steps", ())}
     instances = flow["learned"]["instances"] if steps and flow else 0
@@ -68,16 +74,27 @@ def one_definition(w: Row, flow: Row | None, links: Links) -> list[Any]:
         html.P(w.get("description"), className="lead") if w.get("description") else None,
         c.facts(facts),
         c.card(drawing(w, links), "Steps", "a number is what waits there now"),
-        c.card([_milestones(w, steps, instances), c.quiet(_checked())], "Milestones and deadlines"),
+        c.card([_milestones(w, steps, instances, tests, now), c.quiet(_seen(flow))], "Milestones and deadlines"),
+        tests_card(tests),
         c.card(_promises(w, links), "Objectives"),
         c.card(_versions(w["versions"]), "Versions"),
     ]
 
 
-def _checked() -> list[Any]:
+def _seen(flow: Row | None) -> Any:
+    """How far back live instances were looked at: what nothing reached in all that time may be asked for wrongly."""
+    learned = (flow or {}).get("learned")
+    if not learned or not learned["instances"]:
+        return [
+            "What no instance ever reaches may be asked for wrongly; ", html.Code("milepost coverage"),
+            " says what arrives and means nothing to a definition.",
+        ]  # fmt: skip
+    number = wording.count(learned["instances"])
+    which = f"all {number}" if learned["all_instances"] else f"the {number} that began last"
     return [
-        "Tests of definitions are run where their files are, by ", html.Code("milepost test"), "; ",
-        html.Code("milepost coverage"), " says what they wait for in vain, and what arrives and means nothing to them.",
+        f"Reached and last are by {which}, begun since ", c.at_time(learned["since"]),
+        ": what none of them reached may be asked for wrongly. ", html.Code("milepost coverage"),
+        " says what arrives and means nothing to a definition.",
     ]  # fmt: skip
 
 
@@ -128,7 +145,8 @@ def _node(w: Row, m: Row, place: Place, titles: Mapping[str, str], links: Links)
     )
 
 
-def _milestones(w: Row, seen: Mapping[str, Row], instances: int) -> Any:
+def _milestones(w: Row, seen: Mapping[str, Row], instances: int, tests: Row, now: datetime) -> Any:
+    tested = {one["name"]: one for one in tests["milestones"]} if tests["tests"] else {}
     titles = {m["name"]: m["title"] or wording.humanise(m["name"]) for m in w["milestones"]}
     rows = [
         [
@@ -138,10 +156,12 @@ def _milestones(w: Row, seen: Mapping[str, Row], instances: int) -> Any:
             m["source"] or wording.DASH,
             m["owner"] or w["owner"],
             _reached(seen.get(m["name"]), instances),
+            _last(seen.get(m["name"]), now),
+            tested_words(tested.get(m["name"])),
         ]
         for m in w["milestones"]
     ]
-    heads = ("Milestone", "Due", "Warned", "Source", "Owner", "Reached")
+    heads = ("Milestone", "Due", "Warned", "Source", "Owner", "Reached", "Last", "Tested")
     return c.table(heads, rows, "Milestones and when they are due", "deadlines")
 
 
@@ -152,6 +172,10 @@ def _reached(step: Row | None, instances: int) -> Any:
     if not step["reached"]:
         return html.Span(f"by none of {wording.count(instances)}", className="low")
     return f"by {wording.count(step['reached'])} of {wording.count(instances)}"
+
+
+def _last(step: Row | None, now: datetime) -> Any:
+    return wording.DASH if step is None else c.when(step["last_reached_at"], now)
 
 
 def _promises(w: Row, links: Links) -> Any:

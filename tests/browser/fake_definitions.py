@@ -126,3 +126,24 @@ SOURCES = [
     ("coupa", "Coupa", "procurement", "live", 96, 7200, 5_120, 0, 0, 0),
     ("pricing-engine", "Pricing engine", "pricing", "unknown", None, 3600, 0, 0, 0, 0),
 ]
+
+
+def tests_of(workflow: str, ran_at: str | None) -> dict[str, Any]:
+    """Of orders three tests, of which one failed; no other workflow has any."""
+    milestones = [
+        {"name": m[0], "title": m[1], "promised": bool(m[5]), "reached": 3 - min(i, 3), "kept": 2 - min(i, 2),
+         "missed": int(i == 1)}
+        for i, m in enumerate(WORKFLOWS[workflow]["milestones"])
+    ]  # fmt: skip
+    tests = [
+        {"name": "an-order-that-is-paid", "file": "orders.test.yaml", "line": 3, "passed": True, "seconds": 0.004, "details": ""},
+        {"name": "an-order-that-waits", "file": "orders.test.yaml", "line": 21, "passed": True, "seconds": 0.003, "details": ""},
+        {"name": "an-order-that-sap-accepts-late", "file": "orders.test.yaml", "line": 40, "passed": False, "seconds": 0.006,
+         "details": "  at 5h (2026-03-02 13:00 UTC), order-to-cash order=SO-1 (line 52):\n    - verdict: stuck\n    + verdict: blind"},
+    ]  # fmt: skip
+    has = workflow == "order-to-cash"
+    untested = [{"what": "deadline", "name": "order_shipped", "title": "Shipped"},
+                {"what": "milestone", "name": "payment_settled", "title": "Payment settled"}]  # fmt: skip
+    return {"state": "ran", "ran_at": ran_at, "seconds": 0.4, "faults": [], "in_force": True,
+            "tests": tests if has else [], "milestones": milestones if has else [], "signals": [], "objectives": [],
+            "untested": untested if has else []}  # fmt: skip

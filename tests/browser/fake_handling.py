@@ -103,7 +103,7 @@ def flow_of(rows: list[dict[str, Any]], name: str, now: Any) -> dict[str, Any] |
             "completes": i == len(names) - 1, "source": source, "owner": owner,
             "waiting": {"total": len(here), "value": worth(here), "oldest_stuck_since": None,
                         "verdicts": {v: sum(r["verdict"] == v for r in here) for v in dict.fromkeys(r["verdict"] for r in here)}},
-            "reached": reached, "late": late, "dropped": 7 * i, "without": 0, "again": 43 if i == 2 else 0,
+            "reached": reached, "late": late, "last_reached_at": "2026-11-20T09:00:00Z" if reached else None, "dropped": 7 * i, "without": 0, "again": 43 if i == 2 else 0,
             "again_after_seconds": 7_400.0 if i == 2 else None, "time_share": (0, 0.11, 0.62)[i] if i < 3 else 0.05,
             "elapsed_median_seconds": float(usual) if i else None,
             "last": {"late": _listed(mine, late), "dropped": _listed(mine, 7 * i), "without": [],

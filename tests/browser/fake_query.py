@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS
+from fake_definitions import OBJECTIVES, SOURCES, WORKFLOWS, tests_of
 from fake_handling import account_of, compared, flow_of
 from fake_incidents import FakeIncidents
 from fake_instances import make, population, z
@@ -151,7 +151,12 @@ class FakeQuery:
             for n, w in WORKFLOWS.items() if not self.empty]}  # fmt: skip
 
     async def definitions(self) -> dict[str, Any]:
-        return await self.workflows() | {"objectives": [{"name": o[0], "workflow": o[3]} for o in OBJECTIVES]}
+        return await self.workflows() | {
+            "objectives": [{"name": o[0], "workflow": o[3]} for o in OBJECTIVES],
+            "tests": {n: {"tests": 3 if n == "order-to-cash" else 0, "failed": int(n == "order-to-cash")} for n in WORKFLOWS}}  # fmt: skip
+
+    async def definition_tests(self, workflow: str) -> dict[str, Any] | None:
+        return tests_of(workflow, z(self.now)) if workflow in WORKFLOWS else None
 
     async def definition(self, workflow: str) -> dict[str, Any] | None:
         found = next((w for w in (await self.workflows())["items"] if w["name"] == workflow), None)

@@ -88,6 +88,32 @@ def test_a_step_of_a_definition_opens_what_waits_there(served: Served, opened: O
     expect(page.locator("#worklist-totals strong").first).to_have_text(str(len(waiting)))
 
 
+def test_a_definition_tells_how_its_tests_ended_and_what_they_do_not_cover(opened: Open) -> None:
+    watched = opened("definitions")
+    page = watched.page
+    row = page.locator(".definitions tbody tr").filter(has=page.get_by_role("link", name="Order to cash"))
+    expect(row).to_contain_text("1 of 3 failed")
+    row.get_by_role("link", name="Order to cash").click()
+    tests = page.locator("#tests")
+    expect(tests).to_contain_text("1 of 3 tests failed.")
+    expect(tests.locator("pre")).to_contain_text("+ verdict: blind")
+    expect(tests).to_contain_text("The deadline of Shipped is missed in no test.")
+    expect(tests).to_contain_text("Payment settled is reached in no test.")
+    expect(tests.get_by_text("An order that is paid")).to_be_hidden()
+    tests.get_by_text("2 tests passed").click()
+    expect(tests.get_by_text("An order that is paid")).to_be_visible()
+    tested = page.get_by_role("table", name="Milestones and when they are due").locator("tbody tr")
+    expect(tested.nth(1)).to_contain_text("reached in 2, missed in 1")
+    expect(tested.nth(2)).to_contain_text("reached in 1, never missed")
+    assert watched.trouble == []
+
+
+def test_a_definition_without_tests_says_how_to_write_some(opened: Open) -> None:
+    page = opened("definitions/account-sync").page
+    expect(page.locator("#tests")).to_contain_text("No test asks about this workflow.")
+    expect(page.locator("#tests")).to_contain_text("*.test.yaml")
+
+
 def test_an_unknown_definition_and_an_unknown_source_say_so(opened: Open) -> None:
     expect(opened("definitions/nothing").page.get_by_text("No such workflow")).to_be_visible()
     expect(opened("sources/nothing").page.get_by_text("No such source")).to_be_visible()

@@ -117,3 +117,9 @@ def test_the_time_goes_where_many_wait_long() -> None:
     assert abs(shares["shipped"] - 0.75) < 0.01
     assert abs(sum(shares.values()) - 1) < 1e-9
     assert time_shares(seen(progress())) == {}
+
+
+def test_when_a_step_was_reached_last_is_told() -> None:
+    steps = seen(progress(accepted=3), progress(accepted=7), progress())
+    assert steps["accepted"].last_at == BEGAN + 7 * HOUR
+    assert steps["shipped"].last_at is None
