@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,8 +20,18 @@ import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.instances import CHANCE, MAX_LIMIT, SORTS, BadQuery, InstanceFilter, instance_row, plain
-from collector.query.reader import Reader, Row, amounts
+from collector.query.finished_reach import looks_back_to
+from collector.query.instances import (
+    CHANCE,
+    MAX_LIMIT,
+    SORTS,
+    BadQuery,
+    InstanceFilter,
+    instance_row,
+    key_begins,
+    plain,
+)
+from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import instance, instance_count
 from slo_rules.identity import Key
 from slo_rules.judgement import Marks
@@ -69,21 +79,25 @@ async def list_instances(
     now = await reader.now()
     order = order_of(sort)
     check_page(limit, offset)
-    stretches = _stretches(asked, now, catalogue.key_rules, names)
+    stretches, back_to = await _bounded(reader, asked, sort, now, catalogue.key_rules, names)
     place = _place(sort, cursor) if cursor else None
     # Which they are, the indexes say alone; only of these is the rest looked up.
     ids = _page(stretches, sort, place, limit + 1, offset or 0)
     rows = await reader.select(sa.select(instance).where(instance.c.id.in_(ids)).order_by(*order))
     more = len(rows) > limit
     rows = rows[:limit]
-    if more or cursor or offset:
-        totals = await _totals(reader, asked, stretches)
+    if more or cursor or offset or back_to:
+        # Words that were looked for in a part only were not counted in the rest either.
+        counted = stretches if asked.q else _stretches(asked, now, catalogue.key_rules, names)
+        totals = await _totals(reader, asked, counted)
+        totals = replace(totals, exact=totals.exact and (back_to is None or not asked.q))
     else:
         totals = Totals(len(rows), _worth((row["value_currency"], row["value_amount"]) for row in rows))
     return {
         "items": [instance_row(row, catalogue, marks, now) for row in rows],
         "next_cursor": _cursor(sort, rows[-1]) if more else None,
         **totals.shown(),
+        "looked_back_to": rfc3339(back_to),
     }
 
 
@@ -120,6 +134,26 @@ def _stretches(
         return (_Stretch(asked.conditions(now, rules, names), finished=False),)
     reached = [one for one in (False, True) if asked.reaches(finished=one)] or [False]
     return tuple(_Stretch(asked.conditions(now, rules, names, finished=one), one) for one in reached)
+
+
+async def _bounded(
+    reader: Reader, asked: InstanceFilter, sort: str, now: datetime, rules: list[KeyRule], names: Sequence[Key]
+) -> tuple[tuple[_Stretch, ...], datetime | None]:
+    """The stretches, of what has finished no more than can be looked through, and since when. Raises BadQuery."""
+    stretches = _stretches(asked, now, rules, names)
+    if not any(one.finished for one in stretches):
+        return stretches, None
+    wordless = replace(asked, q=None).conditions(now, rules, names, finished=True)
+    back_to = await looks_back_to(reader, asked, sort, wordless)
+    if back_to is None:
+        return stretches, None
+    moved = instance.c.updated_at
+    bounded = [
+        _Stretch([*one.conditions, moved >= back_to], finished=True) if one.finished else one for one in stretches
+    ]
+    if asked.q:
+        bounded.append(_Stretch([*wordless, moved < back_to, key_begins(plain("q", asked.q))], finished=True))
+    return tuple(bounded), back_to
 
 
 def _page(

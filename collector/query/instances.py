@@ -216,8 +216,12 @@ def _carrying(condition: sa.ColumnElement[bool]) -> sa.CompoundSelect[tuple[UUID
 def _with_words(text: str) -> sa.ColumnElement[bool]:
     """Every word somewhere in title or attributes, or the whole as the beginning of a key."""
     words = [instance.c.words.contains(word, autoescape=True) for word in text.lower().split()[:8]]
-    by_key = _carrying(instance_key.c.value.startswith(text.strip(), autoescape=True))
-    return sa.or_(sa.and_(sa.true(), *words), instance.c.id.in_(by_key))
+    return sa.or_(sa.and_(sa.true(), *words), key_begins(text))
+
+
+def key_begins(text: str) -> sa.ColumnElement[bool]:
+    """Those that carry a key which begins so; an index finds them, however old they are."""
+    return instance.c.id.in_(_carrying(instance_key.c.value.startswith(text.strip(), autoescape=True)))
 
 
 _HANDLED = instance_handling.outerjoin(instance_merge, instance_merge.c.merged_id == instance_handling.c.instance_id)

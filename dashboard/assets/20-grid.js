@@ -36,8 +36,21 @@
   }
   // where nobody has counted to the last row, it is known by a page that is not full
   function end(ask, found) {
-    if (found.total_exact) return found.total;
+    if (found.total_exact && !found.looked_back_to) return found.total;
     return found.items.length < ask.endRow - ask.startRow ? ask.startRow + found.items.length : -1;
+  }
+  // of what has finished not everything is looked through for words, nor put in an order that no index has
+  function reach(since) {
+    const note = element('worklist-reach');
+    if (!note) return;
+    note.hidden = !since;
+    if (!since) return;
+    const time = document.createElement('time');
+    time.dateTime = time.title = since;
+    time.dataset.tell = 'relative';
+    time.textContent = milepost.relative(since);
+    note.replaceChildren('Of what has finished, only what moved last is in this list: what moved after ', time,
+      '. A key is found however old it is; for words and other orders, narrow the filter or export it.');
   }
   const source = {
     getRows: function (ask) {
@@ -50,6 +63,7 @@
           grid.total = found.total;
           grid.exact = found.total_exact;
           state('empty', found.total === 0);
+          reach(found.looked_back_to);
           state('failed', false);
           ask.successCallback(found.items, end(ask, found));
           setTimeout(mark, 0);

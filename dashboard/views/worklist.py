@@ -148,6 +148,7 @@ def worklist(
             className="why",
             **{"aria-live": "polite"},
         ),
+        html.P(id="worklist-reach", className="quiet reach", hidden=True, role="status"),
         html.Div(
             [
                 html.Button(id="worklist-changed", className="changed", hidden=True),

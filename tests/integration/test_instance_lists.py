@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.query import instance_lists
+from collector.query import finished_reach, instance_lists
 from collector.query.instance_lists import _page, _stretches
 from collector.query.instances import SORTS, InstanceFilter
 from collector.query.reader import DIALECT
@@ -200,3 +200,57 @@ async def test_which_they_are_is_read_from_the_indexes_alone(collector: Collecto
         scans = [line for (line,) in plan if "Scan" in line and " on instance" in line and "_handling" not in line]
         assert scans or "One-Time Filter: false" in str(plan), plan
         assert all("Index Only Scan" in line for line in scans if "instance_merge" not in line), "\n".join(scans)
+
+
+@pytest.mark.parametrize("sort", ["title", "-title", "value", "-started_at"])
+async def test_in_an_order_that_no_index_has_what_finished_last_is_sorted_and_it_is_said_since_when(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    await many(collector)
+    whole = await collector.get("/api/v1/instances", sort=sort, limit=500)
+    assert whole["looked_back_to"] is None
+    finished = sorted((row["updated_at"] for row in whole["items"] if row["verdict"] in FINAL_VERDICTS), reverse=True)
+    monkeypatch.setattr(finished_reach, "MOST_READ", 3)
+    monkeypatch.setattr(finished_reach, "MOST_PASSED", 3)
+    found = await collector.get("/api/v1/instances", sort=sort, limit=500)
+    assert found["looked_back_to"] == finished[3]
+    assert [row["id"] for row in found["items"]] == [
+        row["id"] for row in whole["items"] if row["verdict"] not in FINAL_VERDICTS or row["updated_at"] >= finished[3]
+    ]
+    assert (found["total"], found["total_exact"]) == (whole["total"], True), "how many there are is known all the same"
+    later = await collector.get("/api/v1/instances", sort=sort, limit=2, cursor=await _cursor(collector, sort))
+    assert [row["id"] for row in later["items"]] == [row["id"] for row in found["items"][2:4]]
+    everywhere = await collector.get("/api/v1/instances", sort="-updated_at", limit=500)
+    assert everywhere["looked_back_to"] is None
+    assert len(everywhere["items"]) == len(whole["items"])
+
+
+async def _cursor(collector: Collector, sort: str) -> str:
+    found: str = (await collector.get("/api/v1/instances", sort=sort, limit=2))["next_cursor"]
+    return found
+
+
+async def test_words_are_looked_for_in_what_finished_last_and_keys_in_all_of_it(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many(collector)
+    everything = (await collector.get("/api/v1/instances", sort="-updated_at", limit=500))["items"]
+    finished = [row for row in everything if row["verdict"] in FINAL_VERDICTS]
+    monkeypatch.setattr(finished_reach, "MOST_READ", 3)
+    old = finished[-1]
+    collector.conn.execute(
+        "INSERT INTO instance_key (instance_id, workflow, namespace, value, joins) "
+        "SELECT id, workflow, 'account', 'title-OLD', false FROM instance WHERE id = %s",
+        (old["id"],),
+    )
+    collector.conn.commit()
+    edge = finished[3]["updated_at"]
+    found = await collector.get("/api/v1/instances", q="title-", limit=500)
+    assert (found["looked_back_to"], found["total_exact"]) == (edge, False)
+    wanted = [row["id"] for row in everything if row["title"] != "O-0"]
+    late = {row["id"] for row in finished if row["updated_at"] < edge}
+    assert old["id"] in late
+    assert sorted(row["id"] for row in found["items"]) == sorted({*wanted} - late | {old["id"]})
+    assert found["total"] == len(found["items"])
+    by_key = await collector.get("/api/v1/instances", q="title-OLD", limit=500)
+    assert [row["id"] for row in by_key["items"]] == [old["id"]]

@@ -157,7 +157,9 @@ def test_after_a_file_changed_they_are_run_anew(folder: Path, monkeypatch: pytes
 
 def test_a_file_with_a_fault_is_named_and_the_others_are_run(folder: Path) -> None:
     write(folder, "late")
-    (folder / "broken.test.yaml").write_text(TEST.replace("NAME", "broken").replace("VERDICT", "stuck").replace("won,", "won, bad: 1,"))
+    (folder / "broken.test.yaml").write_text(
+        TEST.replace("NAME", "broken").replace("VERDICT", "stuck").replace("won,", "won, bad: 1,")
+    )
     found = run_beside([folder])
     assert [one.name for one in found.tests] == ["late"]
     assert len(found.faults) == 1
