@@ -61,7 +61,7 @@ def add_acts(api: FastAPI, acts: Acts) -> None:
 
 def add_handling(api: FastAPI, handling: Handling) -> None:
     """What people do with many instances at once."""
-    body = body_of("act", "ids", "by", may=("to", "text", "until", "request"))
+    body = body_of("act", "ids", "by", may=("to", "text", "until", "request", "seen"))
 
     @api.post("/api/v1/instances/acts", tags=["act"], responses={400: _ACT_ANSWERS[400]}, openapi_extra=body)
     async def act(request: Request) -> Row:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg import Cursor
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
@@ -35,12 +36,16 @@ _WAIVED_SIDE_BY_SIDE = 4
 
 ASSIGN, ACKNOWLEDGE, UNACKNOWLEDGE, COMMENT, WAIVE = "assign", "acknowledge", "unacknowledge", "comment", "waive"
 _FIELDS: dict[str, tuple[str, ...]] = {
-    ASSIGN: ("to", "text"),
-    ACKNOWLEDGE: ("text",),
+    ASSIGN: ("to", "text", "seen"),
+    ACKNOWLEDGE: ("text", "seen"),
     UNACKNOWLEDGE: ("text",),
     COMMENT: ("text",),
     WAIVE: ("text", "until"),
 }
+_SEEN = {ASSIGN: "assigned_to", ACKNOWLEDGE: "acknowledged_by"}
+"""What of an instance an act replaces, and so may have been replaced by somebody else since it was looked at."""
+HANDLING_LOCK = 0x6D696C65_0021
+"""Whoever acts on what he has seen: two would each find it as it was before the other."""
 ACTS = tuple(_FIELDS)
 _ALWAYS = ("act", "ids", "by", "request")
 
@@ -50,7 +55,8 @@ class Said:
     """What somebody asks for: an act of ACTS on instances.
 
     `to` is who handles them from now on, None for nobody; `text` is None where nothing is said; `until` is the end of a
-    waiver as it was said. A `request` is acted on once.
+    waiver as it was said. A `request` is acted on once. `seen` has, of instances that somebody looked at, the name that
+    stood there (None: nobody's): who handled it, or who had acknowledged it.
     """
 
     act: str
@@ -60,6 +66,7 @@ class Said:
     to: str | None = None
     text: str | None = None
     until: Any = None
+    seen: Mapping[UUID, str | None] = field(default_factory=dict)
 
 
 def read_said(said: Mapping[str, Any]) -> Said:
@@ -82,9 +89,20 @@ def read_said(said: Mapping[str, Any]) -> Said:
         faults.append("request: must be a UUID")
     if act == WAIVE and said.get("until") is None:
         faults.append("until: is missing: a waiver always has an end")
+    seen = _seen(said.get("seen"), faults)
     if faults or request is None:
         raise BadQuery(*faults)
-    return Said(act, ids, by, request, to, text, said.get("until"))
+    return Said(act, ids, by, request, to, text, said.get("until"), seen)
+
+
+def _seen(said: Any, faults: list[str]) -> dict[UUID, str | None]:
+    if said is None:
+        return {}
+    named = {_uuid(one): name for one, name in said.items()} if isinstance(said, dict) else {None: None}
+    if None in named or not all(name is None or isinstance(name, str) for name in named.values()):
+        faults.append("seen: must be an object of names, or null, by the ids of instances")
+        return {}
+    return {one: name for one, name in named.items() if one is not None}
 
 
 def _ids(said: Any, faults: list[str]) -> tuple[UUID, ...]:
@@ -155,8 +173,11 @@ class Handling:
         seen = seen_by_asker(self._catalogue)
         which: tuple[str, Row] = (Q["meant"], {"ids": list(asked.ids)})
         with self._pool.connection() as conn, conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+            if asked.seen:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", (HANDLING_LOCK,))
             meant = {row["asked"]: row for row in cursor.execute(*(which if seen is None else in_sight(*which, seen)))}
-            fit = [row["id"] for row in meant.values() if refused(asked.act, row) is None]
+            overtaken = _overtaken(cursor, asked, meant)
+            fit = [row["id"] for one, row in meant.items() if one not in overtaken and not refused(asked.act, row)]
             terms = {"act": asked.act, "by": asked.by, "assigned_to": asked.to, "text": asked.text}
             noted = cursor.execute(Q["note"], terms | {"ids": fit, "request": asked.request}).fetchall()
             # What was asked for before is not done again: somebody else may have had a word since.
@@ -171,7 +192,7 @@ class Handling:
                 after = terms | {"instances": new["ids"], "request": asked.request}
                 many = f"{len(new['ids'])} instances"
                 audit.record(conn, [audit.entry(f"instances.{asked.act}", many, before, after)])
-        return [_result(id_, meant.get(id_), asked.act) for id_ in asked.ids]
+        return [_result(id_, meant.get(id_), asked.act, overtaken.get(id_)) for id_ in asked.ids]
 
     async def _waive(self, asked: Said) -> list[Row]:
         side_by_side = asyncio.Semaphore(_WAIVED_SIDE_BY_SIDE)
@@ -190,10 +211,43 @@ class Handling:
         return list(await asyncio.gather(*map(one, asked.ids)))
 
 
-def _result(id_: UUID, row: Row | None, act: str) -> Row:
+def _overtaken(cursor: Cursor[Row], asked: Said, meant: Mapping[UUID, Row]) -> dict[UUID, str]:
+    """Of instances that somebody else has acted on since they were looked at what he did; of a repeated request none.
+
+    What somebody else did just as it is asked for now is no reason to refuse it.
+    """
+    if not asked.seen:
+        return {}
+    ids = [row["id"] for row in meant.values()]
+    before = {row["instance_id"] for row in cursor.execute(Q["noted"], {"ids": ids, "request": asked.request})}
+    stands = {row["id"]: row for row in cursor.execute(Q["stands"], {"ids": ids})}
+    found, field_ = {}, _SEEN[asked.act]
+    for one, row in meant.items():
+        if one not in asked.seen or row["id"] in before:
+            continue
+        now = stands.get(row["id"], {}).get(field_)
+        if now not in (asked.seen[one], asked.to if asked.act == ASSIGN else asked.by):
+            found[one] = f"seen: {_done_by_another(asked.act, now, stands.get(row['id'], {}))}"
+    return found
+
+
+def _done_by_another(act: str, now: str | None, stands: Row) -> str:
+    by = stands.get("assigned_by")
+    if act == ACKNOWLEDGE:
+        return (
+            "somebody has taken the acknowledgement back meanwhile"
+            if now is None
+            else f"{now} has acknowledged it meanwhile"
+        )
+    if now is None:
+        return f"{by or 'somebody'} has left it to nobody meanwhile"
+    return f"{by or 'somebody'} has assigned it to {now} meanwhile"
+
+
+def _result(id_: UUID, row: Row | None, act: str, overtaken: str | None) -> Row:
     if row is None:
         return _answer(id_, None, ["id: there is no such instance"])
-    fault = refused(act, row)
+    fault = refused(act, row) or overtaken
     return _answer(id_, row["title"], [] if fault is None else [fault])
 
 

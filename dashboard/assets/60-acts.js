@@ -91,6 +91,8 @@
       const said = {act: act, ids: items.map(i => i.id), by: by.value.trim(), request: request};
       if (act === 'assign') said.to = to.value.trim() || null;
       if (text.value.trim()) said.text = text.value.trim().replace(/\s+/g, ' ');
+      const replaced = {assign: 'assigned_to', acknowledge: 'acknowledged_by'}[act];
+      if (replaced) said.seen = Object.fromEntries(items.map(i => [i.id, (i.handling || {})[replaced] || null]));
       if (act === 'waive') said.until = new Date(until.value).toISOString();
       milepost.keepName(said.by);
       go.disabled = true;
@@ -117,7 +119,8 @@
         cell.classList.add(item.done ? 'fine' : 'refused');
       }
       heading.textContent = found.refused ? found.done + ' ' + words.done + ', ' + found.refused + ' refused' : plural(found.done) + ' ' + words.done;
-      told.textContent = act === 'waive' && found.done ? 'The lists show it as soon as the log has been read up to here.' : '';
+      const overtaken = found.items.some(i => i.faults.some(f => f.field === 'seen'));
+      told.textContent = overtaken ? 'Somebody else was faster. The list shows how it stands now; do it again if you still mean it.' : act === 'waive' && found.done ? 'The lists show it as soon as the log has been read up to here.' : '';
       form.querySelectorAll('input, textarea').forEach(i => { i.disabled = true; });
       close.hidden = true;
       go.textContent = 'Close';

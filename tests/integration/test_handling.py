@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -173,3 +174,51 @@ async def test_every_fault_of_a_view_is_named_at_once(collector: Collector) -> N
     answer = await collector.http.put("/api/v1/views/x", json={"query": "?a=b", "replace": "yes", "more": 1})
     assert answer.status_code == 400
     assert [fault["field"] for fault in answer.json()["faults"]] == ["more", "by", "replace", "query"]
+
+
+async def test_who_assigns_what_another_has_assigned_meanwhile_is_told_so(collector: Collector) -> None:
+    one, two = await orders(collector, 1, 2)
+    await act(collector, "assign", [one], by="sam", to="maria")
+    late = {"to": "ann", "seen": {one: None, two: None}, "request": str(uuid4())}
+    told = await act(collector, "assign", [one, two], **late)
+    assert [item["done"] for item in told["items"]] == [False, True]
+    assert told["items"][0]["faults"] == [{"field": "seen", "message": "sam has assigned it to maria meanwhile"}]
+    assert await listed(collector, assigned_to="maria") == ["O-1"]
+    assert await listed(collector, assigned_to="ann") == ["O-2"]
+    again = await act(collector, "assign", [one, two], **late)
+    assert [item["done"] for item in again["items"]] == [False, True], "the same request is answered the same"
+    meant = await act(collector, "assign", [one], to="ann", seen={one: "maria"})
+    assert meant["done"] == 1
+    await act(collector, "assign", [one], by="sam")
+    (item,) = (await act(collector, "assign", [one], to="bob", seen={one: "ann"}))["items"]
+    assert item["faults"][0]["message"] == "sam has left it to nobody meanwhile"
+    same = await act(collector, "assign", [two], by="sam", to="ann", seen={two: None})
+    assert same["done"] == 1, "both meant the same"
+    unaware = await act(collector, "assign", [two], to="maria")
+    assert unaware["done"] == 1, "without what was seen the last word counts"
+
+
+async def test_who_acknowledges_what_another_has_acknowledged_meanwhile_is_told_so(collector: Collector) -> None:
+    (one,) = await orders(collector, 1)
+    await act(collector, "acknowledge", [one], by="sam", seen={one: None})
+    (item,) = (await act(collector, "acknowledge", [one], seen={one: None}))["items"]
+    assert item["faults"] == [{"field": "seen", "message": "sam has acknowledged it meanwhile"}]
+    found = await collector.get(f"/api/v1/instances/{one}")
+    assert found["handling"]["acknowledged_by"] == "sam"
+    assert [note["by"] for note in found["notes"]] == ["sam"]
+    assert (await act(collector, "acknowledge", [one], seen={one: "sam"}))["done"] == 1
+
+
+async def test_of_two_who_assign_at_once_one_is_told(collector: Collector) -> None:
+    (one,) = await orders(collector, 1)
+    told = await asyncio.gather(
+        *(act(collector, "assign", [one], by=name, to=name, seen={one: None}) for name in ("ann", "bob", "cas"))
+    )
+    assert sorted(each["done"] for each in told) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("seen", [[], {"x": None}, {UNKNOWN: 3}, "maria"])
+async def test_what_was_seen_has_to_be_names_by_id(collector: Collector, seen: Any) -> None:
+    told = await act(collector, "assign", [UNKNOWN], 400, to="ann", seen=seen)
+    assert [fault["field"] for fault in told["faults"]] == ["seen"]
+    assert (await act(collector, "comment", [UNKNOWN], 400, text="x", seen={}))["faults"][0]["field"] == "seen"
