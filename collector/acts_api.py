@@ -66,7 +66,7 @@ def add_handling(api: FastAPI, handling: Handling) -> None:
     @api.post("/api/v1/instances/acts", tags=["act"], responses={400: _ACT_ANSWERS[400]}, openapi_extra=body)
     async def act(request: Request) -> Row:
         """Assign, acknowledge, comment or waive instances; each is answered by itself."""
-        return await handling.act(await said_in(request, MOST_SAID + 48 * MOST_AT_ONCE))
+        return await handling.act(await said_in(request, MOST_SAID + 1024 * MOST_AT_ONCE))
 
 
 def add_views(api: FastAPI, views: SavedViews) -> None:

@@ -386,6 +386,12 @@ class Query:
         return {"items": [row | {"at": rfc3339(row["at"])} for row in rows]}
 
     @_question
+    async def noted(self) -> Row:
+        """`last` is another one after somebody has assigned, acknowledged or commented on anything; None: nobody has."""
+        row = await self.reader.one("last_note")
+        return {"last": row["id"] if row else None}
+
+    @_question
     async def assignees(self) -> Row:
         """Those who handle something."""
         return {"items": [row["assigned_to"] for row in await self.reader.all("assignees")]}

@@ -41,10 +41,13 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     async def load(asked: dict[str, Any]) -> Any:
         if asked.get("pending"):
             return None
-        found = await query.instances(**view.filters_from(asked), sort="-updated_at", limit=1)
+        found, noted = await asyncio.gather(
+            query.instances(**view.filters_from(asked), sort="-updated_at", limit=1), query.noted()
+        )
         latest = found["items"][0]["updated_at"] if found["items"] else None
         told = {name: found[name] for name in ("total", "total_exact", "value")}
-        return told | {"latest": latest}
+        # Who handles an instance moves nothing of it, and is shown in its row all the same.
+        return told | {"latest": latest, "noted": noted["last"]}
 
     def draw(data: Any, _: datetime) -> tuple[dict[str, Any], list[Any]]:
         return {"worklist-totals": view.totals(data) if data else ""}, []

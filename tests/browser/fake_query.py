@@ -546,6 +546,10 @@ class FakeQuery:
         found = flow_of(self.rows, workflow, self.now)
         return None if found is None else compared(found, one, other)
 
+    async def noted(self) -> dict[str, Any]:
+        self._up()
+        return {"last": sum(len(str(r["handling"])) for r in self.rows)}
+
     async def assignees(self) -> dict[str, Any]:
         self._up()
         return {"items": sorted({r["handling"]["assigned_to"] for r in self.rows} - {None})}

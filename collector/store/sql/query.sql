@@ -690,6 +690,10 @@ LIMIT %(limit)s
 -- purpose: Those who handle something.
 SELECT DISTINCT assigned_to FROM instance_handling WHERE assigned_to IS NOT NULL ORDER BY assigned_to LIMIT 200
 
+-- name: last_note
+-- purpose: The number of what somebody noted last, of whichever instance: another one says that a list may be handled otherwise now.
+SELECT n.id FROM instance_note n ORDER BY n.id DESC LIMIT 1
+
 -- name: saved_views
 -- purpose: The views that people share.
 SELECT name, query, by, at FROM saved_view ORDER BY lower(name), name
