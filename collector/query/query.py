@@ -387,7 +387,7 @@ class Query:
 
     @_question
     async def noted(self) -> Row:
-        """`last` is another one after somebody has assigned, acknowledged or commented on anything; None: nobody has."""
+        """`last` is another one after somebody assigned, acknowledged or commented on anything; None: nobody did."""
         row = await self.reader.one("last_note")
         return {"last": row["id"] if row else None}
 

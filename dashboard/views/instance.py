@@ -16,6 +16,7 @@ from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
 from dashboard.views.incidents import incident_line
+from dashboard.views.instance_acts import accept_button, acts_bar, apart_button
 from dashboard.waterfall import MOST_SPANS, Trace
 
 MOST_PARTS = 20
@@ -35,6 +36,7 @@ def head(i: Row, now: datetime, links: Links) -> Any:
             ),
             html.Div([html.H1(i["title"]), c.badge(i["verdict"])], className="title-row"),
             html.P(i["explanation"], className="lead"),
+            acts_bar(i),
             _facts(i, now, links),
         ],
         className="page-head",
@@ -138,11 +140,13 @@ def keys_table(i: Row, links: Links) -> Any:
                 _event(j["event"]),
                 " at ",
                 c.at_time(j["at"]),
+                " ",
+                apart_button(j["event"], i),
             ]
         )
         for j in i.get("joined") or ()
     ]
-    notes += [html.Li(_rejection(r, i["id"], links)) for r in i.get("rejected") or ()]
+    notes += [html.Li([*_rejection(r, i["id"], links), " ", _again(r, i)]) for r in i.get("rejected") or ()]
     listed = html.Ul(notes, className="notes") if notes else None
     return html.Div([c.table(("Key", "Use", "Brought by", "At"), rows, "Keys", "keys"), listed])
 
@@ -198,6 +202,10 @@ def _rejection(r: Row, id_: str, links: Links) -> list[Any]:
     if r["accepted_at"]:
         said += ["; it counts again since ", c.at_time(r["accepted_at"])]
     return said
+
+
+def _again(r: Row, i: Row) -> Any:
+    return None if r["accepted_at"] else accept_button(r["event"], i)
 
 
 def linked_card(i: Row, links: Links) -> Any:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from conftest import PHONE, Open, Served
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from test_pages import PAGES, address
 
 
@@ -167,3 +167,63 @@ def test_on_paper_there_is_only_the_page_in_black_on_white(name: str, served: Se
     expect(page.locator("#main h1").first).to_be_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_an_instance_is_assigned_from_its_own_page(served: Served, opened: Open) -> None:
+    row = next(r for r in served.query.rows if r["verdict"] == "stuck")
+    watched = opened(f"instances/{row['id']}")
+    page = watched.page
+    acts = page.get_by_role("group", name="Acts")
+    expect(acts.get_by_role("button")).to_have_text(["Assign", "Acknowledge", "Comment", "Waive"])
+    acts.get_by_role("button", name="Assign").click()
+    review = page.get_by_role("dialog", name="Assign 1 instance")
+    expect(review.locator("tbody tr")).to_contain_text(row["title"])
+    review.get_by_label("Your name").fill("Jo Doe")
+    review.get_by_label("Assign to").fill("maria")
+    review.get_by_role("button", name="Assign 1 instance").click()
+    expect(page.get_by_role("dialog", name="1 instance assigned")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(acts).to_contain_text("assigned to maria")
+    expect(page.locator("#instance-notes")).to_contain_text("Jo Doe assigned it to maria")
+    assert watched.trouble == []
+
+
+def test_of_what_is_finished_only_a_comment_is_offered_and_of_the_past_nothing(served: Served, opened: Open) -> None:
+    row = completed(served)
+    page = opened(f"instances/{row['id']}").page
+    expect(page.get_by_role("group", name="Acts").get_by_role("button")).to_have_text(["Comment"])
+    expect(page.locator("#instance-keys [data-join]")).to_have_count(2)
+    page = opened(f"instances/{row['id']}?known_at={row['_events'][-1]['received_at']}").page
+    expect(page.locator("#instance-past")).not_to_be_empty()
+    expect(page.get_by_role("group", name="Acts")).to_have_count(0)
+    expect(page.locator("[data-join]")).to_have_count(0)
+
+
+def test_what_an_event_joined_wrongly_is_taken_apart_from_the_page(served: Served, opened: Open) -> None:
+    row = next(r for r in served.query.rows if r["verdict"] == "stuck")
+    page = opened(f"instances/{row['id']}").page
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append((route.request.method, route.request.post_data_json))
+        fault = {"title": "It cannot be done now", "faults": [{"field": "event", "message": "is rejected already"}]}
+        route.fulfill(status=202 if len(asked) > 1 else 409, json={} if len(asked) > 1 else fault)
+
+    page.route("**/rejected-joins", answer)
+    page.get_by_role("button", name="Take apart").click()
+    dialog = page.get_by_role("dialog", name="Take apart")
+    dialog.get_by_label("Your name").fill("Jo Doe")
+    dialog.get_by_label("Reason").fill("a typing error")
+    dialog.get_by_role("button", name="Take apart").click()
+    expect(dialog.locator(".lead")).to_have_text("is rejected already")
+    dialog.get_by_role("button", name="Take apart").click()
+    expect(dialog).to_have_count(0)
+    event = row["_events"][0]
+    said = {"source": event["source"], "event": event["id"], "by": "Jo Doe", "reason": "a typing error"}
+    assert asked == [("POST", said)] * 2
+    page.get_by_role("button", name="It was right").click()
+    again = page.get_by_role("dialog", name="Let it count again")
+    again.get_by_label("Reason").fill("the customer confirms it")
+    again.get_by_role("button", name="Let it count again").click()
+    expect(again).to_have_count(0)
+    assert asked[-1][0] == "DELETE"

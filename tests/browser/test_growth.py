@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROUNDS, UPDATES = 9, 50
 """Updates are counted and not waited for: 450 are more than half an hour of ticks."""
 BEARABLE_KIB = 3_000
-"""What may be held more after that, most of which is compiled code. A page holds 13,000 to 25,000."""
+"""What may be held more after that. A page holds 13,000 to 25,000.
+
+By heap snapshots 400 updates of an instance leave 800 of compiled code, and of objects, closures and strings nothing."""
 
 UPDATE = """
 async n => {
