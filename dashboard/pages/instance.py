@@ -84,13 +84,14 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         Output("trace-note", "children"),
         Output("trace", "data"),
         Output("trace", "value"),
+        Output("spans-body", "className"),
         Input("trace", "value"),
         Input("instance-shown", "data"),
         State("instance-ask", "data"),
     )
     async def one_trace(chosen: str | None, shown: str | None, asked: dict[str, Any] | None) -> list[Any]:
         if not shown or asked is None:
-            return [no_update] * 4
+            return [no_update] * 5
         data = await past.read(query, asked)
         found = traces(data["spans"]) if data and "spans" in data else []
         trace = next((t for t in found if t.trace_id == chosen), None) or worth_seeing(found)
@@ -100,6 +101,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             view.trace_note(trace),
             view.trace_options(found),
             no_update if value == chosen else value,
+            "" if trace else "without-spans",
         ]
 
     dash.register_page("instance", path_template="/instances/<instance_id>", title="Instance · Milepost", layout=layout)
@@ -131,9 +133,12 @@ def _sections(instance_id: str, known_at: str) -> list[Any]:
                 ),
                 html.Div(id="instance-acts"),
                 c.card(html.Div(c.skeleton(), id="instance-journey"), "Milestones"),
-                c.card(
-                    [html.P(id="trace-note", className="muted note"), figures.graph("waterfall")], "Spans", trace,
-                    css="spans",
+                html.Div(
+                    c.card(
+                        [html.P(id="trace-note", className="muted note"), figures.graph("waterfall")], "Spans", trace,
+                        css="spans",
+                    ),
+                    id="spans-body",
                 ),
                 c.card(html.Div(c.skeleton(2), id="instance-keys"), "Keys"),
                 html.Div(id="instance-linked"),

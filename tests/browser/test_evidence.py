@@ -227,3 +227,12 @@ def test_what_an_event_joined_wrongly_is_taken_apart_from_the_page(served: Serve
     again.get_by_role("button", name="Let it count again").click()
     expect(again).to_have_count(0)
     assert asked[-1][0] == "DELETE"
+
+
+def test_without_spans_no_room_is_kept_for_them(served: Served, opened: Open) -> None:
+    row = next(r for r in served.query.rows if r["verdict"] == "stuck")
+    row["_spans"] = []
+    page = opened(f"instances/{row['id']}").page
+    expect(page.locator("#trace-note")).to_have_text("No span has been received for this instance.")
+    expect(page.locator("#waterfall")).to_be_hidden()
+    expect(page.get_by_label("Trace")).to_be_hidden()
