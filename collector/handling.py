@@ -21,6 +21,7 @@ from collector.access import audit
 from collector.acts import ActRefused, Acts
 from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
+from collector.query.reader import Q as QUESTIONS
 from collector.query.reader import Row
 from collector.query.sight import in_sight, seen_by_asker
 from collector.store.database import Connection
@@ -220,28 +221,25 @@ def _overtaken(cursor: Cursor[Row], asked: Said, meant: Mapping[UUID, Row]) -> d
         return {}
     ids = [row["id"] for row in meant.values()]
     before = {row["instance_id"] for row in cursor.execute(Q["noted"], {"ids": ids, "request": asked.request})}
-    stands = {row["id"]: row for row in cursor.execute(Q["stands"], {"ids": ids})}
+    stands = {row["id"]: row for row in cursor.execute(QUESTIONS["handling"], {"ids": ids})}
     found, field_ = {}, _SEEN[asked.act]
     for one, row in meant.items():
         if one not in asked.seen or row["id"] in before:
             continue
         now = stands.get(row["id"], {}).get(field_)
+        # An acknowledgement that no longer holds keeps nobody from making one.
+        if now is None and asked.act == ACKNOWLEDGE:
+            continue
         if now not in (asked.seen[one], asked.to if asked.act == ASSIGN else asked.by):
             found[one] = f"seen: {_done_by_another(asked.act, now, stands.get(row['id'], {}))}"
     return found
 
 
 def _done_by_another(act: str, now: str | None, stands: Row) -> str:
-    by = stands.get("assigned_by")
     if act == ACKNOWLEDGE:
-        return (
-            "somebody has taken the acknowledgement back meanwhile"
-            if now is None
-            else f"{now} has acknowledged it meanwhile"
-        )
-    if now is None:
-        return f"{by or 'somebody'} has left it to nobody meanwhile"
-    return f"{by or 'somebody'} has assigned it to {now} meanwhile"
+        return f"{now} has acknowledged it meanwhile"
+    by = stands.get("assigned_by") or "somebody"
+    return f"{by} has left it to nobody meanwhile" if now is None else f"{by} has assigned it to {now} meanwhile"
 
 
 def _result(id_: UUID, row: Row | None, act: str, overtaken: str | None) -> Row:

@@ -31,18 +31,25 @@ async n => {
 TELL = """
 () => {
   const plain = window.fetch;
+  window.asking = 0;
   window.fetch = function (what) {
     const url = typeof what === 'string' ? what : what.url || String(what);
     const answer = plain.apply(this, arguments);
-    if (url.indexOf('_dash-update-component') >= 0)
-      answer.finally(() => setTimeout(() => dispatchEvent(new Event('milepost-answered')), 20));
+    if (url.indexOf('_dash-update-component') >= 0) {
+      asking++;
+      answer.finally(() => { asking--; setTimeout(() => dispatchEvent(new Event('milepost-answered')), 20); });
+    }
     return answer;
   };
 }
 """
-# What is just being drawn is held until the next frame: the nodes of a figure, and some MB.
+# What is just being drawn is held until the next frame: the nodes of a figure, and some MB. One answer brings the next
+# question, as that for the spans.
 AT_REST = """
-() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => requestIdleCallback(r))))
+async () => {
+  for (let quiet = 0; quiet < 5; quiet = asking ? 0 : quiet + 1)
+    await new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => requestIdleCallback(r))));
+}
 """
 
 

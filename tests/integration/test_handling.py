@@ -207,6 +207,8 @@ async def test_who_acknowledges_what_another_has_acknowledged_meanwhile_is_told_
     assert found["handling"]["acknowledged_by"] == "sam"
     assert [note["by"] for note in found["notes"]] == ["sam"]
     assert (await act(collector, "acknowledge", [one], seen={one: "sam"}))["done"] == 1
+    await act(collector, "unacknowledge", [one])
+    assert (await act(collector, "acknowledge", [one], seen={one: "jo"}))["done"] == 1, "nobody's is replaced"
 
 
 async def test_of_two_who_assign_at_once_one_is_told(collector: Collector) -> None:

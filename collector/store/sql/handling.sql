@@ -14,21 +14,6 @@ WHERE instance_id = ANY (%(ids)s::uuid[])
 ORDER BY instance_id
 FOR UPDATE
 
--- name: stands
--- purpose: Who handles these instances by whose word, and who has acknowledged them as they stand; the latest word where several were merged.
-SELECT i.id,
-       (array_agg(h.assigned_to ORDER BY h.assigned_at DESC) FILTER (WHERE h.assigned_at IS NOT NULL))[1] AS assigned_to,
-       (array_agg(h.assigned_by ORDER BY h.assigned_at DESC) FILTER (WHERE h.assigned_at IS NOT NULL))[1] AS assigned_by,
-       (array_agg(h.acknowledged_by ORDER BY h.acknowledged_at DESC) FILTER (WHERE h.acknowledged_verdict = i.verdict
-           AND h.acknowledged_waiting_for IS NOT DISTINCT FROM i.waiting_for))[1] AS acknowledged_by
-FROM instance i
-JOIN LATERAL (
-    SELECT i.id UNION ALL SELECT m.merged_id FROM instance_merge m WHERE m.instance_id = i.id
-) known ON true
-JOIN instance_handling h ON h.instance_id = known.id
-WHERE i.id = ANY (%(ids)s::uuid[])
-GROUP BY i.id
-
 -- name: noted
 -- purpose: Of which of these instances an act was noted under a request before.
 SELECT instance_id FROM instance_note WHERE instance_id = ANY (%(ids)s::uuid[]) AND request = %(request)s::uuid

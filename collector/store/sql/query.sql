@@ -661,9 +661,10 @@ WHERE workflow = ANY(%(names)s)
 ORDER BY workflow, version
 
 -- name: handling
--- purpose: Who handles these instances, the latest word where several were merged; whether what was acknowledged still stands so.
+-- purpose: Who handles these instances by whose word, the latest one where several were merged; whether what was acknowledged still stands so.
 SELECT i.id,
        (array_agg(h.assigned_to ORDER BY h.assigned_at DESC) FILTER (WHERE h.assigned_at IS NOT NULL))[1] AS assigned_to,
+       (array_agg(h.assigned_by ORDER BY h.assigned_at DESC) FILTER (WHERE h.assigned_at IS NOT NULL))[1] AS assigned_by,
        (array_agg(h.acknowledged_by ORDER BY h.acknowledged_at DESC) FILTER (WHERE h.acknowledged_verdict = i.verdict
            AND h.acknowledged_waiting_for IS NOT DISTINCT FROM i.waiting_for))[1] AS acknowledged_by,
        max(h.acknowledged_at) FILTER (WHERE h.acknowledged_verdict = i.verdict
