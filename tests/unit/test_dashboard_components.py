@@ -128,7 +128,7 @@ def test_the_keys_say_who_rejected_which_event_and_why() -> None:
         "event": event, "by": "ana", "reason": "a typing <b>error</b>", "at": "2026-11-21T10:00:00Z",
         "accepted_at": None, "parts": ["aaaa0000-1", "bbbb0000-2"],
     }  # fmt: skip
-    found: dict[str, Any] = {"id": "aaaa0000-1", "keys": [], "joined": [], "rejected": [rejection]}
+    found: dict[str, Any] = {"id": "aaaa0000-1", "title": "O-1", "keys": [], "joined": [], "rejected": [rejection]}
     told = drawn(instance.keys_table(found, LINKS))
     for words in ('"ana"', " rejected ", "event e1", '"a typing <b>error</b>"', "taken apart from", "bbbb0000-2"):
         assert words in told

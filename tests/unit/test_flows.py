@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from collector.query.definition_tests import workflow_tests
 from dashboard.links import Links
 from dashboard.phrases import deadline_words, usual_words
 from dashboard.source_map import map_figure, places
 from dashboard.views.definitions import one_definition
+from slo_rules.workflow import Workflow
 
 
 def test_a_system_stands_right_of_what_hands_on_to_it_and_a_circle_is_cut() -> None:
@@ -26,12 +30,15 @@ def test_what_nothing_ever_reached_is_said_so_beside_its_deadline() -> None:
     w = {"name": "w", "title": "W", "owner": "ops", "domain": "d", "entity": "e", "version": 1, "counts": {},
          "keys": [], "calendars": [], "objectives": [], "versions": [], "waiting": {},
          "milestones": [step, step | {"name": "b", "after": ["a"], "starts": False}]}  # fmt: skip
-    steps = [{"name": "a", "reached": 40}, {"name": "b", "reached": 0}]
-    flow = {"steps": steps, "learned": {"instances": 40}}
-    drawn = str(one_definition(w, flow, Links("/dashboard/")))
+    at = "2026-11-21T09:00:00Z"
+    steps = [{"name": "a", "reached": 40, "last_reached_at": at}, {"name": "b", "reached": 0, "last_reached_at": None}]
+    flow = {"steps": steps, "learned": {"instances": 40, "all_instances": True, "since": at}}
+    tests = workflow_tests({"state": "none"}, Workflow("w", "d", "ops", "e", "W", "", 1, (), (), ()), (), None)
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    drawn = str(one_definition(w, flow, tests, Links("/dashboard/"), now))
     assert "by 40 of 40" in drawn
     assert "by none of 40" in drawn
-    assert "by 40" not in str(one_definition(w, None, Links("/dashboard/")))
+    assert "by 40" not in str(one_definition(w, None, tests, Links("/dashboard/"), now))
 
 
 def test_a_deadline_is_told_with_its_calendar_and_its_exceptions() -> None:
