@@ -378,6 +378,11 @@ def _reads(api: FastAPI, query: Query) -> None:
         """The views of the worklist that people share."""
         return await query.views()
 
+    @api.get("/api/v1/zones", tags=["query"])
+    async def zones() -> Row:
+        """The zones by which calendars and objectives decide, with what they are called."""
+        return await query.zones()
+
     @api.get("/api/v1/assignees", tags=["query"])
     async def assignees() -> Row:
         """Those who handle something."""

@@ -1,6 +1,7 @@
 """Figures as pure functions of rows.
 
-Colours of text come from the page's style sheet, so one figure serves the dark and the light scheme.
+Colours of text come from the page's style sheet, so one figure serves the dark and the light scheme. Plotly heeds no
+zone: the times in a figure are those that the clocks of the viewer show (`wall`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dash import dcc
 
 from dashboard import palette
 from dashboard.query_port import Row
+from dashboard.viewer import viewing
 from dashboard.wording import moment
 
 # plotly's own button would upload the figure to a server outside
@@ -25,6 +27,8 @@ CONFIG = {
     "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "toImage"],
     "scrollZoom": False,
+    # what months and days are called is told by the browser (04-viewer.js)
+    "locale": "viewer",
 }
 
 GRID = "rgba(134,142,150,.22)"
@@ -48,8 +52,30 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
         "uirevision": "keep",
         "showlegend": False,
         "dragmode": "zoom",
+        "separators": viewing.get().separators,
         **more,
     }
+
+
+def wall(at: str | datetime) -> str:
+    """What the viewer's clocks show at a time, without a zone."""
+    known = moment(at) if isinstance(at, str) else at
+    assert known is not None
+    return viewing.get().local(known).replace(tzinfo=None).isoformat()
+
+
+def wall_milliseconds(start: datetime, end: datetime) -> float:
+    """How far apart two times stand on an axis of the viewer's clocks: what they were moved by between is left out."""
+    first, last = (viewing.get().local(at).replace(tzinfo=None) for at in (start, end))
+    return max(0.0, (last - first).total_seconds() * 1000)
+
+
+def _day_format() -> str:
+    return "%b %-d" if viewing.get().month_first else "%-d %b"
+
+
+def _clock_format() -> str:
+    return "%-I:%M %p" if viewing.get().half_days else "%H:%M"
 
 
 def blank(height: int = 120) -> go.Figure:
@@ -96,14 +122,14 @@ def budget_left(series: Sequence[Row]) -> go.Figure:
             line={"color": palette.BLUE, "width": 2, "shape": "hv"},
             fill="tozeroy",
             fillcolor=palette.faint(palette.BLUE, 0.10),
-            hovertemplate="%{x|%d %b}<br>%{y:.0%} left<extra></extra>",
+            hovertemplate=f"%{{x|{_day_format()}}}<br>%{{y:.0%}} left<extra></extra>",
         )
     )
     figure.add_hline(y=0, line={"color": palette.BAD, "width": 1.5, "dash": "dot"})
     figure.update_layout(
         layout(
             240,
-            xaxis=_dates(),
+            xaxis=times_axis(nticks=8),
             yaxis={
                 "tickformat": ".0%",
                 "gridcolor": GRID,
@@ -125,14 +151,14 @@ def good_and_bad(series: Sequence[Row]) -> go.Figure:
             x=x,
             y=[r[field] for r in series],
             marker={"color": colour, "line": {"width": 0}},
-            hovertemplate=f"%{{x|%d %b %H:%M}}<br>%{{y}} {name.lower()}<extra></extra>",
+            hovertemplate=f"%{{x|{_day_format()}}}<br>%{{y:,}} {name.lower()}<extra></extra>",
         )
     figure.update_layout(
         layout(
             240,
             barmode="stack",
             bargap=0.25,
-            xaxis=_dates(),
+            xaxis=times_axis(nticks=8),
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero"},
             showlegend=True,
             legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
@@ -145,9 +171,9 @@ def population(incident: Row, now: datetime) -> go.Figure:
     """How many an incident held up, each count until the next; dashed, how that goes on at the present pace."""
     points, over = incident.get("points") or (), incident["resolved_at"]
     end = over or now.isoformat()
-    x, y = [p["at"] for p in points], [p["count"] for p in points]
+    x, y = [wall(p["at"]) for p in points], [p["count"] for p in points]
     if points:
-        x, y = [*x, end], [*y, 0 if over else points[-1]["count"]]
+        x, y = [*x, wall(end)], [*y, 0 if over else points[-1]["count"]]
     figure = go.Figure(
         go.Scatter(
             x=x,
@@ -156,22 +182,22 @@ def population(incident: Row, now: datetime) -> go.Figure:
             line={"color": palette.BAD, "width": 2, "shape": "hv"},
             fill="tozeroy",
             fillcolor=palette.faint(palette.BAD, 0.10),
-            hovertemplate="%{x|%d %b %H:%M} UTC<br>%{y:,} held up<extra></extra>",
+            hovertemplate=f"%{{x|{_day_format()} {_clock_format()}}}<br>%{{y:,}} held up<extra></extra>",
         )
     )
     drained = None if over else (incident.get("trend") or {}).get("drained_at")
     if points and drained:
         figure.add_scatter(
-            x=[end, drained],
+            x=[wall(end), wall(drained)],
             y=[points[-1]["count"], 0],
             mode="lines",
             line={"color": palette.GREY, "width": 2, "dash": "dot"},
-            hovertemplate="%{x|%d %b %H:%M} UTC<br>≈ %{y:,.0f} at this pace<extra></extra>",
+            hovertemplate=f"%{{x|{_day_format()} {_clock_format()}}}<br>≈ %{{y:,.0f}} at this pace<extra></extra>",
         )
     figure.update_layout(
         layout(
             200,
-            xaxis=_dates(),
+            xaxis=times_axis(nticks=8),
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero", "tickformat": ",d"},
         )
     )
@@ -180,7 +206,7 @@ def population(incident: Row, now: datetime) -> go.Figure:
 
 def volume(hours: Sequence[Row]) -> go.Figure:
     """What came in each hour, over what usually comes in it: the median, and between which quartiles."""
-    x = [h["t"] for h in hours]
+    x = [wall(h["t"]) for h in hours]
     usual = {name: [h["usual"] and h["usual"][name] for h in hours] for name in ("low", "median", "high")}
     figure = go.Figure()
     edge = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip", "showlegend": False}
@@ -192,12 +218,12 @@ def volume(hours: Sequence[Row]) -> go.Figure:
     ):
         figure.add_scatter(
             name=name, x=x, y=y, mode="lines", line=line,
-            hovertemplate=f"%{{x|%d %b %H:%M}} UTC<br>%{{y:,.0f}} {name.lower()}<extra></extra>",
+            hovertemplate=f"%{{x|{_day_format()} {_clock_format()}}}<br>%{{y:,.0f}} {name.lower()}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
         layout(
             240,
-            xaxis=_dates(),
+            xaxis=times_axis(nticks=8),
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero", "tickformat": ",d"},
             showlegend=True,
             legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
@@ -206,8 +232,19 @@ def volume(hours: Sequence[Row]) -> go.Figure:
     return figure
 
 
-def _dates() -> dict[str, Any]:
-    return {"type": "date", "gridcolor": "rgba(0,0,0,0)", "zeroline": False, "automargin": True, "nticks": 8}
+def times_axis(**more: Any) -> dict[str, Any]:
+    """An axis of times as the viewer spells them; what stands on a second line is told where it changes."""
+    day, clock, minute, half_day, month = _day_format(), _clock_format(), 60_000, 43_200_000, "M1"
+    stops = (
+        (None, minute - 1, f"%H:%M:%S\n{day}"),
+        (minute, half_day, f"{clock}\n{day}"),
+        (half_day + 1, 1_209_600_000, f"{day}\n%Y"),
+        (month, "M11", "%b\n%Y"),
+        ("M12", None, "%Y"),
+    )
+    formats = [{"dtickrange": [first, last], "value": value} for first, last, value in stops]
+    axis = {"type": "date", "gridcolor": "rgba(0,0,0,0)", "zeroline": False, "automargin": True}
+    return axis | {"tickformatstops": formats} | more
 
 
 def seconds_between(start: str, end: str) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard import palette, wording
-from dashboard.figures import GRID, blank, layout
+from dashboard.figures import GRID, blank, layout, times_axis, wall, wall_milliseconds
 from dashboard.links import OPEN
 from dashboard.query_port import Row
 from dashboard.wording import moment
@@ -56,12 +56,14 @@ def journey_figure(instance: Row, now: datetime) -> go.Figure:
         y -= scale
     for pause in instance.get("pauses") or []:
         stood_from, stood_to = moment(pause["from"]), moment(pause["to"]) or now
-        figure.add_vrect(x0=stood_from, x1=stood_to, fillcolor=palette.GREY, opacity=0.14, line_width=0, layer="below")
+        if stood_from is not None:
+            across = {"x0": wall(stood_from), "x1": wall(stood_to)}
+            figure.add_vrect(**across, fillcolor=palette.GREY, opacity=0.14, line_width=0, layer="below")
     first, last = _extent(instance, journey, spans, now)
     if first <= now <= last:
         _now_line(figure, now)
     height = round(len(journey) * ROW_PIXELS + len(services) * SPAN_ROW_PIXELS + 70)
-    axis = {"gridcolor": GRID, "zeroline": False, "type": "date", "range": [first, last], "nticks": 7, "side": "bottom"}
+    axis = times_axis(gridcolor=GRID, range=[wall(first), wall(last)], nticks=7, side="bottom", automargin=False)
     figure.update_layout(
         layout(
             height,
@@ -79,8 +81,8 @@ def _bar(
     figure: go.Figure, y: float, start: datetime, end: datetime, colour: str, width: float, hover: str = ""
 ) -> None:
     figure.add_bar(
-        base=[start],
-        x=[max(0.0, (end - start).total_seconds() * 1000)],
+        base=[wall(start)],
+        x=[wall_milliseconds(start, end)],
         y=[y],
         width=width,
         orientation="h",
@@ -112,7 +114,7 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
     if deadline and state != "overdue":
         colour = palette.BAD if state == "reached_late" else palette.GREY
         figure.add_scatter(
-            x=[deadline], y=[y], mode="markers", hovertext=f"Deadline {wording.instant(step['deadline_at'])}",
+            x=[wall(deadline)], y=[y], mode="markers", hovertext=f"Deadline {wording.instant(step['deadline_at'])}",
             hoverinfo="text", marker={"symbol": "line-ns", "size": 16, "line": {"width": 2.5, "color": colour}},
         )  # fmt: skip
     for part in step.get("parts") or []:
@@ -122,7 +124,7 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
     spot = at or (deadline if state == "overdue" else None)
     if spot:
         figure.add_scatter(
-            x=[spot], y=[y], mode="markers", hovertext=hover, hoverinfo="text",
+            x=[wall(spot)], y=[y], mode="markers", hovertext=hover, hoverinfo="text",
             marker={"symbol": symbol, "size": 12, "color": colour, "line": edge},
         )  # fmt: skip
     title = step.get("title") or wording.humanise(step["name"])
@@ -132,8 +134,8 @@ def _milestone_row(figure: go.Figure, step: Row, y: float, now: datetime) -> Non
 def _shut(figure: go.Figure, y: float, start: datetime, end: datetime) -> None:
     """Time that does not count towards a deadline, hatched over the window that it lies in."""
     figure.add_bar(
-        base=[start],
-        x=[(end - start).total_seconds() * 1000],
+        base=[wall(start)],
+        x=[wall_milliseconds(start, end)],
         y=[y],
         width=0.46,
         orientation="h",
@@ -154,7 +156,7 @@ def _part_mark(figure: go.Figure, step: Row, part: Row, y: float) -> None:
         symbol, colour = POINTS.get(part["state"], ("circle-open", palette.GREY))
         hover = f"{part_words(step, part)}<br>{wording.instant(spot.isoformat())}"
         figure.add_scatter(
-            x=[spot], y=[y], mode="markers", hovertext=hover, hoverinfo="text",
+            x=[wall(spot)], y=[y], mode="markers", hovertext=hover, hoverinfo="text",
             marker={"symbol": symbol, "size": 7, "color": colour},
         )  # fmt: skip
 
@@ -196,7 +198,7 @@ def _milestone_words(step: Row) -> str:
             lines.append(f"{label} {wording.instant(step[field])}")
     lines.extend(step.get("faults") or [])
     if step.get("calendar"):
-        lines.append(f"counted on {step['calendar']}")
+        lines.append(f"counted on {step['calendar']}" + (f" ({step['zone']})" if step.get("zone") else ""))
     if step.get("source"):
         lines.append(f"from {step['source']}")
     return "<br>".join(lines)
@@ -205,7 +207,7 @@ def _milestone_words(step: Row) -> str:
 def _service_row(figure: go.Figure, spans: Sequence[Row], service: str, y: float, colour: str) -> None:
     errors = [s for s in spans if s["status"] == "error"]
     figure.add_bar(
-        base=[s["start"] for s in spans],
+        base=[wall(s["start"]) for s in spans],
         x=[max(0.0, s["duration_ms"]) for s in spans],
         y=[y] * len(spans),
         width=0.26,
@@ -217,7 +219,7 @@ def _service_row(figure: go.Figure, spans: Sequence[Row], service: str, y: float
     for group, symbol, shade, line in ((spans, "line-ns", colour, 2.0), (errors, "x", palette.BAD, 0.0)):
         if group:
             figure.add_scatter(
-                x=[s["start"] for s in group], y=[y] * len(group), mode="markers",
+                x=[wall(s["start"]) for s in group], y=[y] * len(group), mode="markers",
                 hovertext=[span_words(s) for s in group], hoverinfo="text",
                 marker={"symbol": symbol, "size": 9, "color": shade, "line": {"width": line, "color": shade}},
             )  # fmt: skip
@@ -244,9 +246,9 @@ def _busiest(spans: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def _now_line(figure: go.Figure, now: datetime) -> None:
-    figure.add_vline(x=now, line={"color": palette.PURPLE, "width": 1.5, "dash": "dash"})
+    figure.add_vline(x=wall(now), line={"color": palette.PURPLE, "width": 1.5, "dash": "dash"})
     figure.add_annotation(
-        x=now, y=1, yref="paper", yanchor="bottom", showarrow=False, text="now", font={"color": palette.PURPLE}
+        x=wall(now), y=1, yref="paper", yanchor="bottom", showarrow=False, text="now", font={"color": palette.PURPLE}
     )
 
 

@@ -12,11 +12,14 @@ from typing import Any
 
 import dash
 import httpx
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.bundles import BundleCache, send_bundle
 from dashboard.lifespan import running
 from dashboard.security import content_security_policy, with_headers
+from dashboard.viewer import COOKIE, viewer_of, viewing
 
 _BUNDLES = "_dash-component-suites/"
 
@@ -48,6 +51,7 @@ class Mounted:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
+        viewing.set(viewer_of(_cookie(scope, COOKIE)))
         send = with_headers(send, self._policy)
         if scope["method"] in ("GET", "HEAD") and scope["path"].startswith(self._prefix + _BUNDLES):
             try:
@@ -106,6 +110,11 @@ class Mounted:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             answer = await client.get(path, headers={"accept-encoding": "identity"})
             return answer.status_code, answer.headers.get("content-type", ""), answer.content
+
+
+def _cookie(scope: Scope, name: str) -> str | None:
+    said = Headers(scope=scope).get("cookie")
+    return cookie_parser(said).get(name) if said else None
 
 
 def mount(api: ASGIApp, dash_app: dash.Dash, prefix: str = "/dashboard/") -> Any:

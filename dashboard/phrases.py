@@ -1,11 +1,13 @@
-"""What pages say of today, of acts and messages, of deadlines and of what arrives. All of it pure; times are UTC."""
+"""What pages say of today, of acts and messages, of deadlines and of what arrives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from dashboard import wording
+from dashboard.viewer import viewing
 
 
 def usual_short(today: Mapping[str, Any]) -> str:
@@ -15,11 +17,15 @@ def usual_short(today: Mapping[str, Any]) -> str:
 
 
 def usual_words(today: Mapping[str, Any]) -> str:
-    """`12 of 214 due today until 14:00 UTC were missed; usually 8 of 230, by the last 4 Saturdays`, or why not."""
+    """`12 of 214 due today until 14:00 UTC were missed; usually 8 of 230, by the last 4 Saturdays`, or why not.
+
+    It is the day of UTC that is counted, also where it is told in another zone.
+    """
     until = wording.moment(today["until"])
     assert until is not None
     missed, due = wording.count(today["missed"]), wording.count(today["due"])
-    said = f"{missed} of {due} due today until {until:%H:%M} UTC were missed"
+    day = "today" if viewing.get().local(until).utcoffset() == timedelta() else "today (the day of UTC)"
+    said = f"{missed} of {due} due {day} until {wording.zoned_clock(until)} were missed"
     found = today["usual"]
     if found is None:
         return f"{said}; what is usual is not known yet"
@@ -39,7 +45,7 @@ _ACTS = {
 
 def act_words(type_: str, data: Mapping[str, Any]) -> str:
     """`jo waived it until 23 Nov 09:00 UTC: SAP is being mended`."""
-    until = f" until {wording.short_instant(data['until'])} UTC" if data.get("until") else ""
+    until = f" until {wording.zoned_instant(data['until'])}" if data.get("until") else ""
     why = f": {data['reason']}" if data.get("reason") else ""
     did = _ACTS.get(type_, wording.humanise(type_.removeprefix("milepost.")).lower())
     return f"{data.get('by') or 'somebody'} {did}{until}{why}"
@@ -77,7 +83,7 @@ def rate_words(per_minute: float | None) -> str:
     """`12 a minute`, `3 an hour`; empty where it is not known yet."""
     if per_minute is None:
         return ""
-    return f"{per_minute:,.0f} a minute" if per_minute >= 1 else f"{per_minute * 60:,.0f} an hour"
+    return f"{wording.count(per_minute)} a minute" if per_minute >= 1 else f"{wording.count(per_minute * 60)} an hour"
 
 
 def volume_words(volume: Mapping[str, Any]) -> str:

@@ -130,6 +130,7 @@ def _layout(links: Links, *, logs_in: bool) -> list[object]:
                     [
                         html.Div(id="behind", className="behind", hidden=True, role="status"),
                         html.Div(dash.page_container, className="page"),
+                        html.P(id="printed", className="printed"),
                     ],
                     id="main",
                 ),
@@ -184,6 +185,7 @@ def _header(links: Links, *, logs_in: bool) -> html.Div:
                         icon("search", 18), id="open-search-small", className="find-small",
                         **{"aria-label": "Find"},
                     ),
+                    _zones(),
                     dmc.Switch(id="live", label="Live", checked=True, size="xs", className="live"),
                     dmc.ColorSchemeToggle(
                         id="scheme", lightIcon=icon("sun"), darkIcon=icon("moon"), variant="subtle", size="lg",
@@ -196,6 +198,19 @@ def _header(links: Links, *, logs_in: bool) -> html.Div:
         ],
         className="topbar",
     )  # fmt: skip
+
+
+def _zones() -> html.Details:
+    """In which zone times are told; the browser writes it there, and fills the choice when it is opened."""
+    return html.Details(
+        [
+            html.Summary(
+                [icon("clock", 15), html.Span("UTC", id="viewer-zone")], **{"aria-label": "Zone of the times"}
+            ),
+            html.Div(html.Div(id="viewer-zones"), className="menu-panel"),
+        ],
+        className="menu zones",
+    )
 
 
 def _navigation(links: Links) -> list[dmc.NavLink]:

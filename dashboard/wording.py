@@ -1,12 +1,15 @@
-"""How times, durations, money, counts and verdicts read on a page. All of it pure; times are UTC."""
+"""How times, durations, money, counts and verdicts read on a page: as whoever looks reads them (`viewer.py`)."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from dashboard.viewer import PLAIN, Viewer, viewing
 
 DASH = "–"
 
@@ -73,7 +76,6 @@ UNKNOWN_LABELS = {
 }
 FEWEST_KNOWN = 20
 
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -87,14 +89,15 @@ def moment(text: str | None) -> datetime | None:
 def period_name(period: str, zone: str, since: str) -> str:
     """`21 Nov 2026`, `Week 47 of 2026`, `November 2026`, `Q4 2026` or `2026`, of a period that begins then."""
     first = datetime.fromisoformat(since).astimezone(ZoneInfo(zone))
+    there = Viewer(zone, viewing.get().locale)
     match period:
         case "day":
-            return f"{first.day} {first:%b %Y}"
+            return there.date(first)
         case "week":
             year, week, _ = first.isocalendar()
             return f"Week {week} of {year}"
         case "month":
-            return f"{first:%B %Y}"
+            return there.month(first)
         case "quarter":
             return f"Q{(first.month + 2) // 3} {first.year}"
     return str(first.year)
@@ -104,9 +107,9 @@ def duration(seconds: float) -> str:
     """The two largest units: `3 d 4 h`, `12 min`, `45 s`; below a second, milliseconds."""
     size = abs(seconds)
     if size < 1:
-        return f"{size * 1000:.0f} ms" if size * 1000 >= 10 or size == 0 else f"{size * 1000:.1f} ms"
+        return f"{_decimal(size * 1000, 0 if size * 1000 >= 10 or size == 0 else 1)} ms"
     if size < 10:
-        return f"{size:.1f} s".replace(".0 s", " s")
+        return f"{_decimal(size, 0 if f'{size:.1f}'.endswith('.0') else 1)} s"
     whole = int(size)
     for place, (length, unit) in enumerate(_UNITS):
         if whole >= length:
@@ -121,12 +124,16 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
+def _decimal(value: float, digits: int) -> str:
+    return viewing.get().number(value, digits)
+
+
 def open_time(seconds: float) -> str:
     """Business time: `40 h`, and never days, for those of an office are not of 24 hours."""
     hours, rest = divmod(int(seconds), 3600)
     if not hours or rest < 60:
-        return f"{hours:,} h" if hours else duration(seconds)
-    return f"{hours:,} h {rest // 60} min"
+        return f"{count(hours)} h" if hours else duration(seconds)
+    return f"{count(hours)} h {rest // 60} min"
 
 
 def rough(seconds: float) -> str:
@@ -151,18 +158,52 @@ def relative(at: datetime, now: datetime) -> str:
 
 
 def instant(text: str | None) -> str:
-    """`21 Nov 14:05:09 UTC`, with the year when it is not obvious from the page it stands on."""
-    at = moment(text)
-    return DASH if at is None else f"{at.day} {at:%b %Y %H:%M:%S} UTC"
+    """`21 Nov 2026 14:05:09 UTC`: to the second, and with the zone."""
+    at, viewer = moment(text), viewing.get()
+    return DASH if at is None else f"{viewer.date(at)} {viewer.full_clock(at)} {viewer.zone_name(at)}"
 
 
 def short_instant(text: str | None) -> str:
+    """`21 Nov 14:05`, where the page says the zone."""
+    at, viewer = moment(text), viewing.get()
+    return DASH if at is None else f"{viewer.day(at)} {viewer.clock(at)}"
+
+
+def zoned_instant(text: str | None) -> str:
+    """`21 Nov 14:05 UTC`, for sentences."""
     at = moment(text)
-    return DASH if at is None else f"{at.day} {at:%b %H:%M}"
+    return DASH if at is None else f"{short_instant(text)} {viewing.get().zone_name(at)}"
+
+
+def there_instant(text: str | None, zone: str) -> str:
+    """`21 Nov 14:05 Europe/Berlin`: of the zone that decides, which need not be the viewer's; its city where it is."""
+    at = moment(text)
+    there = Viewer(zone, viewing.get().locale)
+    return DASH if at is None else f"{there.day(at)} {there.clock(at)} {zone}"
+
+
+def zoned_clock(at: datetime) -> str:
+    """`14:05 UTC`."""
+    viewer = viewing.get()
+    return f"{viewer.clock(at)} {viewer.zone_name(at)}"
+
+
+_TOLD_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC")
+
+
+def in_zone(sentence: str) -> str:
+    """A sentence of the judgement, which tells times as `2026-11-21 09:14 UTC`, with the times as the viewer reads them."""
+    return _TOLD_INSTANT.sub(_retold, sentence) if viewing.get() != PLAIN else sentence
+
+
+def _retold(found: re.Match[str]) -> str:
+    at, viewer = datetime.fromisoformat(found[0].replace(" UTC", "Z")), viewing.get()
+    clock = viewer.full_clock(at) if found[1] else viewer.clock(at)
+    return f"{viewer.date(at)} {clock} {viewer.zone_name(at)}"
 
 
 def count(n: float | None) -> str:
-    return DASH if n is None else f"{n:,.0f}"
+    return DASH if n is None else viewing.get().number(n)
 
 
 def held_up(incident: Mapping[str, Any]) -> str:
@@ -196,30 +237,23 @@ def percent(ratio: float | None, digits: int = 0) -> str:
         return DASH
     scaled = ratio * 100 * 10**digits
     rounded = math.floor(scaled + 1e-9) if 0.5 < ratio < 1 else round(scaled)
-    return f"{rounded / 10**digits:.{digits}f} %".replace("-", "−")
+    return f"{viewing.get().number(rounded / 10**digits, digits)} %".replace("-", "−")
 
 
 def budget_left(ratio: float | None) -> str:
     """What is left of an error budget; where more than twice of it was spent, how many times over: `49× spent`."""
     if ratio is not None and ratio < -1:
-        return f"{1 - ratio:,.0f}× spent"
+        return f"{count(1 - ratio)}× spent"
     return percent(ratio)
 
 
 def target(ratio: float) -> str:
-    return f"{ratio * 100:.6f}".rstrip("0").rstrip(".") + " %"
+    digits = f"{ratio * 100:.6f}".rstrip("0").partition(".")[2]
+    return f"{viewing.get().number(ratio * 100, len(digits))} %"
 
 
 def one_money(amount: float, currency: str, *, compact: bool = False) -> str:
-    sign, size = ("−" if amount < 0 else ""), abs(amount)
-    if compact and size >= 999_500:
-        figure = f"{size / 1e6:.3g}M" if size < 999.5e6 else f"{size / 1e9:.3g}B"
-    elif compact and size >= 10_000:
-        figure = f"{size / 1e3:.0f}k"
-    else:
-        figure = f"{size:,.0f}" if size == int(size) or size >= 1000 else f"{size:,.2f}"
-    symbol = _SYMBOLS.get(currency)
-    return f"{sign}{symbol}{figure}" if symbol else f"{sign}{currency} {figure}"
+    return viewing.get().money(amount, currency, compact=compact)
 
 
 def money(amounts: Iterable[Mapping[str, Any]] | Mapping[str, Any] | None, *, compact: bool = False) -> str:
@@ -272,7 +306,8 @@ def budget_short(objective: Mapping[str, Any]) -> str:
 
 def _used_of(objective: Mapping[str, Any]) -> str:
     allowed, used = objective.get("budget_allowed") or 0, objective.get("budget_used") or 0
-    figure = count(allowed) if allowed >= 10 else f"{allowed:.1f}".removesuffix(".0")
+    whole = allowed >= 10 or f"{allowed:.1f}".endswith(".0")
+    figure = count(allowed) if whole else viewing.get().number(allowed, 1)
     return f"{count(used)} of {figure}"
 
 
@@ -289,10 +324,11 @@ def pace_words(objective: Mapping[str, Any], now: datetime) -> str:
 
 
 def _on_day(at: datetime, now: datetime) -> str:
-    days = (at.date() - now.date()).days
+    viewer = viewing.get()
+    days = (viewer.local(at).date() - viewer.local(now).date()).days
     if days <= 0:
-        return f"at {at:%H:%M} UTC"
-    return f"on {at:%A} {at.day} {at:%b}" if days < 300 else f"in {at:%B %Y}"
+        return f"at {zoned_clock(at)}"
+    return f"on {viewer.weekday(at)} {viewer.day(at)}" if days < 300 else f"in {viewer.month(at)}"
 
 
 def burning_words(objective: Mapping[str, Any]) -> str:
@@ -300,7 +336,7 @@ def burning_words(objective: Mapping[str, Any]) -> str:
     one = max(objective["burning"], key=lambda tier: tier["rate"])
     in_slices = objective.get("unit") == "slices"
     missed = plural(one["bad"], "slice") if in_slices else plural(one["bad"], "miss", "misses")
-    pace = f"{one['rate']:.1f}" if one["rate"] < 10 else count(one["rate"])
+    pace = viewing.get().number(one["rate"], 1) if one["rate"] < 10 else count(one["rate"])
     within = duration(one["long_seconds"])
     return f"Burning: {missed} within {within}, {pace} times as fast as the budget lasts ({one['severity']})"
 
@@ -350,7 +386,9 @@ def backlog_words(backlog: Mapping[str, Any], now: datetime) -> str:
 
 
 def _clock(at: datetime, now: datetime) -> str:
-    return f"{at:%H:%M}" if at.date() == now.date() else f"{at.day} {at:%b %H:%M}"
+    viewer = viewing.get()
+    today = viewer.local(at).date() == viewer.local(now).date()
+    return viewer.clock(at) if today else f"{viewer.day(at)} {viewer.clock(at)}"
 
 
 def looked_back_words(back: Mapping[str, Any], now: datetime) -> str:
@@ -417,8 +455,8 @@ def replaying_words(objective: Mapping[str, Any]) -> str:
 
 def missing_words(objective: Mapping[str, Any]) -> str:
     """`sap has been silent since 21 Nov 10:42 UTC; …` and what follows for the objective."""
-    since = short_instant(objective["missing_since"])
-    return f"{objective['missing_source']} has been silent since {since} UTC; {_MISSING[objective['missing_data']]}"
+    since = zoned_instant(objective["missing_since"])
+    return f"{objective['missing_source']} has been silent since {since}; {_MISSING[objective['missing_data']]}"
 
 
 def late_words(late: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -427,15 +465,15 @@ def late_words(late: Sequence[Mapping[str, Any]]) -> list[str]:
     written = [one for one in late if one["settled_at"] is not None]
     found = []
     if writing:
-        since = short_instant(min(one["since"] for one in writing))
+        since = zoned_instant(min(one["since"] for one in writing))
         found.append(
-            f"The database was away. What arrived since {since} UTC is being written; nothing is judged beyond that."
+            f"The database was away. What arrived since {since} is being written; nothing is judged beyond that."
         )
     if written:
         since, until = min(one["since"] for one in written), max(one["until"] for one in written)
         events = count(sum(one["count"] for one in written))
         found.append(
-            f"The database was away between {short_instant(since)} and {short_instant(until)} UTC: {events} events "
+            f"The database was away between {short_instant(since)} and {zoned_instant(until)}: {events} events "
             "that arrived meanwhile were late, and are in. They count as of when they arrived."
         )
     return found

@@ -134,16 +134,16 @@ def described(
 
 
 def _hours(step: Step, progress: Progress, workflow: Workflow, now: int) -> Row:
-    """The calendar that the deadline of a milestone is counted on, and when that was closed while the clock ran.
+    """The calendar that the deadline of a milestone is counted on, its zone, and when it was closed while the clock ran.
 
     `closed` is null where there is none, and where there would be more than MOST_CLOSED stretches.
     """
     deadline, started = step.milestone.deadline, step.started_at
     if deadline is None or started is None:
-        return {"calendar": None, "closed": None}
+        return {"calendar": None, "zone": None, "closed": None}
     name = deadline.terms(progress.attributes).calendar
     if name is None or name not in workflow.calendars:
-        return {"calendar": None, "closed": None}
+        return {"calendar": None, "zone": None, "closed": None}
     rules = workflow.calendars[name]
     until = max(started, step.at or min(now, started + MOST_DAYS * DAY), step.deadline_at or 0)
     edges = [started]
@@ -152,7 +152,7 @@ def _hours(step: Step, progress: Progress, workflow: Workflow, now: int) -> Row:
     edges.append(until)
     closed = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
     shown = None if len(closed) > MOST_CLOSED else [{"from": rfc3339(a), "to": rfc3339(b)} for a, b in closed]
-    return {"calendar": rules.title or name, "closed": shown}
+    return {"calendar": rules.title or name, "zone": rules.zone, "closed": shown}
 
 
 def _part(part: StepPart, by_key: dict[bytes, Row]) -> Row:

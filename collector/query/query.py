@@ -55,6 +55,7 @@ from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
 from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
 from collector.query.views import view_in_sight
+from collector.query.zones import zones_of
 
 MOST_SIGHTS = 100
 """Sights of which answers are kept; of more, those that asked last."""
@@ -395,6 +396,10 @@ class Query:
     async def assignees(self) -> Row:
         """Those who handle something."""
         return {"items": [row["assigned_to"] for row in await self.reader.all("assignees")]}
+
+    async def zones(self) -> Row:
+        """The zones by which calendars and objectives decide, with what they are called; those of most come first."""
+        return {"items": zones_of(self.for_asker()._catalogue)}
 
     @_question
     async def periods(

@@ -25,19 +25,10 @@
     return gap > 0 ? 'in ' + milepost.rough(gap) : milepost.rough(gap) + ' ago';
   };
   milepost.age = text => milepost.rough((Date.now() - Date.parse(text)) / 1000);
-  milepost.moment = function (text) {      // as wording.short_instant
-    const at = new Date(text), two = n => String(n).padStart(2, '0');
-    const month = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')[at.getUTCMonth()];
-    return at.getUTCDate() + ' ' + month + ' ' + two(at.getUTCHours()) + ':' + two(at.getUTCMinutes());
-  };
-  milepost.money = function (value) {
-    if (!value || value.amount == null) return '–';
-    try {
-      return new Intl.NumberFormat('en-US', {style: 'currency', currency: value.currency, maximumFractionDigits: 0}).format(value.amount);
-    } catch (e) {
-      return value.currency + ' ' + Math.round(value.amount).toLocaleString('en-US');
-    }
-  };
+  milepost.viewer = window.milepostViewer;
+  milepost.moment = milepost.viewer.moment;
+  milepost.count = milepost.viewer.count;
+  milepost.money = value => value && value.amount != null ? milepost.viewer.money(value) : '–';
   milepost.verdict = name => (JSON.parse(config().verdicts))[name] || name;
   milepost.unknown = why => (JSON.parse(config().unknown))[why] || why;
   milepost.instance = id => config().prefix + 'instances/' + encodeURIComponent(id);

@@ -163,10 +163,10 @@
     const shown = element('worklist-bar'), count = grid.chosen.size;
     if (!shown) return;
     shown.hidden = !count;
-    element('worklist-selected').textContent = count.toLocaleString('en-US') + ' selected';
+    element('worklist-selected').textContent = milepost.count(count) + ' selected';
     const all = element('worklist-take-all');
     all.hidden = count >= Math.min(grid.total, MOST);
-    all.textContent = grid.total > MOST ? 'Take the first ' + MOST + ' of ' + (grid.exact ? '' : 'more than ') + grid.total.toLocaleString('en-US') : 'Take all ' + grid.total.toLocaleString('en-US');
+    all.textContent = grid.total > MOST ? 'Take the first ' + MOST + ' of ' + (grid.exact ? '' : 'more than ') + milepost.count(grid.total) : 'Take all ' + milepost.count(grid.total);
   }
   function clear() { grid.chosen.clear(); mark(); bar(); }
   grid.clear = clear;
@@ -183,7 +183,7 @@
     const hint = element('worklist-changed');
     if (!hint) return;
     hint.hidden = !count;
-    hint.textContent = count ? count.toLocaleString('en-US') + ' changed – refresh' : '';
+    hint.textContent = count ? milepost.count(count) + ' changed – refresh' : '';
   }
   function look() {
     if (!alive() || document.hidden) return;

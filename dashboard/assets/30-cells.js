@@ -8,7 +8,7 @@
   const needsRow = draw => p => p.data ? draw(p.data) : bone();
 
   const badge = v => h('span', {className: 'badge badge-' + v}, h('span', {className: 'mk mk-' + v, 'aria-hidden': 'true'}), m.verdict(v));
-  const time = (tell, text) => text ? h('time', {dateTime: text, title: text, 'data-tell': tell}, m[tell](text)) : h('span', {className: 'muted'}, '–');
+  const time = (tell, text) => text ? h('time', {dateTime: text, title: m.viewer.full(text), 'data-tell': tell}, m[tell](text)) : h('span', {className: 'muted'}, '–');
   const link = (row, className) => h('a', {
     href: m.instance(row.id), className: className,
     onClick: function (e) { if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return; e.preventDefault(); m.go(m.instance(row.id)); },

@@ -24,16 +24,13 @@
     return element;
   }
   milepost.make = make;
-  const plural = n => n.toLocaleString('en-US') + (n === 1 ? ' instance' : ' instances');
+  const plural = n => milepost.count(n) + (n === 1 ? ' instance' : ' instances');
 
   function field(label, input) {
     return make('label', {class: 'field'}, make('span', {text: label}), input);
   }
-  function local(at) {
-    const two = n => String(n).padStart(2, '0');
-    return at.getFullYear() + '-' + two(at.getMonth() + 1) + '-' + two(at.getDate()) + 'T' + two(at.getHours()) + ':' + two(at.getMinutes());
-  }
-  Object.assign(milepost, {field: field, local: local});
+  const local = milepost.viewer.local;
+  milepost.field = field;
   function line(item) {
     const mark = make('span', {class: 'mk mk-' + item.verdict, 'aria-hidden': 'true'});
     const handled = item.handling && item.handling.assigned_to;
@@ -60,7 +57,7 @@
         people.append(...[...new Set([own(), ...found.items])].filter(Boolean).map(name => make('option', {value: name})));
       }).catch(() => {});
     }
-    if (act === 'waive') fields.push(field('Until (' + Intl.DateTimeFormat().resolvedOptions().timeZone + ')', until));
+    if (act === 'waive') fields.push(field('Until (' + milepost.viewer.zone + ')', until));
     fields.push(field(act === 'waive' ? 'Reason' : act === 'comment' ? 'Comment' : 'Comment, if you like', text));
 
     const heading = make('h2', {id: 'review-heading', text: words.verb + ' ' + plural(items.length), tabindex: -1});
@@ -93,7 +90,7 @@
       if (text.value.trim()) said.text = text.value.trim().replace(/\s+/g, ' ');
       const replaced = {assign: 'assigned_to', acknowledge: 'acknowledged_by'}[act];
       if (replaced) said.seen = Object.fromEntries(items.map(i => [i.id, (i.handling || {})[replaced] || null]));
-      if (act === 'waive') said.until = new Date(until.value).toISOString();
+      if (act === 'waive') said.until = milepost.viewer.instant(until.value).toISOString();
       milepost.keepName(said.by);
       go.disabled = true;
       told.textContent = 'Working …';

@@ -5,7 +5,6 @@
   const element = id => document.getElementById(id);
   const CONTROLS = ['q', 'status', 'severity', 'domain', 'owner', 'sort'];
   const onList = () => location.pathname === config().prefix + 'incidents';
-  const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
   let filters = {};
 
   Object.assign(window.dash_clientside.milepost, {filterIncidents: function () {
@@ -29,14 +28,14 @@
   function ending(open) {
     const choice = make('select', {name: 'for'}, open && make('option', {value: '', text: open}),
       ...HOURS.map(([h, label]) => make('option', {value: h, text: label})), make('option', {value: 'at', text: 'until a moment …'}));
-    const at = make('input', {type: 'datetime-local', name: 'until', value: milepost.local(new Date(Date.now() + 86400000))});
-    const beside = field('Until (' + zone() + ')', at);
+    const at = make('input', {type: 'datetime-local', name: 'until', value: milepost.viewer.local(new Date(Date.now() + 86400000))});
+    const beside = field('Until (' + milepost.viewer.zone + ')', at);
     const follow = () => { beside.hidden = choice.value !== 'at'; at.required = choice.value === 'at'; };
     choice.addEventListener('change', follow);
     follow();
     return {fields: [field('For', choice), beside], value: function () {
       if (!choice.value) return null;
-      return (choice.value === 'at' ? new Date(at.value) : new Date(Date.now() + choice.value * 3600000)).toISOString();
+      return (choice.value === 'at' ? milepost.viewer.instant(at.value) : new Date(Date.now() + choice.value * 3600000)).toISOString();
     }};
   }
   const words = input => input.value.trim().replace(/\s+/g, ' ');

@@ -15,6 +15,7 @@ from dashboard.journey import journey_figure
 from dashboard.links import Links
 from dashboard.pages.live import in_time, live_state, register_live
 from dashboard.query_port import DashboardQuery
+from dashboard.viewer import viewing
 from dashboard.views import instance as view
 from dashboard.views import past
 from dashboard.views.outlook import instance_card
@@ -123,7 +124,7 @@ def _sections(instance_id: str, known_at: str) -> list[Any]:
                 html.Div(id="instance-incidents"),
                 html.Div(id="instance-outlook"),
                 html.Div(id="instance-notes"),
-                c.card(figures.graph("instance-timeline"), "Journey", "times in UTC"),
+                c.card(figures.graph("instance-timeline"), "Journey", f"times in {viewing.get().zone}"),
                 html.Div(
                     [
                         c.card(html.Div(c.skeleton(2), id="instance-why"), "Why"),

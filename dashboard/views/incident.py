@@ -15,6 +15,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import WITHOUT_INSTANCES, Links
 from dashboard.query_port import Row
+from dashboard.viewer import viewing
 from dashboard.views.incidents import is_acknowledged, is_postponed
 
 ACTS = (
@@ -104,7 +105,7 @@ def going_words(i: Row, now: datetime) -> str:
     if going is None:
         return "How it goes on is told once some minutes of it are known."
     pace = going["per_hour"]
-    figure = f"{abs(pace):,.1f}" if abs(pace) < 10 else wording.count(abs(pace))
+    figure = viewing.get().number(abs(pace), 1) if abs(pace) < 10 else wording.count(abs(pace))
     if abs(pace) < 0.05:
         return "It neither grows nor shrinks."
     if pace > 0:
@@ -113,7 +114,7 @@ def going_words(i: Row, now: datetime) -> str:
     if at is None:
         return f"It shrinks by {figure} an hour: at this pace it is not drained within a day."
     left = wording.rough((at - now).total_seconds())
-    return f"It shrinks by {figure} an hour: drained in {left}, at {at:%H:%M} UTC, at this pace."
+    return f"It shrinks by {figure} an hour: drained in {left}, at {wording.zoned_clock(at)}, at this pace."
 
 
 def acts(i: Row, now: datetime) -> list[Any]:
@@ -225,7 +226,9 @@ def _apart(one: Row) -> list[Any]:
                 html.Strong(f"{wording.percent(held)} have {one['attribute']} {one['value']}"),
                 html.Span(f", {wording.percent(others)} of the others", className="muted"),
             ],
-            title=f"{one['held']:,} of {one['held_of']:,}, and {one['others']:,} of {one['others_of']:,} others",
+            title="{} of {}, and {} of {} others".format(
+                *(wording.count(one[name]) for name in ("held", "held_of", "others", "others_of"))
+            ),
         ),
         *bars,
     ]

@@ -15,6 +15,7 @@ from dashboard import phrases, wording
 from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
+from dashboard.viewer import viewing
 from dashboard.views.incidents import incident_line
 from dashboard.views.instance_acts import accept_button, acts_bar, apart_button
 from dashboard.waterfall import MOST_SPANS, Trace
@@ -35,7 +36,7 @@ def head(i: Row, now: datetime, links: Links) -> Any:
                 className="crumbs",
             ),
             html.Div([html.H1(i["title"]), c.badge(i["verdict"])], className="title-row"),
-            html.P(i["explanation"], className="lead"),
+            html.P(wording.in_zone(i["explanation"]), className="lead"),
             acts_bar(i),
             _facts(i, now, links),
         ],
@@ -81,7 +82,7 @@ def why(i: Row) -> Any:
     lines = i.get("arithmetic") or []
     if not lines:
         return c.quiet("No deadline is running.")
-    return html.Ol([html.Li(line) for line in lines], className="arithmetic")
+    return html.Ol([html.Li(wording.in_zone(line)) for line in lines], className="arithmetic")
 
 
 def journey_table(i: Row) -> Any:
@@ -90,14 +91,14 @@ def journey_table(i: Row) -> Any:
             _milestone(j),
             _state(j),
             c.at_time(j["at"]),
-            c.at_time(j["deadline_at"]),
+            _deadline(j),
             j["source"] or wording.DASH,
             j["owner"] or wording.DASH,
         ]
         for j in i["journey"]
     ]
     return c.table(
-        ("Milestone", "State", "Reached", "Deadline", "Source", "Owner"), rows, "Journey, times in UTC", "journey"
+        ("Milestone", "State", "Reached", "Deadline", "Source", "Owner"), rows, "Journey", "journey"
     )
 
 
@@ -112,6 +113,14 @@ def _milestone(j: Row) -> Any:
     if len(parts) > MOST_PARTS:
         lines.append(html.Span(f"and {wording.count(len(parts) - MOST_PARTS)} more", className="muted"))
     return html.Div([title, *lines], className="stacked")
+
+
+def _deadline(j: Row) -> Any:
+    """The deadline as the viewer reads it, and where a calendar decides, as that does."""
+    told, zone = c.at_time(j["deadline_at"]), j.get("zone")
+    if not zone or not j["deadline_at"] or zone == viewing.get().zone:
+        return told
+    return html.Div([told, html.Span(wording.there_instant(j["deadline_at"], zone), className="sub")], className="stacked")
 
 
 def _state(j: Row) -> Any:
@@ -292,7 +301,7 @@ def events_table(i: Row) -> Any:
         ]
         for e in i["events"]
     ]
-    listed = c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events, times in UTC", "events")
+    listed = c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events", "events")
     gone = i.get("events_gone", 0)
     masked = _masked(i) if i.get("masked") and i["events"] else None
     if not gone and masked is None:

@@ -163,7 +163,7 @@ def exclusions_list(o: Row) -> Any:
     if not o.get("exclusions"):
         return None
     lines = [
-        html.Li(f"{wording.short_instant(one['since'])} to {wording.short_instant(one['until'])} UTC: {one['reason']}")
+        html.Li(f"{wording.short_instant(one['since'])} to {wording.zoned_instant(one['until'])}: {one['reason']}")
         for one in o["exclusions"]
     ]
     return c.card(html.Ul(lines, className="plain-list"), "Nothing counted")
@@ -213,11 +213,12 @@ def _closed(one: Row) -> Any:
     return html.Span(told, title=f"Kept on {wording.instant(closed['at'])}")
 
 
-def _window(o: Row) -> str:
+def _window(o: Row) -> Any:
     window = o["window"]
     if window["period"] is None:
         return f"rolling {_length(o)}"
-    return f"{window['period']} of {window['zone']}, until {wording.instant(window['until'])}"
+    until = wording.there_instant(window["until"], window["zone"])
+    return html.Span(f"{window['period']}, until {until}", title=wording.instant(window["until"]))
 
 
 def _length(o: Row) -> str:

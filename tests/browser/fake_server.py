@@ -75,6 +75,10 @@ def fake_api(query: FakeQuery) -> FastAPI:
         query.happened.silences = [one for one in query.happened.silences if one["id"] != id]
         return {"id": id}
 
+    @api.get("/api/v1/zones")
+    async def zones() -> dict[str, Any]:
+        return {"items": [{"zone": "Europe/Berlin", "titles": ["Office hours, EMEA"]}]}
+
     @api.get("/api/v1/assignees")
     async def assignees() -> dict[str, Any]:
         return await query.assignees()

@@ -177,10 +177,10 @@ def test_the_figure_holds_each_count_until_the_next_and_dashes_what_is_expected(
     trend = {"per_hour": -20, "drained_at": "2026-11-21T14:00:00Z"}
     known, expected = population(ROW | {"points": points, "trend": trend}, NOW).data
     assert (known.line.shape, list(known.y)) == ("hv", [3, 40, 40])
-    assert (list(expected.y), expected.x[-1]) == ([40, 0], "2026-11-21T14:00:00Z")
+    assert (list(expected.y), expected.x[-1]) == ([40, 0], "2026-11-21T14:00:00")
     over = ROW | {"points": points, "trend": None, "resolved_at": "2026-11-21T11:30:00Z"}
     (known,) = population(over, NOW).data
-    assert (known.x[-1], known.y[-1]) == ("2026-11-21T11:30:00Z", 0)
+    assert (known.x[-1], known.y[-1]) == ("2026-11-21T11:30:00", 0)
     assert len(population(ROW | {"points": [], "trend": None}, NOW).data) == 1
 
 
