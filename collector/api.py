@@ -435,12 +435,15 @@ def _reads(api: FastAPI, query: Query) -> None:
         return await query.objectives()
 
     @api.get("/api/v1/objectives/{name}", tags=["query"])
-    async def objective(name: str, group: Group = None) -> Row:
-        """One objective with its days, in all or in a group, and its groups, those with the least left first.
+    async def objective(name: str, group: Group = None, since: Instant = None, until: Instant = None) -> Row:
+        """One objective with its history, in all or in a group, and its groups, those with the least left first.
+
+        The history is of the present window, or from `since` on and before `until`, 400 days at most: then `asked`
+        says what it came to. It is told by the `step`, hours of up to three days and else days of the `zone`.
 
         `group` is said once for each attribute it is told apart by, in their order; empty is where nothing is said.
         """
-        return or_404(await query.objective(name, group or ()), "objective")
+        return or_404(await query.objective(name, group or (), since, until), "objective")
 
     @api.get("/api/v1/objectives/{name}/periods", tags=["query"])
     async def periods(
@@ -501,9 +504,14 @@ def _reads(api: FastAPI, query: Query) -> None:
         severity: str | None = None,
         domain: str | None = None,
         sort: str | None = None,
+        since: Instant = None,
+        until: Instant = None,
     ) -> Row:
-        """Incidents, firing first and then as `sort` says: `-count`, `-value`, `oldest_since` or `-opened_at`."""
-        return await query.incidents(status, q, owner, severity, domain, sort)
+        """Incidents, firing first and then as `sort` says: `-count`, `-value`, `oldest_since` or `-opened_at`.
+
+        With `since` or `until` those that were open at some time from the one on and before the other.
+        """
+        return await query.incidents(status, q, owner, severity, domain, sort, since, until)
 
     @api.get("/api/v1/incidents/{id}", tags=["query"])
     async def incident(id: str) -> Row:
@@ -516,9 +524,12 @@ def _reads(api: FastAPI, query: Query) -> None:
         return or_404(await query.incident_attempts(id), "incident")
 
     @api.get("/api/v1/sources/{name}/volume", tags=["query"])
-    async def source_volume(name: str) -> Row:
-        """What a source sent in each hour of the last week, and what it usually sends in that hour."""
-        return or_404(await query.source_volume(name), "source")
+    async def source_volume(name: str, since: Instant = None, until: Instant = None) -> Row:
+        """What a source sent in each hour of the last week, or of another time, and what it usually sends in that hour.
+
+        It is known since `kept_since`.
+        """
+        return or_404(await query.source_volume(name, since, until), "source")
 
     @api.get("/api/v1/sources", tags=["query"])
     async def sources() -> Row:

@@ -43,9 +43,15 @@ class Hour(NamedTuple):
 def week(samples: Sequence[tuple[int, int]], now: int) -> list[Hour]:
     """The last full hours of a week, oldest first, of samples: by when (micros, in order) how much had come in all."""
     last = now // HOUR * HOUR
-    hours = range(last - (SHOWN_DAYS + USUAL_DAYS) * DAY, last, HOUR)
+    return hours_of(samples, last - SHOWN_DAYS * DAY, last)
+
+
+def hours_of(samples: Sequence[tuple[int, int]], since: int, until: int) -> list[Hour]:
+    """The full hours of a span of time (micros), likewise."""
+    first, last = -(-since // HOUR) * HOUR, until // HOUR * HOUR
+    hours = range(first - USUAL_DAYS * DAY, last, HOUR)
     counts = {at: came for at in hours if (came := _between(samples, at, at + HOUR)) is not None}
-    return [Hour(at, counts.get(at), usual_at(at, counts)) for at in range(last - SHOWN_DAYS * DAY, last, HOUR)]
+    return [Hour(at, counts.get(at), usual_at(at, counts)) for at in range(first, last, HOUR)]
 
 
 def usual_at(at: int, counts: Mapping[int, float]) -> Usual | None:

@@ -16,7 +16,7 @@ from dash import dcc
 
 from dashboard import palette
 from dashboard.query_port import Row
-from dashboard.viewer import viewing
+from dashboard.viewer import Viewer, viewing
 from dashboard.wording import moment
 
 # plotly's own button would upload the figure to a server outside
@@ -70,6 +70,15 @@ def wall_milliseconds(start: datetime, end: datetime) -> float:
     return max(0.0, (last - first).total_seconds() * 1000)
 
 
+def _step_at(at: str, step: str, zone: str) -> str:
+    """Where a step stands: an hour by the viewer's clocks, a day by its date where it is one."""
+    return wall(at) if step == "hour" else Viewer(zone).local(datetime.fromisoformat(at)).date().isoformat()
+
+
+def _step_format(step: str) -> str:
+    return f"{_day_format()} {_clock_format()}" if step == "hour" else _day_format()
+
+
 def _day_format() -> str:
     return "%b %-d" if viewing.get().month_first else "%-d %b"
 
@@ -109,9 +118,9 @@ def sparkline(trend: Sequence[Row], bars: int = 28, width: int = 168, height: in
     return "data:image/svg+xml," + quote("".join(parts) + "</svg>", safe="' =/:.")
 
 
-def budget_left(series: Sequence[Row]) -> go.Figure:
-    """How the error budget ran down over the window: 1 is untouched, below 0 is overspent."""
-    x = [r["t"] for r in series]
+def budget_left(series: Sequence[Row], step: str, zone: str) -> go.Figure:
+    """How the error budget ran down: 1 is untouched, below 0 is overspent. By hours, or by days of a zone."""
+    x = [_step_at(r["t"], step, zone) for r in series]
     y = [r["left_ratio"] for r in series]
     low = min([0.0, *(v for v in y if v is not None)])
     figure = go.Figure(
@@ -122,7 +131,7 @@ def budget_left(series: Sequence[Row]) -> go.Figure:
             line={"color": palette.BLUE, "width": 2, "shape": "hv"},
             fill="tozeroy",
             fillcolor=palette.faint(palette.BLUE, 0.10),
-            hovertemplate=f"%{{x|{_day_format()}}}<br>%{{y:.0%}} left<extra></extra>",
+            hovertemplate=f"%{{x|{_step_format(step)}}}<br>%{{y:.0%}} left<extra></extra>",
         )
     )
     figure.add_hline(y=0, line={"color": palette.BAD, "width": 1.5, "dash": "dot"})
@@ -142,16 +151,17 @@ def budget_left(series: Sequence[Row]) -> go.Figure:
     return figure
 
 
-def good_and_bad(series: Sequence[Row]) -> go.Figure:
+def good_and_bad(series: Sequence[Row], step: str, zone: str) -> go.Figure:
+    """By hours, or by days of a zone."""
     figure = go.Figure()
-    x = [r["t"] for r in series]
+    x = [_step_at(r["t"], step, zone) for r in series]
     for name, field, colour in (("Good", "good", palette.faint(palette.GREY, 0.45)), ("Bad", "bad", palette.BAD)):
         figure.add_bar(
             name=name,
             x=x,
             y=[r[field] for r in series],
             marker={"color": colour, "line": {"width": 0}},
-            hovertemplate=f"%{{x|{_day_format()}}}<br>%{{y:,}} {name.lower()}<extra></extra>",
+            hovertemplate=f"%{{x|{_step_format(step)}}}<br>%{{y:,}} {name.lower()}<extra></extra>",
         )
     figure.update_layout(
         layout(

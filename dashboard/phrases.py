@@ -87,7 +87,13 @@ def rate_words(per_minute: float | None) -> str:
 
 
 def volume_words(volume: Mapping[str, Any]) -> str:
-    """`In the last day 233 came, 240 are usual`; that it is not known yet what is usual."""
+    """`In the last day 233 came, 240 are usual`, or of a time that was asked about; or that it is not known."""
+    whole = volume.get("whole")
+    if whole is not None:
+        return (
+            f"In {wording.plural(whole['hours'], 'hour')} of this time {wording.count(whole['count'])} came, "
+            f"{wording.count(whole['usual'])} are usual."
+        )
     found = volume["last_day"]
     if found is None:
         return "What is usual for an hour is known after three days."

@@ -144,7 +144,8 @@ def _known_locale(text: str) -> str:
 
 @cache
 def _skeleton(locale: str, skeleton: str) -> DateTimePattern:
-    return Locale.parse(locale).datetime_skeletons[skeleton]
+    found: DateTimePattern = Locale.parse(locale).datetime_skeletons[skeleton]
+    return found
 
 
 @lru_cache(maxsize=20_000)

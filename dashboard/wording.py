@@ -192,7 +192,7 @@ _TOLD_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC")
 
 
 def in_zone(sentence: str) -> str:
-    """A sentence of the judgement, which tells times as `2026-11-21 09:14 UTC`, with the times as the viewer reads them."""
+    """A sentence of the judgement, which tells times as `2026-11-21 09:14 UTC`, as the viewer reads them."""
     return _TOLD_INSTANT.sub(_retold, sentence) if viewing.get() != PLAIN else sentence
 
 

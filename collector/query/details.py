@@ -134,7 +134,7 @@ def described(
 
 
 def _hours(step: Step, progress: Progress, workflow: Workflow, now: int) -> Row:
-    """The calendar that the deadline of a milestone is counted on, its zone, and when it was closed while the clock ran.
+    """The calendar that the deadline of a milestone is counted on, its zone, and when that was closed as the clock ran.
 
     `closed` is null where there is none, and where there would be more than MOST_CLOSED stretches.
     """

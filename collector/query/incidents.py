@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from collector.query.reader import Reader, Row, rfc3339
-from slo_rules.instants import to_micros
+from slo_rules.instants import to_datetime, to_micros
 from slo_rules.trend import trend
 
 MOST = 200
@@ -31,13 +31,23 @@ async def list_incidents(
     severity: str | None = None,
     domain: str | None = None,
     sort: str | None = None,
+    span: tuple[int | None, int | None] = (None, None),
 ) -> Row:
     """Incidents, firing first; `q` is looked for in title, cause and what people said of them.
 
     Without `sort`, one of SORTS, those that fire stand by how many they hold up, and the others the latest resolved
-    first. `cut` says that there are more than MOST.
+    first. Of a `span` (micros, half-open) those that were open at some time in it. `cut` says that there are more than
+    MOST.
     """
-    asked = {"status": status, "q": q or None, "owner": owner, "severity": severity, "domain": domain, "sort": sort}
+    asked: Row = {
+        "status": status,
+        "q": q or None,
+        "owner": owner,
+        "severity": severity,
+        "domain": domain,
+        "sort": sort,
+    }
+    asked |= dict(zip(("since", "until"), (None if at is None else to_datetime(at) for at in span), strict=True))
     rows = await reader.all("incidents", {**asked, "limit": MOST + 1})
     items = [incident_row(row) | {name: rfc3339(row[name]) for name in _ENDS} for row in rows[:MOST]]
     return {"items": items, "cut": len(rows) > MOST}

@@ -72,3 +72,14 @@ def instant_of(name: str, text: str | None, now: datetime, faults: list[str]) ->
     if moment > now:
         faults.append(f"{name}: lies in the future; it is {rfc3339(now.replace(microsecond=0))} now")
     return to_micros(moment)
+
+
+def span_of(since: str | None, until: str | None, now: datetime) -> tuple[int | None, int | None]:
+    """A span of time (micros) that two parameters name, either end of which may be open. Raises BadQuery."""
+    faults: list[str] = []
+    begin, end = instant_of("since", since, now, faults), instant_of("until", until, now, faults)
+    if begin is not None and end is not None and begin >= end:
+        faults.append("since: must be before until")
+    if faults:
+        raise BadQuery(*faults)
+    return begin, end

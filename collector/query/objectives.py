@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import dropwhile
 from typing import Any, NamedTuple
 
 from collector.catalogue import Catalogue
 from collector.query.instances import BadQuery
+from collector.query.moments import span_of
+from collector.query.objective_history import span_faults, steps, told
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.reckoning import Answer, groups_of, reckon
 from collector.query.sources import load_marks
+from collector.query.zones import zone_of
 from slo_rules.buckets import BUCKET
 from slo_rules.budget import budget
 from slo_rules.contribution import ITEMS
@@ -142,40 +144,50 @@ async def list_objectives(reader: Reader, catalogue: Catalogue) -> list[Row]:
     return await _rows(reader, present, ((one, ALL) for one in all_objectives(catalogue)))
 
 
-async def one_objective(reader: Reader, catalogue: Catalogue, name: str, group: Sequence[str]) -> Row | None:
-    """One objective, in all or in a group, with its days and its groups; None when there is none. Raises BadQuery."""
+async def one_objective(
+    reader: Reader,
+    catalogue: Catalogue,
+    name: str,
+    group: Sequence[str],
+    since: str | None = None,
+    until: str | None = None,
+) -> Row | None:
+    """One objective, in all or in a group, with its history and its groups; None when there is none.
+
+    The history is of its present window, or from `since` on and before `until`, of which `asked` says what it came to.
+    Raises BadQuery.
+    """
     objective = named(catalogue, name)
     if objective is None:
         return None
     of_group = group_asked(objective, group)
     present = await _present(reader, catalogue)
     (row,) = await _rows(reader, present, [(objective, of_group)])
-    since = began(objective.window, present.until)
-    days = _days(since, present.until)
-    asked = [present.asked(objective, a, b, of_group) for a, b in days]
-    answers = [found[ITEMS] for found in await reckon(reader, asked)]
-    # What lies before anything was counted is no history.
-    series = list(dropwhile(lambda day: not any(day[1]), zip(days, answers, strict=True)))
-    allowed = row["budget_allowed"]
-    left, used, series_told = [], 0.0, []
-    for (begin, _), found in series:
-        day = rfc3339(begin - begin % DAY)
-        used += float(found.bad)
-        left.append({"t": day, "left_ratio": None if not allowed else (allowed - used) / allowed})
-        counts = ("good", "bad", "waived", "cancelled", "excluded", "missing")
-        series_told.append({"t": day, **{name: number(getattr(found, name)) for name in counts}})
+    begins = began(objective.window, present.until)
+    begin, end = (begins, present.until) if since is None and until is None else _asked_span(present, since, until)
+    step, spans = steps(begin, end, zone_of(objective))
+    answers = await reckon(reader, [present.asked(objective, a, b, of_group) for a, b in ((begin, end), *spans)])
+    whole = counted(answers[0][ITEMS], objective.target)
+    asked = (
+        None if (begin, end) == (begins, present.until) else {"since": rfc3339(begin), "until": rfc3339(end), **whole}
+    )
     return row | {
         "group": dict(zip(objective.group_by, values_of(of_group), strict=True)) if of_group else None,
-        "series": series_told,
-        "budget_series": left,
-        "exclusions": _exclusions(objective, since, present.until),
-        **(await _groups(reader, present, objective, since) if not of_group else {}),
+        "asked": asked,
+        **told(step, zone_of(objective), spans, [one[ITEMS] for one in answers[1:]], whole["budget_allowed"]),
+        "exclusions": _exclusions(objective, begin, end),
+        **(await _groups(reader, present, objective, begins) if not of_group else {}),
     }
 
 
-def _days(since: int, until: int) -> list[tuple[int, int]]:
-    day = since - since % DAY
-    return [(max(at, since), min(at + DAY, until)) for at in range(day, until, DAY)]
+def _asked_span(present: _Present, since: str | None, until: str | None) -> tuple[int, int]:
+    """Whole buckets of what two parameters name; without a beginning, four weeks. Raises BadQuery."""
+    asked_since, asked_until = span_of(since, until, to_datetime(present.now))
+    end = present.until if asked_until is None else min(-(-asked_until // BUCKET) * BUCKET, present.until)
+    begin = end - 28 * DAY if asked_since is None else whole_buckets(asked_since)
+    if faults := span_faults(begin, end):
+        raise BadQuery(*faults)
+    return begin, end
 
 
 def _exclusions(objective: Objective, since: int, until: int) -> list[Row]:

@@ -38,7 +38,7 @@ from collector.query.incidents import SORTS as INCIDENT_SORTS
 from collector.query.incidents import attempts_of, list_incidents, one_incident
 from collector.query.instance_lists import list_instances, order_of
 from collector.query.instances import BadQuery, InstanceFilter
-from collector.query.moments import moment_of
+from collector.query.moments import moment_of, span_of
 from collector.query.names import names_besides
 from collector.query.objectives import list_objectives, named, one_objective
 from collector.query.outlook import Outlook
@@ -397,9 +397,10 @@ class Query:
         """Those who handle something."""
         return {"items": [row["assigned_to"] for row in await self.reader.all("assignees")]}
 
+    @_question
     async def zones(self) -> Row:
         """The zones by which calendars and objectives decide, with what they are called; those of most come first."""
-        return {"items": zones_of(self.for_asker()._catalogue)}
+        return {"items": zones_of(self._catalogue)}
 
     @_question
     async def periods(
@@ -420,9 +421,11 @@ class Query:
         return {"items": await list_objectives(self.reader, self._catalogue)}
 
     @_question
-    async def objective(self, name: str, group: Sequence[str] = ()) -> Row | None:
-        """One objective, in all or in a group, with its days and groups; None when there is none. Raises BadQuery."""
-        return await one_objective(self.reader, self._catalogue, name, group)
+    async def objective(
+        self, name: str, group: Sequence[str] = (), since: str | None = None, until: str | None = None
+    ) -> Row | None:
+        """One objective, in all or in a group, with its history and groups; None: there is none. Raises BadQuery."""
+        return await one_objective(self.reader, self._catalogue, name, group, since, until)
 
     @_question
     async def contributors(
@@ -481,8 +484,13 @@ class Query:
         severity: str | None = None,
         domain: str | None = None,
         sort: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> Row:
-        """Incidents, firing first; `q` is looked for in what they are and what was said of them. Raises BadQuery."""
+        """Incidents, firing first; `q` is looked for in what they are and what was said of them. Raises BadQuery.
+
+        With `since` or `until` those that were open at some time between them.
+        """
         faults = []
         if status not in (None, "firing", "resolved"):
             faults.append("status: must be firing or resolved")
@@ -496,7 +504,8 @@ class Query:
         ]
         if faults:
             raise BadQuery(*faults)
-        return await list_incidents(self.reader, status, q, owner, severity, domain, sort)
+        span = span_of(since, until, await self.reader.clock())
+        return await list_incidents(self.reader, status, q, owner, severity, domain, sort, span)
 
     @_question
     async def incident(self, id: str) -> Row | None:
@@ -518,13 +527,15 @@ class Query:
         return {"items": items, "flows": await handovers(self.reader, self._catalogue)}
 
     @_question
-    async def source_volume(self, source: str) -> Row | None:
-        """What a source sent in each hour of the last week, and what it usually sends in that hour.
+    async def source_volume(self, source: str, since: str | None = None, until: str | None = None) -> Row | None:
+        """What a source sent in each hour of the last week, or of another time, and what it usually sends in that hour.
 
-        None for one that has never sent and is not defined.
+        None for one that has never sent and is not defined. Raises BadQuery.
         """
         known = {row["source"] for row in await self.reader.all("sources")} | set(self._catalogue.sources)
-        return await volume_of(self.reader, source, await self.reader.now()) if source in known else None
+        now = await self.reader.now()
+        span = span_of(since, until, now)
+        return await volume_of(self.reader, source, now, *span) if source in known else None
 
     @_question
     async def dead_letters(

@@ -10,6 +10,7 @@
   Object.assign(window.dash_clientside.milepost, {filterIncidents: function () {
     filters = {};
     CONTROLS.forEach((name, i) => { if (arguments[i]) filters[name] = arguments[i]; });
+    Object.assign(filters, milepost.rangeOf('incidents', ...[0, 1, 2].map(i => arguments[CONTROLS.length + i]), arguments[CONTROLS.length + 3]));
     const text = new URLSearchParams(filters).toString(), next = location.pathname + (text ? '?' + text : '');
     if (onList() && next !== location.pathname + location.search) history.replaceState(history.state, '', next);
     return filters;
@@ -20,6 +21,10 @@
     const p = new URLSearchParams(location.search);
     CONTROLS.forEach(function (name) {
       if ((p.get(name) || '') !== (filters[name] || '')) window.dash_clientside.set_props('incidents-' + name, {value: p.get(name) || (name === 'q' ? '' : null)});
+    });
+    milepost.rangeFields.forEach(function (name) {
+      const value = p.get(name);
+      if ((value || '') !== (filters[name] || '')) window.dash_clientside.set_props('incidents-' + name, {value: value && name !== 'since' ? milepost.pickerValue(value) : value});
     });
   }, 60));
 

@@ -15,6 +15,7 @@ import orjson
 from dash import ClientsideFunction, Input, Output, State, dcc, no_update, set_props
 
 from dashboard.components import unavailable
+from dashboard.time_range import RANGE
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,17 @@ def live_state(name: str, /, **arguments: Any) -> list[dcc.Store]:
         dcc.Store(id=f"{name}-drawn"),
         dcc.Store(id=f"{name}-shown"),
     ]
+
+
+def register_range(app: dash.Dash, name: str) -> None:
+    """Ask about the time that the control of a page (`views/ranges.py`) says, and write it to the address."""
+    app.clientside_callback(
+        ClientsideFunction("milepost", "range"),
+        Output(f"{name}-ask", "data"),
+        *[Input(f"{name}-{field}", "value") for field in RANGE],
+        State(f"{name}-since", "id"),
+        State(f"{name}-ask", "data"),
+    )
 
 
 def version(payload: Any, asked: dict[str, Any], now: datetime, redraw_seconds: int | None) -> str:

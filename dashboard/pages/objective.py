@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -9,16 +9,17 @@ import dash
 from dash import Output, dcc, html
 
 from dashboard import components as c
-from dashboard import figures, wording
+from dashboard import figures, time_range, wording
 from dashboard.links import Links
-from dashboard.pages.live import in_time, live_state, register_live
+from dashboard.pages.live import in_time, live_state, register_live, register_range
 from dashboard.query_port import DashboardQuery
 from dashboard.views import objective as view
+from dashboard.views import ranges
 from dashboard.views.outlook import workflow_card
 
 CHART_HEIGHT = 240
 MOST_PERIODS = 12
-REGIONS = ("objective-groups", "objective-values", "objective-periods", "objective-exclusions")
+REGIONS = ("objective-groups", "objective-values", "objective-periods", "objective-exclusions", "objective-asked")
 
 
 def group_of(text: str) -> list[str]:
@@ -31,11 +32,11 @@ def group_of(text: str) -> list[str]:
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
-    async def layout(name: str = "", group: str = "", **_: Any) -> html.Div:
-        name = unquote(name)
+    async def layout(name: str = "", group: str = "", **said: Any) -> html.Div:
+        name, asked = unquote(name), time_range.asked_range(said)
         return html.Div(
             [
-                *live_state("objective", name=name, group=group_of(group)),
+                *live_state("objective", name=name, group=group_of(group), **asked),
                 *live_state("objective-outlook", name=name),
                 html.Div([dcc.Link("Objectives", href=links.objectives())], className="crumbs"),
                 html.H1(wording.humanise(name), id="objective-title"),
@@ -43,23 +44,39 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                 html.Div(id="objective-groups"),
                 html.Div(id="objective-values"),
                 html.Div(id="objective-outlook"),
-                c.card(figures.graph("objective-budget", height=CHART_HEIGHT), "Error budget left"),
-                c.card(figures.graph("objective-days", height=CHART_HEIGHT), "Good and bad"),
+                c.card(
+                    [
+                        html.P(id="objective-asked", className="muted note"),
+                        html.H3("Error budget left", className="figure-title"),
+                        figures.graph("objective-budget", height=CHART_HEIGHT),
+                        html.H3("Good and bad", className="figure-title"),
+                        figures.graph("objective-days", height=CHART_HEIGHT),
+                    ],
+                    "History",
+                    ranges.control("objective", asked, "The present window", ("24h", "7d", "28d", "90d", "365d")),
+                ),
                 c.card(html.Div(c.skeleton(3), id="objective-periods"), "Periods"),
                 html.Div(id="objective-exclusions"),
             ]
         )
 
     async def load(asked: dict[str, Any]) -> Any:
+        since, until = time_range.span(asked, datetime.now(UTC))
+        refused = None
         try:
-            objective = await query.objective(asked["name"], asked["group"])
+            try:
+                objective = await query.objective(asked["name"], asked["group"], since=since, until=until)
+            except ValueError as error:
+                if since is None and until is None:
+                    raise
+                refused, objective = str(error), await query.objective(asked["name"], asked["group"])
         except ValueError:
             # An address that was made up.
             return None
         if objective is None:
             return None
         periods = await query.periods(asked["name"], limit=MOST_PERIODS, group=asked["group"])
-        return objective | {"periods": periods}
+        return objective | {"periods": periods, "refused": refused, "range": time_range.range_name(asked)}
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
@@ -72,11 +89,14 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "objective-values": view.money_table(data),
             "objective-periods": view.periods_table(data["periods"], links, list((data["group"] or {}).values())),
             "objective-exclusions": view.exclusions_list(data),
+            "objective-asked": view.asked_words(data, links),
         }
-        return regions, [figures.budget_left(data["budget_series"]), figures.good_and_bad(data["series"])]
+        step = (data["step"], data["zone"])
+        return regions, [figures.budget_left(data["budget_series"], *step), figures.good_and_bad(data["series"], *step)]
 
     outputs = [Output("objective-budget", "figure"), Output("objective-days", "figure")]
     register_live(app, "objective", load, draw, outputs)
+    register_range(app, "objective")
 
     # By itself: what is expected changes all the time, and the figures need not be drawn anew for it.
     async def foresee(asked: dict[str, Any]) -> Any:

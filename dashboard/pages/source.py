@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -9,19 +9,20 @@ import dash
 from dash import Output, dcc, html
 
 from dashboard import components as c
-from dashboard import figures, phrases
+from dashboard import figures, phrases, time_range
 from dashboard.links import Links
-from dashboard.pages.live import live_state, register_live
+from dashboard.pages.live import live_state, register_live, register_range
 from dashboard.query_port import DashboardQuery
 from dashboard.views import one_source as view
+from dashboard.views import ranges
 
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
-    async def layout(name: str = "", **_: Any) -> html.Div:
-        name = unquote(name)
+    async def layout(name: str = "", **said: Any) -> html.Div:
+        name, asked = unquote(name), time_range.asked_range(said)
         return html.Div(
             [
-                *live_state("source", name=name),
+                *live_state("source", name=name, **asked),
                 html.Div([dcc.Link("Sources", href=links.sources())], className="crumbs"),
                 html.H1(name, id="source-title"),
                 html.Div(c.skeleton(), id="source"),
@@ -31,8 +32,8 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                             html.P(id="source-volume-words", className="muted note"),
                             figures.graph("source-volume", height=240),
                         ],
-                        "Volume against what is usual",
-                        "events an hour, the last 7 days, in UTC",
+                        ["Volume against what is usual", html.Span(", events an hour", className="muted")],
+                        ranges.control("source", asked, "The last 7 days", ("24h", "28d")),
                     ),
                     id="source-volume-card",
                     className="hidden",
@@ -42,15 +43,15 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         )
 
     async def load(asked: dict[str, Any]) -> Any:
-        name = asked["name"]
+        name, span = asked["name"], time_range.span(asked, datetime.now(UTC))
         found, dead, volume = await asyncio.gather(
-            query.sources(), query.dead_letters(source=name), query.source_volume(name)
+            query.sources(), query.dead_letters(source=name), _volume(query, name, *span)
         )
         one = next((s for s in found["items"] if s["source"] == asked["name"]), None)
         flows = [f for f in found["flows"] if asked["name"] in (f["sender"], f["receiver"])]
         if one is None or volume is None:
             return None
-        return {"source": one, "flows": flows, "dead": dead, "volume": volume}
+        return {"source": one, "flows": flows, "dead": dead, "volume": volume, "asked": asked}
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         if data is None:
@@ -64,13 +65,22 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         regions = {
             "source": view.source_head(data["source"], now, links),
             "source-title": data["source"]["title"] or data["source"]["source"],
-            "source-volume-words": phrases.volume_words(volume),
+            "source-volume-words": volume.get("refused") or phrases.volume_words(volume),
             "source-more": more,
         }
-        # One hour alone is no line yet.
-        known = sum(one["count"] is not None for one in volume["hours"]) > 1
+        # One hour alone is no line yet; what somebody asked for is shown as it is, with the way to ask for another.
+        known = time_range.range_name(data["asked"]) or sum(one["count"] is not None for one in volume["hours"]) > 1
         return regions, [figures.volume(volume["hours"]), "" if known else "hidden"]
 
     outputs = [Output("source-volume", "figure"), Output("source-volume-card", "className")]
     register_live(app, "source", load, draw, outputs)
+    register_range(app, "source")
     dash.register_page("source", path_template="/sources/<name>", title="Source · Milepost", layout=layout)
+
+
+async def _volume(query: DashboardQuery, name: str, since: str | None, until: str | None) -> Any:
+    """The volume of a time; of one that cannot be asked about, why, beside no hours."""
+    try:
+        return await query.source_volume(name, since=since, until=until)
+    except ValueError as error:
+        return {"hours": [], "last_day": None, "refused": str(error)}

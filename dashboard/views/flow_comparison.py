@@ -11,6 +11,7 @@ from dash import html
 from dashboard import components as c
 from dashboard import time_range, wording
 from dashboard.query_port import Row
+from dashboard.views import ranges
 
 MOST_DIFFERENCES = 8
 MEASURES = {
@@ -21,12 +22,11 @@ MEASURES = {
     "median_seconds": "half took",
     "p95_seconds": "95 % took",
 }
-TIMES = [{"value": value, "label": f"The last {told}"} for value, (_, told) in time_range.RELATIVE.items()]
-BETWEEN = {"value": time_range.BETWEEN, "label": "Between two times"}
+TIMES = ranges.choices()
 THAN = [
     {"value": time_range.BEFORE, "label": "The time before that"},
     {"value": time_range.SAME, "label": "The same time"},
-    BETWEEN,
+    ranges.BETWEEN,
 ]
 
 
@@ -34,7 +34,7 @@ def form(asked: Mapping[str, str]) -> html.Div:
     """What is chosen; the browser writes it to the address and asks."""
     return html.Div(
         [
-            _side("Those of", "since", [*TIMES, BETWEEN], "Any time", ("from", "to"), "of", asked),
+            _side("Those of", "since", [*TIMES, ranges.BETWEEN], "Any time", ("from", "to"), "of", asked),
             _side("against", "than", THAN, "The time before that", ("than_from", "than_to"), "than_of", asked),
         ],
         className="compare-form",
@@ -44,7 +44,6 @@ def form(asked: Mapping[str, str]) -> html.Div:
 def _side(
     said: str, time: str, times: list[dict[str, str]], none: str, ends: tuple[str, str], group: str, asked: Any
 ) -> html.Div:
-    shown = asked.get(time) == time_range.BETWEEN
     return html.Div(
         [
             html.Span(said, className="muted"),
@@ -54,14 +53,11 @@ def _side(
             ),
             html.Div(
                 [
-                    dmc.DateTimePicker(
-                        id=f"flow-{name}", size="xs", clearable=True, placeholder=told, valueFormat="D MMM YYYY HH:mm",
-                        **{"aria-label": f"{said}: {told}"},
-                    )
+                    ranges.picker(f"flow-{name}", told, asked.get(name), f"{said}: {told}")
                     for name, told in zip(ends, ("from", "until"), strict=True)
                 ],
                 id=f"flow-{time}-ends",
-                className="compare-ends" if shown else "compare-ends hidden",
+                className=ranges.ends_class(asked.get(time)),
             ),
             dmc.Select(
                 id=f"flow-{group}", data=_known(asked.get(group)), value=asked.get(group) or None, size="xs",

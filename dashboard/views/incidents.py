@@ -10,9 +10,10 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import wording
+from dashboard import time_range, wording
 from dashboard.links import WITHOUT_INSTANCES, Links
 from dashboard.query_port import Row
+from dashboard.views import ranges
 
 HEADS = ("Incident", "Verdict", "Instances", "Value", "Holding since", "Owner", "At it", "Opened")
 # the controls on the page, in the order in which the browser's function takes them
@@ -42,7 +43,7 @@ def filters_from(asked: Mapping[str, Any]) -> dict[str, str]:
     return filters
 
 
-def controls(workflows: Sequence[Row], filters: Mapping[str, str]) -> html.Div:
+def controls(workflows: Sequence[Row], filters: Mapping[str, str], asked: Mapping[str, str]) -> html.Div:
     owners = {w["owner"] for w in workflows} | {m["owner"] for w in workflows for m in w["milestones"]}
     options: dict[str, Sequence[tuple[str, str]]] = {
         "status": STATUSES,
@@ -56,7 +57,11 @@ def controls(workflows: Sequence[Row], filters: Mapping[str, str]) -> html.Div:
         debounce=300, size="xs", leftSection=c.icon("search", 15), label="Find", className="search",
     )  # fmt: skip
     return html.Div(
-        [search, *[_select(name, options[name], filters.get(name)) for name in LABELS]],
+        [
+            search,
+            *[_select(name, options[name], filters.get(name)) for name in LABELS],
+            ranges.control("incidents", asked, "any time", tuple(time_range.RELATIVE), "Open at some time in"),
+        ],
         className="incident-filters",
         role="group",
         **{"aria-label": "Filters"},

@@ -97,9 +97,7 @@ def journey_table(i: Row) -> Any:
         ]
         for j in i["journey"]
     ]
-    return c.table(
-        ("Milestone", "State", "Reached", "Deadline", "Source", "Owner"), rows, "Journey", "journey"
-    )
+    return c.table(("Milestone", "State", "Reached", "Deadline", "Source", "Owner"), rows, "Journey", "journey")
 
 
 def _milestone(j: Row) -> Any:
@@ -120,7 +118,9 @@ def _deadline(j: Row) -> Any:
     told, zone = c.at_time(j["deadline_at"]), j.get("zone")
     if not zone or not j["deadline_at"] or zone == viewing.get().zone:
         return told
-    return html.Div([told, html.Span(wording.there_instant(j["deadline_at"], zone), className="sub")], className="stacked")
+    return html.Div(
+        [told, html.Span(wording.there_instant(j["deadline_at"], zone), className="sub")], className="stacked"
+    )
 
 
 def _state(j: Row) -> Any:

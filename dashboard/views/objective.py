@@ -158,6 +158,22 @@ def _left(one: Row, title: str) -> Any:
     )
 
 
+def asked_words(o: Row, links: Links) -> Any:
+    """What the time came to that somebody asks about, and by whose days it is told; why it cannot be asked about."""
+    if o["refused"]:
+        return html.Span(f"This time cannot be shown, so it is the present window: {o['refused']}.", role="status")
+    by = "hour by hour" if o["step"] == "hour" else f"by days of {o['zone']}"
+    asked = o["asked"]
+    if asked is None:
+        return f"The present window, {by}."
+    values = list((o.get("group") or {}).values())
+    href = links.counted(o["name"], since=asked["since"], until=asked["until"], group=values)
+    bad = c.number(asked["bad"], href, "What was bad")
+    name = o["range"][:1].upper() + o["range"][1:]
+    of = wording.budget_words(asked | {"unit": o["unit"]})
+    return [f"{name}, {by}: {wording.percent(asked['ratio'], 2)} good, ", bad, f" bad; {of}."]
+
+
 def exclusions_list(o: Row) -> Any:
     """When nothing counted in the window, or will not, and why; None where everything counts."""
     if not o.get("exclusions"):

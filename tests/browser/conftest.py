@@ -128,10 +128,13 @@ Open = Callable[..., Watched]
 def opened(browser: Browser, served: Served) -> Iterator[Open]:
     contexts = []
 
-    def open_page(path: str, size: tuple[int, int] = DESK, scheme: str = "light") -> Watched:
+    def open_page(
+        path: str, size: tuple[int, int] = DESK, scheme: str = "light", zone: str = "UTC", locale: str = "en-GB"
+    ) -> Watched:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
-        )
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce",
+            timezone_id=zone, locale=locale,
+        )  # fmt: skip
         contexts.append(context)
         watched = Watched(context.new_page())
         watched.watch()

@@ -28,8 +28,11 @@ class FakeIncidents:
     def listed(
         self, instances: Sequence[dict[str, Any]], status: str | None = None, q: str | None = None,
         owner: str | None = None, severity: str | None = None, domain: str | None = None, sort: str | None = None,
+        since: str | None = None, until: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         items = self._items(instances)
+        items = [i for i in items if not since or not i["resolved_at"] or i["resolved_at"] >= since]
+        items = [i for i in items if not until or i["opened_at"] < until]
         wanted = {"status": status, "owner": owner, "severity": severity, "domain": domain}
         items = [i for i in items if all(v is None or i[k] == v for k, v in wanted.items())]
         if q:

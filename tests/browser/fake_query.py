@@ -55,6 +55,7 @@ class FakeQuery:
         self.happened = FakeIncidents(self.now)
         self.regions = FakeRegions(self.now)
         self.compared: tuple[Said, Said] | None = None
+        self.asked: dict[str, Any] = {}
 
     def replica(self) -> dict[str, Any]:
         as_of = z(datetime.now(UTC) - timedelta(seconds=self.behind))
@@ -398,7 +399,10 @@ class FakeQuery:
         said = {"name": name, "target": row["target"], "period": "month", "zone": "UTC", "unit": row["unit"]}
         return said | {"items": items}
 
-    async def objective(self, name: str, group: Sequence[str] = ()) -> dict[str, Any] | None:
+    async def objective(
+        self, name: str, group: Sequence[str] = (), since: str | None = None, until: str | None = None
+    ) -> dict[str, Any] | None:
+        self.asked["objective"] = (since, until)
         row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
         if row is None:
             return None
@@ -430,7 +434,14 @@ class FakeQuery:
         exclusions = [
             {"since": z(day + timedelta(days=3, hours=2)), "until": z(day + timedelta(days=3, hours=6)), "reason": "SAP is maintained"}
         ] if row["group_by"] else []  # fmt: skip
-        told = {"group": dict(zip(row["group_by"], group, strict=True)) if group else None, "exclusions": exclusions}
+        told = {"group": dict(zip(row["group_by"], group, strict=True)) if group else None, "exclusions": exclusions,
+                "step": "day", "zone": "Europe/Berlin", "asked": None}  # fmt: skip
+        if since or until:
+            if since and until and since >= until:
+                raise ValueError("since: must be before until")
+            series, budget = series[-7:], budget[-7:]
+            counts = {"good": 700, "bad": 9, "total": 709, "ratio": 700 / 709, **_budget(709, 9, row["target"])}
+            told["asked"] = {"since": since or z(day), "until": until or z(self.now), **counts}
         listed = {} if group else {"groups": groups, "groups_total": len(groups)}
         return {**row, **told, **listed, "series": series, "budget_series": budget}
 
@@ -463,6 +474,7 @@ class FakeQuery:
 
     async def incidents(self, status: str | None = None, **asked: Any) -> dict[str, Any]:
         self._up()
+        self.asked["incidents"] = (asked.get("since"), asked.get("until"))
         return self.happened.listed(self.rows, status, **asked)
 
     async def incident(self, id: str) -> dict[str, Any] | None:
@@ -509,8 +521,9 @@ class FakeQuery:
                                   "blind": sum(r["verdict"] == "blind" for r in waits)})  # fmt: skip
         return {"items": items, "flows": sorted(flows, key=lambda f: -f["held"])}
 
-    async def source_volume(self, source: str) -> dict[str, Any]:
+    async def source_volume(self, source: str, since: str | None = None, until: str | None = None) -> dict[str, Any]:
         self._up()
+        self.asked["source_volume"] = (since, until)
         hour = self.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=168)
         hours = []
         for n in range(168):
@@ -518,7 +531,8 @@ class FakeQuery:
             band = {"low": usual * 0.8, "median": usual, "high": usual * 1.2, "days": 4, "weekday": True}
             came = None if 40 <= n < 44 else usual * (0.2 if n > 160 else 0.9 + 0.2 * (n % 3 == 0))
             hours.append({"t": z(hour + timedelta(hours=n)), "count": came, "usual": band})
-        return {"source": source, "hours": hours, "last_day": {"hours": 24, "count": 701, "usual": 958}}
+        return {"source": source, "hours": hours, "last_day": {"hours": 24, "count": 701, "usual": 958},
+                "whole": {"hours": 161, "count": 6_701, "usual": 6_958} if since or until else None}  # fmt: skip
 
     async def dead_letters(
         self, source: str | None = None, cursor: str | None = None, limit: int = 50

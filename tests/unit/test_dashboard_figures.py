@@ -125,7 +125,7 @@ def test_an_empty_sparkline_is_still_an_image() -> None:
 
 
 def test_the_budget_axis_reaches_below_zero_when_overspent() -> None:
-    figure = figures.budget_left([{"t": at(-60), "left_ratio": 1.0}, {"t": at(0), "left_ratio": -0.4}])
+    figure = figures.budget_left([{"t": at(-60), "left_ratio": 1.0}, {"t": at(0), "left_ratio": -0.4}], "hour", "UTC")
     assert figure.layout.yaxis.range[0] < -0.4
 
 

@@ -85,7 +85,9 @@ def test_whatever_the_cookie_says_there_is_a_viewer(said: str) -> None:
     assert viewer.separators
 
 
-@pytest.mark.parametrize("said", [None, "", "|", "../../etc/passwd|de", "Mars/Olympus|xx-YY", "UTC|de_DE'--", "%00|%00"])
+@pytest.mark.parametrize(
+    "said", [None, "", "|", "../../etc/passwd|de", "Mars/Olympus|xx-YY", "UTC|de_DE'--", "%00|%00"]
+)
 def test_what_is_not_known_counts_as_not_said(said: str | None) -> None:
     found = viewer_of(said)
     assert found.zone == "UTC"
@@ -100,7 +102,12 @@ def test_a_language_alone_is_a_locale_and_an_unknown_country_is_its_language() -
 def test_days_begin_and_end_where_the_viewer_is() -> None:
     now = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
     at = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
-    backlog = {"state": "clearing", "clear_at": "2026-11-21T23:30:00Z", "earliest": "2026-11-21T22:30:00Z", "latest": None}
+    backlog = {
+        "state": "clearing",
+        "clear_at": "2026-11-21T23:30:00Z",
+        "earliest": "2026-11-21T22:30:00Z",
+        "latest": None,
+    }
     assert wording.backlog_words(backlog, now).startswith("clear at 23:30 UTC")
     with seen_by("Europe/Berlin|"):
         assert wording.backlog_words(backlog, now).startswith("clear on Sunday 22 Nov")
@@ -133,7 +140,9 @@ def test_of_today_it_is_said_that_it_is_the_day_of_utc_where_that_is_another() -
 
 
 def test_figures_stand_on_the_clocks_of_the_viewer_and_speak_the_locale() -> None:
-    hours: list[dict[str, Any]] = [{"t": f"2026-11-21T{hour:02}:00:00Z", "count": 3, "usual": None} for hour in range(3)]
+    hours: list[dict[str, Any]] = [
+        {"t": f"2026-11-21T{hour:02}:00:00Z", "count": 3, "usual": None} for hour in range(3)
+    ]
     with seen_by("America/New_York|en-US"):
         figure = figures.volume(hours)
         assert figure.data[-1].x[0] == "2026-11-20T19:00:00"

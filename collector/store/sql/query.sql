@@ -194,10 +194,10 @@ WHERE slot >= %(since)s
 GROUP BY source
 
 -- name: samples_of_source
--- purpose: What one source had sent by when (micros), since an instant.
+-- purpose: What one source had sent by when (micros), between two instants.
 SELECT (extract(epoch FROM taken_at) * 1000000)::bigint AS taken, received
 FROM source_sample
-WHERE source = %(source)s AND slot >= %(since)s
+WHERE source = %(source)s AND slot >= %(since)s AND slot <= %(until)s
 ORDER BY slot
 
 -- name: source_types
@@ -358,7 +358,7 @@ ORDER BY k.value <> %(text)s, i.updated_at DESC
 LIMIT %(limit)s
 
 -- name: incidents
--- purpose: Incidents, those that fire first, in the order asked for or the heaviest first; by words of the title, the cause or what was said of them.
+-- purpose: Incidents, those that fire first, in the order asked for or the heaviest first; by words of the title, the cause or what was said of them, and by when they were open.
 SELECT id, status, severity, title, workflow, domain, verdict, waiting_for, source, reason, owner, entity, count, peak_count,
        value, oldest_since, opened_at, updated_at, resolved_at, acknowledged_by, acknowledged_until, postponed_until,
        assignee
@@ -372,6 +372,8 @@ WHERE (%(status)s::text IS NULL OR status = %(status)s)
        OR EXISTS (SELECT FROM incident_event AS said
                   WHERE said.incident_id = incident.id AND said.by IS NOT NULL
                     AND strpos(lower(said.detail), lower(%(q)s)) > 0))
+  AND (%(since)s::timestamptz IS NULL OR resolved_at IS NULL OR resolved_at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR opened_at < %(until)s)
 ORDER BY status,
     CASE %(sort)s::text
         WHEN '-count' THEN count
