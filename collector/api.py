@@ -68,6 +68,9 @@ Group = Annotated[
     list[str] | None,
     Parameter(description="the values of a group, one for each attribute it is told apart by; empty: nothing is said"),
 ]
+Where = Annotated[
+    list[str] | None, Parameter(description="`name=value` of an attribute or key; of several each must be so")
+]
 _PAST: dict[int | str, Row] = {
     400: {"description": "not such a question; every fault is named"},
     422: {"description": "what is kept cannot answer this question about the past"},
@@ -463,6 +466,7 @@ def _reads(api: FastAPI, query: Query) -> None:
         until: Instant = None,
         outcome: Annotated[str, Parameter(description="bad, waived, cancelled or good")] = "bad",
         group: Group = None,
+        where: Where = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Row:
@@ -474,8 +478,26 @@ def _reads(api: FastAPI, query: Query) -> None:
         counts in no `total`. `workflow:NAME` names all the deadlines of a workflow.
         """
         found = await query.contributors(
-            name, since=since, until=until, outcome=outcome, group=group or (), cursor=cursor, limit=limit
+            name,
+            since=since,
+            until=until,
+            outcome=outcome,
+            group=group or (),
+            where=where or (),
+            cursor=cursor,
+            limit=limit,
         )
+        return or_404(found, "objective")
+
+    @api.get("/api/v1/objectives/{name}/differences", tags=["query"], responses=_NOT_COMPARED)
+    async def objective_differences(
+        name: str, since: Instant = None, until: Instant = None, group: Group = None, limit: int = 20
+    ) -> Row:
+        """What the instances that an objective counted as bad have in common, against those that were good.
+
+        Told as by `/api/v1/differences`. Of objectives of volume and about a source there is nothing to tell.
+        """
+        found = await query.objective_differences(name, since=since, until=until, group=group or (), limit=limit)
         return or_404(found, "objective")
 
     @api.get("/api/v1/forecast", tags=["query"], responses=_NO_WORKFLOW)

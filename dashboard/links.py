@@ -49,7 +49,7 @@ class Links:
         return page + (f"?{urlencode({'group': json.dumps(list(group))})}" if group else "")
 
     def counted(self, name: str, *, group: Sequence[str | None] = (), **asked: str | None) -> str:
-        """What an objective counted: by outcome, from `since` to `until`, in a group, from a cursor on."""
+        """What an objective counted: by outcome, from `since` to `until`, in a group, of a value, from a cursor on."""
         said = {key: value for key, value in asked.items() if value}
         said |= {"group": json.dumps(list(group))} if group else {}
         page = f"{self.objectives(name)}/counted"

@@ -79,7 +79,19 @@ class DashboardQuery(Protocol):
         until: str | None = None,
         outcome: str = "bad",
         group: Sequence[str] = (),
+        where: Sequence[str] = (),
         cursor: str | None = None,
+    ) -> Row | None: ...
+
+    async def objective_differences(
+        self,
+        name: str,
+        /,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        group: Sequence[str] = (),
+        limit: int = 20,
     ) -> Row | None: ...
 
     async def incidents(

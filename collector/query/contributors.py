@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Sequence
 
 from collector.catalogue import Catalogue
-from collector.query.counted_items import ENTRY, Entry, entry_of, find, reasons, told_of
+from collector.query.counted_items import ENTRY, Entry, entry_of, find, reasons, told_of, where_of
 from collector.query.instances import MAX_LIMIT, BadQuery
 from collector.query.moments import instant_of
 from collector.query.objectives import expected, group_asked, named, whole_buckets
@@ -38,6 +38,7 @@ async def contributors(
     until: str | None,
     outcome: str,
     group: Sequence[str],
+    where: Sequence[str],
     cursor: str | None,
     limit: int,
 ) -> Row | None:
@@ -62,6 +63,9 @@ async def contributors(
     if not 1 <= limit <= MAX_LIMIT:
         faults.append(f"limit: must be from 1 to {MAX_LIMIT}")
     after = _after(cursor, faults)
+    of_where = where_of("where", where, faults)
+    if of_where and (objective.volume is not None or objective.source):
+        faults.append("where: an objective of volume or about a source counts no instances")
     of_group = ALL
     try:
         of_group = group_asked(objective, group)
@@ -76,7 +80,7 @@ async def contributors(
         told, more, total, left_out = await _page_of_times(reader, asked, wanted, after, limit)
         page: Row = {"items": told, "next_cursor": more, "total": total, "left_out": left_out, "values": []}
     else:
-        found = await find(reader, catalogue, asked, wanted, after=after, most=limit + 1)
+        found = await find(reader, catalogue, asked, wanted, where=of_where, after=after, most=limit + 1)
         entries = found.entries[:limit]
         page = {
             "items": await told_of(reader, catalogue, asked, entries, at),
@@ -94,6 +98,7 @@ async def contributors(
         "until": rfc3339(end),
         "outcome": outcome,
         "group": dict(zip(objective.group_by, values_of(of_group), strict=True)) if of_group else None,
+        "where": [{"name": attribute, "value": value} for attribute, value in of_where],
         "listed": listed_by(objective),
         **page,
     }

@@ -45,6 +45,7 @@ _COLUMNS = (instance.c.id, instance.c.workflow, instance.c.workflow_version, ins
 _NAMES = tuple(column.name for column in _COLUMNS)
 _EARLIEST = 2**63
 ENTRY = 8 + 16 + 4
+MOST_WHERE, _LONGEST = 5, 500
 Entry = bytes
 """The place of an item in a list: when it was due, its instance, and its number among those of the instance."""
 Where = Sequence[tuple[str, str]]
@@ -115,7 +116,7 @@ async def find(
                 if after is None or entry > after:
                     found.add(entry)
 
-    conditions = _conditions(asked, _versions(catalogue, objective.workflow), wanted)
+    conditions = conditions_on(asked, versions_of(catalogue, objective.workflow), wanted)
     await reader.feed(sa.select(*_COLUMNS).where(*conditions), take)
     found.close()
     return found
@@ -149,7 +150,7 @@ async def contributed_where(reader: Reader, catalogue: Catalogue, asked: Asked, 
             if carries(progress, workflow, where):
                 add(total, contributions(progress, workflow, (asked.objective,)), 1)
 
-    conditions = _conditions(asked, _versions(catalogue, asked.objective.workflow), None)
+    conditions = conditions_on(asked, versions_of(catalogue, asked.objective.workflow), None)
     await reader.feed(sa.select(*_COLUMNS).where(*conditions), take)
     return total
 
@@ -159,11 +160,12 @@ def _read(row: tuple[Any, ...], catalogue: Catalogue) -> tuple[bytes, Progress, 
     return row[0].bytes, stored_progress(named_row), definition_of(named_row, catalogue)
 
 
-def _versions(catalogue: Catalogue, workflow: str) -> list[Workflow]:
+def versions_of(catalogue: Catalogue, workflow: str) -> list[Workflow]:
+    """All versions of a workflow."""
     return [version.workflow for (name, _), version in catalogue.versions.items() if name == workflow]
 
 
-def _conditions(asked: Asked, versions: Iterable[Workflow], wanted: Outcome | None) -> list[sa.ColumnElement[bool]]:
+def conditions_on(asked: Asked, versions: Iterable[Workflow], wanted: Outcome | None) -> list[sa.ColumnElement[bool]]:
     """What every instance meets that has such an item: each condition is left out where it is not certain.
 
     An instance's `updated_at` is the time of its last event, and `started_at` that of its first starting milestone.
@@ -187,6 +189,20 @@ def _conditions(asked: Asked, versions: Iterable[Workflow], wanted: Outcome | No
         # What came too late came after it was due; what has not come leaves the instance open.
         found.append(sa.or_(columns.verdict.in_(OPEN_VERDICTS), columns.updated_at >= since))
     return found
+
+
+def where_of(name: str, texts: Sequence[str], faults: list[str]) -> Where:
+    """What a repeated parameter says of attributes and keys; what is no `name=value` is another fault."""
+    found = []
+    if len(texts) > MOST_WHERE:
+        faults.append(f"{name}: at most {MOST_WHERE}")
+    for text in texts[:MOST_WHERE]:
+        attribute, equals, value = text.partition("=")
+        if not (attribute and equals and value) or len(text) > _LONGEST or "\x00" in text:
+            faults.append(f"{name}: must be name=value of an attribute or key, of at most {_LONGEST} characters")
+        else:
+            found.append((attribute, value))
+    return tuple(sorted(found))
 
 
 def carries(progress: Progress, workflow: Workflow, where: Where) -> bool:

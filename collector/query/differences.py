@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,7 +42,7 @@ _WHY_LEFT_OUT = {
     NEARLY_UNIQUE: "hardly two instances have the same",
     _ASKED_FOR: "the question itself says it",
 }
-_EDGES = (0, *(step * 10**power for power in range(15) for step in (1, 2, 5)))
+EDGES = (0, *(step * 10**power for power in range(15) for step in (1, 2, 5)))
 _LONGEST_VALUE = 80
 Version = tuple[str, int]
 Counts = Counter[Scalar | None]
@@ -124,7 +124,7 @@ async def _half(reader: Reader, catalogue: Catalogue, most: int, *conditions: sa
         open_.label("open"),
         *(sa.case((open_, newest[name])).label(name) for name in _WAITS),
         sa.cast(sa.extract("hour", newest.started_at), sa.SmallInteger).label("hour"),
-        sa.func.width_bucket(newest.value_amount, sa.literal(list(_EDGES), sa.ARRAY(sa.Numeric))).label("band"),
+        sa.func.width_bucket(newest.value_amount, sa.literal(list(EDGES), sa.ARRAY(sa.Numeric))).label("band"),
         newest.value_currency.label("currency"),
     )
     counted = sa.select(*fields, sa.func.count().label("count"), sa.func.min(newest.started_at).label("oldest"))
@@ -157,20 +157,20 @@ def _fields(rows: Sequence[Row], catalogue: Catalogue) -> dict[str, Counts]:
             for name in _WAITS:
                 found[name][row[name]] += count
         if catalogue.versions[workflow, version].workflow.amount:
-            found["value_band"][_spell_band(row["band"], row["currency"])] += count
+            found["value_band"][spell_band(row["band"], row["currency"])] += count
     return found
 
 
-def _spell_band(place: int | None, currency: str | None) -> str | None:
+def spell_band(place: int | None, currency: str | None) -> str | None:
     """`10,000 to 20,000 EUR`, the upper end not included; None without a value."""
     if place is None:
         return None
     if place == 0:
         band = "less than 0"
-    elif place == len(_EDGES):
-        band = f"{_EDGES[-1]:,} or more"
+    elif place == len(EDGES):
+        band = f"{EDGES[-1]:,} or more"
     else:
-        band = f"{_EDGES[place - 1]:,} to {_EDGES[place]:,}"
+        band = f"{EDGES[place - 1]:,} to {EDGES[place]:,}"
     return f"{band} {currency}" if currency else band
 
 
@@ -220,8 +220,8 @@ def _answer(
     said += ["value_band"] if asked.min_value is not None else []
     attributes = sorted({name for one in asked.attribute if (name := named_in(one)) is not None})
     kinds = {
-        "instance": _both(bad.fields, rest.fields, said),
-        "attribute": _both(bad.attributes, rest.attributes, attributes),
+        "instance": both_of(bad.fields, rest.fields, said),
+        "attribute": both_of(bad.attributes, rest.attributes, attributes),
     }
     # A field and an attribute may have the same name.
     found = differences(
@@ -239,14 +239,17 @@ def _answer(
         },
         "looked_at": found.looked_at,
         "total": len(found.found),
-        "items": [_item(one, catalogue) for one in found.found[:limit]],
+        "items": [told_difference(one, catalogue) for one in found.found[:limit]],
         "left_out": [
             _named(name) | {"reason": reason, "explanation": _WHY_LEFT_OUT[reason]} for name, reason in left_out.items()
         ],
     }
 
 
-def _both(bad: dict[str, Counts], rest: dict[str, Counts], without: Iterable[str]) -> dict[str, tuple[Counts, Counts]]:
+def both_of(
+    bad: Mapping[str, Counts], rest: Mapping[str, Counts], without: Iterable[str]
+) -> dict[str, tuple[Counts, Counts]]:
+    """What was counted of the bad and of the rest, by name, but for some names."""
     names = (bad.keys() | rest.keys()) - set(without)
     return {name: (bad.get(name, Counter()), rest.get(name, Counter())) for name in names}
 
@@ -256,7 +259,8 @@ def _named(name: str) -> Row:
     return {"kind": kind, "attribute": attribute}
 
 
-def _item(one: Difference, catalogue: Catalogue) -> Row:
+def told_difference(one: Difference, catalogue: Catalogue) -> Row:
+    """A difference with what it says in words, and the filter of a list that it narrows."""
     named = _named(one.attribute)
     kind, attribute = named["kind"], named["attribute"]
     predicate = _has(attribute, one.value) if kind == "attribute" else _does(attribute, one.value, catalogue)

@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.counted_items import Where, carries
+from collector.query.counted_items import Where, carries, where_of
 from collector.query.flow import step_seen
 from collector.query.instances import BadQuery
 from collector.query.moments import Unanswerable, instant_of
@@ -25,8 +25,6 @@ from slo_rules.workflow import Workflow
 
 _HEARD_BEFORE = 7 * DAY
 """So long before it starts an instance may have been heard of: what follows may be faster than what starts it."""
-_MOST_WHERE = 5
-_LONGEST = 500
 
 
 class Said(NamedTuple):
@@ -61,7 +59,7 @@ async def compare_flow(reader: Reader, catalogue: Catalogue, name: str, one: Sai
         until = instant_of(f"{prefix}until", said.until, now, faults)
         if since is not None and until is not None and until <= since:
             faults.append(f"{prefix}until: must be after {prefix}since")
-        sets.append(Asked(since, until, _where(f"{prefix}where", said.where, faults)))
+        sets.append(Asked(since, until, where_of(f"{prefix}where", said.where, faults)))
     if faults:
         raise BadQuery(*faults)
     if sets[0] == sets[1]:
@@ -71,19 +69,6 @@ async def compare_flow(reader: Reader, catalogue: Catalogue, name: str, one: Sai
     except psycopg.errors.QueryCanceled as error:
         raise Unanswerable("there are too many instances to compare in time; narrow the question") from error
     return await asyncio.to_thread(_answer, workflow, sets, passed)
-
-
-def _where(name: str, texts: Sequence[str], faults: list[str]) -> Where:
-    found = []
-    if len(texts) > _MOST_WHERE:
-        faults.append(f"{name}: at most {_MOST_WHERE}")
-    for text in texts[:_MOST_WHERE]:
-        attribute, equals, value = text.partition("=")
-        if not (attribute and equals and value) or len(text) > _LONGEST or "\x00" in text:
-            faults.append(f"{name}: must be name=value of an attribute or key, of at most {_LONGEST} characters")
-        else:
-            found.append((attribute, value))
-    return tuple(sorted(found))
 
 
 async def _learn(reader: Reader, catalogue: Catalogue, workflow: Workflow, asked: Asked) -> Passages:

@@ -40,6 +40,7 @@ from collector.query.instance_lists import list_instances, order_of
 from collector.query.instances import BadQuery, InstanceFilter
 from collector.query.moments import moment_of, span_of
 from collector.query.names import names_besides
+from collector.query.objective_differences import objective_differences
 from collector.query.objectives import list_objectives, named, one_objective
 from collector.query.outlook import Outlook
 from collector.query.overview import overview
@@ -436,10 +437,14 @@ class Query:
         until: str | None = None,
         outcome: str = "bad",
         group: Sequence[str] = (),
+        where: Sequence[str] = (),
         cursor: str | None = None,
         limit: int = 50,
     ) -> Row | None:
-        """A page of what an objective counted in a span of time; None when there is none. Raises BadQuery."""
+        """A page of what an objective counted in a span of time; None when there is none. Raises BadQuery.
+
+        `where` is `name=value` of attributes and keys, of which each must be so.
+        """
         async with self._listing:
             return await contributors(
                 self.reader,
@@ -449,9 +454,28 @@ class Query:
                 until=until,
                 outcome=outcome,
                 group=group,
+                where=where,
                 cursor=cursor,
                 limit=limit,
             )
+
+    @_question
+    async def objective_differences(
+        self,
+        name: str,
+        *,
+        since: str | None = None,
+        until: str | None = None,
+        group: Sequence[str] = (),
+        limit: int = 20,
+    ) -> Row | None:
+        """What the instances that an objective counted as bad have in common, against the good ones; None: no such one.
+
+        One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
+        """
+        asked: Row = {"since": since, "until": until, "group": group, "limit": limit}
+        async with self._comparing:
+            return await objective_differences(self.reader, self._catalogue, name, **asked)
 
     @_question
     async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:

@@ -29,11 +29,13 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         since: str = "",
         until: str = "",
         group: str = "",
+        where: str = "",
         cursor: str = "",
         **_: Any,
     ) -> html.Div:
         name = unquote(name)
-        asked = {"since": unquote(since), "until": unquote(until), "cursor": unquote(cursor)}
+        said = {"since": since, "until": until, "where": where, "cursor": cursor}
+        asked = {field: unquote(text) for field, text in said.items()}
         return html.Div(
             [
                 *live_state("counted", name=name, outcome=unquote(outcome), group=group_of(group), **asked),
@@ -63,6 +65,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                     until=asked["until"] or None,
                     outcome=asked["outcome"],
                     group=asked["group"],
+                    where=[asked["where"]] if asked["where"] else [],
                     cursor=asked["cursor"] or None,
                 )
             except ValueError as error:

@@ -1,13 +1,16 @@
+# mypy: disallow-untyped-decorators=False
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import dash
-from dash import Output, dcc, html
+from dash import Input, Output, dcc, html, no_update
 
+from collector.query.moments import Unanswerable
 from dashboard import components as c
 from dashboard import figures, time_range, wording
 from dashboard.links import Links
@@ -16,6 +19,8 @@ from dashboard.query_port import DashboardQuery
 from dashboard.views import objective as view
 from dashboard.views import ranges
 from dashboard.views.outlook import workflow_card
+
+log = logging.getLogger(__name__)
 
 CHART_HEIGHT = 240
 MOST_PERIODS = 12
@@ -44,6 +49,11 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                 html.Div(id="objective-groups"),
                 html.Div(id="objective-values"),
                 html.Div(id="objective-outlook"),
+                html.Div(
+                    c.card(c.quiet("Looking for what they have in common …"), "What sets the bad ones apart"),
+                    id="objective-why",
+                    **{"aria-live": "polite"},
+                ),
                 c.card(
                     [
                         html.P(id="objective-asked", className="muted note"),
@@ -97,6 +107,25 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     outputs = [Output("objective-budget", "figure"), Output("objective-days", "figure")]
     register_live(app, "objective", load, draw, outputs)
     register_range(app, "objective")
+
+    # Only when something else is asked, not with every tick: many instances are read for it, and little moves.
+    @app.callback(Output("objective-why", "children"), Input("objective-ask", "data"))
+    async def why(asked: dict[str, Any] | None) -> Any:
+        if asked is None:
+            return no_update
+        since, until = time_range.span(asked, datetime.now(UTC))
+        group = asked["group"]
+        try:
+            found = await query.objective_differences(
+                asked["name"], since=since, until=until, group=group, limit=view.MOST_APART
+            )
+        except (ValueError, Unanswerable):
+            # What is wrong with the time is told beside the figures.
+            return []
+        except Exception:
+            log.exception("comparing for the objective failed")
+            return view.why_card(c.quiet("What they have in common cannot be told right now."))
+        return [] if found is None else view.apart(found, links, group)
 
     # By itself: what is expected changes all the time, and the figures need not be drawn anew for it.
     async def foresee(asked: dict[str, Any]) -> Any:

@@ -36,6 +36,8 @@ def _lead(found: Row) -> str:
         said.append(f"worth {wording.money(found['values'], compact=True)}")
     if found["group"]:
         said.append("only " + ", ".join(f"{wording.humanise(k)} {v or 'not said'}" for k, v in found["group"].items()))
+    if found["where"]:
+        said.append("only " + ", ".join(f"{wording.humanise(one['name'])} {one['value']}" for one in found["where"]))
     text = ", ".join(said) + "."
     if found["left_out"]:
         text += f" {wording.plural(found['left_out'], 'more does', 'more do')} not count, and says why."
@@ -56,8 +58,8 @@ def _outcomes(found: Row, links: Links) -> list[Any]:
 
 def _href(found: Row, links: Links, **other: Any) -> str:
     asked = found["asked"]
-    said = {"outcome": found["outcome"], "since": asked["since"], "until": asked["until"], "group": asked["group"]}
-    return links.counted(found["name"], **said | other)
+    said = {name: asked[name] for name in ("since", "until", "group", "where")}
+    return links.counted(found["name"], **{"outcome": found["outcome"]} | said | other)
 
 
 def _list(found: Row, links: Links) -> Any:

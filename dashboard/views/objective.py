@@ -12,8 +12,10 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import Row
+from slo_rules.filters import spell
 
 PERIOD_HEADS = ("Period", "Good", "Bad", "Share good", "Allowance", "Promise", "When it was over")
+MOST_APART = 6
 GROUP_HEADS = ("Good", "Bad", "Share good", "Allowance", "Budget left")
 MONEY_HEADS = ("Currency", "Good", "Bad", "Share good", "Budget left")
 
@@ -172,6 +174,39 @@ def asked_words(o: Row, links: Links) -> Any:
     name = o["range"][:1].upper() + o["range"][1:]
     of = wording.budget_words(asked | {"unit": o["unit"]})
     return [f"{name}, {by}: {wording.percent(asked['ratio'], 2)} good, ", bad, f" bad; {of}."]
+
+
+def why_card(told: Any) -> Any:
+    """What sets the bad ones apart, under its title."""
+    return c.card(told, "What sets the bad ones apart", "against those that were good")
+
+
+def apart(found: Row, links: Links, group: Sequence[str]) -> Any:
+    """What the bad ones have in common, best first, each with its share and the list of those; None: nothing is bad."""
+    if not found["bad"]["count"]:
+        return None
+    told = [one for one in found["items"] if one["significant"]]
+    if not told:
+        others = wording.plural(found["rest"]["count"], "good one")
+        return why_card(c.quiet(f"Nothing that is known of them sets them apart from {others}."))
+    return why_card(html.Ul([html.Li(_apart(one, found, links, group)) for one in told], className="apart wide"))
+
+
+def _apart(one: Row, found: Row, links: Links, group: Sequence[str]) -> list[Any]:
+    bars = [
+        html.Div(
+            html.Div(className=f"apart-{name}", style={"width": f"{share * 100:.1f}%"}),
+            className="apart-bar",
+            **{"aria-hidden": "true"},
+        )
+        for name, share in (("held", one["bad_share"]), ("others", one["rest_share"]))
+    ]
+    said = spell(one["value"])
+    if one["kind"] != "attribute" or not said:
+        return [html.Div(one["explanation"]), *bars]
+    where = f"{one['attribute']}={said}"
+    href = links.counted(found["name"], since=found["since"], until=found["until"], group=group, where=where)
+    return [html.Div(dcc.Link(one["explanation"], href=href, className="under")), *bars]
 
 
 def exclusions_list(o: Row) -> Any:

@@ -53,7 +53,8 @@ def picker(component_id: str, placeholder: str, value: str | None, label: str) -
     day = "MMM D, YYYY" if viewer.month_first else "D MMM YYYY"
     return dmc.DateTimePicker(
         id=component_id, size="xs", clearable=True, placeholder=placeholder, value=_local(value),
-        valueFormat=f"{day} {'h:mm A' if viewer.half_days else 'HH:mm'}", **{"aria-label": label},
+        valueFormat=f"{day} {'h:mm A' if viewer.half_days else 'HH:mm'}",
+        clearButtonProps={"aria-label": f"Clear {label}"}, **{"aria-label": label},
     )  # fmt: skip
 
 

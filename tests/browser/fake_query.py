@@ -445,10 +445,20 @@ class FakeQuery:
         listed = {} if group else {"groups": groups, "groups_total": len(groups)}
         return {**row, **told, **listed, "series": series, "budget_series": budget}
 
+    async def objective_differences(
+        self, name: str, *, since: str | None = None, until: str | None = None, group: Sequence[str] = (),
+        limit: int = 20,
+    ) -> dict[str, Any]:  # fmt: skip
+        found = await self.differences(limit=limit)
+        items = [one | {"bad_share": 0.83, "rest_share": 0.12} for one in found["items"]]
+        begin = since or z(self.now - timedelta(days=30))
+        return found | {"name": name, "since": begin, "until": until or z(self.now), "items": items}
+
     async def contributors(
         self, name: str, *, since: str | None = None, until: str | None = None, outcome: str = "bad",
-        group: Sequence[str] = (), cursor: str | None = None,
+        group: Sequence[str] = (), where: Sequence[str] = (), cursor: str | None = None,
     ) -> dict[str, Any] | None:  # fmt: skip
+        self.asked["contributors"] = (since, until, list(group), list(where))
         row = next((o for o in (await self.objectives())["items"] if o["name"] == name), None)
         if row is None:
             return None
@@ -469,6 +479,7 @@ class FakeQuery:
         return {"name": name, "title": row["title"], "workflow": row["workflow"], "kind": row["kind"],
                 "since": since or row["window"]["since"], "until": until or z(self.now), "outcome": outcome,
                 "group": dict(zip(row["group_by"], group, strict=True)) if group else None, "listed": "items",
+                "where": [dict(zip(("name", "value"), one.split("=", 1), strict=True)) for one in where],
                 "items": items[start : start + 5], "next_cursor": more, "total": len(items) - 1, "left_out": 1,
                 "values": [{"currency": "EUR", "amount": 210_400.0}]}  # fmt: skip
 
