@@ -16,6 +16,7 @@ from collector.query.held_up import incidents_of
 from collector.query.incidents import incident_row
 from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
 from collector.query.reader import Reader, Row, rfc3339
+from collector.query.related import related_to
 from collector.unjoined import Unjoined, unjoined_of
 from slo_rules.arithmetic import arithmetic
 from slo_rules.durations import DAY
@@ -30,7 +31,6 @@ from slo_rules.workflow import Workflow
 
 MOST_EVENTS = 500
 MOST_SPANS = 2000
-MOST_LINKED = 50
 MOST_CLOSED = 120
 MOST_TOLD = 50
 MOST_DAYS = 366
@@ -45,13 +45,13 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
     now = await reader.now()
     at = {"id": row["id"]}
     hubs = (await unjoined_at(reader, None)).of(row["workflow"])
-    merged, rejected, events, links, history, linked = await asyncio.gather(
+    merged, rejected, events, links, history, related = await asyncio.gather(
         reader.all("merged", at),
         reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
         reader.all("gone_and_traces", at),
         reader.all("history", at),
-        reader.all("linked", _links_asked(row, catalogue, hubs) | {"limit": MOST_LINKED}),
+        related_to(reader, row, catalogue, hubs),
     )
     incidents = await incidents_of(reader, row, history, definition_of(row, catalogue))
     spans = await spans_of(reader, links[0]["traces"] or [])
@@ -59,7 +59,7 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         "events_gone": links[0]["gone"],
         "joined": [joined_row(one) for one in merged],
         "rejected": [rejected_row(one) for one in rejected],
-        "linked": [one | {"id": str(one["id"])} for one in linked],
+        **related,
         "spans": [span_row(span) for span in spans],
         "history": [change | {"at": rfc3339(change["at"])} for change in history],
         "incidents": [incident_row(incident) for incident in incidents],
@@ -189,18 +189,6 @@ def rejected_row(rejection: Row) -> Row:
         "at": rfc3339(rejection["at"]),
         "accepted_at": rfc3339(rejection["accepted_at"]),
         "parts": [str(part) for part in rejection["parts"]],
-    }
-
-
-def _links_asked(row: Row, catalogue: Catalogue, hubs: Collection[Key]) -> Row:
-    """The keys of an instance, as the question for those that share them."""
-    joining = definition_of(row, catalogue).joining
-    keys = [split_key(key) for key in sorted(stored_progress(row).keys) if key not in hubs]
-    return {
-        "workflow": row["workflow"],
-        "namespaces": [namespace for namespace, _ in keys],
-        "values": [value for _, value in keys],
-        "joins": [namespace in joining for namespace, _ in keys],
     }
 
 

@@ -49,7 +49,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             "instance-acts": view.acts(data, links),
             "instance-journey": view.journey_table(data),
             "instance-keys": view.keys_table(data, links),
-            "instance-linked": view.linked_card(data, links),
+            "instance-related": view.related_card(data, now, links),
             "instance-events": view.events_table(data),
         }
         return regions, [journey_figure(data, now), "", data["moments"]]
@@ -142,7 +142,7 @@ def _sections(instance_id: str, known_at: str) -> list[Any]:
                     id="spans-body",
                 ),
                 c.card(html.Div(c.skeleton(2), id="instance-keys"), "Keys"),
-                html.Div(id="instance-linked"),
+                html.Div(id="instance-related"),
                 c.card([html.Div(id="instance-events", className="plain"), c.skeleton()], "Events"),
             ],
             id="instance-body",

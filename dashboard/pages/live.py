@@ -47,6 +47,8 @@ def register_range(app: dash.Dash, name: str) -> None:
         *[Input(f"{name}-{field}", "value") for field in RANGE],
         State(f"{name}-since", "id"),
         State(f"{name}-ask", "data"),
+        # The layout says the same as the address, and who waits for this would otherwise never be asked.
+        prevent_initial_call=True,
     )
 
 

@@ -46,14 +46,14 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                 html.Div([dcc.Link("Objectives", href=links.objectives())], className="crumbs"),
                 html.H1(wording.humanise(name), id="objective-title"),
                 html.Div(c.skeleton(3), id="objective"),
-                html.Div(id="objective-groups"),
-                html.Div(id="objective-values"),
-                html.Div(id="objective-outlook"),
                 html.Div(
-                    c.card(c.quiet("Looking for what they have in common …"), "What sets the bad ones apart"),
+                    view.why_card(c.quiet("Looking for what they have in common …")),
                     id="objective-why",
                     **{"aria-live": "polite"},
                 ),
+                html.Div(id="objective-groups"),
+                html.Div(id="objective-values"),
+                html.Div(id="objective-outlook"),
                 c.card(
                     [
                         html.P(id="objective-asked", className="muted note"),

@@ -217,22 +217,54 @@ def _again(r: Row, i: Row) -> Any:
     return None if r["accepted_at"] else accept_button(r["event"], i)
 
 
-def linked_card(i: Row, links: Links) -> Any:
-    """The same business object elsewhere: what carries the same keys in other workflows."""
+_RELATIONS = {"same": "The same elsewhere", "whole": "It belongs to", "part": "Belongs to it"}
+
+
+def related_card(i: Row, now: datetime, links: Links) -> Any:
+    """What has to do with it: the same elsewhere, what it belongs to and what belongs to it, and its neighbours."""
+    parts = [_linked(i, links), *(_beside(group, now, links) for group in i.get("beside") or ())]
+    shown = [part for part in parts if part is not None]
+    return c.card(shown, "Related", css="related") if shown else None
+
+
+def _beside(group: Row, now: datetime, links: Links) -> html.Section:
+    """Others of the same customer, say: how many, the most pressing of them, and the page that has all."""
+    total = wording.count(group["total"]) + ("" if group["counted_all"] else " or more")
+    name = f"{wording.humanise(group['namespace'])} {group['value']}"
+    pressing = f", {wording.count(group['pressing'])} of them need a person" if group["pressing"] else ""
+    rows = [
+        html.Li(
+            [
+                c.mark(one["verdict"]),
+                dcc.Link(one["title"], href=links.instance(one["id"]), className="strong"),
+                html.Span(wording.humanise(one["workflow"]), className="muted"),
+                html.Span(wording.verdict_label(one["verdict"]).lower(), className="muted"),
+                html.Span(c.when(one["updated_at"], now), className="muted push"),
+            ]
+        )
+        for one in group["items"]
+    ]
+    account = dcc.Link(
+        f"Everything of {name}", href=links.account(group["namespace"], group["value"]), className="more"
+    )
+    return html.Section([html.H3(f"{total} more of {name}{pressing}"), html.Ul(rows, className="history"), account])
+
+
+def _linked(i: Row, links: Links) -> Any:
     rows = [
         [
-            dcc.Link(one["title"], href=links.instance(one["id"])),
+            _RELATIONS[one["relation"]],
+            dcc.Link(one["title"], href=links.instance(one["id"]), className="under"),
             wording.humanise(one["workflow"]),
             c.badge(one["verdict"]),
             html.Div([html.Code(key) for key in one["keys"]], className="row"),
         ]
-        for one in i.get("linked") or ()
+        for one in sorted(i.get("linked") or (), key=lambda one: list(_RELATIONS).index(one["relation"]))
     ]
     if not rows:
         return None
-    return c.card(
-        c.table(("Instance", "Workflow", "Verdict", "By"), rows, "The same keys elsewhere", "linked"), "Linked"
-    )
+    heads = ("Relation", "Instance", "Workflow", "Verdict", "By")
+    return c.table(heads, rows, "The same keys in other workflows", "linked")
 
 
 def _event(event: Row | None) -> Any:

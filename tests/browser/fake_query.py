@@ -256,6 +256,7 @@ class FakeQuery:
         first = row["_events"][0]
         event = {"source": first["source"], "id": first["id"], "type": first["type"]}
         held = row["verdict"] == "stuck"
+        others = [o for o in self.rows if o["keys"][2]["value"] == row["keys"][2]["value"] and o["id"] != id]
         acts = [{**first, "seq": first["seq"] + 9, "source": "milepost", "id": "act-1", "type": "milepost.waived",
                  "milestone": None, "received_at": row["updated_at"],
                  "data": {"by": "jo", "reason": "INC-4711", "until": "2026-12-01T09:00:00Z"}}] if held else []  # fmt: skip
@@ -268,8 +269,12 @@ class FakeQuery:
                            "No calendar applies, so every hour counts."],
             "keys": [{**k, "event": event, "at": row["started_at"]} for k in row["keys"]],
             "linked": [{"id": other["id"], "workflow": other["workflow"], "title": other["title"],
-                        "verdict": other["verdict"], "keys": ["account=A-1"]}
-                       for other in self.rows if other["workflow"] != row["workflow"]][:2],
+                        "verdict": other["verdict"], "keys": ["account=A-1"], "relation": relation}
+                       for other, relation in zip((r for r in self.rows if r["workflow"] != row["workflow"]),
+                                                  ("part", "whole"), strict=False)],
+            "beside": [{"namespace": "customer", "value": row["keys"][2]["value"], "total": len(others),
+                        "pressing": sum(o["verdict"] in AT_RISK for o in others), "counted_all": True,
+                        "items": [{n: o[n] for n in ("id", "workflow", "title", "verdict", "updated_at")} for o in others[:5]]}],
             "joined": [{"id": "5b1c0000-0000-4000-8000-000000000000", "event": event, "at": row["updated_at"]}],
             "rejected": [{"event": event, "by": "Jo Doe", "reason": "a typing error", "at": row["updated_at"],
                           "accepted_at": None, "parts": [row["id"], self.rows[0]["id"]]}],
@@ -288,7 +293,7 @@ class FakeQuery:
         events = [e for e in present["events"] if datetime.fromisoformat(e["received_at"]) <= at] if present else []
         if present is None or not events:
             return None
-        return {name: value for name, value in present.items() if name not in ("history", "incidents", "linked")} | {
+        return {name: value for name, value in present.items() if name not in ("history", "incidents", "linked", "beside")} | {
             "known_at": known_at, "as_of": None, "events": events, "verdict": "on_track",
             "explanation": f"{len(events)} events were known then."}  # fmt: skip
 

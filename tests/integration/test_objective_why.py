@@ -40,7 +40,7 @@ async def test_what_the_bad_ones_have_in_common_opens_to_just_those(database_url
         assert {one["group"]["region"] for one in listed["items"]} == {"APAC"}
         assert (await collector.get(path, **said))["total"] == 20
         answer = await collector.http.get(path, params={"where": ["region", "=x"]})
-        assert (answer.status_code, len(answer.json()["errors"])) == (400, 2)
+        assert (answer.status_code, len(answer.json()["faults"])) == (400, 2)
 
 
 async def test_only_the_time_and_the_group_that_are_asked_about_are_compared(database_url: str) -> None:

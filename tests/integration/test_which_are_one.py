@@ -121,6 +121,18 @@ class TestLinks:
         case = await ask(database_url, catalogue, "case=C")
         assert links(case) == {("orders", "1", ("order=1",)), ("accounts", "A", ("account=A",))}
         assert links(await ask(database_url, catalogue, "case=D")) == set()
+        assert {other["title"]: other["relation"] for other in order["linked"]} == {"A": "whole", "C": "part"}
+        assert {other["relation"] for other in account["linked"]} == {"part"}
+        # What nobody is identified by finds neighbours, whichever workflow they are of.
+        (beside,) = order["beside"]
+        assert (beside["namespace"], beside["value"], beside["total"], beside["counted_all"]) == (
+            "account",
+            "A",
+            2,
+            True,
+        )
+        assert {one["title"] for one in beside["items"]} == {"2", "C"}
+        assert account["beside"] == []
         ids = {other["id"] for other in account["linked"]}
         assert order["id"] in ids
         assert case["id"] in ids

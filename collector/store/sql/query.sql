@@ -292,15 +292,16 @@ LIMIT %(limit)s
 SELECT at, verdict, verdict_from, reason, waiting_for FROM verdict_change WHERE instance_id = %(id)s ORDER BY at, verdict
 
 -- name: linked
--- purpose: The instances of other workflows that carry the same keys, where a key identifies at least one of the two; those that need a person first.
-SELECT i.id, i.workflow, i.title, i.verdict, array_agg(k.namespace || '=' || k.value ORDER BY k.place) AS keys
+-- purpose: The instances of other workflows that carry the same keys, where a key identifies at least one of the two, and which of the two it does; those that need a person first.
+SELECT i.id, i.workflow, i.title, i.verdict, array_agg(k.namespace || '=' || k.value ORDER BY k.place) AS keys,
+       bool_or(o.joins AND k.joins) AS same, bool_or(o.joins) AS identified
 FROM unnest(%(namespaces)s::text[], %(values)s::text[], %(joins)s::boolean[])
      WITH ORDINALITY AS k (namespace, value, joins, place)
 CROSS JOIN LATERAL (
-    SELECT o.instance_id FROM instance_key o
+    SELECT o.instance_id, true AS joins FROM instance_key o
     WHERE o.joins AND o.value = k.value AND o.namespace = k.namespace AND o.workflow <> %(workflow)s
     UNION
-    (SELECT o.instance_id FROM instance_key o
+    (SELECT o.instance_id, false FROM instance_key o
      WHERE k.joins AND NOT o.joins AND o.value = k.value AND o.namespace = k.namespace AND o.workflow <> %(workflow)s
      LIMIT 1000)
 ) o
@@ -308,6 +309,22 @@ JOIN instance i ON i.id = o.instance_id
 GROUP BY i.id, i.workflow, i.title, i.verdict, i.updated_at
 ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.updated_at DESC, i.id
 LIMIT %(limit)s
+
+-- name: beside
+-- purpose: Of each key that finds instances and identifies none of them, the others that carry it so, those that need a person first, and how many there are, counted up to a limit.
+SELECT k.namespace, k.value, o.id, o.workflow, o.title, o.verdict, o.updated_at, o.total, o.pressing
+FROM unnest(%(namespaces)s::text[], %(values)s::text[]) WITH ORDINALITY AS k (namespace, value, place)
+CROSS JOIN LATERAL (
+    SELECT i.id, i.workflow, i.title, i.verdict, i.updated_at, count(*) OVER () AS total,
+           count(*) FILTER (WHERE i.verdict IN ('stuck', 'failed', 'inconsistent')) OVER () AS pressing
+    FROM (SELECT s.instance_id FROM instance_key s
+          WHERE NOT s.joins AND s.value = k.value AND s.namespace = k.namespace AND s.instance_id <> %(id)s
+          LIMIT %(counted)s) f
+    JOIN instance i ON i.id = f.instance_id
+    ORDER BY i.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), i.updated_at DESC, i.id
+    LIMIT %(limit)s
+) o
+ORDER BY k.place, o.verdict NOT IN ('stuck', 'failed', 'inconsistent', 'blind'), o.updated_at DESC, o.id
 
 -- name: word_on_join
 -- purpose: Whether an event is one of an instance's, whether there are others besides what people did, whether the log no longer has one of them, and whether the event is rejected in the workflow.
