@@ -230,14 +230,14 @@ def related_card(i: Row, now: datetime, links: Links) -> Any:
 def _beside(group: Row, now: datetime, links: Links) -> html.Section:
     """Others of the same customer, say: how many, the most pressing of them, and the page that has all."""
     total = wording.count(group["total"]) + ("" if group["counted_all"] else " or more")
-    name = f"{wording.humanise(group['namespace'])} {group['value']}"
+    name = f"{wording.humanise(group['namespace']).lower()} {group['value']}"
     pressing = f", {wording.count(group['pressing'])} of them need a person" if group["pressing"] else ""
     rows = [
         html.Li(
             [
                 c.mark(one["verdict"]),
                 dcc.Link(one["title"], href=links.instance(one["id"]), className="strong"),
-                html.Span(wording.humanise(one["workflow"]), className="muted"),
+                html.Span(wording.humanise(one["workflow"]), className="muted of-workflow"),
                 html.Span(wording.verdict_label(one["verdict"]).lower(), className="muted"),
                 html.Span(c.when(one["updated_at"], now), className="muted push"),
             ]
