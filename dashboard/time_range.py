@@ -41,7 +41,7 @@ def span(asked: Mapping[str, str], now: datetime) -> tuple[str | None, str | Non
     since, until = _span(asked.get("since"), asked.get("from"), asked.get("to"), _stepped(now))
     try:
         ahead = until is not None and datetime.fromisoformat(until) >= now
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         ahead = False
     return since, None if ahead else until
 
@@ -119,7 +119,7 @@ def _between(start: str | None, end: str | None) -> str:
     try:
         parts = [f"from {short_instant(start)}" if start else "", f"until {short_instant(end)}" if end else ""]
         zone = viewing.get().zone_name(moment(end or start) or datetime.now(UTC)) if start or end else ""
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
     return " ".join(part for part in (*parts, zone) if part)
 

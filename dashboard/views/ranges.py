@@ -66,6 +66,6 @@ def ends_class(since: str | None) -> str:
 def _local(value: str | None) -> str | None:
     try:
         at = moment(value)
-    except ValueError:
+        return None if at is None else f"{viewing.get().local(at):%Y-%m-%d %H:%M:00}"
+    except (ValueError, OverflowError):
         return None
-    return None if at is None else f"{viewing.get().local(at):%Y-%m-%d %H:%M:00}"
