@@ -13,9 +13,10 @@ from dash import ClientsideFunction, Input, Output, dcc, html
 
 from dashboard.components import icon
 from dashboard.links import Links
+from dashboard.outlook_words import UNKNOWN_LABELS
 from dashboard.query_port import DashboardQuery, Row
 from dashboard.views import found as view
-from dashboard.wording import UNKNOWN_LABELS, VERDICT_LABELS, behind_words
+from dashboard.wording import VERDICT_LABELS, behind_words
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import wording
+from dashboard import outlook_words, wording
 from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import Row
 
@@ -60,8 +60,8 @@ def _line(one: Row, links: Links) -> html.Div:
         figure, told = wording.DASH, "more fall due than can be told of one by one"
     else:
         first = _first(one)
-        figure = wording.about(first["breaches"]) if first["due"] else wording.DASH
-        told = wording.expected_words(first)
+        figure = outlook_words.about(first["breaches"]) if first["due"] else wording.DASH
+        told = outlook_words.expected_words(first)
     return html.Div(
         [
             html.Div(
@@ -86,7 +86,7 @@ def due_list(links: Links, workflow: str, seconds: int) -> str:
 
 def backlog_lines(one: Row, now: datetime, links: Links, *beside: str) -> list[Any]:
     """Of each backlog of a workflow that moves when it is clear, or that it grows; `beside` stands before it."""
-    told = ((backlog, wording.backlog_words(backlog, now)) for backlog in one["backlogs"])
+    told = ((backlog, outlook_words.backlog_words(backlog, now)) for backlog in one["backlogs"])
     return [
         html.Div(
             html.Div(
@@ -134,11 +134,11 @@ def workflow_card(outlook: Row | None, now: datetime, links: Links) -> Any:
 def _horizon(one: Row, expected: Row, links: Links) -> list[Any]:
     label, seconds = HORIZONS[expected["within"]]
     href = due_list(links, one["workflow"], seconds)
-    reasons = ", ".join(wording.UNKNOWN_LABELS[why] for why in sorted(expected["why_unknown"]))
+    reasons = ", ".join(outlook_words.UNKNOWN_LABELS[why] for why in sorted(expected["why_unknown"]))
     known = expected["due"] > 0
     return [
         label,
-        html.Span(wording.about(expected["breaches"]), className="strong") if known else wording.DASH,
+        html.Span(outlook_words.about(expected["breaches"]), className="strong") if known else wording.DASH,
         c.number(expected["due"] + expected["unknown"], href, "Due, the likeliest to be late first"),
         f"{wording.count(expected['low'])} to {wording.count(expected['high'])}" if known else wording.DASH,
         html.Span(wording.count(expected["unknown"]), title=reasons or None),
@@ -155,7 +155,9 @@ def _learned(learned: Row) -> str:
 
 def _how_well(back: Row | None, now: datetime) -> str:
     return (
-        "How well this was foretold before is not known yet." if back is None else wording.looked_back_words(back, now)
+        "How well this was foretold before is not known yet."
+        if back is None
+        else outlook_words.looked_back_words(back, now)
     )
 
 
@@ -163,7 +165,7 @@ def instance_card(forecast: Row | None) -> Any:
     """How likely an instance is late for each of its deadlines, in words; None where it has none before it."""
     if forecast is None or forecast.get("later") or not forecast["deadlines"]:
         return None
-    lines = [html.P(wording.chance_words(one)) for one in forecast["deadlines"][:MOST_DEADLINES]]
+    lines = [html.P(outlook_words.chance_words(one)) for one in forecast["deadlines"][:MOST_DEADLINES]]
     if more := len(forecast["deadlines"]) - MOST_DEADLINES:
         lines += [c.quiet(f"and {wording.count(more)} more")] if more > 0 else []
     return c.card(html.Div(lines, className="foretold"), "Likely to be late")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import wording
+from dashboard import outlook_words
 from dashboard.links import Links
 from dashboard.views import outlook as view
 from slo_rules.survival import FEWEST, Unknown
@@ -54,20 +54,20 @@ def chance(**said: Any) -> dict[str, Any]:
 
 
 def test_every_reason_not_to_tell_a_chance_has_words() -> None:
-    assert set(Unknown) == set(wording.UNKNOWN_LABELS)
-    assert wording.FEWEST_KNOWN == FEWEST
+    assert set(Unknown) == set(outlook_words.UNKNOWN_LABELS)
+    assert outlook_words.FEWEST_KNOWN == FEWEST
 
 
 def test_what_is_expected_says_of_how_many_and_how_sure() -> None:
-    assert wording.about(7.2) == "≈ 7"
-    assert wording.expected_words(expected()) == "of 31 due, 4 to 11 four times out of five"
-    assert wording.expected_words(expected(low=0, high=0)) == "of 31 due, 0 four times out of five"
+    assert outlook_words.about(7.2) == "≈ 7"
+    assert outlook_words.expected_words(expected()) == "of 31 due, 4 to 11 four times out of five"
+    assert outlook_words.expected_words(expected(low=0, high=0)) == "of 31 due, 0 four times out of five"
     unknown = {"unknown": 3, "why_unknown": {"too_few": 1, "beyond_observed": 2}}
-    assert wording.expected_words(expected(**unknown)) == (
+    assert outlook_words.expected_words(expected(**unknown)) == (
         "of 31 due, 4 to 11 four times out of five; of 3 more nothing can be told: none was ever seen to wait that "
         "long, too few like it are known"
     )
-    assert wording.expected_words(expected(due=0, **unknown)).startswith("of 3 due nothing can be told: ")
+    assert outlook_words.expected_words(expected(due=0, **unknown)).startswith("of 3 due nothing can be told: ")
 
 
 @pytest.mark.parametrize(
@@ -85,27 +85,27 @@ def test_what_is_expected_says_of_how_many_and_how_sure() -> None:
     ],
 )  # fmt: skip
 def test_a_backlog_says_when_it_is_clear_or_that_it_grows(said: dict[str, Any], words: str) -> None:
-    assert wording.backlog_words(backlog(**said), NOW) == words
+    assert outlook_words.backlog_words(backlog(**said), NOW) == words
 
 
 def test_a_chance_says_of_whom_and_how_sure() -> None:
-    assert wording.chance_words(chance()) == (
+    assert outlook_words.chance_words(chance()) == (
         "31 % of the 214 instances that had waited this long for Invoice came too late for a deadline like this one: "
         "between 25 % and 38 %, 19 times out of 20."
     )
-    assert wording.chance_words(chance(chance=1.0, low=0.938)).startswith("All of the 214 instances")
-    assert "at least 93 %" in wording.chance_words(chance(chance=1.0, low=0.938, high=1.0))
-    assert "None of the 214" in wording.chance_words(chance(chance=0.0, low=0.0, high=0.02))
-    assert "at most 2 %" in wording.chance_words(chance(chance=0.0, low=0.0, high=0.02))
-    assert wording.chance_words(chance(chance=0.004)).startswith("Less than 1 % of the ")
+    assert outlook_words.chance_words(chance(chance=1.0, low=0.938)).startswith("All of the 214 instances")
+    assert "at least 93 %" in outlook_words.chance_words(chance(chance=1.0, low=0.938, high=1.0))
+    assert "None of the 214" in outlook_words.chance_words(chance(chance=0.0, low=0.0, high=0.02))
+    assert "at most 2 %" in outlook_words.chance_words(chance(chance=0.0, low=0.0, high=0.02))
+    assert outlook_words.chance_words(chance(chance=0.004)).startswith("Less than 1 % of the ")
 
 
 def test_a_chance_names_the_group_it_was_told_from() -> None:
     group = {"tier": "gold", "region": ""}
-    assert "for Invoice and have tier gold and region not said came too late" in wording.chance_words(
+    assert "for Invoice and have tier gold and region not said came too late" in outlook_words.chance_words(
         chance(group=group)
     )
-    pooled = wording.chance_words(chance(group=group, pooled=True))
+    pooled = outlook_words.chance_words(chance(group=group, pooled=True))
     assert "for Invoice came too late" in pooled
     assert pooled.endswith("With tier gold and region not said alone there are too few to tell.")
 
@@ -120,7 +120,7 @@ def test_a_chance_names_the_group_it_was_told_from() -> None:
     ],
 )  # fmt: skip
 def test_where_no_chance_is_told_the_reason_is(said: dict[str, Any], why: str) -> None:
-    words = wording.chance_words(chance(chance=None, **said))
+    words = outlook_words.chance_words(chance(chance=None, **said))
     assert words == f"How likely Invoice comes too late cannot be told: {why}."
 
 
@@ -185,12 +185,12 @@ def test_how_well_it_was_foretold_is_said() -> None:
     back = {
         "at": "2026-11-20T14:00:00Z", "within": "1d", "breaches": 41.3, "low": 30, "high": 52, "due": 210, "missed": 38
     }  # fmt: skip
-    words = wording.looked_back_words(back, NOW)
+    words = outlook_words.looked_back_words(back, NOW)
     assert words == (
         "By what had occurred 1 d ago, ≈ 41 of the 210 then due within a day were expected to miss it, 30 to 52 four "
         "times out of five: 38 did."
     )
-    assert wording.looked_back_words(back | {"missed": 60}, NOW).endswith(": 60 did, which is outside of that.")
+    assert outlook_words.looked_back_words(back | {"missed": 60}, NOW).endswith(": 60 did, which is outside of that.")
     assert words in drawn(view.workflow_card(outlook(workflow(looked_back=back)), NOW, LINKS))
     assert "is not known yet" in drawn(view.workflow_card(outlook(workflow()), NOW, LINKS))
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import figures, phrases, wording
+from dashboard import figures, outlook_words, phrases, wording
 from dashboard.mount import Mounted
 from dashboard.viewer import COOKIE, PLAIN, Viewer, viewer_of, viewing
 
@@ -108,11 +108,11 @@ def test_days_begin_and_end_where_the_viewer_is() -> None:
         "earliest": "2026-11-21T22:30:00Z",
         "latest": None,
     }
-    assert wording.backlog_words(backlog, now).startswith("clear at 23:30 UTC")
+    assert outlook_words.backlog_words(backlog, now).startswith("clear at 23:30 UTC")
     with seen_by("Europe/Berlin|"):
-        assert wording.backlog_words(backlog, now).startswith("clear on Sunday 22 Nov")
+        assert outlook_words.backlog_words(backlog, now).startswith("clear on Sunday 22 Nov")
     with seen_by("America/New_York|"):
-        assert wording.backlog_words(backlog, now).startswith("clear at 18:30 EST")
+        assert outlook_words.backlog_words(backlog, now).startswith("clear at 18:30 EST")
     assert viewing.get().clock(at) == "23:30"
 
 
