@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from collector.query.instances import BadQuery
 from collector.query.reader import Reader, Row, rfc3339
 from collector.source_volume import KEPT, SHOWN_DAYS, USUAL_DAYS, Hour, hours_of
-from slo_rules.durations import DAY
+from slo_rules.durations import DAY, HOUR
 from slo_rules.instants import to_datetime, to_micros
 
 _GAP = timedelta(hours=2)
@@ -24,7 +24,7 @@ async def volume_of(
     """
     kept_since = to_micros(now - KEPT)
     end = to_micros(now) if until is None else until
-    begin = max(end - SHOWN_DAYS * DAY, kept_since) if since is None else since
+    begin = end // HOUR * HOUR - SHOWN_DAYS * DAY if since is None else since
     if end <= kept_since:
         raise BadQuery(f"until: what came in which hour is known for {KEPT.days} days")
     begin = max(begin, kept_since)
