@@ -66,7 +66,8 @@ def test_what_waits_for_a_source_that_sends_its_past_is_told_when_that_lasts(wor
     world.look(58 * SECOND)
     assert len(world.outbox()) == 2
     world.send()
-    assert "reason=source_catching_up" in world.receiver.received[1].raw.decode()
+    (behind,) = (row["id"] for row in world.rows("incident") if row["reason"] == "source_catching_up")
+    assert world.receiver.received[1].body["data"]["incident"]["id"] == str(behind)
 
 
 async def test_an_objective_is_not_judged_while_its_source_sends_its_past(database_url: str) -> None:
