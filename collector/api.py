@@ -8,35 +8,31 @@ from importlib.metadata import version
 from typing import Annotated
 
 import orjson
-import psycopg
-import psycopg_pool
-from fastapi import Depends, FastAPI, Header, Request
+from fastapi import Depends, FastAPI, Header
 from fastapi import Query as Parameter
-from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from collector.access.permission import NotPermitted
-from collector.acts import ActRefused, Acts
+from collector.acts import Acts
 from collector.acts_api import Row, add_acts, add_handling, add_letters, add_views, or_404
+from collector.api_parameters import INSTANT_FORMAT, NOT_COMPARED, Instant
 from collector.definitions_api import add_definitions
 from collector.description import describe
 from collector.flow_api import add_flow
 from collector.handling import Handling
 from collector.ingest.doors import Doors
-from collector.log import Unavailable
+from collector.objectives_api import add_objectives
+from collector.problems import add_problems
 from collector.query import Query
 from collector.query.export import CSV, TYPES
-from collector.query.instances import CHANCE, NOBODY, SORTS, BadQuery
-from collector.query.moments import Unanswerable, Unsettled
+from collector.query.instances import CHANCE, NOBODY, SORTS
 from collector.query.replica_reader import answered_as_of
 from collector.region_api import Regions, add_region
-from collector.saved_views import SavedViews, ViewTaken
+from collector.saved_views import SavedViews
 from collector.sources.dead_letters import DeadLetters
 from collector.sources.door import METHODS, SourceDoor
 from slo_rules import instants
@@ -45,51 +41,29 @@ Ready = Callable[[], Awaitable[list[str]]]
 Roles = Callable[[], dict[str, str]]
 Buffer = Callable[[], dict[str, object] | None]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-_INSTANT = {"format": "date-time"}
 AsOf = Annotated[
     str | None,
     Parameter(
         description="the situation at this RFC 3339 instant, with everything known now or, with `known_at`, known then",
-        json_schema_extra=_INSTANT,
+        json_schema_extra=INSTANT_FORMAT,
     ),
 ]
 KnownAt = Annotated[
     str | None,
     Parameter(
         description="what was known at this RFC 3339 instant, by what had been received; later arrivals change nothing",
-        json_schema_extra=_INSTANT,
+        json_schema_extra=INSTANT_FORMAT,
     ),
 ]
 Raw = Annotated[
     bool, Parameter(description="what events and spans say as it was sent; it needs `raw`, and is recorded")
-]
-Instant = Annotated[str | None, Parameter(description="an RFC 3339 instant", json_schema_extra=_INSTANT)]
-Group = Annotated[
-    list[str] | None,
-    Parameter(description="the values of a group, one for each attribute it is told apart by; empty: nothing is said"),
-]
-Where = Annotated[
-    list[str] | None, Parameter(description="`name=value` of an attribute or key; of several each must be so")
 ]
 _PAST: dict[int | str, Row] = {
     400: {"description": "not such a question; every fault is named"},
     422: {"description": "what is kept cannot answer this question about the past"},
     503: {"description": "not everything received by then has been applied yet, or the database is away"},
 }
-_NOT_COMPARED: dict[int | str, Row] = {
-    400: _PAST[400],
-    422: {"description": "there are too many instances to compare in time"},
-}
-
 _NO_WORKFLOW: dict[int | str, Row] = {404: {"description": "there is no such workflow"}}
-
-
-def problem(status: int, title: str, faults: list[Row] | None = None) -> Response:
-    """A problem document (RFC 9457)."""
-    body: Row = {"type": "about:blank", "title": title, "status": status}
-    if faults:
-        body["faults"] = faults
-    return Response(orjson.dumps(body), status, media_type="application/problem+json")
 
 
 def build_api(
@@ -127,13 +101,14 @@ def build_api(
             Route("/sources/{name}/{rest:path}", sources.take, methods=list(METHODS)),
         ]
     describe(api)
-    _errors(api)
+    add_problems(api)
     _health(api, ready, roles, query, buffer)
     if query is not None:
         _reads(api, query)
         add_region(api, query, regions)
         add_definitions(api, query)
         add_flow(api, query)
+        add_objectives(api, query)
         if query.replica() is not None:
             api.add_middleware(_TellsAsOf)
     if acts is not None:
@@ -145,72 +120,6 @@ def build_api(
     if views is not None:
         add_views(api, views)
     return api
-
-
-def _errors(api: FastAPI) -> None:
-    @api.exception_handler(BadQuery)
-    async def bad_query(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, BadQuery)
-        parts = [fault.partition(": ") for fault in error.faults]
-        return problem(400, str(error), [{"field": field, "message": message} for field, _, message in parts])
-
-    @api.exception_handler(ActRefused)
-    async def act_refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, ActRefused)
-        parts = [fault.partition(": ") for fault in error.faults]
-        status = 404 if error.unknown else 409 if error.conflicting else 400
-        return problem(status, str(error), [{"field": field, "message": message} for field, _, message in parts])
-
-    @api.exception_handler(ViewTaken)
-    async def view_taken(_request: Request, error: Exception) -> Response:
-        said = f"there is a view named {error} already; say replace to put this one in its place"
-        return problem(409, said, [{"field": "name", "message": "is taken"}])
-
-    @api.exception_handler(NotPermitted)
-    async def not_permitted(_request: Request, error: Exception) -> Response:
-        return problem(403, str(error))
-
-    @api.exception_handler(Unavailable)
-    async def unavailable(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Unavailable)
-        answer = problem(429 if error.overloaded else 503, str(error))
-        answer.headers["retry-after"] = str(error.retry_after)
-        return answer
-
-    @api.exception_handler(Unanswerable)
-    async def unanswerable(_request: Request, error: Exception) -> Response:
-        return problem(422, str(error))
-
-    @api.exception_handler(Unsettled)
-    async def unsettled(_request: Request, error: Exception) -> Response:
-        answer = problem(503, str(error))
-        answer.headers["retry-after"] = "2"
-        return answer
-
-    @api.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        faults = [{"field": str(one["loc"][-1]), "message": one["msg"]} for one in error.errors()]
-        return problem(400, "; ".join(f"{one['field']}: {one['message']}" for one in faults), faults)
-
-    @api.exception_handler(StarletteHTTPException)
-    async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, StarletteHTTPException)
-        answer = problem(error.status_code, str(error.detail))
-        answer.headers.update(error.headers or {})
-        return answer
-
-    @api.exception_handler(Exception)
-    async def failed(_request: Request, _error: Exception) -> Response:
-        # Whoever serves writes the error itself to the log.
-        return problem(500, "this failed here; the server's log says why")
-
-    @api.exception_handler(psycopg.OperationalError)
-    @api.exception_handler(psycopg_pool.PoolTimeout)
-    async def away(_request: Request, _error: Exception) -> Response:
-        answer = problem(503, "the database cannot be reached")
-        answer.headers["retry-after"] = "5"
-        return answer
 
 
 class _TellsAsOf:
@@ -413,14 +322,14 @@ def _reads(api: FastAPI, query: Query) -> None:
         """
         return or_404(await query.instance_forecast(id), "instance")
 
-    @api.get("/api/v1/differences", tags=["query"], responses=_NOT_COMPARED)
+    @api.get("/api/v1/differences", tags=["query"], responses=NOT_COMPARED)
     async def differences(
         asked: Asked,
         since: Annotated[
             str | None,
             Parameter(
                 description="from when on the others started; without it, from the start of the oldest that is found",
-                json_schema_extra=_INSTANT,
+                json_schema_extra=INSTANT_FORMAT,
             ),
         ] = None,
         limit: int = 20,
@@ -431,74 +340,6 @@ def _reads(api: FastAPI, query: Query) -> None:
         whether it is told from chance.
         """
         return await query.differences(**asked, since=since, limit=limit)
-
-    @api.get("/api/v1/objectives", tags=["query"])
-    async def objectives() -> Row:
-        """Every objective with its error budget."""
-        return await query.objectives()
-
-    @api.get("/api/v1/objectives/{name}", tags=["query"])
-    async def objective(name: str, group: Group = None, since: Instant = None, until: Instant = None) -> Row:
-        """One objective with its history, in all or in a group, and its groups, those with the least left first.
-
-        The history is of the present window, or from `since` on and before `until`, 400 days at most: then `asked`
-        says what it came to. It is told by the `step`, hours of up to three days and else days of the `zone`.
-
-        `group` is said once for each attribute it is told apart by, in their order; empty is where nothing is said.
-        """
-        return or_404(await query.objective(name, group or (), since, until), "objective")
-
-    @api.get("/api/v1/objectives/{name}/periods", tags=["query"])
-    async def periods(
-        name: str, period: str | None = None, zone: str | None = None, limit: int = 12, group: Group = None
-    ) -> Row:
-        """What an objective came to in the present day, week, month, quarter or year, and in those before it.
-
-        Beside what a period comes to now stands what it came to when it was over, and whether that was restated.
-        """
-        found = await query.periods(name, period=period, zone=zone, limit=limit, group=group or ())
-        return or_404(found, "objective")
-
-    @api.get("/api/v1/objectives/{name}/contributors", tags=["query"])
-    async def contributors(
-        name: str,
-        since: Instant = None,
-        until: Instant = None,
-        outcome: Annotated[str, Parameter(description="bad, waived, cancelled or good")] = "bad",
-        group: Group = None,
-        where: Where = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> Row:
-        """What an objective counted from `since` on and before `until`, in the order in which it was due.
-
-        Without them the present window of the objective; both are widened to whole five minutes. Items are instances
-        with what was due, when it came and by how much that was late; freshness lists the changes that were stale,
-        volume the slices. What fell into an exclusion, or fell due while nothing was known, is listed with that and
-        counts in no `total`. `workflow:NAME` names all the deadlines of a workflow.
-        """
-        found = await query.contributors(
-            name,
-            since=since,
-            until=until,
-            outcome=outcome,
-            group=group or (),
-            where=where or (),
-            cursor=cursor,
-            limit=limit,
-        )
-        return or_404(found, "objective")
-
-    @api.get("/api/v1/objectives/{name}/differences", tags=["query"], responses=_NOT_COMPARED)
-    async def objective_differences(
-        name: str, since: Instant = None, until: Instant = None, group: Group = None, limit: int = 20
-    ) -> Row:
-        """What the instances that an objective counted as bad have in common, against those that were good.
-
-        Told as by `/api/v1/differences`. Of objectives of volume and about a source there is nothing to tell.
-        """
-        found = await query.objective_differences(name, since=since, until=until, group=group or (), limit=limit)
-        return or_404(found, "objective")
 
     @api.get("/api/v1/forecast", tags=["query"], responses=_NO_WORKFLOW)
     async def forecast(workflow: str, by: str | None = None, since: str | None = None) -> Row:

@@ -8,13 +8,10 @@ from fastapi import FastAPI
 from fastapi import Query as Parameter
 
 from collector.acts_api import Row, or_404
+from collector.api_parameters import Instant
 from collector.query import Query
 from collector.query.flow_comparison import Said
 
-Instant = Annotated[
-    str | None,
-    Parameter(description="an RFC 3339 instant", json_schema_extra={"format": "date-time"}),
-]
 Where = Annotated[
     list[str] | None, Parameter(description="`name=value` of an attribute or key; may be repeated: each must hold")
 ]

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Sequence
-from copy import copy
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from collector.access.permission import NotPermitted
-from collector.access.principal import RAW, acting
-from collector.access.raw_reads import RawReads, masked, may_read_raw, sees_raw_unasked
-from collector.access.sight import Sight
-from collector.catalogue import Catalogue
+from collector.access.principal import RAW
+from collector.access.raw_reads import masked, may_read_raw, sees_raw_unasked
 from collector.query import export
 from collector.query.account import account
+from collector.query.asking import Asking, question
 from collector.query.chances import is_by_chance, list_by_chance, with_chances
 from collector.query.contributors import contributors
 from collector.query.defined import shown
-from collector.query.definition_tests import DefinitionTests, counts_of_tests, workflow_tests
+from collector.query.definition_tests import counts_of_tests, workflow_tests
 from collector.query.definitions import one_definition
 from collector.query.details import instance_details
 from collector.query.differences import compare
-from collector.query.flow import Flows
 from collector.query.flow_comparison import Said, compare_flow
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
@@ -42,136 +33,34 @@ from collector.query.moments import moment_of, span_of
 from collector.query.names import names_besides
 from collector.query.objective_differences import objective_differences
 from collector.query.objectives import list_objectives, named, one_objective
-from collector.query.outlook import Outlook
 from collector.query.overview import overview
 from collector.query.past import past_instance
 from collector.query.past_lists import faults_of, list_past
 from collector.query.periods import periods_of
-from collector.query.reader import Reader, Row, rfc3339
+from collector.query.reader import Row, rfc3339
 from collector.query.region import figures
-from collector.query.replica_reader import answered_as_of
 from collector.query.search import find_by_key
-from collector.query.shared_answers import SharedAnswers
-from collector.query.sight import NarrowReader, narrowed, seen_by_asker, seen_of
+from collector.query.sight import seen_by_asker
 from collector.query.source_volume import volume_of
 from collector.query.sources import list_sources, load_marks
 from collector.query.views import view_in_sight
 from collector.query.zones import zones_of
 
-MOST_SIGHTS = 100
-"""Sights of which answers are kept; of more, those that asked last."""
-P = ParamSpec("P")
-T = TypeVar("T")
 
-
-def _question(
-    ask: Callable[Concatenate[Query, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Query, P], Coroutine[Any, Any, T]]:
-    """A question: all that it reads comes from one server, and is in sight of whoever asks.
-
-    Where answers are shared, one is for all who ask and may see the same.
-    """
-
-    @wraps(ask)
-    async def asked(query: Query, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        for_asker = query.for_asker()
-
-        async def make() -> tuple[T, datetime | None]:
-            return await for_asker.reader.answer(lambda: ask(for_asker, *args, **kwargs)), answered_as_of.get()
-
-        # Each reading of what was sent as it came is recorded, and so none is shared.
-        if query.sharing is None or kwargs.get("raw"):
-            return (await make())[0]
-        said = msgspec.json.encode((query.version, ask.__name__, args, sorted(kwargs.items())))
-        found, as_of = await query.sharing.get((_rights(), said), make)
-        answered_as_of.set(as_of)
-        return found
-
-    return asked
-
-
-def _rights() -> Hashable:
-    """What whoever asks may see."""
-    who = acting.get()
-    return None if who is None else who.sight, sees_raw_unasked(), may_read_raw()
-
-
-class Query:
+class Query(Asking):
     """Reads one database with the definitions of one catalogue. Every answer is a JSON-ready dict."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        catalogue: Catalogue,
-        raw_reads: RawReads | None = None,
-        tests: DefinitionTests | None = None,
-    ) -> None:
-        """Without `raw_reads`, which records it, nobody who has to say who he is reads what was sent as it came.
-
-        `tests` runs those of the definitions; None where there are none.
-        """
-        self.reader = reader
-        self.sharing: SharedAnswers | None = None
-        self.version = ""
-        self._catalogue = catalogue
-        self._raw_reads = raw_reads
-        self._tests = tests
-        self._comparing = asyncio.Lock()
-        self._listing = asyncio.Lock()
-        self._outlook = Outlook(reader, catalogue)
-        self._flows = Flows(reader, catalogue)
-        self._narrow: OrderedDict[Sight, Query] = OrderedDict()
-        self._is_narrow = False
-
-    def for_asker(self) -> Query:
-        """What answers whoever asks: this, or what has nothing but what is in his sight.
-
-        Answers that are kept for a while are kept with it, so that nobody is given those of another sight.
-        """
-        who = acting.get()
-        if self._is_narrow or who is None or who.sight is None:
-            return self
-        found = self._narrow.get(who.sight)
-        if found is None:
-            seen = seen_of(self._catalogue, who.sight)
-            found = Query(
-                NarrowReader(self.reader, seen), narrowed(self._catalogue, seen), self._raw_reads, self._tests
-            )
-            # What is to be done one after the other, whoever asks, stays so.
-            found._is_narrow, found._comparing, found._listing = True, self._comparing, self._listing
-            self._narrow[who.sight] = found
-            while len(self._narrow) > MOST_SIGHTS:
-                self._narrow.popitem(last=False)
-        self._narrow.move_to_end(who.sight)
-        return found
-
-    def shared(self) -> Query:
-        """The same questions for pages that ask again and again: each is put to the database once per refresh."""
-        query = copy(self)
-        query.sharing = SharedAnswers(lambda: self.reader.writes)
-        return query
-
-    def of_version(self, version: str) -> Query:
-        """The same for whoever has seen something change to a version: no answer is from before somebody has."""
-        query = copy(self)
-        query.version = version
-        return query
-
-    def replica(self) -> Row | None:
-        """Whether the replica is read and else why not, as of when, and its lag; None where no replica is read."""
-        return self.reader.replica()
-
-    @_question
+    @question
     async def overview(self) -> Row:
         """Per domain: open, due soon, stuck, value at risk, objectives, trend; incidents and sources besides."""
         return await overview(self.reader, self._catalogue)
 
-    @_question
+    @question
     async def region(self) -> Row:
         """What an overview of several installations is told of this one: figures, and names out of definitions."""
         return figures(await overview(self.reader, self._catalogue), self._catalogue.sources)
 
-    @_question
+    @question
     async def workflows(self) -> Row:
         """The definitions in force with the number of their instances by verdict."""
         counts: dict[str, dict[str, int]] = {}
@@ -180,7 +69,7 @@ class Query:
         items = [shown(workflow, counts.get(workflow.name, {})) for workflow in self._catalogue.current.values()]
         return {"items": items}
 
-    @_question
+    @question
     async def definitions(self) -> Row:
         """`workflows`, and besides each objective with its `name` and the `workflow` that it is of.
 
@@ -192,7 +81,7 @@ class Query:
         counts = counts_of_tests(await self._tested(), self._catalogue.current, self._in_sight)
         return await self.workflows() | {"objectives": objectives, "tests": counts}
 
-    @_question
+    @question
     async def definition(self, workflow: str) -> Row | None:
         """A workflow in force with what waits for each milestone, its objectives and versions; None: there is none."""
         if workflow not in self._catalogue.current:
@@ -201,7 +90,7 @@ class Query:
         waiting = {row["waiting_for"]: row["count"] for row in await self.reader.all("waiting", {"workflow": workflow})}
         return await one_definition(self.reader, self._catalogue, workflow, found | {"waiting": waiting})
 
-    @_question
+    @question
     async def definition_tests(self, workflow: str) -> Row | None:
         """How the tests of a workflow's definition ended, and what they cover and do not; None: there is no such one.
 
@@ -217,9 +106,9 @@ class Query:
 
     @property
     def _in_sight(self) -> Collection[str] | None:
-        return self._catalogue.current if self._is_narrow else None
+        return self._catalogue.current if self.is_narrow else None
 
-    @_question
+    @question
     async def instances(
         self,
         workflow: str | None = None,
@@ -288,7 +177,7 @@ class Query:
             return page
         return await with_chances(self._catalogue, self._outlook, asked, page)
 
-    @_question
+    @question
     async def differences(self, /, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row:
         """What the instances that filters of `instances` find have in common, against the others of their workflows.
 
@@ -296,7 +185,7 @@ class Query:
         """
         wanted = await self._looked_up(_filter(asked))
         names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
-        async with self._comparing:
+        async with self.comparing:
             return await compare(self.reader, self._catalogue, wanted, names, since=since, limit=limit)
 
     async def _looked_up(self, asked: InstanceFilter) -> InstanceFilter:
@@ -325,7 +214,7 @@ class Query:
             await self._raw_reads.note("instance.read_raw", f"instance {found['id']}", said)
         return (found if whole else masked(found)) | {"masked": not whole, "may_read_raw": may_read_raw()}
 
-    @_question
+    @question
     async def _instance(self, id: str, as_of: str | None, known_at: str | None) -> Row | None:
         found = _uuid(id)
         if as_of is not None or known_at is not None:
@@ -349,14 +238,14 @@ class Query:
         # What it reads later it reads for whoever asks, too.
         return export.written(self.for_asker().reader, await self._found(asked, sort), writer)
 
-    @_question
+    @question
     async def _found(self, asked: Row, sort: str | None) -> bytes:
         wanted = await self._looked_up(_filter(asked))
         names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
         conditions = wanted.conditions(await self.reader.now(), self._catalogue.key_rules, names)
         return await export.ids_of(self.reader, conditions, () if sort is None else order_of(sort))
 
-    @_question
+    @question
     async def account(self, namespace: str, value: str) -> Row | None:
         """Everything that carries a key, such as a customer's number, by domain; None when nothing does.
 
@@ -366,44 +255,44 @@ class Query:
         names = await names_besides(self.reader, self._catalogue, f"{namespace}={value}")
         return await account(self.reader, self._catalogue, marks, namespace, value, names)
 
-    @_question
+    @question
     async def flow(self, workflow: str) -> Row | None:
         """A workflow step by step: what waits, how long it takes, what drops off; None when there is none."""
         return await self._flows.flow(workflow)
 
-    @_question
+    @question
     async def flow_comparison(self, workflow: str, one: Said, other: Said) -> Row | None:
         """Two sets of instances of a workflow side by side, step by step; None when there is no such workflow.
 
         One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
         """
-        async with self._comparing:
+        async with self.comparing:
             return await compare_flow(self.reader, self._catalogue, workflow, one, other)
 
-    @_question
+    @question
     async def views(self) -> Row:
         """The views of the worklist that people share."""
         seen = seen_by_asker(self._catalogue)
         rows = [row for row in await self.reader.all("saved_views") if view_in_sight(row, seen)]
         return {"items": [row | {"at": rfc3339(row["at"])} for row in rows]}
 
-    @_question
+    @question
     async def noted(self) -> Row:
         """`last` is another one after somebody assigned, acknowledged or commented on anything; None: nobody did."""
         row = await self.reader.one("last_note")
         return {"last": row["id"] if row else None}
 
-    @_question
+    @question
     async def assignees(self) -> Row:
         """Those who handle something."""
         return {"items": [row["assigned_to"] for row in await self.reader.all("assignees")]}
 
-    @_question
+    @question
     async def zones(self) -> Row:
         """The zones by which calendars and objectives decide, with what they are called; those of most come first."""
         return {"items": zones_of(self._catalogue)}
 
-    @_question
+    @question
     async def periods(
         self,
         name: str,
@@ -416,19 +305,19 @@ class Query:
         """What an objective came to in the present period and those before it. Raises BadQuery."""
         return await periods_of(self.reader, self._catalogue, name, period=period, zone=zone, limit=limit, group=group)
 
-    @_question
+    @question
     async def objectives(self) -> Row:
         """Every objective as it stands."""
         return {"items": await list_objectives(self.reader, self._catalogue)}
 
-    @_question
+    @question
     async def objective(
         self, name: str, group: Sequence[str] = (), since: str | None = None, until: str | None = None
     ) -> Row | None:
         """One objective, in all or in a group, with its history and groups; None: there is none. Raises BadQuery."""
         return await one_objective(self.reader, self._catalogue, name, group, since, until)
 
-    @_question
+    @question
     async def contributors(
         self,
         name: str,
@@ -445,7 +334,7 @@ class Query:
 
         `where` is `name=value` of attributes and keys, of which each must be so.
         """
-        async with self._listing:
+        async with self.listing:
             return await contributors(
                 self.reader,
                 self._catalogue,
@@ -459,7 +348,7 @@ class Query:
                 limit=limit,
             )
 
-    @_question
+    @question
     async def objective_differences(
         self,
         name: str,
@@ -474,15 +363,15 @@ class Query:
         One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
         """
         asked: Row = {"since": since, "until": until, "group": group, "limit": limit}
-        async with self._comparing:
+        async with self.comparing:
             return await objective_differences(self.reader, self._catalogue, name, **asked)
 
-    @_question
+    @question
     async def forecast(self, workflow: str, by: str | None = None, since: str | None = None) -> Row | None:
         """What is likely to come of each stage of a workflow; None when there is none. Raises BadQuery."""
         return await forecast(self.reader, self._catalogue, workflow, by, since, await self.reader.now())
 
-    @_question
+    @question
     async def outlook(self, workflow: str | None = None, *, objective: str | None = None) -> Row | None:
         """What is likely to come of each workflow with deadlines within the hour; of one of them also within the day.
 
@@ -493,13 +382,13 @@ class Query:
             workflow = "" if one is None else one.workflow
         return await self._outlook.workflows(workflow)
 
-    @_question
+    @question
     async def instance_forecast(self, id: str) -> Row | None:
         """The chances that an instance misses the deadlines it has before it; None when there is no such instance."""
         found = _uuid(id)
         return None if found is None else await self._outlook.instance(found)
 
-    @_question
+    @question
     async def incidents(
         self,
         status: str | None = None,
@@ -531,26 +420,26 @@ class Query:
         span = span_of(since, until, await self.reader.clock())
         return await list_incidents(self.reader, status, q, owner, severity, domain, sort, span)
 
-    @_question
+    @question
     async def incident(self, id: str) -> Row | None:
         """One incident with its timeline; None when there is none."""
         found = _uuid(id)
         return None if found is None else await one_incident(self.reader, found)
 
-    @_question
+    @question
     async def incident_attempts(self, id: str) -> Row | None:
         """Every attempt to deliver what was told of an incident; None when there is none."""
         found = _uuid(id)
         return None if found is None else await attempts_of(self.reader, found)
 
-    @_question
+    @question
     async def sources(self) -> Row:
         """Every source that has sent or is defined, and the flows between them."""
         now = await self.reader.now()
         items = await list_sources(self.reader, self._catalogue, now)
         return {"items": items, "flows": await handovers(self.reader, self._catalogue)}
 
-    @_question
+    @question
     async def source_volume(self, source: str, since: str | None = None, until: str | None = None) -> Row | None:
         """What a source sent in each hour of the last week, or of another time, and what it usually sends in that hour.
 
@@ -561,7 +450,7 @@ class Query:
         span = span_of(since, until, now)
         return await volume_of(self.reader, source, now, *span) if source in known else None
 
-    @_question
+    @question
     async def dead_letters(
         self, source: str | None = None, cursor: str | None = None, limit: int = 50, reason: str | None = None
     ) -> Row:
@@ -584,7 +473,7 @@ class Query:
         following = items[-1]["id"] if len(rows) > limit else None
         return {"items": items, "next_cursor": following, "total": total["count"] if total else 0}
 
-    @_question
+    @question
     async def search(self, text: str, limit: int = 10) -> Row:
         """Instances by the beginning of any key they ever carried."""
         return await find_by_key(self.reader, self._catalogue, text, limit)
