@@ -235,4 +235,4 @@ def test_without_spans_no_room_is_kept_for_them(served: Served, opened: Open) ->
     page = opened(f"instances/{row['id']}").page
     expect(page.locator("#trace-note")).to_have_text("No span has been received for this instance.")
     expect(page.locator("#waterfall")).to_be_hidden()
-    expect(page.get_by_label("Trace")).to_be_hidden()
+    expect(page.locator("#trace")).to_be_hidden()
