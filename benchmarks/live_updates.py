@@ -23,7 +23,7 @@ SETTLING_SECONDS = 30
 
 
 def main() -> None:
-    """Open the pages, look every so often, and say by how much each grew from the first third to the last."""
+    """Open the pages, look every so often, and say by how much each grew from the first half to the last."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live_updates", description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="of a Milepost that runs, without login")
     parser.add_argument("--minutes", type=float, default=30)
@@ -61,7 +61,7 @@ def addresses(url: str) -> list[str]:
 
 def told(samples: dict[str, Sequence[Held]], minutes: float) -> str:
     """A line for each page: what it held first and last, and by how much it grew."""
-    lines = [f"{minutes:g} minutes, {len(next(iter(samples.values())))} looks; growth is between the least of thirds"]
+    lines = [f"{minutes:g} minutes, {len(next(iter(samples.values())))} looks; growth is between the low medians of halves"]
     for path, of in samples.items():
         name = path.split("?")[0].split("/")[0] or "overview"
         grown = growth(of, lambda one: one.heap)
