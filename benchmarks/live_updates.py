@@ -61,7 +61,9 @@ def addresses(url: str) -> list[str]:
 
 def told(samples: dict[str, Sequence[Held]], minutes: float) -> str:
     """A line for each page: what it held first and last, and by how much it grew."""
-    lines = [f"{minutes:g} minutes, {len(next(iter(samples.values())))} looks; growth is between the low medians of halves"]
+    lines = [
+        f"{minutes:g} minutes, {len(next(iter(samples.values())))} looks; growth is between the low medians of halves"
+    ]
     for path, of in samples.items():
         name = path.split("?")[0].split("/")[0] or "overview"
         grown = growth(of, lambda one: one.heap)

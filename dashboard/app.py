@@ -16,6 +16,7 @@ from dashboard.pages import (
     account,
     counted,
     definitions,
+    elsewhere,
     flow,
     incident,
     incidents,
@@ -49,6 +50,7 @@ PAGES = (
     sources,
     source,
     definitions,
+    elsewhere,
 )
 
 dmc.pre_render_color_scheme()

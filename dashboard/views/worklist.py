@@ -13,6 +13,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import Links
 from dashboard.query_port import Row
+from dashboard.viewer import viewing
 
 # the controls on the page, in the order in which the browser's filter function takes them
 CONTROLS = (
@@ -384,16 +385,17 @@ def grid(sort: str | None) -> dag.AgGrid:
 
     columns = [
         column("verdict", "Verdict", 122, "Verdict"),
-        column("title", "Instance", 190, "Instance", flex=2, minWidth=150),
-        column("waiting_for", "Waiting for", 200, "Awaited", flex=2, minWidth=166),
+        column("title", "Instance", 190, "Instance", flex=2, minWidth=140),
+        column("waiting_for", "Waiting for", 200, "Awaited", flex=2, minWidth=150),
         column("stuck_since", "Held up for", 108, "HeldUp"),
-        column("deadline_at", "Deadline", 114, "Deadline"),
+        # `Nov 22 10:23 PM` is longer than `22 Nov 22:23`.
+        column("deadline_at", "Deadline", 148 if viewing.get().half_days else 114, "Deadline"),
         # Only what is due soon has one, so the browser shows it with that filter.
         column("chance", "Likely late", 118, "Chance", hide=True),
-        column("owner", "Owner", 140, "Owner", flex=1, minWidth=132),
+        column("owner", "Owner", 140, "Owner", flex=1, minWidth=120),
         column("assigned_to", "Assigned to", 118, "Assigned"),
         column("value", "Value", 102, "Value", type="rightAligned"),
-        column("updated_at", "Last event", 110, "LastEvent"),
+        column("updated_at", "Last event", 122, "LastEvent"),
         column("started_at", "Started", 116, "Started", hide=True),
         column("domain", "Domain", 120, "Domain", hide=True),
         column("reason", "Reason", 140, "Reason", hide=True),

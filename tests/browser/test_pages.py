@@ -139,6 +139,14 @@ def test_a_lost_connection_is_told_and_taken_back(opened: Open) -> None:
     expect(page.locator("#connection")).to_be_hidden()
 
 
+def test_an_address_without_a_page_says_so_and_leads_back(opened: Open) -> None:
+    watched = opened("nowhere/at/all")
+    expect(watched.page.get_by_text("There is no such page")).to_be_visible()
+    watched.page.get_by_role("link", name="What needs a person").click()
+    expect(watched.page.get_by_role("heading", name="Overview")).to_be_visible()
+    assert watched.trouble == []
+
+
 def test_an_unknown_instance_says_so(opened: Open) -> None:
     page = opened("instances/00000000-0000-4000-8000-000000000000").page
     expect(page.get_by_text("No such instance")).to_be_visible()
