@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import structlog
 
 log = structlog.get_logger("milepost.access")
 
 _MOST_A_SECOND = 10
-_PARTS = 3
-"""Of a path: what comes after them may be the key of a customer."""
+_OWN = frozenset(
+    ("api", "v1", "dashboard", "events", "traces", "logs", "metrics", "docs", "sources", "inbound", "password")
+)
+"""The words of a path that are ours: what comes after them may be the key of a customer, or a secret."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,6 @@ class Refusals:
         self._told += 1
         more = {"untold": self._untold} if self._untold else {}
         self._untold = 0
-        begins = "/".join(path.split("/")[: _PARTS + 1])[:100]
-        log.warning("refused", status=status, why=why, by=by, address=address, method=method, path=begins, **more)
+        area = "/" + "/".join(takewhile(_OWN.__contains__, path.split("/")[1:]))
+        log.warning("refused", status=status, why=why, by=by, address=address, method=method, area=area, **more)
         return True

@@ -123,7 +123,7 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
         exported = [json.loads(line) for line in service.command("audit", "export").splitlines()]
         actions = [row["action"] for row in exported]
         assert actions == [
-            "key.created", "key.rotated", "key.revoked", "user.added", "login", "user.changed", "user.changed",
+            "key.created", "key.rotated", "key.revoked", "key.limited", "key.limited", "user.added", "login", "user.changed", "user.changed",
             "user.logged_out", "key.created", "subject.forgotten",
         ]  # fmt: skip
         assert {row["how"] for row in exported} == {"terminal", "password"}
