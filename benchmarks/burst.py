@@ -23,7 +23,7 @@ from benchmarks.server import HOST, Postgres, Served, serve
 
 TIMES = 10
 CONNECTIONS = 8
-SENDERS = 2_500
+SENDERS = 1_800
 """Connections of the burst: as many requests may wait for their answer at once, more than is taken in."""
 LIMIT_SECONDS = 1_200
 PLACE = b"00000000"

@@ -30,7 +30,8 @@ class Mark:
     def bound(self, before: float) -> float:
         """The worst value that passes."""
         if self.growth is not None:
-            return before * self.growth
+            # What seemed to shrink did so by chance.
+            return max(before, 1.0) * self.growth
         return 1 - (1 - before) * self.share if self.cost else before * self.share
 
     def passes(self, before: float, now: float) -> bool:
