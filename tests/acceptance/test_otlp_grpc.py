@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -20,20 +19,12 @@ from milepost import listening
 from milepost.listening import Listening
 from milepost.settings import Settings
 from tests.acceptance.process import COMMAND, Running, environment, free_port, wait_until
-from tests.fix_postgres import Server
 from tests.integration.fix_doors import DEFINITIONS
 from tests.integration.test_doors_otlp import as_protobuf, request, span
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-
-
-@pytest.fixture
-def url(postgres: Server) -> Iterator[str]:
-    made = postgres.clone()
-    yield made
-    postgres.drop(made)
 
 
 @pytest.fixture
@@ -46,11 +37,19 @@ def definitions(tmp_path: Path) -> str:
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("role", ["collector", "serve"])
 def test_what_was_acknowledged_is_stored_when_it_stops(
-    tmp_path: Path, url: str, definitions: str, role: str, by: signal.Signals
+    tmp_path: Path, database_url: str, definitions: str, role: str, by: signal.Signals
 ) -> None:
     port = free_port()
     serving = Running(
-        tmp_path, "log", role, "--database-url", url, "--definitions", definitions, "--otlp-grpc-port", str(port)
+        tmp_path,
+        "log",
+        role,
+        "--database-url",
+        database_url,
+        "--definitions",
+        definitions,
+        "--otlp-grpc-port",
+        str(port),
     )
     acknowledged: set[bytes] = set()
     unanswered: list[grpc.StatusCode] = []
@@ -78,7 +77,7 @@ def test_what_was_acknowledged_is_stored_when_it_stops(
             one.join()
     finally:
         serving.close()
-    with psycopg.connect(url) as conn:
+    with psycopg.connect(database_url) as conn:
         stored = {bytes(row[0]) for row in conn.execute("SELECT span_id FROM span")}
     assert acknowledged <= stored
     # What was not taken is sent again by whoever keeps to OTLP.
@@ -86,10 +85,10 @@ def test_what_was_acknowledged_is_stored_when_it_stops(
     assert serving.errors() == []
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_an_error(url: str, definitions: str) -> None:
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(database_url: str, definitions: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        command = [*COMMAND, "collector", "--database-url", url, "--definitions", definitions]
+        command = [*COMMAND, "collector", "--database-url", database_url, "--definitions", definitions]
         ended = subprocess.run(
             [*command, "--port", str(free_port()), "--otlp-grpc-port", str(port)],
             capture_output=True, text=True, timeout=90, check=False, env=environment(),
@@ -99,9 +98,17 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(url: str, definition
     assert "Traceback" not in ended.stderr
 
 
-def test_off_means_that_nobody_listens(tmp_path: Path, url: str, definitions: str) -> None:
+def test_off_means_that_nobody_listens(tmp_path: Path, database_url: str, definitions: str) -> None:
     serving = Running(
-        tmp_path, "log", "collector", "--database-url", url, "--definitions", definitions, "--otlp-grpc-port", "off"
+        tmp_path,
+        "log",
+        "collector",
+        "--database-url",
+        database_url,
+        "--definitions",
+        definitions,
+        "--otlp-grpc-port",
+        "off",
     )
     try:
         serving.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -13,7 +12,6 @@ import httpx
 import pytest
 
 from tests.acceptance.process import COMMAND, Running, environment, free_port, wait_until
-from tests.fix_postgres import Server
 from tests.integration.fix_doors import DEFINITIONS, STRUCTURED, cloud_event
 from tests.integration.test_doors_otlp import as_protobuf, request, span
 from tests.integration.test_tls import Files
@@ -23,20 +21,13 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-@pytest.fixture
-def url(postgres: Server) -> Iterator[str]:
-    made = postgres.clone()
-    yield made
-    postgres.drop(made)
-
-
-def test_both_ports_speak_tls_and_slow_clients_are_sent_away(tmp_path: Path, url: str) -> None:
+def test_both_ports_speak_tls_and_slow_clients_are_sent_away(tmp_path: Path, database_url: str) -> None:
     definitions = tmp_path / "definitions.yaml"
     definitions.write_text(DEFINITIONS)
     settings = tmp_path / "milepost.toml"
     settings.write_text('header_timeout = "1s"\n')
     files, port = Files(tmp_path), free_port()
-    where = ("--database-url", url, "--definitions", str(definitions), "--config", str(settings))
+    where = ("--database-url", database_url, "--definitions", str(definitions), "--config", str(settings))
     tls = ("--tls-cert", str(files.chain), "--tls-key", str(files.key), "--otlp-grpc-port", str(port))
     serving = Running(tmp_path, "log", "collector", *where, *tls)
     try:
@@ -71,13 +62,13 @@ def _connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), 30)
 
 
-def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path, url: str) -> None:
+def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path, database_url: str) -> None:
     definitions = tmp_path / "definitions.yaml"
     definitions.write_text(DEFINITIONS)
     files = Files(tmp_path)
     files.issue(key=False)
     ended = subprocess.run(
-        [*COMMAND, "collector", "--database-url", url, "--definitions", str(definitions),
+        [*COMMAND, "collector", "--database-url", database_url, "--definitions", str(definitions),
          "--tls-cert", str(files.chain), "--tls-key", str(files.key)],
         capture_output=True, text=True, timeout=90, check=False, env=environment(),
     )  # fmt: skip

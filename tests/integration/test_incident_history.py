@@ -7,20 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerting import incidents
-from alerting.route import Route, parse_route
 from slo_rules.instants import rfc3339, to_micros
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
+from tests.integration.routed import routes
 
 
 def ahead(hours: float) -> str:
     return rfc3339(datetime.now(UTC) + timedelta(hours=hours))
-
-
-def routes() -> list[Route]:
-    spec = {"send_to": [{"webhook": {"url": "http://127.0.0.1:1/"}}]}
-    found = parse_route({"metadata": {"name": "r"}, "spec": spec}, {})
-    assert isinstance(found, Route)
-    return [found]
 
 
 def look(collector: Collector, later: float = 0.0) -> None:

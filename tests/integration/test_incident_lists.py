@@ -9,20 +9,13 @@ from typing import Any
 import pytest
 
 from alerting import incidents
-from alerting.route import Route, parse_route
 from slo_rules.instants import rfc3339, to_micros
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
+from tests.integration.routed import routes
 
 
 def ago(hours: float) -> str:
     return rfc3339(datetime.now(UTC) - timedelta(hours=hours))
-
-
-def routes() -> list[Route]:
-    spec = {"send_to": [{"webhook": {"url": "http://127.0.0.1:1/"}}]}
-    found = parse_route({"metadata": {"name": "r"}, "spec": spec}, {})
-    assert isinstance(found, Route)
-    return [found]
 
 
 def look(collector: Collector, later: float = 0.0) -> None:

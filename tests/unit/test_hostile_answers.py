@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,42 +19,24 @@ from alerting.channels.reach import reach_of
 from alerting.channels.registry import CHANNELS
 from alerting.channels.transport import Sent, send
 from alerting.message import Notice
+from tests.unit.talking import Talk, Talking
 
 pytestmark = pytest.mark.slow
 
 NOTICE = Notice(incident="1", verdict="stuck", count=1, entity="order", at=1_790_000_000_000_000)
 OK = b"HTTP/1.1 200 OK\r\n"
-Talk = Callable[[socket.socket], None]
 
 
-class Server:
+class Server(Talking):
     """Says to everybody who connects what it was told to, and counts them."""
 
     def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        self.talk: Talk = lambda _: None
-        self.over = threading.Event()
         self.connected = 0
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                found, _ = self._listening.accept()
-            except OSError:
-                return
-            self.connected += 1
-            with found, contextlib.suppress(OSError):
-                self.talk(found)
-
-    def close(self) -> None:
-        self.over.set()
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(10)
+    def met(self, found: socket.socket) -> None:
+        self.connected += 1
+        super().met(found)
 
     def says(self, *parts: bytes) -> Talk:
         """An answer to one request, and then the end."""

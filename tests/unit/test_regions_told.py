@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from milepost.regions.told import Unfit, read
 from milepost.regions.watching import Regions
 from milepost.settings import SettingsError, load
 from tests.examples import examples
+from tests.unit.talking import Talking
 
 HERE = reach_of(["127.0.0.1"])
 DOMAIN = dict.fromkeys(("open", "due_soon", "stuck", "blind", "failed", "inconsistent"), 1) | {"domain": "orders"}
@@ -168,27 +169,16 @@ class TestAnswers:
             assert set(read(json.dumps(said).encode())) >= set(GOOD)
 
 
-class Server:
+class Server(Talking):
     """Answers everybody who connects with what it was told, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        self.talk: Callable[[socket.socket], None] = lambda _: None
-        self.over = threading.Event()
         self.asked: list[bytes] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        super().__init__()
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                found, _ = self._listening.accept()
-            except OSError:
-                return
-            with found, contextlib.suppress(OSError):
-                self.asked.append(found.recv(65_536))
-                self.talk(found)
+    def met(self, found: socket.socket) -> None:
+        self.asked.append(found.recv(65_536))
+        super().met(found)
 
     def says(self, *parts: bytes) -> None:
         def talk(found: socket.socket) -> None:
@@ -207,13 +197,6 @@ class Server:
                 found.sendall(again)
 
         self.talk = talk
-
-    def close(self) -> None:
-        self.over.set()
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(10)
 
 
 @pytest.fixture
