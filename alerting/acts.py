@@ -29,7 +29,6 @@ Q = load("acts", package="alerting")
 
 LONGEST_COMMENT = 4000
 MOST_SILENCES = 200
-MOST_CHANGES = 50
 
 Row = dict[str, Any]
 Said = Mapping[str, Any]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from alerting.facts import facts_of
 from alerting.incident import SAMPLES, Cause, Incident, Population, rank
 from alerting.route import Route, taking
-
-Members = Mapping[Cause, Sequence[Incident]]
 
 
 def groups_of(routes: Iterable[Route], firing: Iterable[Incident]) -> dict[Cause, list[Incident]]:

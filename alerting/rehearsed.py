@@ -6,7 +6,7 @@ does the model-based test of the engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -96,10 +96,6 @@ class Rehearsed:
     def of(self, cause: Cause) -> Incident | None:
         """The incident of a cause that fires now."""
         return next((one for one in self.firing.values() if one.cause == cause), None)
-
-    def told_between(self, since: int, until: int) -> Sequence[Message]:
-        """What was told from an instant on and before another."""
-        return [one for one in self.messages if since <= one.at < until]
 
     def _former(self, seen: Mapping[Cause, Population]) -> dict[Cause, set[Cause]]:
         """By causes that are new, those that held samples of theirs, as far as that is remembered."""

@@ -59,7 +59,7 @@ Raw = Annotated[
     bool, Parameter(description="what events and spans say as it was sent; it needs `raw`, and is recorded")
 ]
 _PAST: dict[int | str, Row] = {
-    400: {"description": "not such a question; every fault is named"},
+    400: NOT_COMPARED[400],
     422: {"description": "what is kept cannot answer this question about the past"},
     503: {"description": "not everything received by then has been applied yet, or the database is away"},
 }

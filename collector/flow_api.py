@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import FastAPI
-from fastapi import Query as Parameter
 
 from collector.acts_api import Row, or_404
-from collector.api_parameters import Instant
+from collector.api_parameters import Instant, Where
 from collector.query import Query
 from collector.query.flow_comparison import Said
-
-Where = Annotated[
-    list[str] | None, Parameter(description="`name=value` of an attribute or key; may be repeated: each must hold")
-]
 
 
 def add_flow(api: FastAPI, query: Query) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -85,7 +85,6 @@ class Push:
 
 
 Sendable = Request | Mail | Push
-Judge = Callable[[Answer], Outcome]
 
 
 def json_request(url: str, document: object, method: str = "POST", **headers: str) -> Request:
