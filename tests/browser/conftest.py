@@ -121,6 +121,20 @@ def _leaves(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
 
 
+# Nothing is asked of the server or drawn for a while. What arrives late moves what is below it.
+SETTLED = """() => {
+  const store = window.store, now = performance.now();
+  const busy = !store || store.getState().isLoading || !document.querySelector('#_pages_content > *');
+  if (busy || !window.settledSince) window.settledSince = now;
+  return now - window.settledSince > 150;
+}"""
+
+
+def settle(page: Page) -> None:
+    """Wait until whatever a page loads by itself is there and has its place."""
+    page.wait_for_function(SETTLED)
+
+
 Open = Callable[..., Watched]
 
 
@@ -129,7 +143,8 @@ def opened(browser: Browser, served: Served) -> Iterator[Open]:
     contexts = []
 
     def open_page(
-        path: str, size: tuple[int, int] = DESK, scheme: str = "light", zone: str = "UTC", locale: str = "en-GB"
+        path: str, size: tuple[int, int] = DESK, scheme: str = "light", zone: str = "UTC", locale: str = "en-GB",
+        settled: bool = True,
     ) -> Watched:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce",
@@ -141,6 +156,8 @@ def opened(browser: Browser, served: Served) -> Iterator[Open]:
         if SLOWER != 1:
             context.new_cdp_session(watched.page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
         watched.page.goto(served.dashboard + path)
+        if settled:
+            settle(watched.page)
         return watched
 
     yield open_page
