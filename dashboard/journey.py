@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,10 @@ SPAN_ROW_PIXELS = 38
 # beyond these the rows stop telling the systems apart
 MOST_SERVICES = 12
 OTHERS = "other services"
+# beyond so many spans those of a service that fall on the same place of the axis are one mark
+MOST_MARKS = 200
+PLACES = 600
+MOST_NAMED = 5
 LABEL = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False, "align": "left"}
 
 # symbol and colour of a milestone that has a point in time
@@ -46,20 +51,21 @@ def journey_figure(instance: Row, now: datetime) -> go.Figure:
         _milestone_row(figure, step, y, now)
         y -= 1.0
     spans, services = _busiest(spans)
+    first, last = _extent(instance, journey, spans, now)
+    place = (last - first) / PLACES if len(spans) > MOST_MARKS else timedelta(0)
     colours = palette.service_colours(services)
     scale = SPAN_ROW_PIXELS / ROW_PIXELS
     if services:
         figure.add_hline(y=y + 0.62, line={"color": GRID, "width": 1})
         y -= 0.1
     for service in services:
-        _service_row(figure, [s for s in spans if s["service"] == service], service, y, colours[service])
+        _service_row(figure, [s for s in spans if s["service"] == service], service, y, colours[service], place)
         y -= scale
     for pause in instance.get("pauses") or []:
         stood_from, stood_to = moment(pause["from"]), moment(pause["to"]) or now
         if stood_from is not None:
             across = {"x0": wall(stood_from), "x1": wall(stood_to)}
             figure.add_vrect(**across, fillcolor=palette.GREY, opacity=0.14, line_width=0, layer="below")
-    first, last = _extent(instance, journey, spans, now)
     if first <= now <= last:
         _now_line(figure, now)
     height = round(len(journey) * ROW_PIXELS + len(services) * SPAN_ROW_PIXELS + 70)
@@ -204,27 +210,53 @@ def _milestone_words(step: Row) -> str:
     return "<br>".join(lines)
 
 
-def _service_row(figure: go.Figure, spans: Sequence[Row], service: str, y: float, colour: str) -> None:
+def _service_row(
+    figure: go.Figure, spans: Sequence[Row], service: str, y: float, colour: str, place: timedelta
+) -> None:
     errors = [s for s in spans if s["status"] == "error"]
+    # What is shorter than a place of the axis is thinner than a pixel; its tick is not.
+    seen = [s for s in spans if timedelta(milliseconds=s["duration_ms"]) >= place]
     figure.add_bar(
-        base=[wall(s["start"]) for s in spans],
-        x=[max(0.0, s["duration_ms"]) for s in spans],
-        y=[y] * len(spans),
+        base=[wall(s["start"]) for s in seen],
+        x=[max(0.0, s["duration_ms"]) for s in seen],
+        y=[y] * len(seen),
         width=0.26,
         orientation="h",
         marker={"color": colour, "line": {"width": 0}},
         hoverinfo="skip",
     )
-    # a span of milliseconds in a journey of days is thinner than a pixel; its tick is not
     for group, symbol, shade, line in ((spans, "line-ns", colour, 2.0), (errors, "x", palette.BAD, 0.0)):
         if group:
+            marks = _marks(group, place)
             figure.add_scatter(
-                x=[wall(s["start"]) for s in group], y=[y] * len(group), mode="markers",
-                hovertext=[span_words(s) for s in group], hoverinfo="text",
+                x=[wall(start) for start, _ in marks], y=[y] * len(marks), mode="markers",
+                hovertext=[_marked_words(mine) for _, mine in marks], hoverinfo="text",
                 marker={"symbol": symbol, "size": 9, "color": shade, "line": {"width": line, "color": shade}},
             )  # fmt: skip
     said = wording.plural(len(spans), "span") + (f", {wording.plural(len(errors), 'error')}" if errors else "")
     figure.add_annotation(**LABEL, y=y + 0.17, text=f"{service}  <span style='font-size:11px'>{said}</span>")
+
+
+def _marks(spans: Sequence[Row], place: timedelta) -> list[tuple[datetime, list[Row]]]:
+    """Spans by their starts, those that begin within one place of the axis together; each start with its spans."""
+    marks: list[tuple[datetime, list[Row]]] = []
+    for start, span in sorted(((datetime.fromisoformat(s["start"]), s) for s in spans), key=lambda one: one[0]):
+        if marks and start - marks[-1][0] < place:
+            marks[-1][1].append(span)
+        else:
+            marks.append((start, [span]))
+    return marks
+
+
+def _marked_words(spans: Sequence[Row]) -> str:
+    if len(spans) == 1:
+        return span_words(spans[0])
+    names = Counter(s["name"] for s in spans)
+    lines = [f"<b>{wording.plural(len(spans), 'span')}</b> from {wording.instant(spans[0]['start'])}"]
+    lines += [f"{wording.count(times)} × {name}" for name, times in names.most_common(MOST_NAMED)]
+    if (more := len(names) - MOST_NAMED) > 0:
+        lines.append(f"and {wording.plural(more, 'other')}")
+    return "<br>".join(lines)
 
 
 def span_words(span: Row) -> str:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dashboard.bundles import BundleCache, send_bundle
 from dashboard.lifespan import running
 from dashboard.security import content_security_policy, with_headers
+from dashboard.vendored import slimmer
 from dashboard.viewer import COOKIE, viewer_of, viewing
 
 _BUNDLES = "_dash-component-suites/"
@@ -31,7 +32,7 @@ class Mounted:
         self._prefix = prefix
         self._policy: str | None = None
         self._warming = asyncio.Lock()
-        self._bundles = BundleCache(self._load)
+        self._bundles = BundleCache(self._bundle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,6 +105,10 @@ class Mounted:
                 if status != 200:
                     raise RuntimeError(f"the dashboard answered its first request with {status}")
                 self._policy = content_security_policy(body.decode())
+
+    async def _bundle(self, path: str) -> tuple[int, str, bytes]:
+        own = slimmer(path.removeprefix(self._prefix + _BUNDLES))
+        return await self._load(path) if own is None else (200, "application/javascript", own)
 
     async def _load(self, path: str) -> tuple[int, str, bytes]:
         transport = httpx.ASGITransport(self._pages)

@@ -65,6 +65,17 @@ def _lasting(value: Any) -> Any:
     return [_lasting(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def as_written(regions: dict[str, Any]) -> orjson.Fragment:
+    """The content of regions as JSON. Dash would look at each of thousands of components three times for it."""
+    return orjson.Fragment(orjson.dumps(regions, default=_component))
+
+
+def _component(part: Any) -> Any:
+    if hasattr(part, "to_plotly_json"):
+        return part.to_plotly_json()
+    raise TypeError(f"a {type(part).__name__} cannot be drawn")
+
+
 async def in_time(asked: Awaitable[Any]) -> Any:
     """An answer that may have to be worked out first; LATER where it is not there in time, or cannot be given.
 
@@ -124,7 +135,7 @@ def register_live(
         if current == shown:
             return unchanged
         regions, values = draw(payload, now)
-        return [regions, *values, current]
+        return [as_written(regions), *values, current]
 
     app.clientside_callback(
         ClientsideFunction("milepost", "morph"),

@@ -11,7 +11,8 @@ import orjson
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import phrases, wording
+from dashboard import elements, phrases, wording
+from dashboard.elements import Element, element
 from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
@@ -317,28 +318,24 @@ def incidents_card(i: Row, now: datetime, links: Links) -> Any:
 
 
 def events_table(i: Row) -> Any:
-    rows = [
-        [
-            c.at_time(e["occurred_at"]),
-            e["source"],
-            html.Div(
-                [
-                    html.Code(e["type"]),
-                    html.Span(wording.humanise(e["milestone"]), className="sub") if e["milestone"] else None,
-                ],
-                className="stacked",
-            ),
-            _delay(e),
-            _raw(e),
-        ]
-        for e in i["events"]
-    ]
-    listed = c.table(("Occurred", "Source", "Type", "Arrived", "Data"), rows, "Events", "events")
+    """Every event as it came; of elements alone, since there may be hundreds."""
+    listed = elements.table(
+        ("Occurred", "Source", "Type", "Arrived", "Data"), [_event_row(e) for e in i["events"]], "Events", "events"
+    )
     gone = i.get("events_gone", 0)
     masked = _masked(i) if i.get("masked") and i["events"] else None
     if not gone and masked is None:
         return listed
-    return html.Div([listed, c.quiet(wording.gone_events(gone)) if gone else None, masked])
+    return element("Div", [listed, c.quiet(wording.gone_events(gone)) if gone else None, masked])
+
+
+def _event_row(e: Row) -> list[Any]:
+    occurred: Any = wording.DASH
+    if at := e["occurred_at"]:
+        occurred = element("Time", wording.short_instant(at), dateTime=at, title=wording.instant(at))
+    reached = element("Span", wording.humanise(e["milestone"]), className="sub") if e["milestone"] else None
+    kind = element("Div", [element("Code", e["type"]), reached], className="stacked")
+    return [occurred, e["source"], kind, _delay(e), _raw(e)]
 
 
 def _masked(i: Row) -> html.P:
@@ -356,13 +353,13 @@ def _delay(e: Row) -> Any:
         return wording.DASH
     gap = (received - occurred).total_seconds()
     told = f"{wording.duration(gap)} later" if gap >= 0 else f"{wording.duration(gap)} before its own time"
-    return html.Span(told, title=wording.instant(e["received_at"]))
+    return element("Span", told, title=wording.instant(e["received_at"]))
 
 
-def _raw(e: Row) -> html.Details:
+def _raw(e: Row) -> Element:
     whole = {k: e[k] for k in ("id", "trace_id", "seq") if e.get(k) is not None} | {"data": e["data"]}
     text = orjson.dumps(whole, option=orjson.OPT_INDENT_2, default=str).decode()
-    return html.Details([html.Summary(html.Code(e["id"])), html.Pre(text, tabIndex=0)])
+    return element("Details", [element("Summary", element("Code", e["id"])), element("Pre", text, tabIndex=0)])
 
 
 def trace_options(found: Sequence[Trace]) -> list[dict[str, str]]:

@@ -78,6 +78,27 @@ def test_services_beyond_the_busiest_share_a_row() -> None:
     assert "5 spans" in said
 
 
+def test_of_very_many_spans_those_on_one_place_are_one_mark_that_tells_of_them() -> None:
+    rows = [step("order_accepted", "reached", started_at=at(0), at=at(600))]
+    many = [
+        span(f"s{n}", start=60 + n / 60_000, duration_ms=0.5, name="post", status="error" if n == 7 else "ok")
+        for n in range(300)
+    ]
+    apart = span("late", start=500, duration_ms=120_000.0)
+    figure = journey_figure({"verdict": "completed", "journey": rows, "spans": [*many, apart]}, NOW)
+    points = [t for t in figure.data if t.type == "scatter" and t.mode == "markers"]
+    (ticks,) = [t for t in points if t.marker.symbol == "line-ns"]
+    assert len(ticks.x) == 2
+    assert "<b>300 spans</b>" in ticks.hovertext[0]
+    assert "300 × post" in ticks.hovertext[0]
+    (cross,) = [t for t in points if t.marker.symbol == "x"]
+    assert len(cross.x) == 1
+    # What is as wide as a place is still a bar as long as it took.
+    assert [120_000.0] in [list(t.x) for t in figure.data if t.type == "bar"]
+    few = journey_figure({"verdict": "completed", "journey": rows, "spans": many[:200]}, NOW)
+    assert max(len(t.x) for t in few.data) == 200
+
+
 def test_an_instance_without_journey_draws_nothing() -> None:
     assert not journey_figure({"verdict": "on_track", "journey": [], "spans": []}, NOW).data
 
