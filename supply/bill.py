@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from supply.components import at_run_time, normal
+from supply.components import at_run_time, normal, vendored
 
 DIST = Path("dist")
 SECONDS = 300
@@ -56,6 +56,7 @@ def main() -> int:
     command += ["--output-reproducible", "--of", "JSON", "-o", "-", sys.executable]
     made = subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
     bill = narrowed(json.loads(made.stdout), at_run_time())
+    bill["components"] += vendored()
     DIST.mkdir(exist_ok=True)
     (DIST / "milepost.cdx.json").write_text(json.dumps(bill, indent=2) + "\n", "utf-8")
     (DIST / "licences.txt").write_text("\n".join(licences(bill)) + "\n", "utf-8")

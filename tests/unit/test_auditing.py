@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from supply.audit import audit, judged
 from supply.bill import licences, narrowed
-from supply.components import EXTRAS, at_run_time, normal
+from supply.components import EXTRAS, at_run_time, normal, vendored
 
 TOP = Path(__file__).parents[2]
 MADE_OF = {"jinja2": "3.1.6", "psycopg": "3.3.9"}
@@ -34,6 +34,16 @@ def test_what_runs_is_what_is_required_and_what_that_requires_and_no_tool() -> N
     # Those that others bring along.
     assert {"starlette", "cryptography", "markupsafe", "grpcio", "psycopg-binary"} <= set(found)
     assert not {"pytest", "mypy", "ruff", "hypothesis", "pip-audit", "cyclonedx-bom", "milepost"} & set(found)
+
+
+def test_scripts_that_no_package_brings_are_in_it_with_their_versions(tmp_path: Path) -> None:
+    (script,) = vendored(TOP / "dashboard" / "vendor")
+    assert script["name"] == "plotly.js-basic-dist-min"
+    assert script["purl"].endswith(f"@{script['version']}")
+    assert licences({"components": [script]}) == [f"plotly.js-basic-dist-min {script['version']}: MIT"]
+    (tmp_path / "unknown.js").write_text("/* v1.2.3\n */")
+    with pytest.raises(ValueError, match=r"unknown\.js is not known"):
+        vendored(tmp_path)
 
 
 def test_what_runs_is_pinned_as_it_is_installed() -> None:
