@@ -13,7 +13,7 @@ from dashboard import components as c
 from dashboard import figures
 from dashboard.journey import journey_figure
 from dashboard.links import Links
-from dashboard.pages.live import in_time, live_state, register_live
+from dashboard.pages.live import Begun, begin, in_time, live_state, register_live
 from dashboard.query_port import DashboardQuery
 from dashboard.viewer import viewing
 from dashboard.views import instance as view
@@ -27,7 +27,9 @@ REDRAW_SECONDS = 60
 
 def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     async def layout(instance_id: str = "", known_at: str = "", **_: Any) -> html.Div:
-        return html.Div(_sections(unquote(instance_id), unquote(known_at)), className="instance")
+        asked = {"id": unquote(instance_id), **({"known_at": unquote(known_at)} if known_at else {})}
+        begun = await begin("instance", load, draw, asked, REDRAW_SECONDS)
+        return html.Div(_sections(asked["id"], begun), className="instance")
 
     async def load(asked: dict[str, Any]) -> Any:
         return await past.read(query, asked)
@@ -68,7 +70,6 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         Input("known-at", "value"),
         Input("instance-moments", "data"),
         State("instance-ask", "data"),
-        prevent_initial_call=True,
     )
 
     # By itself: a chance changes all the time, and the figures need not be drawn anew for it.
@@ -108,14 +109,15 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     dash.register_page("instance", path_template="/instances/<instance_id>", title="Instance · Milepost", layout=layout)
 
 
-def _sections(instance_id: str, known_at: str) -> list[Any]:
+def _sections(instance_id: str, begun: Begun) -> list[Any]:
+    timeline, css, moments = begun.values or (None, "", None)
     trace = dmc.Select(
         id="trace", data=[], value=None, allowDeselect=False, searchable=True, size="xs", className="trace-select",
         **{"aria-label": "Trace"},
     )  # fmt: skip
     return [
-        *live_state("instance", id=instance_id, **({"known_at": known_at} if known_at else {})),
-        dcc.Store(id="instance-moments"),
+        *begun.state,
+        dcc.Store(id="instance-moments", data=moments),
         *live_state("instance-outlook", id=instance_id),
         html.Div(c.skeleton(4), id="instance"),
         html.Div(
@@ -124,7 +126,7 @@ def _sections(instance_id: str, known_at: str) -> list[Any]:
                 html.Div(id="instance-incidents"),
                 html.Div(id="instance-outlook"),
                 html.Div(id="instance-notes"),
-                c.card(figures.graph("instance-timeline"), "Journey", f"times in {viewing.get().zone}"),
+                c.card(figures.graph("instance-timeline", timeline), "Journey", f"times in {viewing.get().zone}"),
                 html.Div(
                     [
                         c.card(html.Div(c.skeleton(2), id="instance-why"), "Why"),
@@ -146,5 +148,6 @@ def _sections(instance_id: str, known_at: str) -> list[Any]:
                 c.card([html.Div(id="instance-events", className="plain"), c.skeleton()], "Events"),
             ],
             id="instance-body",
+            className=css,
         ),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,8 @@ Draw = Callable[[Any, datetime], tuple[dict[str, Any], Sequence[Any]]]
 FAILED = "failed"
 STALE = "!"
 LATER = {"later": True}
+SOON_SECONDS = 0.3
+"""So long a layout waits for its data before it shows itself without."""
 PATIENCE_SECONDS = 1.0
 """So long a page waits for what it can do without for now: less than a tick, or they would queue up."""
 
@@ -37,6 +40,34 @@ def live_state(name: str, /, **arguments: Any) -> list[dcc.Store]:
         dcc.Store(id=f"{name}-drawn"),
         dcc.Store(id=f"{name}-shown"),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a layout holds to be live, and the values of its further outputs where they were there in time."""
+
+    state: list[dcc.Store]
+    values: Sequence[Any] | None
+
+
+async def begin(name: str, load: Load, draw: Draw, asked: dict[str, Any], redraw_seconds: int | None = None) -> Begun:
+    """As `live_state`, with what is to be drawn where that is there soon; otherwise it is asked for, as ever.
+
+    A page that ends in charts is spared to wait for what draws these before it asks.
+    """
+    try:
+        payload = await asyncio.wait_for(load(asked), SOON_SECONDS)
+        now = datetime.now(UTC)
+        regions, values = draw(payload, now)
+    except Exception:
+        log.debug("%s is asked for by its page", name, exc_info=True)
+        return Begun(live_state(name, **asked), None)
+    state = live_state(name, **asked)
+    for store, data in zip(
+        state, (asked, as_written(regions), None, version(payload, asked, now, redraw_seconds)), strict=True
+    ):
+        store.data = data
+    return Begun(state, values)
 
 
 def register_range(app: dash.Dash, name: str) -> None:

@@ -143,7 +143,11 @@ def opened(browser: Browser, served: Served) -> Iterator[Open]:
     contexts = []
 
     def open_page(
-        path: str, size: tuple[int, int] = DESK, scheme: str = "light", zone: str = "UTC", locale: str = "en-GB",
+        path: str,
+        size: tuple[int, int] = DESK,
+        scheme: str = "light",
+        zone: str = "UTC",
+        locale: str = "en-GB",
         settled: bool = True,
     ) -> Watched:
         context = browser.new_context(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from conftest import PHONE, Open, Served
@@ -55,6 +58,40 @@ def test_a_past_that_cannot_be_told_says_why(served: Served, opened: Open) -> No
     expect(page.get_by_text("lies in the future")).to_be_visible()
     page.get_by_role("link", name="As it is now").click()
     expect(page.locator("#instance-past")).to_have_text("now")
+
+
+def test_what_an_instance_is_shows_before_what_draws_its_charts_is_there(served: Served, opened: Open) -> None:
+    page = opened("definitions").page
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        waiting.append(route)
+
+    page.route("**/plotly.min.js", hold)
+    page.goto(f"{served.dashboard}instances/{completed(served)['id']}")
+    expect(page.locator("#instance-events tbody tr")).to_have_count(5)
+    expect(page.locator("#instance-timeline .main-svg")).to_have_count(0)
+    expect(page.get_by_role("slider", name="As known at")).to_have_attribute("aria-valuenow", re.compile(r"[2-9]"))
+    for one in waiting:
+        one.continue_()
+    expect(page.locator("#instance-timeline .main-svg").first).to_be_visible()
+
+
+def test_an_instance_that_takes_its_time_shows_that_it_comes(
+    served: Served, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may = served.query.instance, threading.Event()
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.to_thread(may.wait, 60)
+        return await asked(*args, **kwargs)
+
+    monkeypatch.setattr(served.query, "instance", slow)
+    page = opened(f"instances/{completed(served)['id']}", settled=False).page
+    expect(page.locator("#instance .skeleton")).to_be_visible()
+    may.set()
+    expect(page.locator("#instance-events tbody tr")).to_have_count(5)
+    expect(page.locator("#instance-timeline .main-svg").first).to_be_visible()
 
 
 def test_closed_hours_are_told_on_the_journey(served: Served, opened: Open) -> None:
