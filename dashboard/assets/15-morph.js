@@ -54,5 +54,12 @@
       morph(old, {...old, props: {...old.props, children: content}}, path);
     }
   };
-  Object.assign(window.dash_clientside.milepost, {morph: function (regions) { milepost.morph(regions); return window.dash_clientside.no_update; }});
+  Object.assign(window.dash_clientside.milepost, {
+    morph: function (regions) { milepost.morph(regions); return window.dash_clientside.no_update; },
+    // the same, once what is more urgent has been drawn
+    later: function (value) {
+      if (!value || !window.requestIdleCallback) return value;
+      return new Promise(resolve => requestIdleCallback(() => resolve(value), {timeout: 1000}));
+    },
+  });
 })();

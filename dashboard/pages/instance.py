@@ -81,6 +81,11 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
 
     register_live(app, "instance-outlook", foresee, foretell)
 
+    # Hundreds of spans take a while to draw, and stand below what one comes for.
+    app.clientside_callback(
+        ClientsideFunction("milepost", "later"), Output("instance-settled", "data"), Input("instance-shown", "data")
+    )
+
     @app.callback(
         Output("waterfall", "figure"),
         Output("trace-note", "children"),
@@ -88,7 +93,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         Output("trace", "value"),
         Output("spans-body", "className"),
         Input("trace", "value"),
-        Input("instance-shown", "data"),
+        Input("instance-settled", "data"),
         State("instance-ask", "data"),
     )
     async def one_trace(chosen: str | None, shown: str | None, asked: dict[str, Any] | None) -> list[Any]:
@@ -118,6 +123,7 @@ def _sections(instance_id: str, begun: Begun) -> list[Any]:
     return [
         *begun.state,
         dcc.Store(id="instance-moments", data=moments),
+        dcc.Store(id="instance-settled"),
         *live_state("instance-outlook", id=instance_id),
         html.Div(c.skeleton(4), id="instance"),
         html.Div(
