@@ -8,7 +8,10 @@ ALL = 100
 """What Hypothesis tries unless it is told otherwise."""
 FEW = 20
 
-settings.register_profile("few", max_examples=FEW)
+# How long an example takes says how busy the machine is, and nothing of the law.
+settings.register_profile("all", max_examples=ALL, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("all"), max_examples=FEW)
+settings.load_profile("all")
 
 
 def examples(wanted: int) -> int:
@@ -17,9 +20,8 @@ def examples(wanted: int) -> int:
 
 
 def on_one_database(wanted: int) -> settings:
-    """How a law is tried that wipes the database of its test before each of so many examples, and takes its time."""
+    """How a law is tried on so many examples, which all have what the fixtures of its test made: one database."""
     return settings(
         max_examples=examples(wanted),
-        deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.acceptance import asking
 from tests.acceptance.enterprise import Order, comparable, expected
 from tests.acceptance.process import wait_until
 
@@ -26,7 +27,7 @@ def wait_for_projection(url: str, at: datetime) -> None:
     spelled = at.isoformat().replace("+00:00", "Z")
 
     def done() -> bool:
-        answered = httpx.get(f"{url}/api/v1/overview", timeout=20)
+        answered = asking.get(f"{url}/api/v1/overview")
         if answered.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             # A connection of before the database was killed.
             return False
@@ -44,7 +45,7 @@ def compare(url: str, wanted: Wanted) -> None:
     total = -1
     while True:
         parameters = {"limit": 500, "workflow": "order-to-cash"} | ({"cursor": cursor} if cursor else {})
-        page = httpx.get(f"{url}/api/v1/instances", params=parameters, timeout=30).json()
+        page = asking.get(f"{url}/api/v1/instances", params=parameters).json()
         for row in page["items"]:
             assert row["title"] not in found, "an instance came twice"
             found[row["title"]] = comparable(row)
@@ -55,5 +56,5 @@ def compare(url: str, wanted: Wanted) -> None:
     assert total == len(wanted)
     different = {title: (found[title], wanted[title]) for title in wanted if found[title] != wanted[title]}
     assert not different, f"{len(different)} of {len(wanted)} differ, among them {next(iter(different.items()))}"
-    listed = httpx.get(f"{url}/api/v1/workflows").json()["items"][0]["counts"]
+    listed = asking.get(f"{url}/api/v1/workflows").json()["items"][0]["counts"]
     assert listed == Counter(one["verdict"] for one in wanted.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,15 +18,27 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.acceptance import asking
+
 COMMAND = [sys.executable, "-m", "milepost.cli"]
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+# Systems take the ports of outgoing connections from 32768 on, or higher: none of them takes one of these meanwhile.
+_FIRST_PORT, _PORTS_OF_A_WORKER = 10_000 + _WORKER % 10 * 2_000, 2_000
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """A port that nobody has now, and that neither a connection nor another worker of the tests takes before it is used."""
+    chance = random.SystemRandom()
+    while True:
+        port = _FIRST_PORT + chance.randrange(_PORTS_OF_A_WORKER)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            if port not in _given:
+                found.bind(("127.0.0.1", port))
+                _given.add(port)
+                return port
 
 
 def environment() -> dict[str, str]:
@@ -66,10 +79,10 @@ class Running:
         def ready() -> bool:
             assert process.poll() is None, self.log.read_text()
             with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{self.url}/readyz").status_code == 200
+                return asking.get(f"{self.url}/readyz").status_code == 200
             return False
 
-        wait_until(ready, 40, "the process serves")
+        wait_until(ready, 90, "the process serves")
 
     def start(self) -> None:
         """Start it and wait until it serves."""
@@ -84,15 +97,15 @@ class Running:
         for one in others:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-        self.process.wait(10)
-        _, alive = psutil.wait_procs({*workers, *others}, 20)
+        self.process.wait(60)
+        _, alive = psutil.wait_procs({*workers, *others}, 60)
         assert alive == [], "what belonged to the killed process must end with it"
 
     def stop(self, by: signal.Signals) -> int:
         """Ctrl-C (SIGINT), or what service managers send (SIGTERM); the exit code."""
         assert self.process is not None
         self.process.send_signal(by)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def workers(self) -> list[psutil.Process]:
         """The processes it has started besides the database."""
@@ -102,7 +115,7 @@ class Running:
 
     def roles(self) -> dict[str, str]:
         """What it says of each of its roles."""
-        found: dict[str, str] = httpx.get(f"{self.url}/healthz").json()["roles"]
+        found: dict[str, str] = asking.get(f"{self.url}/healthz").json()["roles"]
         return found
 
     def said(self) -> list[dict[str, Any]]:
@@ -118,7 +131,7 @@ class Running:
         """Leave nothing behind."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
 
 
 class Serving(Running):

@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.acceptance import asking
 from tests.acceptance.enterprise import CONNECTORS, MINUTE, PLACEHOLDERS, TYPES, Fact, Order
 
 SENDERS = 5
@@ -96,7 +97,7 @@ class _Doors:
     """The clients of one sender: the SDK's own exporters for OpenTelemetry."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=20)
+        self._http = asking.Client(base_url=url)
         self._spans = OTLPSpanExporter(f"{url}/v1/traces", timeout=3, compression=Compression.Gzip)
         self._logs = OTLPLogExporter(f"{url}/v1/logs", timeout=3)
         self._down = False
@@ -148,7 +149,7 @@ def heartbeats(url: str, at: datetime) -> None:
         }
         for source in sources
     ]
-    answer = httpx.post(f"{url}/events", json=events, headers={"content-type": "application/cloudevents-batch+json"})
+    answer = asking.post(f"{url}/events", json=events, headers={"content-type": "application/cloudevents-batch+json"})
     assert answer.json()["accepted"] == len(events)
 
 

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.process import COMMAND, Serving, environment, wait_until
 from tests.integration.fix_doors import DEFINITIONS, cloud_event
 
@@ -29,7 +29,7 @@ class Guarded(Serving):
     def command(self, *words: str, said: str = "", code: int = 0) -> str:
         done = subprocess.run(
             [*COMMAND, *words, "--data-dir", str(self.data)],
-            input=said, capture_output=True, text=True, env=environment(), timeout=120, check=False,
+            input=said, capture_output=True, text=True, env=environment(), timeout=240, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return (done.stdout if code == 0 else done.stderr).strip()
@@ -39,7 +39,7 @@ def doctor(service: Guarded) -> list[str]:
     """What it says of limits."""
     done = subprocess.run(
         [*COMMAND, "doctor", "--json", "--data-dir", str(service.data)],
-        capture_output=True, text=True, env=environment(), timeout=120, check=False,
+        capture_output=True, text=True, env=environment(), timeout=240, check=False,
     )  # fmt: skip
     return [one["said"] for one in json.loads(done.stdout)["findings"] if one["check"] == "limits"]
 
@@ -59,14 +59,14 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
 
         def send(with_key: str) -> int:
             headers = MEDIA | {"authorization": f"Bearer {with_key}"}
-            return httpx.post(f"{service.url}/events", json=cloud_event(), headers=headers).status_code
+            return asking.post(f"{service.url}/events", json=cloud_event(), headers=headers).status_code
 
-        wait_until(lambda: send(key) == 200, 20, "the running process knows the new key")
+        wait_until(lambda: send(key) == 200, 60, "the running process knows the new key")
         second = service.command("keys", "rotate", "crm", "--overlap", "1h")
-        wait_until(lambda: send(second) == 200, 20, "it knows the second key")
+        wait_until(lambda: send(second) == 200, 60, "it knows the second key")
         assert send(key) == 200
         service.command("keys", "revoke", key[:13])
-        wait_until(lambda: send(key) == 401, 20, "the former key opens nothing any more")
+        wait_until(lambda: send(key) == 401, 60, "the former key opens nothing any more")
         assert send(second) == 200
         listed: list[dict[str, Any]] = json.loads(service.command("keys", "list", "--json"))
         assert {one["state"] for one in listed} == {"in force", "revoked"}
@@ -74,19 +74,19 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
 
         assert service.command("keys", "limit", "crm", "--rate", "1/h") == "crm may bring: 1/h."
         assert "crm  ingest:crm  at most 1/h" in service.command("keys", "list")
-        wait_until(lambda: send(second) == 429, 20, "the running process knows the rate of the key")
+        wait_until(lambda: send(second) == 429, 60, "the running process knows the rate of the key")
         findings = wait_until(
-            lambda: [one for one in doctor(service) if "key crm" in one], 30, "the doctor says who is limited"
+            lambda: [one for one in doctor(service) if "key crm" in one], 60, "the doctor says who is limited"
         )
         assert findings[0].startswith("limited within the last hour: key crm (")
         assert "is not a rate" in service.command("keys", "limit", "crm", "--rate", "much", code=1)
         service.command("keys", "limit", "crm", "--rate", "off")
-        wait_until(lambda: send(second) == 200, 20, "it may bring as much as it likes")
+        wait_until(lambda: send(second) == 200, 60, "it may bring as much as it likes")
 
         service.command("users", "add", "ada", "--role", "operator", said="too short\n", code=1)
         service.command("users", "add", "ada", "--role", "operator", said="correct horse battery\n")
         assert service.command("users", "list") == "operator  ada"
-        with httpx.Client(base_url=service.url, headers={"origin": service.url}) as browser:
+        with asking.Client(base_url=service.url, headers={"origin": service.url}) as browser:
             page = browser.get("/dashboard/", headers={"accept": "text/html"})
             assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fdashboard%2F")
             said = {"name": "ada", "password": "correct horse battery", "next": "/dashboard/"}
@@ -100,12 +100,12 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
             def domains() -> list[str]:
                 return [one["domain"] for one in browser.get("/api/v1/overview").json()["domains"]]
 
-            wait_until(lambda: domains() == ["support"], 20, "the running process knows what she sees now")
+            wait_until(lambda: domains() == ["support"], 60, "the running process knows what she sees now")
             service.command("users", "change", "ada", "--all-workflows", "--domain", "x", code=1)
             service.command("users", "change", "ada", "--all-workflows", "--no-raw")
-            wait_until(lambda: domains() == ["orders", "support"], 20, "she sees everything again")
+            wait_until(lambda: domains() == ["orders", "support"], 60, "she sees everything again")
             assert service.command("users", "log-out", "ada") == "ada: 1 session is over."
-            wait_until(lambda: browser.get("/api/v1/overview").status_code == 401, 20, "she is logged out")
+            wait_until(lambda: browser.get("/api/v1/overview").status_code == 401, 60, "she is logged out")
         assert "sees" in service.command(
             "keys", "create", "--name", "y", "--scope", "ingest", "--domain", "support", "--expires", "1d", code=1
         ).replace("it has none of them", "sees")
@@ -113,7 +113,7 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
         assert "sees workflow:ticket" in service.command("keys", "list")
 
         send(second)
-        wait_until(lambda: "own events" in service.command("forget", "order=O-1"), 30, "the event is applied")
+        wait_until(lambda: "own events" in service.command("forget", "order=O-1"), 60, "the event is applied")
         assert "say --yes" in service.command("forget", "order:O-1")
         assert "no definition has 'x'" in service.command("forget", "x=O-1", code=1)
         assert "Forgotten:" in service.command("forget", "order=O-1", "--yes")
@@ -141,7 +141,7 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
 def test_a_process_that_others_could_reach_does_not_start_without_authentication(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path)],
-        capture_output=True, text=True, env=environment() | {"PATH": os.environ["PATH"]}, timeout=60, check=False,
+        capture_output=True, text=True, env=environment() | {"PATH": os.environ["PATH"]}, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "--auth on" in done.stderr

@@ -19,6 +19,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from tests.acceptance import asking
 from tests.acceptance.process import Serving, wait_until
 
 if TYPE_CHECKING:
@@ -95,18 +96,18 @@ class Told:
         base = {"specversion": "1.0", "type": what, "source": source, "time": datetime.now(UTC).isoformat()}
         batch = [base | {"id": f"{what}-{id_}", "data": {"id": f"{entity}-{id_}"}} for id_ in ids]
         kind = {"content-type": "application/cloudevents-batch+json"}
-        answered = httpx.post(f"{self.serving.url}/events", content=json.dumps(batch), headers=kind)
+        answered = asking.post(f"{self.serving.url}/events", content=json.dumps(batch), headers=kind)
         assert answered.is_success, answered.text
 
     def post(self, path: str, **said: Any) -> Any:
-        answered = httpx.post(f"{self.serving.url}/api/v1{path}", json=said)
+        answered = asking.post(f"{self.serving.url}/api/v1{path}", json=said)
         assert answered.is_success, answered.text
         return answered.json()
 
     def incident(self, workflow: str, status: str = "firing") -> dict[str, Any] | None:
-        items = httpx.get(f"{self.serving.url}/api/v1/incidents").json()["items"]
+        items = asking.get(f"{self.serving.url}/api/v1/incidents").json()["items"]
         found = [one["id"] for one in items if one["workflow"] == workflow and one["status"] == status]
-        whole: dict[str, Any] = httpx.get(f"{self.serving.url}/api/v1/incidents/{found[0]}").json() if found else {}
+        whole: dict[str, Any] = asking.get(f"{self.serving.url}/api/v1/incidents/{found[0]}").json() if found else {}
         return whole or None
 
     def heard(self, path: str, workflow: str = "orders") -> list[dict[str, Any]]:
@@ -131,7 +132,7 @@ class Told:
         digest = hmac.new(SIGNED_BY.encode(), b"v0:" + at.encode() + b":" + body, "sha256").hexdigest()
         headers = {"x-slack-request-timestamp": at, "x-slack-signature": f"v0={digest}"}
         form = {"content-type": "application/x-www-form-urlencoded"}
-        return httpx.post(f"{self.serving.url}/inbound/slack", content=body, headers=headers | form)
+        return asking.post(f"{self.serving.url}/inbound/slack", content=body, headers=headers | form)
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_every_firing_has_its_resolve_at_the_same_target_with_the_same_keys(told
     assert (told.heard("/elsewhere"), told.heard("/elsewhere", "refunds")) == ([], [])
 
     # The other one is told as soon as nothing keeps it quiet any more, to whom the routes name by then.
-    assert httpx.request("DELETE", f"{told.serving.url}/api/v1/silences/{quiet['id']}", json={"by": "jo"}).is_success
+    assert asking.request("DELETE", f"{told.serving.url}/api/v1/silences/{quiet['id']}", json={"by": "jo"}).is_success
     told.post(f"/incidents/{refunds['id']}/withdraw", by="jo")
     wait_until(lambda: told.kinds("/elsewhere", "refunds") == ["firing"], WAIT, "people are told after the silence")
     told.say("refund.accepted", "1")
@@ -218,7 +219,7 @@ def test_every_firing_has_its_resolve_at_the_same_target_with_the_same_keys(told
     # The history says who did what, and every attempt what was answered, without a secret.
     done = [(line["what"], line["by"]) for line in over["timeline"] if line["by"]]
     assert done == [("acknowledged", "mia (Slack)")]
-    attempts = httpx.get(f"{told.serving.url}/api/v1/incidents/{over['id']}/attempts")
+    attempts = asking.get(f"{told.serving.url}/api/v1/incidents/{over['id']}/attempts")
     assert {(one["target"], one["transition"], one["fate"]) for one in attempts.json()["items"]} == {
         (target, transition, "delivered") for target in targets for transition in ("firing", "resolved")
     }

@@ -12,16 +12,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
 from tests.acceptance.enterprise import DEFINITIONS, generate
 from tests.acceptance.process import COMMAND, Serving, environment
 from tests.acceptance.sending import Job, heartbeats, left, nameless, plan, send
 
 pytest_plugins = ["fix_serving"]
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 ORDERS = 2_000
 SEED = 20_261_121
@@ -49,13 +49,13 @@ def test_a_history_survives_crashes_and_a_rebuild(serving: Serving) -> None:
     heartbeats(serving.url, at)
     wait_for_projection(serving.url, at)
     compare(serving.url, wanted)
-    letters = httpx.get(f"{serving.url}/api/v1/dead-letters", params={"limit": 500}).json()
+    letters = asking.get(f"{serving.url}/api/v1/dead-letters", params={"limit": 500}).json()
     assert {one["event_id"] for one in letters["items"]} == {f"nameless-{number}" for number in range(20)}
     assert {one["reason"] for one in letters["items"]} == {"no_usable_key"}
 
     rebuilt = subprocess.run(
         [*COMMAND, "rebuild", "--data-dir", str(serving.data)],
-        capture_output=True, text=True, timeout=60, env=environment(), check=False,
+        capture_output=True, text=True, timeout=240, env=environment(), check=False,
     )  # fmt: skip
     wait_for_projection(serving.url, at)
     compare(serving.url, wanted)
@@ -112,7 +112,7 @@ def test_faults_of_the_settings_are_all_named(folder: Path) -> None:
     ended = subprocess.run(
         [*COMMAND, "serve", "--port", "70000", "--log-format", "xml", "--definitions", str(folder / "nowhere"),
          "--database-url", "mysql://root@db/x"],
-        capture_output=True, text=True, timeout=30, env=environment() | {"MILEPOST_PROT": "1"}, check=False,
+        capture_output=True, text=True, timeout=240, env=environment() | {"MILEPOST_PROT": "1"}, check=False,
     )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stdout == ""
@@ -137,7 +137,7 @@ def test_faults_of_the_definitions_are_all_named(folder: Path) -> None:
     other.write_text("apiVersion: milepost/v1\nkind: Workflw\nmetadata: {name: x}\nspec: {}\n")
     ended = subprocess.run(
         [*COMMAND, "serve", "--data-dir", str(folder / "data"), "--definitions", str(folder)],
-        capture_output=True, text=True, timeout=30, env=environment(), check=False,
+        capture_output=True, text=True, timeout=240, env=environment(), check=False,
     )  # fmt: skip
     assert ended.returncode == 1
     for words in ("wrong.yaml", "4 fortnights", "begins", "other.yaml:2: kind"):

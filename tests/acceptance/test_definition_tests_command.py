@@ -41,7 +41,7 @@ spec:
 def milepost(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     surroundings = environment() | {"PYTHONPATH": str(TOP)}
     return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, env=surroundings, capture_output=True, text=True, check=False, timeout=60
+        [*COMMAND, *arguments], cwd=cwd, env=surroundings, capture_output=True, text=True, check=False, timeout=240
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.integration.fix_alerting import Receiver
 
 pytest_plugins = ["tests.integration.fix_alerting"]
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 DEFINITIONS = """
 apiVersion: milepost/v1

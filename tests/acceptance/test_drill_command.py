@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.process import COMMAND, Serving, environment
 
 if TYPE_CHECKING:
     from tests.integration.fix_alerting import Receiver
 
 pytest_plugins = ["tests.integration.fix_alerting"]
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -58,7 +58,7 @@ def serving(tmp_path: Path, receiver: Receiver) -> Iterator[Serving]:
 
 def drill(serving: Serving, *words: str) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, "alerts", "drill", "--data-dir", str(serving.data), "--for", "20s", "--by", "jo", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, env=environment())
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=environment())
 
 
 def told(receiver: Receiver) -> list[tuple[str, dict[str, Any]]]:
@@ -83,7 +83,7 @@ def test_a_drill_fires_at_whom_it_concerns_is_marked_as_one_and_resolves(serving
         assert body["data"]["incident"]["verdict"] == "drill"
         assert body["data"]["incident"]["title"] == "Drill: nothing has happened"
         assert "drill" in body["data"]["message"]
-    (incident,) = httpx.get(f"{serving.url}/api/v1/incidents").json()["items"]
+    (incident,) = asking.get(f"{serving.url}/api/v1/incidents").json()["items"]
     assert (incident["verdict"], incident["status"], incident["owner"]) == ("drill", "resolved", "erp-platform")
     assert serving.errors() == []
 

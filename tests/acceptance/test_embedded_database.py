@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import psutil
 import psycopg
 import pytest
 
 from milepost.embedded import EmbeddedPostgres
+from tests.acceptance import asking
 from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
 from tests.acceptance.enterprise import generate
 from tests.acceptance.process import Serving, wait_until
 from tests.acceptance.sending import Job, heartbeats, plan, send
 
 pytest_plugins = ["fix_serving"]
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 SEED = 20_261_123
 
@@ -64,7 +64,7 @@ def test_an_embedded_database_that_is_killed_is_started_again_and_everything_goe
         for one in gone:
             one.kill()
         psutil.wait_procs(gone, 20)
-        wait_until(lambda: httpx.get(f"{serving.url}/readyz", timeout=60).status_code == 200, 60, "it is ready again")
+        wait_until(lambda: asking.get(f"{serving.url}/readyz").status_code == 200, 60, "it is ready again")
     sent(serving, jobs[2::3])
     at = datetime.now(UTC)
     heartbeats(serving.url, at)

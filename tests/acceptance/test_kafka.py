@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from collector.ingest.kafka.topics import Format
+from tests.acceptance import asking
 from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
 from tests.acceptance.enterprise import DEFINITIONS, generate
 from tests.acceptance.process import Running, wait_until
@@ -221,12 +221,12 @@ def test_serve_consumes_by_itself_where_it_is_given_a_topic(tmp_path: Path, post
             "time": datetime.now(UTC).isoformat(),
         }  # fmt: skip
         structured = {"content-type": "application/cloudevents+json"}
-        assert httpx.post(f"{serving.url}/events", json=event, headers=structured).status_code == 200
+        assert asking.post(f"{serving.url}/events", json=event, headers=structured).status_code == 200
 
         def instances() -> Any:
-            return httpx.get(f"{serving.url}/api/v1/instances", params={"workflow": "order-to-cash"}).json()["items"]
+            return asking.get(f"{serving.url}/api/v1/instances", params={"workflow": "order-to-cash"}).json()["items"]
 
-        found = wait_until(instances, 30, "the event is applied")
+        found = wait_until(instances, 60, "the event is applied")
         assert [one["title"] for one in found] == ["O-1"]
         assert serving.stop(signal.SIGTERM) == 0
         assert serving.errors() == []

@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.process import COMMAND, Running, environment, wait_until
 from tests.fix_kafka import Broker
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -39,7 +39,7 @@ def test_a_consumer_keeps_and_maps_what_a_topic_has_for_a_source(
     without = [*COMMAND, "consumer", *given, "--kafka-topic"]
     for name, why in (("servicenow", "cannot be read"), ("nobody", "there is no Source 'nobody' with an adapter")):
         command = [*without, f"{topic}:source={name}"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment(), check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment(), check=False)
         assert (ended.returncode != 0, why in ended.stderr) == (True, True), ended.stderr
     token.write_text("t0ken")
     consumer.start()

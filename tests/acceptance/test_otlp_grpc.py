@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 import grpc
-import httpx
 import psycopg
 import pytest
 
@@ -18,11 +17,12 @@ from collector.access.rates import Rates
 from milepost import listening
 from milepost.listening import Listening
 from milepost.settings import Settings
+from tests.acceptance import asking
 from tests.acceptance.process import COMMAND, Running, environment, free_port, wait_until
 from tests.integration.fix_doors import DEFINITIONS
 from tests.integration.test_doors_otlp import as_protobuf, request, span
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -114,7 +114,7 @@ def test_off_means_that_nobody_listens(tmp_path: Path, database_url: str, defini
         serving.start()
         (said,) = [one for one in serving.said() if one["event"] == "serving"]
         assert said["otlp_grpc_port"] is None
-        assert httpx.get(f"{serving.url}/healthz").status_code == 200
+        assert asking.get(f"{serving.url}/healthz").status_code == 200
     finally:
         serving.close()
 

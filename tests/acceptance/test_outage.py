@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
 from tests.acceptance.enterprise import DEFINITIONS, generate
 from tests.acceptance.process import COMMAND, Running, environment, wait_until
 from tests.acceptance.sending import Job, heartbeats, left, plan, send
 from tests.fix_outage import Outage
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 ORDERS = 600
 SEED = 20_261_125
@@ -78,7 +78,7 @@ def landscape(outage: Outage) -> Iterator[Landscape]:
 
 
 def said(running: Running) -> tuple[int, dict[str, object]]:
-    answer = httpx.get(f"{running.url}/readyz", timeout=30)
+    answer = asking.get(f"{running.url}/readyz")
     return answer.status_code, answer.json()
 
 
@@ -106,11 +106,11 @@ def test_what_collectors_accept_while_the_database_is_away_counts_once(landscape
         status, answer = said(one)
         assert (status, answer["missing"]) == (200, [])
         assert str(answer["buffer"]["state"]).startswith("accepting into the buffer: ")  # type: ignore[index]
-        gauges = httpx.get(f"{one.url}/metrics").text
+        gauges = asking.get(f"{one.url}/metrics").text
         assert "milepost_spool_records 0.0" not in gauges
         assert "milepost_spool_records " in gauges
     assert said(landscape.bare)[0] == 503
-    answer = httpx.post(
+    answer = asking.post(
         f"{landscape.bare.url}/events", content=b"[]", headers={"content-type": "application/cloudevents-batch+json"}
     )
     assert answer.status_code == 200
@@ -146,7 +146,7 @@ def test_what_collectors_accept_while_the_database_is_away_counts_once(landscape
         assert conn.execute("SELECT count(*) FROM receiver_spool WHERE waits_since IS NOT NULL").fetchone() == (0,)
     rebuilt = subprocess.run(
         [*COMMAND, "rebuild", *landscape.given],
-        capture_output=True, text=True, timeout=100, env=environment(), check=False,
+        capture_output=True, text=True, timeout=240, env=environment(), check=False,
     )  # fmt: skip
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     for one in landscape.all:

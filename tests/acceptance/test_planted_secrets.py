@@ -27,6 +27,7 @@ from milepost.definition_files import definition_texts, read_definitions
 from milepost.routes import read_alerting
 from milepost.settings import SettingsError, load
 from milepost.source_files import read_receivers
+from tests.acceptance import asking
 from tests.acceptance.process import COMMAND, Running, environment, free_port, wait_until
 from tests.fix_postgres import Server
 
@@ -214,7 +215,7 @@ def command(config: Path, extra: dict[str, str], *words: str, said: str = "") ->
     """What a command prints, whether it ends well or not."""
     done = subprocess.run(
         [*COMMAND, *words, "--config", str(config)],
-        input=said, capture_output=True, text=True, env=environment() | extra, timeout=120, check=False,
+        input=said, capture_output=True, text=True, env=environment() | extra, timeout=240, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 
@@ -238,7 +239,7 @@ def test_nothing_that_a_process_says_or_stores_holds_a_secret(
         answers.append(
             command(config, extra, "users", "add", "ada", "--role", "admin", said=PLANTED["user_password"] + "\n")
         )
-        with httpx.Client(base_url=service.url) as http:
+        with asking.Client(base_url=service.url) as http:
             _go_wrong(http, planted, answers)
             bearer = {"authorization": f"Bearer {planted['admin']}"}
             # Every target has been tried, and has refused while repeating what it was sent.
@@ -258,7 +259,7 @@ def test_nothing_that_a_process_says_or_stores_holds_a_secret(
         postgres.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_name(database_url)}'"
         )
-        with httpx.Client(base_url=service.url, timeout=60) as http:
+        with asking.Client(base_url=service.url) as http:
             wait_until(lambda: http.get("/readyz").status_code == 503, 60, "it notices")
             answers += [http.get(path, headers=bearer).text for path in ("/readyz", "/metrics", "/api/v1/overview")]
             sent = {"authorization": f"Bearer {planted['source_token']}"}
@@ -278,7 +279,7 @@ def _go_wrong(http: httpx.Client, planted: dict[str, str], answers: list[str]) -
     """Everything that can be asked wrongly with a secret at hand, and an order that gets stuck."""
     good = {"authorization": f"Bearer {planted['ingest']}", "content-type": "application/cloudevents+json"}
     order = {"specversion": "1.0", "id": "1", "source": "crm", "type": "order.created", "data": {"order_id": "SO-1"}}
-    wait_until(lambda: http.post("/events", json=order, headers=good).status_code == 200, 30, "the key is known")
+    wait_until(lambda: http.post("/events", json=order, headers=good).status_code == 200, 60, "the key is known")
     admin = {"authorization": f"Bearer {planted['admin']}"}
     wrong = {"authorization": f"Bearer {planted['ingest'][:-2]}--"}
     body = json.dumps(

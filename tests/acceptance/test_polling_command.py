@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.process import Serving, wait_until
 from tests.coupa_server import CLIENT, Coupa, coupa
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -66,15 +66,15 @@ def test_what_is_asked_for_is_there_once_also_after_a_kill(
             # What the process that is no more had claimed is free again after two minutes; a test does not wait.
             conn.execute("UPDATE source_poll SET claimed_until = '-infinity'")
         url = f"{serving.url}/api/v1/instances?key=PO-300"
-        wait_until(lambda: httpx.get(url).json()["items"], 60, "the last of them is seen")
+        wait_until(lambda: asking.get(url).json()["items"], 60, "the last of them is seen")
         now = datetime.now(UTC)
         server.put("purchase_orders", 300, now, status="closed")
-        wait_until(lambda: httpx.get(url).json()["items"][0]["verdict"] == "completed", 60, "it is seen to be closed")
+        wait_until(lambda: asking.get(url).json()["items"][0]["verdict"] == "completed", 60, "it is seen to be closed")
         with psycopg.connect(f"postgresql://postgres@/postgres?host={serving.data / 'postgres'}") as conn:
             ids = [row[0] for row in conn.execute("SELECT id FROM event WHERE id LIKE %s", (f"%{before:%H:%M}%",))]
         assert len(set(ids)) == 300
         assert len(ids) == 300
-        metrics = httpx.get(f"{serving.url}/metrics").text
+        metrics = asking.get(f"{serving.url}/metrics").text
         assert 'milepost_source_polls_total{outcome="asked",source="coupa"}' in metrics
     finally:
         serving.close()

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.enterprise import DEFINITIONS
 from tests.acceptance.process import COMMAND, Serving, environment, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def send(serving: Serving, type_: str, number: int) -> None:
     event = {"specversion": "1.0", "id": f"{type_}-{number}", "source": "till", "type": type_, "time": now}
     event_type = {"content-type": "application/cloudevents+json"}
     body = json.dumps(event | {"data": {"receipt_id": f"R-{number}"}})
-    assert httpx.post(f"{serving.url}/events", content=body, headers=event_type).status_code == 200
+    assert asking.post(f"{serving.url}/events", content=body, headers=event_type).status_code == 200
 
 
 def run(serving: Serving, command: str) -> dict[str, object]:
     arguments = [command, "--data-dir", str(serving.data), "--format", "json"]
-    done = subprocess.run([*COMMAND, *arguments], check=False, capture_output=True, env=environment(), timeout=60)
+    done = subprocess.run([*COMMAND, *arguments], check=False, capture_output=True, env=environment(), timeout=240)
     assert done.returncode == 0, done.stderr.decode()
     found: dict[str, object] = json.loads(done.stdout)
     return found
@@ -58,5 +58,5 @@ def test_discover_and_coverage_read_beside_the_service(serving: Serving) -> None
     assert run(serving, "coverage")["unmatched"] == 10
     # The database must not have been stopped with the command that joined it.
     send(serving, "sold", 6)
-    wait_until(lambda: httpx.get(f"{serving.url}/readyz").status_code == 200, 20, "it is still ready")
+    wait_until(lambda: asking.get(f"{serving.url}/readyz").status_code == 200, 60, "it is still ready")
     assert serving.errors() == []

@@ -17,18 +17,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.acceptance import asking
 from tests.acceptance.comparing import compare, wait_for_projection, wanted_of
 from tests.acceptance.enterprise import DEFINITIONS, generate
 from tests.acceptance.process import COMMAND, Running, environment, free_port, wait_until
 from tests.acceptance.sending import Job, heartbeats, left, plan, send
 from tests.fix_postgres import Server
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 ORDERS = 1_000
 SEED = 20_261_122
@@ -96,7 +96,7 @@ class Landscape:
             one.launch()
         for one in processes:
             wait_until(
-                lambda log=one.log: "database_not_reached" in log.read_text(), 40, "it has asked for the database"
+                lambda log=one.log: "database_not_reached" in log.read_text(), 60, "it has asked for the database"
             )
         self._postgres.execute("CREATE DATABASE milepost_roles")
         for one in processes:
@@ -143,9 +143,9 @@ class Landscape:
 
     def replace_projector(self) -> None:
         """Kill the one that projects, with its workers, and see the other take over; then start it again."""
-        active = wait_until(self.active, 20, "a projector is active")
+        active = wait_until(self.active, 60, "a projector is active")
         active.end(active.workers())
-        took_over = wait_until(self.active, 20, "another projector takes over")
+        took_over = wait_until(self.active, 60, "another projector takes over")
         assert took_over is not active
         active.start()
         assert active.roles() == {"projector": "standing by"}
@@ -163,15 +163,15 @@ def landscape(postgres: Server, listener: Listener) -> Iterator[Landscape]:
 
 
 def metric(process: Running, name: str) -> dict[tuple[str, ...], float]:
-    families = text_string_to_metric_families(httpx.get(f"{process.url}/metrics").text)
+    families = text_string_to_metric_families(asking.get(f"{process.url}/metrics").text)
     return {tuple(one.labels.values()): one.value for family in families for one in family.samples if one.name == name}
 
 
 def answers(process: Running) -> list[int]:
     """The status of what every role has, of the query API, of the pages, and of a door to which nothing is said."""
     paths = ("/healthz", "/readyz", "/metrics", "/api/v1/overview", "/dashboard/")
-    asked = [httpx.get(f"{process.url}{path}").status_code for path in paths]
-    door = httpx.post(f"{process.url}/events", headers={"content-type": "application/cloudevents+json"})
+    asked = [asking.get(f"{process.url}{path}").status_code for path in paths]
+    door = asking.post(f"{process.url}/events", headers={"content-type": "application/cloudevents+json"})
     return [*asked, door.status_code]
 
 
@@ -189,7 +189,7 @@ def test_a_history_through_two_collectors_survives_the_end_of_any_role(
         "notifier": [200, 200, 200, 404, 404, 404],
         "dashboard": [200, 200, 200, 200, 200, 404],
     }
-    wait_until(landscape.active, 20, "a projector is active")
+    wait_until(landscape.active, 60, "a projector is active")
     assert sorted(one.roles()["projector"] for one in landscape.projectors) == ["active", "standing by"]
     part = len(jobs) // 4
     landscape.send(jobs[:part], kill_after=part // 2)
@@ -197,7 +197,7 @@ def test_a_history_through_two_collectors_survives_the_end_of_any_role(
     assert all(job.acknowledged for job in jobs[: 2 * part])
     # Before anybody may be told: the first message of an incident waits for what else belongs to it.
     incidents = f"{landscape.dashboard.url}/api/v1/incidents"
-    wait_until(lambda: httpx.get(incidents).json()["items"], 20, "an incident is open")
+    wait_until(lambda: asking.get(incidents).json()["items"], 60, "an incident is open")
     landscape.notifiers[0].end()
     landscape.send(jobs[2 * part :], kill_after=part // 4, stop=landscape.collectors[1])
     assert not all(job.acknowledged for job in jobs), "the collector was stopped too late to interrupt anything"
@@ -211,15 +211,15 @@ def test_a_history_through_two_collectors_survives_the_end_of_any_role(
     compare(landscape.dashboard.url, wanted)
     rebuilt = subprocess.run(
         [*COMMAND, "rebuild", "--database-url", landscape.database_url],
-        capture_output=True, text=True, timeout=60, env=environment(), check=False,
+        capture_output=True, text=True, timeout=240, env=environment(), check=False,
     )  # fmt: skip
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     assert "equal to what was there" in rebuilt.stdout
     compare(landscape.dashboard.url, wanted)
 
     def all_told() -> bool:
-        firing = httpx.get(incidents, params={"status": "firing"}).json()["items"]
-        told = [httpx.get(f"{incidents}/{one['id']}").json()["deliveries"] for one in firing]
+        firing = asking.get(incidents, params={"status": "firing"}).json()["items"]
+        told = [asking.get(f"{incidents}/{one['id']}").json()["deliveries"] for one in firing]
         return bool(told) and all(any(one["state"] == "delivered" for one in deliveries) for deliveries in told)
 
     wait_until(all_told, 60, "every incident is told")
@@ -236,7 +236,7 @@ def test_other_definitions_reach_the_projector_and_the_others_say_that_they_know
 ) -> None:
     collector, projector = landscape.collectors[0], landscape.projectors[0]
     landscape.launch(collector, projector)
-    wait_until(landscape.active, 20, "the projector is active")
+    wait_until(landscape.active, 60, "the projector is active")
     changed = tmp_path / "changed.yaml"
     changed.write_text(DEFINITIONS.replace("breach: 4h", "breach: 5h"))
     other = Running(
@@ -251,15 +251,15 @@ def test_other_definitions_reach_the_projector_and_the_others_say_that_they_know
             "time": datetime.now(UTC).isoformat(),
         }  # fmt: skip
         structured = {"content-type": "application/cloudevents+json"}
-        answer = httpx.post(f"{collector.url}/events", content=json.dumps(event), headers=structured)
+        answer = asking.post(f"{collector.url}/events", content=json.dumps(event), headers=structured)
         assert answer.status_code == 200
 
         def version() -> Any:
             with psycopg.connect(landscape.database_url) as conn:
                 return conn.execute("SELECT workflow_version FROM instance").fetchone()
 
-        assert wait_until(version, 20, "the event is applied") == (2,)
-        wait_until(lambda: metric(collector, "milepost_definitions_differ") == {(): 1}, 20, "the collector says so")
+        assert wait_until(version, 60, "the event is applied") == (2,)
+        wait_until(lambda: metric(collector, "milepost_definitions_differ") == {(): 1}, 60, "the collector says so")
         assert [one["event"] for one in collector.said()].count("definitions_differ") == 1
         assert metric(other, "milepost_definitions_differ") == {(): 0}
     finally:

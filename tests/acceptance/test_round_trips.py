@@ -20,11 +20,12 @@ import httpx
 import psycopg
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.process import Running, environment, free_port, wait_until
 from tests.fix_kafka import Broker
 from tests.fix_postgres import Server
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 PEERS = Path(__file__).parent.parent / "peers"
 NODE_OTEL = os.environ.get("MILEPOST_TEST_NODE_OTEL")
@@ -73,11 +74,11 @@ class Milepost:
 
     def instance(self, order: str) -> Any:
         """The instance of an order, once there is one that is completed; else None."""
-        answer = httpx.get(f"{self.serving.url}/api/v1/instances", params={"key": f"order={order}"})
+        answer = asking.get(f"{self.serving.url}/api/v1/instances", params={"key": f"order={order}"})
         found = answer.json()["items"] if answer.status_code == 200 else []
         if not found or found[0]["verdict"] != "completed":
             return None
-        return httpx.get(f"{self.serving.url}/api/v1/instances/{found[0]['id']}").json()
+        return asking.get(f"{self.serving.url}/api/v1/instances/{found[0]['id']}").json()
 
     def has(self, order: str, trace: str) -> None:
         """Everything of what the program sent has arrived."""
@@ -87,10 +88,10 @@ class Milepost:
         assert one["value"] == {"amount": 12.5, "currency": "EUR"}
 
         def spans() -> list[Any]:
-            detail = httpx.get(f"{self.serving.url}/api/v1/instances/{one['id']}").json()
+            detail = asking.get(f"{self.serving.url}/api/v1/instances/{one['id']}").json()
             return [span for span in detail["spans"] if span["trace_id"] == trace]
 
-        wait_until(lambda: len(spans()) == 2, 30, "both spans are its evidence")
+        wait_until(lambda: len(spans()) == 2, 60, "both spans are its evidence")
         assert {span["name"] for span in spans()} == {"checkout", "activate"}
 
 
@@ -107,7 +108,7 @@ def milepost(tmp_path: Path, postgres: Server) -> Iterator[Milepost]:
 def run(command: list[str], endpoint: str, order: str, **more: str) -> str:
     """What a program of `tests/peers` prints, the id of its trace; it must complain of nothing."""
     ended = subprocess.run(
-        [*command, order], capture_output=True, text=True, timeout=90, check=False,
+        [*command, order], capture_output=True, text=True, timeout=240, check=False,
         env=environment() | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint} | more,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
@@ -121,7 +122,7 @@ def test_the_sdk_of_python(milepost: Milepost, protocol: str, compression: dict[
     command = [sys.executable, str(PEERS / "sdk.py"), protocol]
     trace = run(command, milepost.endpoint(protocol), order, **compression)
     milepost.has(order, trace)
-    received = httpx.get(f"{milepost.serving.url}/metrics").text
+    received = asking.get(f"{milepost.serving.url}/metrics").text
     assert 'milepost_rejected_total{door="logs"} 1.0' in received, "the ordinary line is no event"
 
 
@@ -153,7 +154,7 @@ class OtelCollector:
         def listens() -> bool:
             assert self._process.poll() is None, self.said()
             try:
-                return httpx.post(f"http://127.0.0.1:{self._http}/v1/logs", json={}).status_code == 200
+                return asking.post(f"http://127.0.0.1:{self._http}/v1/logs", json={}).status_code == 200
             except httpx.TransportError:
                 return False
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.acceptance import asking
 from tests.acceptance.process import Running, wait_until
 from tests.fix_replica import Standby
 from tests.integration.fix_doors import DEFINITIONS, STRUCTURED, cloud_event
@@ -24,11 +24,11 @@ def test_serve_reads_the_replica_and_says_as_of_when(database_url: str, standby:
     )  # fmt: skip
     served.start()
     try:
-        with httpx.Client(base_url=served.url) as client:
-            wait_until(lambda: client.get("/readyz").json()["read_replica"]["used"], 20, "the replica is read")
+        with asking.Client(base_url=served.url) as client:
+            wait_until(lambda: client.get("/readyz").json()["read_replica"]["used"], 60, "the replica is read")
             event = json.dumps(cloud_event("1", time="2026-11-20T09:00:00Z"))
             client.post("/events", content=event, headers=STRUCTURED).raise_for_status()
-            wait_until(lambda: client.get("/api/v1/instances").json()["items"], 20, "the replica has the order")
+            wait_until(lambda: client.get("/api/v1/instances").json()["items"], 60, "the replica has the order")
             assert "milepost-as-of" in client.get("/api/v1/objectives").headers
             assert client.get("/dashboard/").status_code == 200
             overview = client.get("/api/v1/overview").json()
@@ -37,10 +37,10 @@ def test_serve_reads_the_replica_and_says_as_of_when(database_url: str, standby:
             standby.stop()
             try:
                 assert client.get("/api/v1/instances").json()["items"]
-                wait_until(lambda: not client.get("/readyz").json()["read_replica"]["used"], 20, "it is left")
+                wait_until(lambda: not client.get("/readyz").json()["read_replica"]["used"], 60, "it is left")
             finally:
                 standby.start()
-            wait_until(lambda: client.get("/readyz").json()["read_replica"]["used"], 20, "it is read again")
+            wait_until(lambda: client.get("/readyz").json()["read_replica"]["used"], 60, "it is read again")
     finally:
         assert served.stop(2) == 0
     said = [one["event"] for one in served.said()]

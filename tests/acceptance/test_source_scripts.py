@@ -84,7 +84,7 @@ def run(*parts: str, **values: Any) -> Any:
     assert NODE is not None
     named = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in values.items())
     done = subprocess.run(
-        [NODE, "-"], input=named + "\n".join(parts), capture_output=True, text=True, timeout=60, check=False
+        [NODE, "-"], input=named + "\n".join(parts), capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

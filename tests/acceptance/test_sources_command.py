@@ -20,10 +20,11 @@ import psycopg
 import pytest
 import stripe
 
+from tests.acceptance import asking
 from tests.acceptance.process import COMMAND, Serving, environment, wait_until
 from tests.sources import FOLDER
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -69,7 +70,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving
 
 def milepost(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False, env=environment()
+        [*COMMAND, *words], capture_output=True, text=True, timeout=240, check=False, env=environment()
     )
 
 
@@ -79,7 +80,7 @@ def send_stripe(serving: Serving, name: str) -> httpx.Response:
     at = int(time.time())
     made = stripe.WebhookSignature._compute_signature(f"{at}.{body.decode()}", "whsec_test_secret")
     headers = {"Stripe-Signature": f"t={at},v1={made}", "content-type": "application/json; charset=utf-8"}
-    return httpx.post(f"{serving.url}/sources/stripe", content=body, headers=headers)
+    return asking.post(f"{serving.url}/sources/stripe", content=body, headers=headers)
 
 
 def send_zendesk(serving: Serving, name: str) -> httpx.Response:
@@ -89,11 +90,11 @@ def send_zendesk(serving: Serving, name: str) -> httpx.Response:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     made = base64.b64encode(hmac.new(b"zs", at.encode() + body, hashlib.sha256).digest()).decode()
     headers = {"X-Zendesk-Webhook-Signature": made, "X-Zendesk-Webhook-Signature-Timestamp": at}
-    return httpx.post(f"{serving.url}/sources/zendesk", content=body, headers=headers)
+    return asking.post(f"{serving.url}/sources/zendesk", content=body, headers=headers)
 
 
 def instances(serving: Serving) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = httpx.get(f"{serving.url}/api/v1/instances").json()["items"]
+    items: list[dict[str, Any]] = asking.get(f"{serving.url}/api/v1/instances").json()["items"]
     return items
 
 
@@ -102,27 +103,27 @@ def test_signed_samples_of_two_systems_are_one_instance_and_a_mended_mapping_tak
 ) -> None:
     serving.start()
     assert send_stripe(serving, "invoice.payment_failed.json").status_code == 200
-    (found,) = wait_until(lambda: instances(serving), 20, "the instance is there")
+    (found,) = wait_until(lambda: instances(serving), 60, "the instance is there")
     assert found["verdict"] == "on_track"
     assert send_zendesk(serving, "ticket.created.json").status_code == 200
     for _ in range(3):
         assert send_stripe(serving, "invoice.paid.json").status_code == 200
-    done = wait_until(lambda: [one for one in instances(serving) if one["verdict"] == "completed"], 20, "it is paid")
+    done = wait_until(lambda: [one for one in instances(serving) if one["verdict"] == "completed"], 60, "it is paid")
     assert [one["id"] for one in done] == [found["id"]]
-    whole = httpx.get(f"{serving.url}/api/v1/instances/{found['id']}").json()
+    whole = asking.get(f"{serving.url}/api/v1/instances/{found['id']}").json()
     assert {event["source"] for event in whole["events"]} == {"stripe", "zendesk"}
 
     # Somebody else.
-    assert httpx.post(f"{serving.url}/sources/stripe", content=b"{}").status_code == 401
+    assert asking.post(f"{serving.url}/sources/stripe", content=b"{}").status_code == 401
 
     # What the mapping does not know is dead, and alive once it does.
     headers = {"authorization": "Bearer s3cret", "content-type": "application/json"}
-    posted = httpx.post(f"{serving.url}/sources/shop", json=[{"id": 1, "what": "B"}], headers=headers)
+    posted = asking.post(f"{serving.url}/sources/shop", json=[{"id": 1, "what": "B"}], headers=headers)
     assert posted.status_code == 200
-    letters = wait_until(lambda: httpx.get(f"{serving.url}/api/v1/dead-letters").json()["items"], 20, "it is dead")
+    letters = wait_until(lambda: asking.get(f"{serving.url}/api/v1/dead-letters").json()["items"], 60, "it is dead")
     metrics = wait_until(
         lambda: (
-            (text := httpx.get(f"{serving.url}/metrics").text)
+            (text := asking.get(f"{serving.url}/metrics").text)
             and 'milepost_dead_letters_open{source="shop"} 1.0' in text
             and text
         ),
@@ -157,7 +158,7 @@ def test_a_process_without_its_secret_does_not_begin(serving: Serving, monkeypat
     monkeypatch.delenv("STRIPE_SECRET")
     serving.launch()
     assert serving.process is not None
-    assert serving.process.wait(40) == 1
+    assert serving.process.wait(60) == 1
     assert "spec.adapter.secret: the environment variable STRIPE_SECRET is not set" in serving.log.read_text()
 
 
@@ -199,7 +200,7 @@ def test_what_was_acknowledged_is_mapped_once_however_often_the_process_is_kille
     def send() -> None:
         number = 0
         headers = {"authorization": "Bearer s3cret", "content-type": "application/json"}
-        with httpx.Client() as client:
+        with asking.Client() as client:
             while not stop.is_set():
                 number += 1
                 ids = [f"{number}-{member}" for member in range(20)]
@@ -213,7 +214,7 @@ def test_what_was_acknowledged_is_mapped_once_however_often_the_process_is_kille
     sender.start()
     for _ in range(2):
         before = len(acknowledged)
-        wait_until(lambda before=before: len(acknowledged) > before + 200, 30, "some are acknowledged")
+        wait_until(lambda before=before: len(acknowledged) > before + 200, 60, "some are acknowledged")
         serving.kill(with_database=True)
         serving.start()
     stop.set()
@@ -226,7 +227,7 @@ def test_what_was_acknowledged_is_mapped_once_however_often_the_process_is_kille
                 row = conn.execute("SELECT count(*) FROM source_request WHERE mapped_at IS NULL").fetchone()
             return row == (0,)
 
-        wait_until(mapped, 30, "everything is mapped")
+        wait_until(mapped, 60, "everything is mapped")
         ids = [id_ for (id_,) in conn.execute("SELECT id FROM event WHERE source = 'shop'").fetchall()]
     assert len(ids) == len(set(ids))
     assert acknowledged <= set(ids)

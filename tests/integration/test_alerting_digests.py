@@ -6,7 +6,6 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import pytest
 
 from alerting import digesting
 from alerting.teams import Around, Team, parse_team
@@ -108,7 +107,6 @@ def test_after_a_stop_that_is_too_long_it_waits_for_the_next_day(world: World) -
     assert run(world, erp, passed=20 * HOUR).told == ("erp-platform",)
 
 
-@pytest.mark.timeout(120)
 def test_of_many_processes_at_once_one_tells(world: World) -> None:
     world.stuck(5)
     erp, barrier = team(world), Barrier(6)

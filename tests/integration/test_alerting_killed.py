@@ -28,7 +28,7 @@ TOP = Path(__file__).parents[2]
 def killed_at(step: str, world: World, spec: list[dict[str, object]]) -> None:
     command = [sys.executable, str(Path(__file__).with_name("fix_killed_sender.py")), world.url, str(world.now), step]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP)} | world.env
-    ran = subprocess.run([*command, json.dumps(spec)], env=env, timeout=120, check=False)
+    ran = subprocess.run([*command, json.dumps(spec)], env=env, timeout=240, check=False)
     assert ran.returncode == -signal.SIGKILL
 
 

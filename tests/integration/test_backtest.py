@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import backtest
@@ -30,6 +30,7 @@ from slo_rules.judgement import VerdictKind
 from slo_rules.workflow import Definitions
 from tests.acceptance.process import COMMAND, environment
 from tests.counting import plain, stored_buckets
+from tests.examples import on_one_database
 from tests.integration.test_comparison import edited
 from tests.projecting import enroll, log_events, projecting, receive, stored, wipe
 from tests.strategies import DEFINITIONS, START, events, make_act, make_event
@@ -275,9 +276,7 @@ def kept_up(history: list[Event]) -> list[Event]:
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_one_database(25)
 @given(events(waived=True).map(kept_up), EDITS)
 def test_both_sides_are_what_the_projector_makes(
     database_url: str, conn: Connection, history: list[Event], edits: list[tuple[str, str]]
@@ -342,7 +341,7 @@ class TestCommand:
 
     def run(self, url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, "backtest", str(folder), "--database-url", url, *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=100)
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=240)
 
     def test_nothing_otherwise_is_success(self, database_url: str, folder: Path) -> None:
         done = self.run(database_url, folder)
@@ -435,6 +434,6 @@ class TestCommand:
         said = "No event was ever stored: there is no history to backtest."
         assert (done.returncode, done.stderr.strip()) == (1, said)
         elsewhere = [*COMMAND, "backtest", str(folder), "--data-dir", str(tmp_path / "none")]
-        done = subprocess.run(elsewhere, check=False, capture_output=True, text=True, env=environment(), timeout=100)
+        done = subprocess.run(elsewhere, check=False, capture_output=True, text=True, env=environment(), timeout=240)
         assert done.returncode == 1
         assert "There is no database in" in done.stderr

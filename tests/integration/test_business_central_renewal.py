@@ -83,7 +83,7 @@ def renew(server: BusinessCentral, sets: str = "customers salesOrders") -> subpr
         "BC_CLIENT_ID": "app", "BC_CLIENT_SECRET": SECRET, "BC_STATE": STATE, "BC_URL": URL, "BC_SETS": sets,
         "BC_API": here, "BC_LOGIN": here,
     }  # fmt: skip
-    return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_what_is_there_is_renewed_and_what_is_not_is_made(business_central: BusinessCentral) -> None:

@@ -289,7 +289,7 @@ class TestCommand:
 
     def run(self, url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, "check", str(folder), "--diff", "--database-url", url, *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=100)
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=240)
 
     def test_nothing_changes_is_success(self, database_url: str, folder: Path) -> None:
         done = self.run(database_url, folder)
@@ -358,7 +358,7 @@ class TestCommand:
         done = self.run(database_url, folder, "--workflow", "order")
         assert (done.returncode, done.stderr.strip()) == (1, "There is no workflow 'order' — did you mean 'orders'?")
         elsewhere = [*COMMAND, "check", str(folder), "--diff", "--data-dir", str(tmp_path / "none")]
-        done = subprocess.run(elsewhere, check=False, capture_output=True, text=True, env=environment(), timeout=100)
+        done = subprocess.run(elsewhere, check=False, capture_output=True, text=True, env=environment(), timeout=240)
         assert done.returncode == 1
         assert "There is no database in" in done.stderr
 

@@ -49,7 +49,7 @@ def orders(count: int, first: int = 0) -> list[Event]:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "milepost.cli", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=100)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=240)
 
 
 def found(*arguments: str) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def test_a_replica_that_is_none_fails(database_url: str) -> None:
 
 def doctor(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, "doctor", *words], capture_output=True, text=True, env=environment() | more, timeout=120, check=False
+        [*COMMAND, "doctor", *words], capture_output=True, text=True, env=environment() | more, timeout=240, check=False
     )
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import log
 from collector.ingest import bodies, cloudevents
 from collector.ingest.setting_aside import letter_of
 from collector.log import append
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import BATCH, STRUCTURED, Collector, cloud_event, collector  # noqa: F401
 
@@ -350,8 +350,8 @@ async def test_a_full_log_asks_for_patience(collector: Collector, monkeypatch: p
         answer = await collector.events(cloud_event("refused"))
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         assert answer.headers["content-type"] == "application/problem+json"
-    first.result(10)
-    second.result(10)
+    first.result(60)
+    second.result(60)
     assert (await collector.events(cloud_event("after"))).status_code == 200
     assert collector.ids() == ["held", "waiting", "after"]
     assert collector.writer.pending_bytes == 0
@@ -426,7 +426,7 @@ _names = st.sampled_from(
 )
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(60)
 @given(st.lists(st.dictionaries(_names, _data, max_size=4).map(lambda changes: cloud_event() | changes), max_size=6))
 async def test_whatever_a_door_takes_the_database_takes(collector: Collector, events: list[dict[str, Any]]) -> None:
     rows, refused = cloudevents.decode([json.dumps(one).encode() for one in events], 0)
@@ -443,7 +443,7 @@ async def test_whatever_a_door_takes_the_database_takes(collector: Collector, ev
     assert after == (before[0] + len(events),)
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(60)
 @given(
     st.binary(max_size=80)
     | st.lists(st.dictionaries(_names, _data, max_size=3), max_size=3).map(lambda some: json.dumps(some).encode()),

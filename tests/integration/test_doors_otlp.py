@@ -12,7 +12,7 @@ import httpx
 import pytest
 from google.protobuf.json_format import Parse
 from google.rpc.status_pb2 import Status
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from collector import log
 from collector.ingest import bodies
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, cloud_event, collector  # noqa: F401
 
@@ -270,7 +270,7 @@ _said = st.lists(
 _nanos = st.integers(0, 2**64 - 1)
 
 
-@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(50)
 @given(_text, _text, _said, _nanos, _nanos, st.integers(-5, 9), st.booleans())
 async def test_whatever_a_door_takes_the_database_and_the_projection_take(
     collector: Collector,
@@ -306,7 +306,7 @@ _logs = ExportLogsServiceRequest.FromString(
 ).SerializeToString()
 
 
-@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(80)
 @given(
     st.builds(lambda whole, at, junk, cut: whole[:at] + junk + whole[at + cut :], st.sampled_from([_whole, _logs]), st.integers(0, 200), st.binary(max_size=5), st.integers(0, 9)),
     st.sampled_from(["/v1/traces", "/v1/logs"]),

@@ -16,7 +16,7 @@ import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import aio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -26,7 +26,7 @@ from collector.ingest import bodies, otlp_grpc
 from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
 from collector.ingest.otlp_grpc import GrpcDoor, PortTaken, refuse_taken
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, collector  # noqa: F401
 from tests.integration.test_doors_otlp import as_protobuf, request, span
@@ -255,7 +255,7 @@ async def test_who_hangs_up_leaves_nothing_behind(channel: aio.Channel, door: Gr
 )  # fmt: skip
 async def test_garbage_on_the_port_harms_nobody(channel: aio.Channel, door: GrpcDoor, junk: bytes) -> None:
     def send() -> None:
-        with socket.create_connection(("127.0.0.1", door.port), 10) as sent:
+        with socket.create_connection(("127.0.0.1", door.port), 60) as sent:
             try:
                 sent.sendall(junk)
                 sent.shutdown(socket.SHUT_WR)
@@ -270,7 +270,7 @@ async def test_garbage_on_the_port_harms_nobody(channel: aio.Channel, door: Grpc
 
 async def test_who_pings_all_the_time_is_sent_away(channel: aio.Channel, door: GrpcDoor) -> None:
     def ping() -> bytes:
-        with socket.create_connection(("127.0.0.1", door.port), 10) as sent:
+        with socket.create_connection(("127.0.0.1", door.port), 60) as sent:
             begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
             pings = [b"\0\0\x08\6\0\0\0\0\0" + number.to_bytes(8, "big") for number in range(20)]
             # All at once: what is sent after the connection was closed takes with it what has not been read.
@@ -290,7 +290,7 @@ async def test_who_pings_all_the_time_is_sent_away(channel: aio.Channel, door: G
 _whole = as_protobuf(request(span()))
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(60)
 @given(
     st.builds(
         lambda at, junk, cut: _whole[:at] + junk + _whole[at + cut :],
@@ -316,7 +316,7 @@ async def test_what_was_begun_is_finished_before_it_stops(collector: Collector) 
     door = GrpcDoor(Doors(collector.writer, lambda: collector.catalogue.matcher, held), held, "127.0.0.1", 0)
     await door.start()
     async with aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
-        begun = channel.stream_unary(TRACES)(timeout=30)
+        begun = channel.stream_unary(TRACES)(timeout=60)
         await until(lambda: door._calls)
         stopping = asyncio.create_task(door.stop())
         await begun.write(as_protobuf(request(span())))

@@ -16,14 +16,14 @@ import grpc
 import psutil
 import pytest
 from grpc import aio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.ingest import otlp_grpc
 from collector.ingest.bodies import Bodies
 from collector.ingest.doors import Doors
 from collector.ingest.otlp_grpc import GrpcDoor
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.integration.fix_doors import Collector, collector  # noqa: F401
 from tests.integration.fix_http2 import (
     BEGIN,
@@ -201,7 +201,7 @@ async def test_one_connection_with_streams_that_never_end_leaves_room_for_others
     victim: aio.Channel, door: GrpcDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = call_headers(TRACES)
-    with socket.create_connection(("127.0.0.1", door.port), 20) as greedy:
+    with socket.create_connection(("127.0.0.1", door.port), 60) as greedy:
         greedy.sendall(BEGIN + b"".join(frame(HEADERS, END_HEADERS, 2 * n + 1, ask) for n in range(200)))
         await until(lambda: door._calls >= otlp_grpc.MOST_OF_ONE)
         for _ in range(20):
@@ -215,7 +215,7 @@ async def test_streams_that_never_end_from_many_connections_are_ended(
 ) -> None:
     monkeypatch.setattr(otlp_grpc, "READ_SECONDS", 1.0)
     opened = BEGIN + b"".join(frame(HEADERS, END_HEADERS, 2 * n + 1, call_headers(TRACES)) for n in range(30))
-    greedy = [socket.create_connection(("127.0.0.1", door.port), 20) for _ in range(4)]
+    greedy = [socket.create_connection(("127.0.0.1", door.port), 60) for _ in range(4)]
     for one in greedy:
         one.sendall(opened)
     await until(lambda: door._calls == otlp_grpc.MOST_CALLS)
@@ -255,8 +255,8 @@ async def test_more_connections_than_may_be_are_refused_and_there_is_room_again_
     await door.start()
 
     def greet() -> socket.socket | None:
-        made = socket.create_connection(("127.0.0.1", door.port), 20)
-        made.settimeout(20)
+        made = socket.create_connection(("127.0.0.1", door.port), 60)
+        made.settimeout(60)
         try:
             made.sendall(BEGIN)
             if made.recv(1):
@@ -273,7 +273,7 @@ async def test_more_connections_than_may_be_are_refused_and_there_is_room_again_
         for one in kept:
             one.close()
         async with aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
-            assert await channel.unary_unary(TRACES)(b"", timeout=30, wait_for_ready=True) == b""
+            assert await channel.unary_unary(TRACES)(b"", timeout=60, wait_for_ready=True) == b""
     finally:
         await door.stop()
 
@@ -289,7 +289,7 @@ _FRAMES = st.builds(
 _LYING = st.builds(lambda whole, length: length.to_bytes(3, "big") + whole[3:], _FRAMES, st.integers(0, 2**24 - 1))
 
 
-@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(400)
 @given(st.lists(_FRAMES | _LYING | st.binary(max_size=40), min_size=1, max_size=12), st.booleans())
 async def test_no_frames_make_the_door_fail(
     channel: aio.Channel, door: GrpcDoor, frames: list[bytes], greeted: bool

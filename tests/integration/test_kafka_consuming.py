@@ -33,8 +33,6 @@ from tests.fix_kafka import STRUCTURED, Broker, event
 from tests.integration.fix_consuming import Group, ends, group  # noqa: F401
 from tests.sources import receiver
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def spans() -> bytes:
     request = ExportTraceServiceRequest()
@@ -110,7 +108,7 @@ def test_topics_of_every_format_reach_the_log_and_what_is_poisoned_is_set_aside_
     )  # fmt: skip
     assert told[f"{place} 7"][2:] == ("unreadable_record", b"avro")
     assert "no otlp_spans" in told[f"topic {traces}, partition 0, offset 0"][0]
-    wait_until(lambda: member.missing == [] and member.activity is Activity.ACTIVE, 10, "it is ready")
+    wait_until(lambda: member.missing == [] and member.activity is Activity.ACTIVE, 60, "it is ready")
 
 
 def test_what_a_system_sends_in_its_own_form_is_kept_for_its_source_once(
@@ -126,7 +124,7 @@ def test_what_a_system_sends_in_its_own_form_is_kept_for_its_source_once(
     group.wait_for({(topic, 0): 4})
     group.leave(first)
     second = group.join(Topic(topic, source="desk"), receivers={topic: known})
-    wait_until(lambda: second.activity is Activity.ACTIVE, 40, "another has the partition")
+    wait_until(lambda: second.activity is Activity.ACTIVE, 60, "another has the partition")
     kept = group.rows("SELECT source, method, body FROM source_request ORDER BY number")
     assert kept == [("desk", "KAFKA", body) for body in (bodies[0], b"\xff not json", bodies[1])]
     with connect(database_url, "test") as conn:
@@ -193,8 +191,8 @@ def test_a_member_that_has_no_partition_stands_by(group: Group, broker: Broker) 
     def both() -> bool:
         return sorted([first.activity, second.activity]) == [Activity.ACTIVE, Activity.STANDING_BY]
 
-    wait_until(both, 40, "one has the partition")
-    wait_until(lambda: first.missing == second.missing == [], 10, "both are ready")
+    wait_until(both, 60, "one has the partition")
+    wait_until(lambda: first.missing == second.missing == [], 60, "both are ready")
 
 
 def test_a_database_that_ends_the_session_in_the_middle_costs_and_doubles_nothing(group: Group, broker: Broker) -> None:
@@ -241,7 +239,7 @@ def test_records_that_the_brokers_dropped_unread_are_counted_and_those_behind_th
     group.leave(first)
     broker.produce((topic.name, 0, event(f"{n}"), STRUCTURED) for n in range(10, 30))
     for done in broker.admin.delete_records([TopicPartition(topic.name, 0, 25)]).values():
-        done.result(20)
+        done.result(60)
     group.join(topic)
     group.wait_for({(topic.name, 0): 30})
     assert group.ids() == [f"{n}" for n in [*range(10), *range(25, 30)]]
@@ -257,8 +255,8 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(group: Group, bro
     if meanwhile == "stopped":
         group.leave(first)
     for done in broker.admin.delete_topics([topic.name]).values():
-        done.result(20)
-    wait_until(lambda: topic.name not in broker.admin.list_topics(timeout=5).topics, 20, "the topic is gone")
+        done.result(60)
+    wait_until(lambda: topic.name not in broker.admin.list_topics(timeout=5).topics, 60, "the topic is gone")
     broker.topic(1, topic.name)
     broker.produce((topic.name, 0, event(f"new{n}"), STRUCTURED) for n in range(4))
     if meanwhile == "stopped":
@@ -269,11 +267,11 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(group: Group, bro
 
 def test_a_topic_that_is_not_there_is_said_and_read_once_it_is(group: Group, broker: Broker) -> None:
     member = group.join(Topic("topic-to-come"))
-    wait_until(lambda: member.missing == ["there is no topic 'topic-to-come'"], 20, "its absence is said")
+    wait_until(lambda: member.missing == ["there is no topic 'topic-to-come'"], 60, "its absence is said")
     broker.topic(1, "topic-to-come")
     broker.produce([("topic-to-come", 0, event("1"), STRUCTURED)])
     group.wait_for({("topic-to-come", 0): 1})
-    wait_until(lambda: member.missing == [], 10, "it is ready")
+    wait_until(lambda: member.missing == [], 60, "it is ready")
 
 
 def test_the_brokers_are_told_how_far_it_is_for_those_who_look_at_lag_there(group: Group, broker: Broker) -> None:
@@ -284,7 +282,7 @@ def test_the_brokers_are_told_how_far_it_is_for_those_who_look_at_lag_there(grou
     group.leave(member)
     asked = [ConsumerGroupTopicPartitions(group.name, [TopicPartition(topic.name, 0)])]
     (answer,) = broker.admin.list_consumer_group_offsets(asked).values()
-    assert [one.offset for one in answer.result(20).topic_partitions] == [10]
+    assert [one.offset for one in answer.result(60).topic_partitions] == [10]
 
 
 @pytest.mark.slow
@@ -295,13 +293,13 @@ def test_a_broker_that_is_away_and_comes_back_is_said_and_costs_nothing(group: G
     group.wait_for(ends(topic.name, [50, 50]))
     broker.kill()
     try:
-        wait_until(lambda: member.missing == ["the brokers cannot be reached"], 30, "their absence is said")
+        wait_until(lambda: member.missing == ["the brokers cannot be reached"], 60, "their absence is said")
     finally:
         broker.start()
     broker.produce((topic.name, n % 2, event(f"{n}"), STRUCTURED) for n in range(100, 200))
     group.wait_for(ends(topic.name, [100, 100]), 120)
     assert sorted(map(int, group.ids())) == list(range(200))
-    wait_until(lambda: member.missing == [], 20, "it is ready")
+    wait_until(lambda: member.missing == [], 60, "it is ready")
 
 
 def test_what_fails_while_partitions_are_given_out_is_tried_again(
@@ -327,7 +325,7 @@ def test_what_fails_while_partitions_are_given_out_is_tried_again(
     member = group.join(topic)
     group.wait_for({(topic.name, 0): 1})
     assert next(failures, None) is None
-    wait_until(lambda: member.missing == [], 10, "it is ready")
+    wait_until(lambda: member.missing == [], 60, "it is ready")
 
 
 def test_a_configuration_that_the_client_refuses_is_said_at_once(group: Group, broker: Broker) -> None:
@@ -388,7 +386,7 @@ def test_whoever_is_in_the_middle_of_appending_is_waited_for(database_url: str) 
             waiting.start()
             with psycopg.connect(database_url, autocommit=True) as watching:
                 asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                wait_until(lambda: watching.execute(asked).fetchone() == (1,), 10, "the second waits")
+                wait_until(lambda: watching.execute(asked).fetchone() == (1,), 60, "the second waits")
         waiting.join(10)
         assert outcome == [[("t", 0)]]
         assert logged(first) == ["0.0", "0.1"]

@@ -25,8 +25,6 @@ from tests.fix_postgres import Server
 from tests.integration.fix_consuming import Group, group  # noqa: F401
 from tests.integration.test_kafka_consuming import logs, spans
 
-pytestmark = pytest.mark.timeout(180)
-
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
@@ -135,7 +133,7 @@ async def test_an_event_larger_than_the_brokers_take_is_refused_for_good(group: 
             assert producer.missing == []
         # This one is too large already for what speaks with the brokers.
         with pytest.raises(TooLarge):
-            producer.submit([Outgoing(Format.CLOUDEVENTS, b"k", bytes(9 * 2**20), [])]).result(20)
+            producer.submit([Outgoing(Format.CLOUDEVENTS, b"k", bytes(9 * 2**20), [])]).result(60)
 
 
 @pytest.mark.slow
@@ -177,7 +175,7 @@ def test_what_is_accepted_and_not_acknowledged_is_bounded(broker: Broker, monkey
             producer.submit([record])
         assert (caught.value.overloaded, caught.value.retry_after) == (True, 1)
         with pytest.raises(Unavailable) as caught:
-            first.result(20)
+            first.result(60)
         assert not caught.value.overloaded
 
 
@@ -201,7 +199,7 @@ def test_requests_at_once_are_each_told_what_became_of_theirs(group: Group, brok
         def work(worker: int) -> None:
             for n in range(50):
                 records = [Outgoing(Format.CLOUDEVENTS, b"%d" % n, event(f"{worker}.{n}.{m}"), []) for m in range(3)]
-                done.append(producer.submit(records).result(20))
+                done.append(producer.submit(records).result(60))
 
         workers = [threading.Thread(target=work, args=(number,)) for number in range(4)]
         for one in workers:

@@ -16,7 +16,7 @@ from tests.acceptance.process import wait_until
 from tests.fix_kafka import STRUCTURED, Broker, event
 from tests.integration.fix_consuming import Group, group  # noqa: F401
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_of_a_zombie_and_its_heir_one_appends_what_both_have_read(group: Group, 
     broker.produce((topic, 0, event(f"{n}"), STRUCTURED) for n in range(10))
     with ExitStack() as members:
         zombie = members.enter_context(membership(group, topic))
-        wait_until(read(zombie, 10), 30, "the zombie has read")
+        wait_until(read(zombie, 10), 60, "the zombie has read")
         # It asks for nothing more, and the group gives the partition to the other.
         heir = members.enter_context(membership(group, topic))
         wait_until(read(heir, 10), 60, "the heir has read the same")
@@ -73,13 +73,13 @@ def test_of_a_zombie_and_its_heir_one_appends_what_both_have_read(group: Group, 
             heir.poll()
             return len(group.ids()) >= 20
 
-        wait_until(heir_goes_on, 30, "the heir goes on where the log ends")
+        wait_until(heir_goes_on, 60, "the heir goes on where the log ends")
         zombie.append()
 
         def zombie_knows() -> bool:
             zombie.poll()
             return zombie.gathering.partitions == {}
 
-        wait_until(zombie_knows, 30, "the zombie hears that the partition is another's")
+        wait_until(zombie_knows, 60, "the zombie hears that the partition is another's")
         assert group.ids() == [f"{n}" for n in range(20)]
         assert group.offsets() == {(topic, 0): 20}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
@@ -29,6 +29,7 @@ from slo_rules.objective import ALL, Objective
 from slo_rules.reckoning import Asked, Reckoned
 from slo_rules.tallying import Tally
 from tests import strategies
+from tests.examples import on_one_database
 from tests.projecting import enroll, log_events, project, projecting, wipe
 from tests.strategies import START, events
 
@@ -157,9 +158,7 @@ async def listed(reader: Reader, catalogue: Catalogue, asked: Asked) -> Listed:
     return Listed({outcome: one.total for outcome, one in found.items()}, {o: one.values for o, one in found.items()})
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_one_database(50)
 @given(
     st.one_of(events(25, waived=True), short_lives(), short_lives()),
     st.tuples(marks, marks),

@@ -33,7 +33,7 @@ def test_a_batch_that_cannot_be_stored_takes_no_other_with_it(writer: LogWriter,
     broken = Batch(events=[b"not a row"])
     with writer._wake:
         futures = [writer.submit(batch) for batch in (good(1), poison, good(2), broken, good(3))]
-    outcomes = [future.exception(timeout=10) is None for future in futures]
+    outcomes = [future.exception(timeout=60) is None for future in futures]
     assert outcomes == [True, False, True, False, True]
     assert writer.alive
     with connect(database_url, "test") as conn:
@@ -44,7 +44,7 @@ def test_a_cancelled_request_is_stored_all_the_same_and_breaks_nothing(writer: L
     with writer._wake:
         gone = writer.submit(good(1))
         gone.cancel()
-    assert writer.submit(good(2)).result(timeout=10) is None
+    assert writer.submit(good(2)).result(timeout=60) is None
     assert writer.alive
 
 
@@ -52,10 +52,10 @@ def test_a_database_that_is_away_is_said_and_its_return_noticed(postgres: Server
     url = postgres.clone()
     writer = LogWriter(url)
     writer.start()
-    assert writer.submit(good(1)).result(timeout=10) is None
+    assert writer.submit(good(1)).result(timeout=60) is None
     postgres.drop(url)
     with pytest.raises(Unavailable) as caught:
-        writer.submit(good(2)).result(timeout=10)
+        writer.submit(good(2)).result(timeout=60)
     assert (caught.value.retry_after, caught.value.overloaded) == (5, False)
     assert writer.alive
     writer.close()
@@ -81,7 +81,7 @@ def test_a_session_that_stood_still_too_long_is_no_fault_of_what_came(
     writer.start()
     monkeypatch.setattr(LogWriter, "_commit", stand_still)
     with pytest.raises(Unavailable):
-        writer.submit(good(1)).result(timeout=20)
+        writer.submit(good(1)).result(timeout=60)
     monkeypatch.setattr(LogWriter, "_commit", commit)
     again(writer, good(2))
     writer.close()
@@ -94,7 +94,7 @@ def test_a_server_that_became_a_standby_is_away_and_not_a_fault_of_what_came(dat
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         with pytest.raises(Unavailable):
-            writer.submit(good(1)).result(timeout=20)
+            writer.submit(good(1)).result(timeout=60)
         admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
     again(writer, good(2))
     writer.close()
@@ -105,7 +105,7 @@ def again(writer: LogWriter, batch: Batch) -> None:
 
     def stored() -> bool:
         with contextlib.suppress(Unavailable):
-            return writer.submit(batch).result(timeout=20) is None
+            return writer.submit(batch).result(timeout=60) is None
         return False
 
     until(stored)

@@ -258,7 +258,7 @@ WORLD = strategies.definitions()
 OTHERWISE = load({"orders.yaml": strategies.DEFINITIONS.replace("{warn: 3h, breach: 4h}", "{warn: 1h, breach: 20h}")})
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
 @given(events(14, honest=True).map(of_one_time), st.data())
 def test_who_is_moved_is_as_if_it_had_started_under_the_version(
     conn: Connection, history: list[Event], draw: st.DataObject

@@ -270,11 +270,11 @@ def real_provider(folder: Path, redirect: str) -> Iterator[str]:
     def there() -> bool:
         assert server.poll() is None, (folder / "log").read_text()
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{issuer}/.well-known/openid-configuration").status_code == 200
+            return httpx.get(f"{issuer}/.well-known/openid-configuration", timeout=60).status_code == 200
         return False
 
     try:
-        wait_until(there, 30, "the provider answers")
+        wait_until(there, 60, "the provider answers")
         yield issuer
     finally:
         server.terminate()
@@ -286,9 +286,9 @@ async def test_a_real_provider_lets_somebody_in(database_url: str, tmp_path: Pat
     redirect = "http://milepost/login/callback"
     async with contextlib.AsyncExitStack() as stack:
         issuer = stack.enter_context(real_provider(tmp_path, redirect))
-        oidc = Oidc(provider_of(issuer, redirect), await stack.enter_async_context(httpx.AsyncClient()))
+        oidc = Oidc(provider_of(issuer, redirect), await stack.enter_async_context(httpx.AsyncClient(timeout=60)))
         behind = await stack.enter_async_context(guarded(database_url, oidc=oidc))
-        browser = await stack.enter_async_context(httpx.AsyncClient(base_url=issuer))
+        browser = await stack.enter_async_context(httpx.AsyncClient(base_url=issuer, timeout=60))
         client = behind.client()
         place = (await client.get("/login/oidc")).headers["location"]
         callback = await _through(browser, place)

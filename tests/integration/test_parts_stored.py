@@ -97,7 +97,7 @@ def test_at_a_terminal_what_is_missing_stands_first(database_url: str, conn: Con
     project(conn, catalogue)
     done = subprocess.run(
         [*COMMAND, "explain", "order=SO-1", "--database-url", database_url],
-        capture_output=True, text=True, check=False, timeout=60, env=environment(),
+        capture_output=True, text=True, check=False, timeout=240, env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "(1 of 2 reached)" in done.stdout

@@ -230,7 +230,7 @@ async def test_the_description_names_both_instants(http: httpx.AsyncClient) -> N
 def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, "explain", *arguments, "--database-url", url],
-        capture_output=True, text=True, check=False, timeout=60, env=environment(),
+        capture_output=True, text=True, check=False, timeout=240, env=environment(),
     )  # fmt: skip
 
 

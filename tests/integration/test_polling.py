@@ -177,12 +177,12 @@ def test_of_two_processes_that_ask_one_stores(
         def held_up(page: int) -> None:
             if page == 1:
                 inside.set()
-                assert go_on.wait(30)
+                assert go_on.wait(60)
 
         server.on_page = held_up
         thread = threading.Thread(target=first.now)
         thread.start()
-        assert inside.wait(30)
+        assert inside.wait(60)
         # As long as the claim holds, nobody else asks.
         assert second.now() == 0
         assert server.pages == 1

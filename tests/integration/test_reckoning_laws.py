@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.catalogue import Catalogue
@@ -27,6 +27,7 @@ from slo_rules.matching import Matcher
 from slo_rules.objective import ALL
 from slo_rules.reckoning import Asked, missing
 from slo_rules.rehearsal import Rehearsal
+from tests.examples import on_one_database
 from tests.integration.test_objective_gauges import now_of
 from tests.projecting import enroll, project, projecting, receive, wipe
 from tests.reckoning import KNOWN, busy, questions
@@ -41,9 +42,7 @@ def conn(database_url: str) -> Iterator[Connection]:
         yield connection
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_one_database(60)
 @given(
     st.one_of(busy(), busy(), arrivals(20)),
     questions(),
@@ -74,9 +73,7 @@ def test_the_store_and_a_rehearsal_give_the_same_answers(
     assert answers == [tally.reckon(question) for question in asked]
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@on_one_database(15)
 @given(history=busy(), ago=st.sampled_from([0, 2 * HOUR, 10 * HOUR]))
 def test_a_test_finds_what_the_page_says(conn: Connection, database_url: str, history: list[Event], ago: int) -> None:
     """Window, budget, silence and burn rates, of an order that began some days ago."""

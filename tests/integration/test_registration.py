@@ -117,7 +117,7 @@ def test_who_waits_for_the_log_is_ended_all_the_same(conn: Connection, database_
         cycling = threading.Thread(target=project)
         cycling.start()
         put_in_force(conn, definitions(TEXT.replace("4h", "5h")))
-        assert ended.wait(20)
+        assert ended.wait(60)
         cycling.join()
 
 

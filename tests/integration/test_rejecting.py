@@ -345,7 +345,7 @@ async def test_the_description_says_what_is_sent(collector: Collector) -> None:
 
 def run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, command, *words], capture_output=True, text=True, check=False, env=environment(), timeout=60
+        [*COMMAND, command, *words], capture_output=True, text=True, check=False, env=environment(), timeout=240
     )
 
 

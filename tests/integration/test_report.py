@@ -337,7 +337,7 @@ async def test_at_a_terminal(filled: Collector, tmp_path: Path) -> None:
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, check=False, capture_output=True, text=True, env=environment(), timeout=100, cwd=tmp_path
+            command, check=False, capture_output=True, text=True, env=environment(), timeout=240, cwd=tmp_path
         )
 
     done = await asyncio.to_thread(run)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.buckets import within_retention
@@ -17,6 +17,7 @@ from collector.store.database import Connection
 from slo_rules.durations import DAY, HOUR, MINUTE
 from slo_rules.event import Event
 from slo_rules.instants import to_datetime, to_micros
+from tests.examples import on_one_database
 from tests.integration.fix_retention import KEPT, days, event, fill, rows, run
 from tests.projecting import enroll, project, projecting, receive, stored, wipe
 from tests.strategies import START, definitions, make_event
@@ -76,10 +77,7 @@ def orders() -> st.SearchStrategy[list[Event]]:
 
 
 @given(history=orders(), cut=st.integers(0, 14), batch=st.sampled_from([1, 3, 1000]))
-@settings(
-    deadline=None, max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+@on_one_database(25)
 def test_what_is_kept_is_what_would_have_been_kept(
     conn: Connection, history: list[Event], cut: int, batch: int
 ) -> None:

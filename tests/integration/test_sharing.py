@@ -22,7 +22,7 @@ from slo_rules.event import Event
 from tests.projecting import enroll, log_events, project, projecting
 from tests.strategies import definitions, make_event
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 ORDERS = SHARE_FROM
 KILLS = 3

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from starlette.routing import Route
 from collector.ingest.bodies import Bodies, Refusal, problem
 from milepost import connections as connections_of
 from milepost.connections import MAX_HEAD, MAX_HEADERS, files_for
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.integration.fix_http import Http, serving, until
 
 pytestmark = pytest.mark.slow
@@ -361,7 +361,7 @@ _PIECES = st.one_of(
 )
 
 
-@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@on_one_database(100)
 @given(st.lists(_PIECES, max_size=6))
 async def test_no_bytes_break_it_and_whatever_came_is_gone_in_time(http: Http, pieces: list[bytes]) -> None:
     peer = await http.open()

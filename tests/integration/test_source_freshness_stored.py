@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.catalogue import load_catalogue
@@ -20,7 +20,7 @@ from slo_rules.objective import Objective
 from slo_rules.source_freshness import is_about, of_source, pauses_of
 from slo_rules.workflow import Definitions
 from tests.counting import something, stored_buckets
-from tests.examples import examples
+from tests.examples import on_one_database
 from tests.integration.fix_doors import DEFINITIONS, Collector, cloud_event, running
 from tests.projecting import enroll, project, receive, wipe
 from tests.strategies import DEFINITIONS as ORDERS
@@ -85,11 +85,7 @@ def counted(objective: Objective, sent: list[tuple[str, str, int]]) -> dict[obje
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=examples(60),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@on_one_database(60)
 @given(SENT, st.lists(st.tuples(st.integers(0, 16), st.booleans(), st.integers(1, 7)), max_size=3))
 def test_buckets_are_what_arrived(conn: Connection, pauses: Sent, parts: list[tuple[int, bool, int]]) -> None:
     """Whoever projects, in whatever batches, and whenever the objectives came to be: also when derived anew."""

@@ -309,7 +309,7 @@ async def test_merged_halves_keep_the_waiver(collector: Collector) -> None:
 def run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, "waive", *words, "--database-url", url], capture_output=True, text=True, check=False,
-        env=environment(), timeout=60,
+        env=environment(), timeout=240,
     )  # fmt: skip
 
 

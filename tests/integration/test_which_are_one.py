@@ -345,7 +345,7 @@ class TestRejectedJoins:
                     assert page["total"] == len(titles)
         await reader.close()
 
-    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
     @given(events(14, honest=True).map(of_one_time), st.data())
     def test_what_is_rejected_is_as_if_it_had_never_come(
         self, conn: Connection, history: list[Event], draw: st.DataObject

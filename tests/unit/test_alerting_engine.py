@@ -302,7 +302,7 @@ class Engine(RuleBasedStateMachine):
 
 
 TestEngine = Engine.TestCase
-TestEngine.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
+TestEngine.settings = settings(max_examples=examples(150), stateful_step_count=40)
 
 
 def test_after_a_silence_whoever_knew_is_told_again_and_whoever_did_not_is_told_first() -> None:

@@ -157,7 +157,7 @@ COUNTS = st.dictionaries(
 ).map(lambda found: [(START + number * BUCKET, good, bad) for number, (good, bad) in found.items()])
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(
     COUNTS,
     st.sampled_from([0.5, 0.9, 0.99, 0.999]),

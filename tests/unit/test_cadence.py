@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milepost.cadence_views import as_json, as_text
@@ -59,7 +59,6 @@ def office_hours(weeks: int = 2, step: int = 7 * MINUTE) -> list[int]:
 
 
 @given(instants, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_neither_order_nor_repetition_changes_anything(arrivals: list[int], chance: random.Random) -> None:
     mixed = [*arrivals, *chance.sample(arrivals, len(arrivals) // 2)]
     chance.shuffle(mixed)
@@ -77,7 +76,6 @@ def test_pauses_so_many_times_as_long_are_learned_as_such(arrivals: list[int], t
 
 
 @given(instants, st.sampled_from([None, Expectation(5 * MINUTE), Expectation(300 * DAY), Expectation(HOUR, OFFICE)]))
-@settings(deadline=None)
 def test_of_too_little_nothing_is_said_and_otherwise_something(
     arrivals: list[int], expects: Expectation | None
 ) -> None:
@@ -91,7 +89,6 @@ def test_of_too_little_nothing_is_said_and_otherwise_something(
 
 
 @given(instants, st.sampled_from([None, Expectation(MINUTE), Expectation(HOUR, OFFICE), Expectation(300 * DAY)]))
-@settings(deadline=None)
 def test_what_is_suggested_fits_and_calls_no_pause_seen_a_silence(
     arrivals: list[int], expects: Expectation | None
 ) -> None:
@@ -103,7 +100,6 @@ def test_what_is_suggested_fits_and_calls_no_pause_seen_a_silence(
 
 
 @given(instants, st.sampled_from([5 * MINUTE, HOUR, 12 * HOUR]), st.sampled_from([None, OFFICE, NIGHTS]))
-@settings(deadline=None)
 def test_silences_are_those_that_the_expectation_itself_would_have_told(
     arrivals: list[int], length: int, calendar: CalendarRules | None
 ) -> None:

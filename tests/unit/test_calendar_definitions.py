@@ -353,7 +353,7 @@ VALUES = st.recursive(
 FIELDS = st.sampled_from(["zone", "hours", "holidays", "closed", "special"])
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(st.dictionaries(FIELDS, VALUES, max_size=5))
 def test_whatever_a_file_holds_becomes_rules_or_faults(spec: dict[str, object]) -> None:
     (document,), faults = load_documents("metadata: {name: x}\nspec: {}", "calendar.yaml")

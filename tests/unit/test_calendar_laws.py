@@ -121,7 +121,7 @@ def runs(numbers: set[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(50))
 @given(windows(), st.data())
 def test_every_minute_is_open_or_closed_as_the_wall_clock_says(
     found: tuple[Window, CalendarRules], data: st.DataObject
@@ -159,7 +159,7 @@ INSTANTS = st.integers(MIDDLE, MIDDLE + 500 * DAY) | st.integers(0, 500 * 24).ma
 DURATIONS = st.integers(0, 60 * DAY) | st.integers(0, 100).map(lambda n: n * HOUR)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(CALENDAR, INSTANTS, INSTANTS, INSTANTS)
 def test_between_is_additive_and_turns_its_sign(calendar: Calendar, a: int, b: int, c: int) -> None:
     assert calendar.between(a, b) + calendar.between(b, c) == calendar.between(a, c)
@@ -167,7 +167,7 @@ def test_between_is_additive_and_turns_its_sign(calendar: Calendar, a: int, b: i
     assert 0 <= calendar.between(min(a, b), max(a, b)) <= abs(a - b)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(CALENDAR, INSTANTS, DURATIONS, DURATIONS)
 def test_add_finds_the_earliest_instant_and_adds_up(calendar: Calendar, at: int, one: int, other: int) -> None:
     found = calendar.add(at, one)
@@ -181,7 +181,7 @@ def test_add_finds_the_earliest_instant_and_adds_up(calendar: Calendar, at: int,
     assert calendar.add(found, other) == calendar.add(at, one + other)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(CALENDAR, INSTANTS, DURATIONS, DURATIONS)
 def test_back_finds_the_latest_instant_and_adds_up(calendar: Calendar, at: int, one: int, other: int) -> None:
     found = calendar.back(at, one)
@@ -197,7 +197,7 @@ def test_back_finds_the_latest_instant_and_adds_up(calendar: Calendar, at: int, 
         assert again == calendar.back(at, one + other)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(CALENDAR, INSTANTS, INSTANTS, DURATIONS)
 def test_add_is_monotone_and_undoes_between(calendar: Calendar, a: int, b: int, micros: int) -> None:
     a, b = min(a, b), max(a, b)
@@ -207,7 +207,7 @@ def test_add_is_monotone_and_undoes_between(calendar: Calendar, a: int, b: int, 
     assert back is not None and back <= b and calendar.between(back, b) == 0
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(CALENDAR, INSTANTS, INSTANTS, st.integers(1, 60))
 def test_the_steps_of_an_explanation_lie_side_by_side_and_add_up(calendar: Calendar, a: int, b: int, most: int) -> None:
     steps = calendar.explain(a, b, most)
@@ -226,7 +226,7 @@ def test_the_steps_of_an_explanation_lie_side_by_side_and_add_up(calendar: Calen
             assert step.counted == 0 == calendar.between(step.start, step.end)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(
     CALENDAR,
     INSTANTS,

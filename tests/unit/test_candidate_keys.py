@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules import path_survey
@@ -75,7 +75,6 @@ def test_without_an_id_that_links_kinds_nothing_is_proposed() -> None:
 
 
 @given(events(30), st.randoms(use_true_random=False), st.integers(1, 5))
-@settings(deadline=None)
 def test_the_order_of_events_changes_nothing(seen: list[Event], chance: random.Random, most: int) -> None:
     shuffled = list(seen)
     chance.shuffle(shuffled)

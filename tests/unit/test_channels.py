@@ -45,7 +45,7 @@ def test_every_kind_that_a_file_may_name_has_a_channel() -> None:
 
 
 @given(st.text(max_size=3_000), st.text(max_size=300), st.sampled_from(["firing", "updated", "resolved", "note"]))
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 def test_whatever_is_told_every_channel_stays_within_its_limits(text: str, name: str, transition: str) -> None:
     said = made(
         transition=transition, source=text * 20, workflow=name * 50, waiting_for=text, owner=name, verdict="stuck",

@@ -263,7 +263,7 @@ def check_readable(members: list[bytes]) -> None:
             assert isinstance(msgspec.json.decode(body), dict)
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(st.lists(_changes, max_size=3))
 @example([{"data_base64": "e30=", "datacontenttype": 5}])
 @example([{"id": "\ud800"}])
@@ -282,7 +282,7 @@ def fields(row: bytes) -> list[bytes | None]:
     return found
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(_changes)
 @example({"data_base64": "e30=", "time": "1969-01-01T00:00:00+05:00"})
 @example({"traceparent": "00-0cda0930cbf01126b91402861dbffc74-38d96ac87afdbbe1-01"})
@@ -301,13 +301,13 @@ def test_an_event_read_at_once_is_the_one_that_is_logged(changes: dict[str, Any]
         assert (found.key, found.received_at) == (event_key(source.decode(), id_.decode()), NOW)
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(st.lists(_torn | st.binary(max_size=40), max_size=3))
 def test_any_bytes_are_taken_or_explained(members: list[bytes]) -> None:
     check_readable(members)
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(st.binary(max_size=60) | st.lists(_torn, max_size=3).map(lambda some: b"[" + b",".join(some) + b"]"))
 def test_any_bytes_are_a_batch_or_malformed(body: bytes) -> None:
     try:
@@ -316,7 +316,7 @@ def test_any_bytes_are_a_batch_or_malformed(body: bytes) -> None:
         str(error).encode()
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -109,7 +109,7 @@ def test_what_holds_at_the_beginning_of_a_time_comes_first_in_it() -> None:
     assert within([], START) == []
 
 
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(expecting(), events(waived=True), st.lists(st.integers(-3, 140).map(lambda n: n * 15 * MINUTE), max_size=8))
 def test_at_any_instant_it_is_what_the_judge_says(known: Definitions, history: list[Event], asked: list[int]) -> None:
     workflow, said = known.workflows["orders"], matches(known, history)

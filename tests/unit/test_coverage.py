@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules import coverage as module
@@ -54,7 +54,6 @@ def _matches(one: Event) -> Any:
 
 
 @given(events(30))
-@settings(deadline=None)
 def test_the_counts_add_up(seen: list[Event]) -> None:
     report = report_of(seen)
     assert report.events == len(seen) == sum(kind.events for kind in report.kinds) + report.other_events
@@ -69,7 +68,6 @@ def test_the_counts_add_up(seen: list[Event]) -> None:
 
 
 @given(events(30), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_the_order_of_events_changes_nothing(seen: list[Event], chance: random.Random) -> None:
     shuffled = list(seen)
     chance.shuffle(shuffled)
@@ -77,7 +75,6 @@ def test_the_order_of_events_changes_nothing(seen: list[Event], chance: random.R
 
 
 @given(events(30))
-@settings(deadline=None)
 def test_more_kinds_than_are_told_apart_are_counted_together(seen: list[Event]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MAX_KINDS", 2)
@@ -158,7 +155,6 @@ def test_every_kind_of_filter_explains_itself(on: str, differences: tuple[str, .
 
 
 @given(events(1))
-@settings(deadline=None)
 def test_a_filter_falls_short_just_where_it_does_not_hold(seen: list[Event]) -> None:
     for one in seen:
         conditions = [*(milestone.condition for milestone in ORDERS.milestones), *ORDERS.observes, *ORDERS.fails_on]

@@ -169,7 +169,7 @@ def test_filters_that_were_not_there_ask_for_something_new() -> None:
 
 
 @given(changed())
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_definitions_that_make_another_version_differ_in_words(values: list[Any]) -> None:
     try:
         new = load({"a.yaml": spelled(values)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milepost.definition_files import PACKS as PACKS_FOLDER
@@ -113,7 +113,7 @@ def run(definitions: Definitions, events: list[Event]) -> None:
 
 
 @given(changed(), EVENTS)
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 def test_a_definition_is_refused_with_faults_or_runs(values: list[Any], events: list[Event]) -> None:
     definitions = loaded(spelled(values))
     if definitions is not None:
@@ -136,7 +136,7 @@ def rehearse(definitions: Definitions, events: list[Event]) -> None:
 
 
 @given(changed(bases=[*PACKS, *BASES]))
-@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100))
 def test_a_changed_pack_is_refused_with_faults_or_linted(values: list[Any]) -> None:
     text = spelled(values)
     definitions = loaded(text)
@@ -145,7 +145,7 @@ def test_a_changed_pack_is_refused_with_faults_or_linted(values: list[Any]) -> N
 
 
 @given(accepted([*PACKS, *BASES]), st.data())
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40))
 def test_what_is_accepted_runs_on_the_events_it_asks_for(found: tuple[str, Definitions], draw: st.DataObject) -> None:
     text, definitions = found
     lint({"a.yaml": text}, definitions)
@@ -158,7 +158,7 @@ def pack_tests() -> list[DefinitionTest]:
 
 
 @given(accepted(PACKS), st.data())
-@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30))
 def test_a_changed_pack_that_is_accepted_runs_its_tests_events(
     pack_tests: list[DefinitionTest], found: tuple[str, Definitions], draw: st.DataObject
 ) -> None:
@@ -170,7 +170,7 @@ def test_a_changed_pack_that_is_accepted_runs_its_tests_events(
 
 
 @given(EVENTS)
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 def test_what_everything_is_said_in_runs(events: list[Event]) -> None:
     run(load({"a.yaml": FULL}), events)
 

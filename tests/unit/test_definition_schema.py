@@ -52,7 +52,7 @@ def test_there_are_examples() -> None:
 
 
 @given(changed())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 def test_what_the_schema_refuses_the_loader_refuses(values: list[Any]) -> None:
     read = values_of(spelled(values))
     if refused(read):

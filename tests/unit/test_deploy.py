@@ -234,7 +234,7 @@ def test_the_image_copies_every_package_and_its_context_lets_them_through() -> N
 
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     found = subprocess.run(
-        [program("hadolint"), DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False, timeout=60
+        [program("hadolint"), DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False, timeout=240
     )
     assert found.returncode == 0, found.stdout + found.stderr
 
@@ -293,7 +293,7 @@ def test_systemd_finds_no_fault_in_the_unit(unit: Path, tmp_path: Path) -> None:
     copy = tmp_path / unit.name.replace("@", "@projector")
     copy.write_text(re.sub(r"(?m)^ExecStart=.*$", f"ExecStart={program('true')}", unit.read_text("utf-8")))
     found = subprocess.run(
-        [program("systemd-analyze"), "verify", copy], capture_output=True, text=True, check=False, timeout=60
+        [program("systemd-analyze"), "verify", copy], capture_output=True, text=True, check=False, timeout=240
     )
     if "Failed to initialize manager" in found.stderr or "Failed to create" in found.stderr:
         pytest.skip(f"systemd-analyze does not work here: {found.stderr.strip()}")

@@ -8,7 +8,7 @@ from itertools import combinations
 from math import comb
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules.differences import (
@@ -23,8 +23,6 @@ from slo_rules.differences import (
     risk_ratio,
 )
 
-# How long one takes says nothing on a busy machine.
-UNHURRIED = settings(deadline=None)
 COUNTS = st.integers(0, 400)
 VALUES = st.dictionaries(st.sampled_from(["a", "b", "c", 1, 2.5, None, "id-1", "id-2", "id-3"]), st.integers(1, 50))
 
@@ -41,7 +39,6 @@ def drawings(draw: st.DrawFn, most: int) -> tuple[int, int, int, int]:
     return draw(st.integers(0, min(drawn, marked) + 1)), drawn, marked, total
 
 
-@UNHURRIED
 @given(drawings(12))
 def test_the_chance_is_the_share_of_all_drawings(drawing: tuple[int, int, int, int]) -> None:
     found, drawn, marked, total = drawing
@@ -50,7 +47,6 @@ def test_the_chance_is_the_share_of_all_drawings(drawing: tuple[int, int, int, i
     assert chance_of_as_many(*drawing) == pytest.approx(share, rel=1e-9)
 
 
-@UNHURRIED
 @given(drawings(600))
 def test_the_chance_is_exact_for_many(drawing: tuple[int, int, int, int]) -> None:
     assert chance_of_as_many(*drawing) == pytest.approx(float(exact_chance(*drawing)), rel=1e-8, abs=1e-300)
@@ -76,7 +72,6 @@ def test_the_ratio_and_its_interval_are_those_of_the_books(
     )
 
 
-@UNHURRIED
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_the_interval_holds_the_ratio_and_turns_round_with_it(a: int, b: int, c: int, d: int) -> None:
     ratio, low, high, bounded = risk_ratio(a, b, c, d)
@@ -87,7 +82,6 @@ def test_the_interval_holds_the_ratio_and_turns_round_with_it(a: int, b: int, c:
         assert ratio == pytest.approx(a / (a + b) / (c / (c + d)))
 
 
-@UNHURRIED
 @given(st.lists(st.floats(0, 1), max_size=8), st.integers(0, 5))
 def test_the_correction_is_the_step_up_procedure(probabilities: list[float], others: int) -> None:
     looked_at = len(probabilities) + others
@@ -101,7 +95,6 @@ def test_the_correction_is_the_step_up_procedure(probabilities: list[float], oth
                 assert (q <= rate) == (p <= most)
 
 
-@UNHURRIED
 @given(st.dictionaries(st.sampled_from(["region", "tier", "version"]), st.tuples(VALUES, VALUES)))
 def test_every_difference_follows_from_its_four_counts(given_: dict[str, tuple[dict, dict]]) -> None:  # type: ignore[type-arg]
     attributes = [Attribute(name, *halves) for name, halves in given_.items()]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules import discovery as module
@@ -43,7 +43,6 @@ def edge(graph: Graph, before: str, after: str) -> Edge:
 
 
 @given(events(30), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_order_and_repetition_change_nothing(seen: list[Event], chance: random.Random) -> None:
     again = [*seen, *chance.choices(seen, k=len(seen))] if seen else []
     chance.shuffle(again)
@@ -54,7 +53,6 @@ def test_order_and_repetition_change_nothing(seen: list[Event], chance: random.R
 
 
 @given(events(30), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_a_long_case_keeps_its_earliest_events_in_whatever_order_they_come(
     seen: list[Event], chance: random.Random
 ) -> None:
@@ -70,7 +68,6 @@ def test_a_long_case_keeps_its_earliest_events_in_whatever_order_they_come(
 
 
 @given(events(40))
-@settings(deadline=None)
 def test_the_counts_add_up(seen: list[Event]) -> None:
     graph = graph_of(seen)
     assert sum(one.starts for one in graph.activities) == graph.cases == sum(one.ends for one in graph.activities)
@@ -85,7 +82,6 @@ def test_the_counts_add_up(seen: list[Event]) -> None:
 
 
 @given(events(40))
-@settings(deadline=None)
 def test_every_event_has_a_case_or_lacks_a_key(seen: list[Event]) -> None:
     discovery = learn(seen)
     belongs = [Discovery(KEYS).observe(event) for event in seen]
@@ -94,7 +90,6 @@ def test_every_event_has_a_case_or_lacks_a_key(seen: list[Event]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1000)), min_size=1, max_size=60))
-@settings(deadline=None)
 def test_times_between_events_are_those_of_a_plain_computation(steps: list[tuple[int, int]]) -> None:
     seen = [order("won" if n % 2 else "paid", at, n, order=f"O{case}") for n, (case, at) in enumerate(steps)]
     taken: dict[tuple[str, str], list[int]] = {}

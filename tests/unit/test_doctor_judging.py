@@ -272,7 +272,7 @@ def listening() -> Iterator[tuple[int, list[bytes]]]:
         def take() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 heard.append(connection.recv(4096))
 
         thread = threading.Thread(target=take)

@@ -371,7 +371,7 @@ def test_the_whole_core_works_with_the_model_as_it_is() -> None:
     assert use(load({"orders.yaml": yaml.dump_all(copy.deepcopy(MODEL))})) == 8 * 3
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(120))
 @given(st.data(), st.sampled_from([1, 1, 1, 2, 3]))
 def test_a_mutated_file_loads_and_works_or_names_its_faults(draw: st.DataObject, times: int) -> None:
     model = copy.deepcopy(MODEL)
@@ -386,7 +386,7 @@ def test_a_mutated_file_loads_and_works_or_names_its_faults(draw: st.DataObject,
         assert all(fault.line >= 1 and fault.message for fault in found)
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"#%,? \n\t\0\ufeff0.1~=<"), max_size=40) | st.text(max_size=30))
 def test_any_text_is_read_or_named(text: str) -> None:
     found = attempt(text)

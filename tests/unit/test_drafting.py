@@ -48,7 +48,6 @@ def workflow_of(text: str) -> Workflow:
 
 
 @given(events(40), st.floats(0, 1), st.integers(1, 100))
-@settings(deadline=None)
 def test_a_draft_passes_the_check(seen: list[Event], coverage: float, percent: int) -> None:
     try:
         text = draft_text(seen, key_rules(["data.opportunity", "data.order"]), coverage=coverage, percentile=percent)
@@ -74,7 +73,7 @@ def odd_events(draw: st.DrawFn) -> list[Event]:
 
 
 @given(odd_events())
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_odd_texts_make_no_invalid_draft(seen: list[Event]) -> None:
     try:
         text = draft_text(seen, key_rules(["data.id"]))

@@ -205,7 +205,7 @@ cell = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 filled = cell.filter(lambda text: text.strip() != "")
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(st.lists(st.tuples(filled, filled, st.datetimes(), cell), max_size=6), st.sampled_from(",;\t|"))
 def test_what_is_written_is_read(rows: list[tuple[Any, ...]], delimiter: str) -> None:
     out = io.StringIO()
@@ -219,7 +219,7 @@ def test_what_is_written_is_read(rows: list[tuple[Any, ...]], delimiter: str) ->
     assert len({event["id"] for event in found}) == len(rows)
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(st.binary(max_size=300))
 def test_no_bytes_raise_after_the_header(content: bytes) -> None:
     positions = [entry.position for entry in read(b"Case,Activity,Time\n" + content)]

@@ -89,7 +89,7 @@ events = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(events, max_size=5), st.booleans())
 def test_what_is_written_is_read(written: list[dict[str, Any]], escaped: bool) -> None:
     content = "\n".join(json.dumps(event, ensure_ascii=escaped) for event in written).encode()
@@ -98,7 +98,7 @@ def test_what_is_written_is_read(written: list[dict[str, Any]], escaped: bool) -
     assert [record.position for record in found] == list(range(1, len(written) + 1))
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.binary(max_size=400))
 def test_no_bytes_raise(content: bytes) -> None:
     positions = [found.position for found in read(content)]

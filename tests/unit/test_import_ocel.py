@@ -363,7 +363,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON, max_size=4), st.lists(JSON, max_size=4), st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 def test_whatever_stands_in_a_log_every_event_is_a_record_or_a_fault(objects: Any, said: Any, known: bool) -> None:
     log = {"objects": [*objects, *(LOG["objects"] if known else ())], "events": [*said, *LOG["events"]]}
     found = list(read_ocel_json(io.BytesIO(json.dumps(log).encode()), source="s"))

@@ -443,7 +443,7 @@ def test_an_expected_type_that_no_filter_takes_is_a_warning_and_one_that_nobody_
 
 
 @given(changed())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 def test_whatever_loads_can_be_linted(values: list[Any]) -> None:
     text = spelled(values)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules.definitions import load
@@ -57,7 +57,6 @@ HOURS = st.integers(0, 24).map(lambda n: n * HOUR)
     st.lists(st.tuples(st.sampled_from(["paused", "resumed"]), HOURS), max_size=6),
     HOURS,
 )
-@settings(deadline=None)
 def test_what_had_occurred_gives_the_times_that_were_told_then(
     once: dict[str, int], clock: list[tuple[str, int]], at: int
 ) -> None:

@@ -89,7 +89,7 @@ _times = st.builds(
 )
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.sampled_from(NAMES), _times), max_size=4, unique=True))
 def test_a_window_is_the_same_as_an_exclusion_of_the_objective(said: list[tuple[str, str]]) -> None:
     """So that whatever holds of exclusions, of buckets, rebuilds and what is asked backwards, holds of windows."""

@@ -293,7 +293,7 @@ def test_every_fault_is_named_at_once(folder: Path) -> None:
 KNOWN = load({"orders.yaml": DEFINITIONS})
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.dictionaries(
         st.sampled_from(["at", "objective", "group", "currency", *FIELDS, "more"]),

@@ -353,7 +353,7 @@ BASE = [[*values_of(WORKFLOW), *values_of(LATENCY), *values_of(FRESHNESS)]]
 
 
 @given(changed(bases=BASE, most=4))
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 def test_whatever_is_written_is_read_or_refused(values: list[Any]) -> None:
     text = spelled(values)
     try:
@@ -367,7 +367,7 @@ def test_whatever_is_written_is_read_or_refused(values: list[Any]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 def test_any_value_in_any_place_is_read_or_refused(data: st.DataObject) -> None:
     scalars = st.none() | st.booleans() | st.integers(-5, 2**63) | st.floats(allow_nan=False, allow_infinity=False)
     anything = st.recursive(scalars | st.text(max_size=5), lambda x: st.lists(x, max_size=2), max_leaves=3)
@@ -428,7 +428,7 @@ def with_objectives(objectives: list[Objective]) -> Definitions:
 
 @given(st.lists(OBJECTIVES, max_size=4))
 @example([Objective("a", " x\x85\n\u2028 ", "#\n\n", "orders", "latency", "received", "paid", SECOND, 1e-7, DAY)])
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 def test_what_is_exported_reads_as_it_was(objectives: list[Objective]) -> None:
     definitions = with_objectives(objectives)
     exported = export_openslo(definitions)

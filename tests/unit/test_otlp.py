@@ -213,7 +213,7 @@ _attributes = st.lists(st.fixed_dictionaries({"key": st.text(max_size=5), "value
 )
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(_changes, _attributes, st.booleans())
 @example({"startTimeUnixNano": 10**400}, {}, True)
 def test_any_json_is_taken_or_malformed(changes: dict[str, Any], said: dict[str, Any], as_span: bool) -> None:
@@ -241,7 +241,7 @@ _torn = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 @given(_torn | st.binary(max_size=60), st.booleans())
 def test_any_bytes_are_taken_or_malformed(body: bytes, as_json: bool) -> None:
     for parse, decode in (

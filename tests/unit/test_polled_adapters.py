@@ -237,7 +237,7 @@ def polled(name: str) -> Polled:
         max_leaves=8,
     ).map(lambda found: json.dumps(found).encode())
 )
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 def test_whatever_a_system_answers_is_a_step_or_unreadable(name: str, answer: bytes) -> None:
     adapter = polled(name)
     poll = Poll("https://x", ("Event",))

@@ -153,7 +153,7 @@ class TestAnswers:
         said = GOOD | {"domains": [DOMAIN | {"domain": "orders\u202egnp\x00\n"}]}
         assert read(json.dumps(said).encode())["domains"][0]["domain"] == r"orders\u202egnp\x00\n"
 
-    @settings(max_examples=examples(300), deadline=None)
+    @settings(max_examples=examples(300))
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from milepost.definition_tests import Outcome, read_with_tests, run
 from milepost.message_expectations import FIELDS, REASONS
 from milepost.rehearsed_acts import ACTS
 from slo_rules.faults import DefinitionError
-from tests.examples import examples
+from tests.examples import on_one_database
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -329,7 +329,7 @@ anything = st.recursive(
 entries = st.lists(st.dictionaries(names, anything, max_size=5) | anything, max_size=4) | anything
 
 
-@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@on_one_database(150)
 @given(acts=entries, expect=entries)
 def test_whatever_a_test_says_it_is_run_or_refused_with_places(folder: Path, acts: object, expect: object) -> None:
     text = f"{HEAD}  events: [{WON}]\n  acts: {json.dumps(acts)}\n  expect: {json.dumps(expect)}\n"

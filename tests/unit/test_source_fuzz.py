@@ -85,9 +85,7 @@ def everywhere(received: Received) -> None:
             nothing_raises(known, received)
 
 
-FUZZ = settings(
-    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+FUZZ = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @given(

@@ -167,7 +167,7 @@ class TestInfor:
         st.binary(max_size=60) | st.sampled_from([BOD, zlib.compress(BOD), base64.b64encode(zlib.compress(BOD))]),
         st.integers(0, 5000), st.binary(max_size=4), st.booleans(),
     )  # fmt: skip
-    @settings(max_examples=examples(300), deadline=None)
+    @settings(max_examples=examples(300))
     def test_whatever_a_document_is_it_is_read_or_set_aside(
         self, encoding: Any, document: bytes, at: int, other: bytes, in_text: bool
     ) -> None:

@@ -227,11 +227,11 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
+TestLives.settings = settings(max_examples=examples(60), stateful_step_count=25)
 
 
 @given(st.integers(0, 60), st.integers(0, 7))
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 def test_whatever_bit_flips_the_rest_is_taken(at: int, bit: int) -> None:
     with tempfile.TemporaryDirectory() as root:
         spool = opened(Path(root))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slo_rules.durations import HOUR, MINUTE
@@ -83,7 +83,6 @@ def test_time_on_a_calendar_is_another_stage() -> None:
 
 
 @given(events(20), st.integers(0, 80).map(lambda hours: hours * HOUR // 2))
-@settings(deadline=None)
 def test_those_with_a_deadline_ahead_are_the_waits_of_the_verdict(seen: list[Event], after: int) -> None:
     matcher = Matcher([ORDERS])
     progress: Progress | None = None

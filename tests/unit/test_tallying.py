@@ -18,7 +18,7 @@ from tests.strategies import START, arrivals
 MATCHER = Matcher(KNOWN.workflows.values())
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(st.one_of(busy(), busy(), arrivals(16)), st.lists(questions(), min_size=3, max_size=3))
 def test_the_sums_are_what_is_counted_one_by_one(history: list[Event], asked: list[list[Asked]]) -> None:
     rehearsal = Rehearsal(MATCHER, KNOWN.sources.values(), history)

@@ -82,7 +82,7 @@ WORDS = ["{{", "}}", "{%", "%}", "for", "a", "in", "owners", "long", "if", "endi
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=40))
-@settings(max_examples=examples(500), deadline=None)
+@settings(max_examples=examples(500))
 def test_whatever_is_written_it_ends_or_is_faulty(words: list[str]) -> None:
     try:
         said = render(" ".join(words), VALUES)
