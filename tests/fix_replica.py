@@ -16,7 +16,7 @@ import pytest
 
 from tests.fix_postgres import Server
 
-WITHIN_SECONDS = 30
+WITHIN_SECONDS = 90
 
 
 class Standby:

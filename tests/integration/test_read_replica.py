@@ -91,7 +91,7 @@ async def test_a_replica_of_an_idle_primary_is_not_stale(collector: Collector, s
     await until(lambda: looked._value.get() == 0)
     now = (await collector.get("/api/v1/overview"))["as_of"]
     assert instant(now) > last_commit
-    assert abs(datetime.now(UTC) - instant(now)) < timedelta(seconds=5)
+    assert abs(datetime.now(UTC) - instant(now)) < timedelta(minutes=1)
 
 
 async def test_what_a_replica_has_not_replayed_is_neither_shown_nor_judged(

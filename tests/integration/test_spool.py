@@ -126,7 +126,7 @@ def test_what_comes_while_the_database_is_away_is_in_the_log_once_in_its_order(
     assert times[38] <= max(ended, began + LEASE / 1e6) + 0.01
     (late,) = receiving.rows("SELECT late_count, late_since, waits_since, given_up FROM receiver_spool")
     assert (late[0], late[2], late[3]) == (37, None, False)
-    assert abs(late[1].timestamp() - began) < 5
+    assert abs(late[1].timestamp() - began) < 60
 
 
 def test_whatever_a_batch_holds_comes_back_from_the_disk(receiving: Receiving, there: Outage) -> None:
@@ -214,7 +214,7 @@ def test_a_commit_of_which_nobody_knows_whether_it_was_done_counts_once(
     with connect(receiving.url, "test") as conn:
         conn.execute(
             "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN PERFORM pg_sleep(2.5); RETURN NULL; END $$"
+            "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$"
         )
         conn.execute(
             "CREATE CONSTRAINT TRIGGER dawdles AFTER INSERT ON source_request DEFERRABLE INITIALLY DEFERRED "
@@ -223,8 +223,10 @@ def test_a_commit_of_which_nobody_knows_whether_it_was_done_counts_once(
     try:
         request = SourceRequest("crm", "POST", "/", {}, b"{}")
         batch = Batch(good(1).events, [span_of(1)], [], [request])
-        receiving.writer.submit(batch).result(timeout=60)
-        assert receiving.spool.held.records == 1
+        with connect(receiving.url, "holds up") as conn:
+            conn.execute("SELECT pg_advisory_xact_lock(4711)")
+            receiving.writer.submit(batch).result(timeout=60)
+            assert receiving.spool.held.records == 1
         receiving.send(2)
         wait_until(receiving.settled)
     finally:

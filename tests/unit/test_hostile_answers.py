@@ -83,7 +83,7 @@ def sent(server: Server, kind: str = "webhook", url: str = "") -> Sent:
     began = time.monotonic()
     with new_client(reach_of(["127.0.0.1", "hooks.example.com"])) as client:
         found = send(client, CHANNELS[kind], Letter(NOTICE, address, "m-1", NOTICE.at))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert len(found.answer) <= 65_536
     return found
 
@@ -172,7 +172,7 @@ class TestMail:
         began = time.monotonic()
         with new_client(reach_of([])) as client:
             found = send(client, CHANNELS["email"], letter, reach_of(["127.0.0.1"]))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         return found
 
     @pytest.mark.parametrize(

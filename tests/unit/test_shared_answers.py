@@ -19,6 +19,12 @@ class Database(Making):
         self.writes = 0
 
 
+@pytest.fixture(autouse=True)
+def _good_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_answers, "REFRESH_SECONDS", 1000)
+    monkeypatch.setattr(shared_answers, "AFTER_WRITE_SECONDS", 1000)
+
+
 async def test_fifty_who_ask_at_once_and_one_after_the_other_are_one_question() -> None:
     database = Database()
     answers = SharedAnswers(lambda: database.writes)

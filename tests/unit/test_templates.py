@@ -64,10 +64,10 @@ def test_what_a_template_says(source: str, said: str) -> None:
     ],
 )
 def test_what_is_not_allowed_or_has_no_end_is_faulty_and_soon(source: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(Faulty):
         render(source, VALUES)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_fault_names_the_line_and_no_value() -> None:
