@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -207,10 +207,11 @@ class TestTheLog:
         log_events(conn, [at(conn, "won", 0, number, order=f"SO-{number}") for number in range(12)])
         monkeypatch.setattr(Projector, "_prepare", prepare_and_tell)
         monkeypatch.setattr(collector.projector, "commit", write_when_told)
+        # Before it sweeps it waits for the write, too.
+        monkeypatch.setattr(collector.projector, "SWEEP_SECONDS", math.inf)
         with helping(database_url, dividing=True) as helpers:
             found = Projector(catalogue, batch=3, helpers=helpers, share_from=1)
             assert found.acquire(conn)
-            found._swept = time.monotonic()
             found.cycle(conn)
             _begun(found)
             while not found.cycle(conn).caught_up:
