@@ -192,7 +192,7 @@ class World:
         self.look(15 * SECOND)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        order = "opened_at" if table == "incident" else "1"
+        order = "opened_at" if table == "incident" else "1, 2"
         with self.conn.cursor(row_factory=dict_row) as cursor:
             found = cursor.execute(f"SELECT * FROM {table} ORDER BY {order}").fetchall()
         self.conn.commit()

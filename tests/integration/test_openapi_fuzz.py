@@ -91,7 +91,7 @@ class Asked:
             real = [said for start, said in self.there.items() if path.startswith(start)]
             case.path_parameters = {**(case.path_parameters or {}), **(real[0] if real else {})}
         headers = {"authorization": f"Bearer {self.keys['ingest' if ingests else 'admin']}"} if self.keys else {}
-        answer = case.call(base_url=self.where.url, session=self.session, headers=headers)
+        answer = case.call(base_url=self.where.url, session=self.session, headers=headers, timeout=60)
         name = case.operation.label
         self.answers[answer.status_code] += 1
         self.operations[name] += 1
