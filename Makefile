@@ -9,9 +9,9 @@ LONG ?=
 PYTHON ?=
 PYTEST := $(PY) -m pytest
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
-# Sorted by file, so that what a module sets up once is set up by one worker only.
+# Sorted by file, so that what a module sets up once is set up by one worker only; in the order of tests/order.py.
 WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist loadfile
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -230,6 +230,8 @@ def test_nothing_that_a_process_says_or_stores_holds_a_secret(
     service = Planted(tmp_path, config, extra, form)
     planted = dict(PLANTED)
     answers: list[str] = []
+    # What a command prints is the same beside a process that logs in another form.
+    commands = COMMANDS if form == "json" else ()
     try:
         service.start()
         for scope in ("ingest", "admin"):
@@ -252,7 +254,7 @@ def test_nothing_that_a_process_says_or_stores_holds_a_secret(
             incidents = http.get("/api/v1/incidents", headers=bearer).json()["items"]
             assert incidents
             answers += [http.get(f"/api/v1/incidents/{one['id']}", headers=bearer).text for one in incidents]
-        answers += [command(config, extra, *words.split()) for words in COMMANDS]
+        answers += [command(config, extra, *words.split()) for words in commands]
         _assert_unstored(database_url, planted)
         # The crash: the database is gone in the middle of everything.
         postgres.execute(f"ALTER DATABASE {_name(database_url)} ALLOW_CONNECTIONS false")
@@ -264,7 +266,7 @@ def test_nothing_that_a_process_says_or_stores_holds_a_secret(
             answers += [http.get(path, headers=bearer).text for path in ("/readyz", "/metrics", "/api/v1/overview")]
             sent = {"authorization": f"Bearer {planted['source_token']}"}
             answers.append(http.post("/sources/desk", content=b"{}", headers=sent).text)
-        answers += [command(config, extra, *words.split()) for words in COMMANDS]
+        answers += [command(config, extra, *words.split()) for words in commands]
     finally:
         service.close()
         postgres.execute(f"ALTER DATABASE {_name(database_url)} ALLOW_CONNECTIONS true")

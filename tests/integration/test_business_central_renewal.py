@@ -70,7 +70,7 @@ class Asked(BaseHTTPRequestHandler):
 @pytest.fixture
 def business_central() -> Iterator[BusinessCentral]:
     with BusinessCentral() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server
         server.shutdown()

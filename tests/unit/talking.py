@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 Talk = Callable[[socket.socket], None]
-LINGERING_SECONDS = 0.5
+LINGERING_SECONDS = 5.0
 
 
 class Talking:
