@@ -71,7 +71,7 @@ def test_what_is_asked_for_is_there_once_also_after_a_kill(
         server.put("purchase_orders", 300, now, status="closed")
         wait_until(lambda: asking.get(url).json()["items"][0]["verdict"] == "completed", 60, "it is seen to be closed")
         with psycopg.connect(f"postgresql://postgres@/postgres?host={serving.data / 'postgres'}") as conn:
-            ids = [row[0] for row in conn.execute("SELECT id FROM event WHERE id LIKE %s", (f"%{before:%H:%M}%",))]
+            ids = [row[0] for row in conn.execute("SELECT id FROM event WHERE id LIKE %s", (f"%T{before:%H:%M}%",))]
         assert len(set(ids)) == 300
         assert len(ids) == 300
         metrics = asking.get(f"{serving.url}/metrics").text
