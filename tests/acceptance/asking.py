@@ -9,7 +9,7 @@ from functools import partial
 
 import httpx
 
-PATIENCE = 60
+PATIENCE = 240
 """Seconds."""
 
 get = partial(httpx.get, timeout=PATIENCE)
