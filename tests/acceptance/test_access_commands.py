@@ -44,7 +44,6 @@ def doctor(service: Guarded) -> list[str]:
     return [one["said"] for one in json.loads(done.stdout)["findings"] if one["check"] == "limits"]
 
 
-@pytest.mark.timeout(480)
 def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
     definitions = tmp_path / "definitions.yaml"
     definitions.write_text(DEFINITIONS)

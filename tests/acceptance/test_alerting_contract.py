@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.integration.fix_vendors import Vendors
 
 pytest_plugins = [f"tests.integration.{name}" for name in ("fix_alerting", "fix_mailbox", "fix_vendors")]
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
+pytestmark = pytest.mark.acceptance
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 SIGNED_BY = "8f742231b10e8888abcd99yyyzzz85a5"

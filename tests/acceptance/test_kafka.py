@@ -26,7 +26,7 @@ from tests.acceptance.sending import Job, heartbeats, left, plan, send
 from tests.fix_kafka import Broker
 from tests.fix_postgres import Server
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.acceptance
 
 ORDERS = 600
 SEED = 20_261_122

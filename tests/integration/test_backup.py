@@ -50,7 +50,6 @@ def milepost(*words: str, url: str, code: int = 0) -> str:
     return run(*COMMAND, *words, "--database-url", url, code=code)
 
 
-@pytest.mark.timeout(600)
 def test_a_dump_taken_while_events_come_is_restored_and_rebuilt_to_the_same(
     programs: Path, database_url: str, restored_url: str, tmp_path: Path
 ) -> None:
@@ -105,7 +104,6 @@ def test_a_dump_taken_while_events_come_is_restored_and_rebuilt_to_the_same(
         assert logged(conn)[:-1] == kept
 
 
-@pytest.mark.timeout(600)
 def test_what_was_changed_behind_its_back_is_said_to_differ(database_url: str) -> None:
     with projecting(database_url) as conn:
         fill(conn)
@@ -115,7 +113,6 @@ def test_what_was_changed_behind_its_back_is_said_to_differ(database_url: str) -
     assert "equal to what was there" in milepost("rebuild", "--verify", url=database_url)
 
 
-@pytest.mark.timeout(600)
 def test_the_folder_of_the_embedded_database_can_be_copied_while_it_is_stopped() -> None:
     # Sockets have short paths, and as root the server runs as another user: not below pytest's private folders.
     with TemporaryDirectory(prefix="mp-copy-") as place:

@@ -122,7 +122,6 @@ def unproblematic(path: str, answer: Any) -> str | None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("auth", [True, False])
 def test_no_input_is_answered_otherwise_than_the_description_says(
     database_url: str, auth: bool, capsys: pytest.CaptureFixture[str]

@@ -103,7 +103,6 @@ def held() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", names())
 async def test_any_body_of_a_source_is_acknowledged_and_settled(collector: Collector, name: str) -> None:
     before = held()

@@ -61,7 +61,6 @@ def month_by_month(log: RealLog) -> dict[tuple[int, int], tuple[int, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 @each_log
 async def test_what_the_api_says_equals_what_the_oracle_computes(database_url: str, log: RealLog) -> None:
     figures = oracle(log)
