@@ -62,17 +62,17 @@ class Peer:
 
     async def answer(self) -> tuple[int, bytes]:
         """Status and body of one answer."""
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 60)
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 240)
         length = next(
             (int(line[16:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length: ")), 0
         )
-        return int(head[9:12]), await asyncio.wait_for(self.reader.readexactly(length), 60)
+        return int(head[9:12]), await asyncio.wait_for(self.reader.readexactly(length), 240)
 
     async def ended(self) -> bytes:
         """All that comes until the other end hangs up."""
         received = b""
         with contextlib.suppress(ConnectionError):
-            while more := await asyncio.wait_for(self.reader.read(65536), 60):
+            while more := await asyncio.wait_for(self.reader.read(65536), 240):
                 received += more
         return received
 

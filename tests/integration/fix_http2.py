@@ -42,7 +42,7 @@ def call_headers(method: str, content_type: str | None = "application/grpc", ver
     return found + (literal("content-type", content_type) if content_type is not None else b"")
 
 
-def talk(port: int, pieces: Iterable[bytes], *, half_close: bool = True, seconds: float = 20.0) -> tuple[int, bytes]:
+def talk(port: int, pieces: Iterable[bytes], *, half_close: bool = True, seconds: float = 240.0) -> tuple[int, bytes]:
     """Send until the other end hangs up, and read what it says; how much was sent. Not for the event loop."""
     sent, received = 0, b""
     with socket.create_connection(("127.0.0.1", port), seconds) as peer, contextlib.suppress(OSError):

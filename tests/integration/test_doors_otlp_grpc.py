@@ -56,7 +56,7 @@ async def channel(door: GrpcDoor) -> AsyncIterator[aio.Channel]:
 
 
 async def call(channel: aio.Channel, method: str, body: bytes, **more: Any) -> bytes:
-    answer: bytes = await channel.unary_unary(method)(body, timeout=60, **more)
+    answer: bytes = await channel.unary_unary(method)(body, timeout=240, **more)
     return answer
 
 
@@ -214,7 +214,7 @@ async def test_more_calls_than_are_taken_at_once_come_again(
     channel: aio.Channel, door: GrpcDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otlp_grpc, "MOST_CALLS", 1)
-    slow = channel.stream_unary(TRACES)(timeout=60)
+    slow = channel.stream_unary(TRACES)(timeout=240)
     await until(lambda: door._calls)
     error = await refused(channel, TRACES, b"")
     assert (error.code(), said(error)[1]) == (Code.RESOURCE_EXHAUSTED, 1)
@@ -228,17 +228,17 @@ async def test_who_sends_no_message_does_not_keep_others_out_for_ever(
     channel: aio.Channel, door: GrpcDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otlp_grpc, "READ_SECONDS", 0.05)
-    silent = channel.stream_unary(TRACES)(timeout=60)
+    silent = channel.stream_unary(TRACES)(timeout=240)
     assert await silent.code() is Code.DEADLINE_EXCEEDED
     assert door._calls == 0
     monkeypatch.undo()
-    ended = channel.stream_unary(LOGS)(timeout=60)
+    ended = channel.stream_unary(LOGS)(timeout=240)
     await ended.done_writing()
     assert await ended.code() is Code.INVALID_ARGUMENT
 
 
 async def test_who_hangs_up_leaves_nothing_behind(channel: aio.Channel, door: GrpcDoor) -> None:
-    gone = channel.stream_unary(TRACES)(timeout=60)
+    gone = channel.stream_unary(TRACES)(timeout=240)
     await until(lambda: door._calls)
     gone.cancel()
     await until(lambda: not door._calls)
@@ -256,7 +256,7 @@ async def test_who_hangs_up_leaves_nothing_behind(channel: aio.Channel, door: Gr
 )  # fmt: skip
 async def test_garbage_on_the_port_harms_nobody(channel: aio.Channel, door: GrpcDoor, junk: bytes) -> None:
     def send() -> None:
-        with socket.create_connection(("127.0.0.1", door.port), 60) as sent:
+        with socket.create_connection(("127.0.0.1", door.port), 240) as sent:
             try:
                 sent.sendall(junk)
                 sent.shutdown(socket.SHUT_WR)
@@ -271,7 +271,7 @@ async def test_garbage_on_the_port_harms_nobody(channel: aio.Channel, door: Grpc
 
 async def test_who_pings_all_the_time_is_sent_away(channel: aio.Channel, door: GrpcDoor) -> None:
     def ping() -> bytes:
-        with socket.create_connection(("127.0.0.1", door.port), 60) as sent:
+        with socket.create_connection(("127.0.0.1", door.port), 240) as sent:
             begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
             pings = [b"\0\0\x08\6\0\0\0\0\0" + number.to_bytes(8, "big") for number in range(20)]
             # All at once: what is sent after the connection was closed takes with it what has not been read.
@@ -317,7 +317,7 @@ async def test_what_was_begun_is_finished_before_it_stops(collector: Collector) 
     door = GrpcDoor(Doors(collector.writer, lambda: collector.catalogue.matcher, held), held, "127.0.0.1", 0)
     await door.start()
     async with aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
-        begun = channel.stream_unary(TRACES)(timeout=60)
+        begun = channel.stream_unary(TRACES)(timeout=240)
         await until(lambda: door._calls)
         stopping = asyncio.create_task(door.stop())
         await begun.write(as_protobuf(request(span())))

@@ -201,7 +201,7 @@ async def test_one_connection_with_streams_that_never_end_leaves_room_for_others
     victim: aio.Channel, door: GrpcDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = call_headers(TRACES)
-    with socket.create_connection(("127.0.0.1", door.port), 60) as greedy:
+    with socket.create_connection(("127.0.0.1", door.port), 240) as greedy:
         greedy.sendall(BEGIN + b"".join(frame(HEADERS, END_HEADERS, 2 * n + 1, ask) for n in range(200)))
         await until(lambda: door._calls >= otlp_grpc.MOST_OF_ONE)
         for _ in range(20):
@@ -217,7 +217,7 @@ async def test_streams_that_never_end_from_many_connections_are_ended(
     clock = loop.time
     monkeypatch.setattr(loop, "time", lambda: clock() + passed)
     opened = BEGIN + b"".join(frame(HEADERS, END_HEADERS, 2 * n + 1, call_headers(TRACES)) for n in range(30))
-    greedy = [socket.create_connection(("127.0.0.1", door.port), 60) for _ in range(4)]
+    greedy = [socket.create_connection(("127.0.0.1", door.port), 240) for _ in range(4)]
     for one in greedy:
         one.sendall(opened)
     await until(lambda: door._calls == otlp_grpc.MOST_CALLS)
@@ -259,8 +259,8 @@ async def test_more_connections_than_may_be_are_refused_and_there_is_room_again_
     await door.start()
 
     def greet() -> socket.socket | None:
-        made = socket.create_connection(("127.0.0.1", door.port), 60)
-        made.settimeout(60)
+        made = socket.create_connection(("127.0.0.1", door.port), 240)
+        made.settimeout(240)
         try:
             made.sendall(BEGIN)
             if made.recv(1):
@@ -277,7 +277,7 @@ async def test_more_connections_than_may_be_are_refused_and_there_is_room_again_
         for one in kept:
             one.close()
         async with aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
-            assert await channel.unary_unary(TRACES)(b"", timeout=60, wait_for_ready=True) == b""
+            assert await channel.unary_unary(TRACES)(b"", timeout=240, wait_for_ready=True) == b""
     finally:
         await door.stop()
 

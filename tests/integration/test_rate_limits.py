@@ -159,16 +159,16 @@ async def test_over_grpc_it_is_resource_exhausted_with_when_to_come_again(behind
         async with aio.insecure_channel(f"127.0.0.1:{door.port}") as channel:
             call = channel.unary_unary(TRACES)
             body = as_protobuf(request(*(span(spanId=f"{n:016x}") for n in range(1, 151))))
-            await call(body, metadata=[("authorization", f"Bearer {noisy}")], timeout=60)
+            await call(body, metadata=[("authorization", f"Bearer {noisy}")], timeout=240)
             for sent in (body, b"\xff never read"):
                 with pytest.raises(aio.AioRpcError) as found:
-                    await call(sent, metadata=[("authorization", f"Bearer {noisy}")], timeout=60)
+                    await call(sent, metadata=[("authorization", f"Bearer {noisy}")], timeout=240)
                 assert found.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
                 (packed,) = [v for k, v in found.value.trailing_metadata() or () if k == "grpc-status-details-bin"]
                 info = RetryInfo()
                 assert Status.FromString(packed).details[0].Unpack(info)  # type: ignore[arg-type]
                 assert info.retry_delay.seconds == 6
-            await call(b"", metadata=[("authorization", f"Bearer {quiet}")], timeout=60)
+            await call(b"", metadata=[("authorization", f"Bearer {quiet}")], timeout=240)
     finally:
         await door.stop()
     assert behind.collector.rows("SELECT count(*) FROM span") == [(150,)]

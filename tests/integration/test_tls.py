@@ -78,7 +78,7 @@ APP = Starlette(routes=[Route("/", _say)])
 
 
 async def get(port: int, trusted: ssl.SSLContext) -> httpx.Response:
-    async with httpx.AsyncClient(verify=trusted, timeout=60) as client:
+    async with httpx.AsyncClient(verify=trusted, timeout=240) as client:
         return await client.get(f"https://{LOCAL}:{port}/")
 
 
@@ -126,7 +126,7 @@ async def test_what_is_older_than_tls_1_2_is_refused(
 async def test_a_renewed_certificate_is_used_without_a_restart(files: Files, certificate: Certificate) -> None:
     async with serving(APP, context=certificate.context) as http:
         former = files.client()
-        async with httpx.AsyncClient(verify=former, timeout=60) as kept:
+        async with httpx.AsyncClient(verify=former, timeout=240) as kept:
             url = f"https://{LOCAL}:{http.port}/"
             assert (await kept.get(url)).status_code == 200
             files.issue()
@@ -209,7 +209,7 @@ async def test_grpc_is_spoken_by_tls_and_takes_over_a_renewed_certificate(
             else aio.secure_channel(address, credentials, options=options)
         )
         async with channel:
-            await channel.unary_unary(TRACES)(as_protobuf(request(span(spanId=f"{number:016x}"))), timeout=20)
+            await channel.unary_unary(TRACES)(as_protobuf(request(span(spanId=f"{number:016x}"))), timeout=240)
 
     async def refused(root: bytes | None) -> None:
         with pytest.raises(aio.AioRpcError) as found:
