@@ -220,6 +220,7 @@ def command(config: Path, extra: dict[str, str], *words: str, said: str = "") ->
     return done.stdout + done.stderr
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_nothing_that_a_process_says_or_stores_holds_a_secret(
     planted_files: tuple[Path, Path, str, list[str]], database_url: str, postgres: Server, tmp_path: Path, form: str
