@@ -26,6 +26,7 @@ from collector.query.instances import definition_of, stored_progress
 from collector.query.overview import lag_seconds
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.sight import reader_for_asker
+from collector.query.unread import LOOK, WHY
 from slo_rules.acts import (
     ACT_SOURCE,
     Move,
@@ -175,7 +176,12 @@ async def _known(reader: Reader, id_: str) -> Row | None:
 def _meant(known: Row | None, faults: list[str]) -> tuple[Row, Progress]:
     if known is None:
         raise ActRefused(["id: there is no such instance", *faults], unknown=True, conflicting=False)
-    return known, stored_progress(known)
+    progress = stored_progress(known)
+    if progress is None:
+        raise ActRefused(
+            [f"id: this cannot be done to the instance now: {WHY} {LOOK}"], unknown=False, conflicting=True
+        )
+    return known, progress
 
 
 async def _key(reader: Reader, catalogue: Catalogue, found: Row, progress: Progress, brought: frozenset[str]) -> str:

@@ -17,7 +17,6 @@ from itertools import groupby, islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 from psycopg import IsolationLevel
 from psycopg.types.numeric import Int8BinaryLoader
 
@@ -27,6 +26,7 @@ from collector.copyformat import EPOCH_2000
 from collector.replay import Logged, Part, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.stored_progress import readable, readable_document
 from collector.unjoined import load_unjoined
 from slo_rules.arithmetic import arithmetic
 from slo_rules.definitions import fingerprint
@@ -141,9 +141,6 @@ class _Open(NamedTuple):
 Told = Callable[[str, int], None]
 """Is told the workflow and how many of its instances have been compared so far."""
 
-_decode_body = msgspec.json.Decoder().decode
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
-
 
 def hold_still(conn: Connection) -> None:
     """Let every transaction on this connection see the database at one moment."""
@@ -164,7 +161,8 @@ def open_progress(conn: Connection, workflow: str, versions: list[int]) -> Itera
         cursor.itersize = CHUNK
         cursor.execute(Q["open_instances"], {"workflow": workflow, "versions": versions})
         for row in map(_Open._make, cursor):
-            yield row.version, _decode_progress(row.progress)
+            if (progress := readable(row.progress, row.id)) is not None:
+                yield row.version, progress
 
 
 def questions(
@@ -256,7 +254,9 @@ class Comparing:
         history: list[Logged] | Detail | None,
         keys: _Keys | None,
     ) -> None:
-        progress = _decode_progress(row.progress)
+        progress = readable(row.progress, row.id)
+        if progress is None:
+            return
         own = self._catalogue.versions[question.workflow, row.version].workflow
         now = judge(progress, own, self._before, self._now)
         comparison.compared += 1
@@ -341,8 +341,11 @@ def _history(events: Iterable[tuple[Any, ...]]) -> list[Logged] | Detail:
     for _, seq, key, received_at, source, type_, occurred_at, body in islice(events, MOST_EVENTS + 1):
         if source is None:
             return Detail.EVENTS_GONE
+        document = readable_document(body)
+        if document is None:
+            return Detail.EVENTS_GONE
         at, received = occurred_at + EPOCH_2000, received_at + EPOCH_2000
-        found.append(Logged(seq, Event(source, type_, at, received, key.bytes, _decode_body(body))))
+        found.append(Logged(seq, Event(source, type_, at, received, key.bytes, document)))
     return found if len(found) <= MOST_EVENTS else Detail.TOO_MANY_EVENTS
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-import msgspec
+import structlog
 from psycopg.types.numeric import Int8BinaryLoader
 
 from collector.copyformat import EPOCH_2000
 from collector.replay import Logged
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.stored_progress import readable_document
 from slo_rules.event import Event, event_key
 from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
@@ -20,7 +21,7 @@ from slo_rules.workflow import Source
 
 Q = load("backtest")
 _FETCHED_AT_ONCE = 2_000
-_decode_body = msgspec.json.Decoder().decode
+log = structlog.get_logger("milepost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,11 @@ def log_events(conn: Connection, matchers: Collection[Matcher]) -> Iterator[tupl
             logged = None
             if any(matcher.plan(source, type_) for matcher in matchers):
                 at, received = occurred_at + EPOCH_2000, received_at + EPOCH_2000
-                logged = Logged(seq, Event(source, type_, at, received, event_key(source, id_), _decode_body(body)))
+                document = readable_document(body)
+                if document is None:
+                    log.warning("event_passed_over", seq=seq, reason="what is stored of it cannot be read")
+                else:
+                    logged = Logged(seq, Event(source, type_, at, received, event_key(source, id_), document))
             yield seq, logged
 
 

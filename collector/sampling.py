@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from psycopg.types.numeric import Int8BinaryLoader
 
 from collector.catalogue import Catalogue
 from collector.copyformat import EPOCH_2000
-from collector.query.instances import definition_of, stored_progress
+from collector.query.instances import definition_of
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.stored_progress import readable, readable_document
 from slo_rules.event import Event
 from slo_rules.instants import to_datetime
 from slo_rules.progress import Progress
@@ -24,8 +24,6 @@ Q = load("sample")
 READ_ONLY = "-c default_transaction_read_only=on"
 """For connections of which nobody need be afraid."""
 _FETCHED_AT_ONCE = 2000
-
-_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,8 @@ def newest_events(conn: Connection, window: Window) -> Iterator[Event]:
         cursor.adapters.register_loader("timestamptz", Int8BinaryLoader)
         cursor.execute(Q["newest_events"], window.parameters())
         for source, type_, occurred_at, received_at, body in cursor:
-            yield Event(source, type_, occurred_at + EPOCH_2000, received_at + EPOCH_2000, b"", _decode(body))
+            if (document := readable_document(body)) is not None:
+                yield Event(source, type_, occurred_at + EPOCH_2000, received_at + EPOCH_2000, b"", document)
 
 
 def newest_instances(conn: Connection, catalogue: Catalogue, window: Window) -> Iterator[tuple[Workflow, Progress]]:
@@ -93,8 +92,9 @@ def newest_instances(conn: Connection, catalogue: Catalogue, window: Window) -> 
         cursor.itersize = _FETCHED_AT_ONCE
         cursor.execute(Q["newest_instances"], window.parameters())
         for workflow, version, progress in cursor:
-            row = {"workflow": workflow, "workflow_version": version, "progress": progress}
-            yield definition_of(row, catalogue), stored_progress(row)
+            known = readable(progress, f"one of {workflow}")
+            if known is not None:
+                yield definition_of({"workflow": workflow, "workflow_version": version}, catalogue), known
 
 
 def dead_letters(conn: Connection, window: Window) -> list[DeadLetters]:

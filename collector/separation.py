@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from collector.catalogue import Catalogue
@@ -25,6 +24,7 @@ from collector.log import LetterReason
 from collector.replay import Logged, Part, moved, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.stored_progress import readable_document
 from collector.unjoined import Unjoined
 from slo_rules.acts import JoinWord, Move
 from slo_rules.event import Event, event_key
@@ -38,7 +38,6 @@ log = structlog.get_logger("milepost.projector")
 
 Q = load("separation")
 _DEAD_LETTER = load("projection")["dead_letter"]
-_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +57,19 @@ class Apart:
 
 
 def history_of(conn: Connection, id_: bytes) -> list[Logged]:
-    """The events of an instance in the order of the log; empty where the log no longer has them all."""
+    """The events of an instance in the order of the log; empty where it has not all of them, or one cannot be read."""
     rows = conn.execute(Q["history"], {"id": UUID(bytes=id_)}).fetchall()
     found = []
     for seq, received_at, occurred_at, source, event_id, type_, trace_id, body in rows:
         if source is None:
             log.warning("not_taken_apart", instance=str(UUID(bytes=id_)), reason="the log no longer has all its events")
             return []
-        said = Event(
-            source,
-            type_,
-            to_micros(occurred_at),
-            to_micros(received_at),
-            event_key(source, event_id),
-            _decode(body),
-            trace_id,
-        )
+        document = readable_document(body)
+        if document is None:
+            log.warning("not_taken_apart", instance=str(UUID(bytes=id_)), reason=f"event {event_id} cannot be read")
+            return []
+        times = to_micros(occurred_at), to_micros(received_at)
+        said = Event(source, type_, *times, event_key(source, event_id), document, trace_id)
         found.append(Logged(seq, said))
     return found
 

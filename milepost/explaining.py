@@ -141,6 +141,8 @@ def _instance(row: Row, moment: Row) -> Iterator[str]:
     yield f"{row['title']} · {row['workflow']} version {row['workflow_version']}{_when(moment)}"
     yield f"{_verdict(row).upper()} ({row['reason']}) since {row['since']}"
     yield row["explanation"]
+    if row["unreadable"]:
+        yield f"{row['unreadable']['why']} {row['unreadable']['what_to_do']}"
     yield f"id {row['id']}"
     yield from _section("Waits for", _awaited(row))
     yield from _section("The deadline", row["arithmetic"])
@@ -195,7 +197,7 @@ def _step(step: Row) -> tuple[str, ...]:
 def _key(key: Row) -> tuple[str, ...]:
     event = key["event"]
     brought = f"by {_named(event)}" if event else ""
-    return f"{key['namespace']}={key['value']}", "joins" if key["joins"] else "finds", brought, key["at"]
+    return f"{key['namespace']}={key['value']}", "joins" if key["joins"] else "finds", brought, key["at"] or ""
 
 
 def _gone(count: int) -> list[str]:

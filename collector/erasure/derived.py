@@ -17,9 +17,10 @@ from collector.query.reader import Row
 from collector.replay import Logged, replay_under
 from collector.store.database import Connection
 from collector.store.sql import load
+from collector.stored_progress import readable, readable_document
 from collector.unjoined import Unjoined, load_unjoined
 from slo_rules.event import Event, event_key
-from slo_rules.identity import split_key
+from slo_rules.identity import Key, split_key
 from slo_rules.instants import to_micros
 from slo_rules.matching import Matcher
 from slo_rules.objective import values_of
@@ -27,7 +28,6 @@ from slo_rules.progress import Progress
 from slo_rules.workflow import Workflow
 
 Q = load("erasure")
-progress_of = msgspec.msgpack.Decoder(Progress).decode
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -47,24 +47,32 @@ def change_instances(
     unjoined = load_unjoined(conn)
     for row in rows:
         workflow = catalogue.versions[row["workflow"], row["workflow_version"]].workflow
-        before = progress_of(row["progress"])
+        before = readable(row["progress"], row["id"])
+        carried = _carried(conn, row["id"], subject) if before is None else list(before.keys)
         after = _derived(workflow, histories.get(row["id"]), unjoined)
-        if after is None:
+        if after is None and before is not None:
             # The log no longer has all of its events: what is known is all there is.
             kept = attributes_needed(workflow, catalogue.objectives.get(workflow.name, ()))
             after = without_subject(before, workflow, subject, event_keys, kept if row["id"] in own else None)
         known_by = conn.execute(Q["ids_of_instances"], {"ids": [row["id"]]}).fetchall()
         for (former,) in known_by:
-            new = UUID(bytes=renamed_id(former.bytes, workflow.name, before.keys, subject))
+            new = UUID(bytes=renamed_id(former.bytes, workflow.name, carried, subject))
             if new != former:
                 ids[former] = new
         id_ = ids.get(row["id"]) or row["id"]
-        title = title_of(id_.bytes, after, workflow)
-        words = words_of(title, after.attributes, workflow.attribute_names)
-        changed = {"id": row["id"], "new": id_, "title": title, "words": words, "progress": _encode(after)}
+        if after is None:
+            # What cannot be read may say anything of him, and nothing of it can be told from the rest.
+            title = split_key(subject.key(_titled(row["title"], carried)))[1]
+            words, packed = words_of(title, {}, ()), b""
+            stored.add(title)
+        else:
+            title = title_of(id_.bytes, after, workflow)
+            words, packed = words_of(title, after.attributes, workflow.attribute_names), _encode(after)
+            stored |= {split_key(key)[1] for key in after.keys}
+        changed = {"id": row["id"], "new": id_, "title": title, "words": words, "progress": packed}
         conn.execute(Q["change_instance"], changed)
-        stored |= {split_key(key)[1] for key in after.keys}
-        _change_keys(conn, row["id"], before, subject)
+        stored |= {split_key(subject.key(key))[1] for key in carried}
+        _change_keys(conn, row["id"], carried, subject)
     if ids:
         renamed = {"old": list(ids), "new": list(ids.values()), "values": sorted(stored)}
         conn.execute(Q["rename_ids"], renamed)
@@ -80,7 +88,10 @@ def _histories(conn: Connection, ids: list[UUID]) -> dict[UUID, list[Logged]]:
             gone.add(row["instance_id"])
             continue
         key, times = event_key(row["source"], row["id"]), (to_micros(row["occurred_at"]), to_micros(row["received_at"]))
-        document = msgspec.json.decode(row["body"])
+        document = readable_document(row["body"])
+        if document is None:
+            gone.add(row["instance_id"])
+            continue
         event = Event(row["source"], row["type"], *times, key, document, row["trace_id"])
         found.setdefault(row["instance_id"], []).append(Logged(row["seq"], event))
     return {id_: history for id_, history in found.items() if id_ not in gone}
@@ -92,8 +103,20 @@ def _derived(workflow: Workflow, history: list[Logged] | None, unjoined: Unjoine
     return parts[0].progress if len(parts) == 1 else None
 
 
-def _change_keys(conn: Connection, id_: UUID, progress: Progress, subject: Subject) -> None:
-    changed = {key: new for key in progress.keys if (new := subject.key(key)) != key}
+def _carried(conn: Connection, id_: UUID, subject: Subject) -> list[Key]:
+    """The keys of an instance that cannot be read, as far as they are his."""
+    asked = {"values": sorted(subject.spelled), "ids": [id_]}
+    rows = conn.cursor(row_factory=dict_row).execute(Q["keys_of_instances"], asked).fetchall()
+    return [f"{row['namespace']}={row['value']}" for row in rows]
+
+
+def _titled(title: str, carried: Collection[Key]) -> Key:
+    """The key that an instance is named by, if it is one of these; else the title as one of no namespace."""
+    return next((key for key in carried if split_key(key)[1] == title), f"={title}")
+
+
+def _change_keys(conn: Connection, id_: UUID, keys: Collection[Key], subject: Subject) -> None:
+    changed = {key: new for key in keys if (new := subject.key(key)) != key}
     if not changed:
         return
     asked = {"values": sorted({split_key(key)[1] for key in changed}), "ids": [id_]}

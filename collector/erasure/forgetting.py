@@ -21,6 +21,7 @@ from collector.erasure.subject import Subject, subject_of
 from collector.retention.parts import NotCurrent, lock_projection
 from collector.store.database import RETENTION_LOCK, Connection, has_timescale
 from collector.store.sql import load
+from collector.stored_progress import readable
 
 __all__ = ("Buffered", "Forgotten", "NotCurrent", "Waits", "forget")
 
@@ -124,8 +125,9 @@ def _carriers(conn: Connection, subject: Subject) -> list[UUID]:
 
 def _keys_besides(conn: Connection, subject: Subject, own: set[UUID]) -> list[str]:
     found: set[str] = set()
-    for _, _, _, packed in conn.execute(Q["instances"], {"ids": list(own)}).fetchall():
-        found |= set(derived.progress_of(packed).keys)
+    for id_, _, _, _, packed in conn.execute(Q["instances"], {"ids": list(own)}).fetchall():
+        if (progress := readable(packed, id_)) is not None:
+            found |= set(progress.keys)
     return sorted(key for key in found if subject.key(key) == key)
 
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
 from collector.query.handling import with_handling
-from collector.query.instances import InstanceFilter, instance_row
+from collector.query.instance_lists import shown_of
+from collector.query.instances import InstanceFilter
 from collector.query.reader import Reader, Row, amounts, rfc3339
 from collector.store.tables import FINAL_VERDICTS, instance
 from slo_rules.identity import Key, split_key
@@ -96,7 +97,7 @@ async def _listed(
     ids = sa.select(ranked.c.id).where(ranked.c.place <= MOST_OF_A_WORKFLOW)
     rows = await reader.select(sa.select(instance).where(columns.id.in_(ids)).order_by(*order))
     found: dict[str, list[Row]] = {}
-    shown = [instance_row(row, catalogue, marks, now) for row in rows]
+    shown = await shown_of(reader, catalogue, marks, now, rows)
     await with_handling(reader, shown)
     for item in shown:
         found.setdefault(item["workflow"], []).append(item)

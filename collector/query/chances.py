@@ -16,14 +16,13 @@ import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
-from collector.query.instance_lists import check_page, totals_of
+from collector.query.instance_lists import check_page, shown_of, totals_of
 from collector.query.instances import (
     BEFORE_DEADLINE,
     CHANCE,
     BadQuery,
     InstanceFilter,
     definition_of,
-    instance_row,
 )
 from collector.query.outlook import MOST_RANKED, Outlook, Ranked
 from collector.query.reader import Reader, Row
@@ -70,7 +69,7 @@ async def list_by_chance(
     found = await reader.select(sa.select(instance).where(instance.c.id.in_([UUID(id_) for _, id_ in page])))
     rows = {str(row["id"]): row for row in found}
     totals = await totals_of(reader, asked.conditions(now, catalogue.key_rules, names))
-    items = [instance_row(rows[id_], catalogue, marks, now) for _, id_ in page if id_ in rows]
+    items = await shown_of(reader, catalogue, marks, now, [rows[id_] for _, id_ in page if id_ in rows])
     return {
         "items": items,
         "next_cursor": _cursor(sort, *page[-1]) if len(order) > limit else None,

@@ -94,6 +94,8 @@ async def find(
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
         for row in rows:
             id_, progress, workflow = _read(row, catalogue)
+            if progress is None:
+                continue
             if where and not carries(progress, workflow, where):
                 continue
             attributes: Mapping[str, Scalar] | None = None
@@ -133,6 +135,8 @@ async def told_of(reader: Reader, catalogue: Catalogue, asked: Asked, entries: S
         if row is None:
             continue
         progress, workflow = stored_progress(row), definition_of(row, catalogue)
+        if progress is None:
+            continue
         items = items_of(asked.objective, progress, workflow)
         place = int.from_bytes(entry[24:])
         if place < len(items) and (counted := counting.of(items[place])) is not None:
@@ -147,7 +151,7 @@ async def contributed_where(reader: Reader, catalogue: Catalogue, asked: Asked, 
     def take(rows: Sequence[tuple[Any, ...]]) -> None:
         for row in rows:
             _, progress, workflow = _read(row, catalogue)
-            if carries(progress, workflow, where):
+            if progress is not None and carries(progress, workflow, where):
                 add(total, contributions(progress, workflow, (asked.objective,)), 1)
 
     conditions = conditions_on(asked, versions_of(catalogue, asked.objective.workflow), None)
@@ -155,7 +159,7 @@ async def contributed_where(reader: Reader, catalogue: Catalogue, asked: Asked, 
     return total
 
 
-def _read(row: tuple[Any, ...], catalogue: Catalogue) -> tuple[bytes, Progress, Workflow]:
+def _read(row: tuple[Any, ...], catalogue: Catalogue) -> tuple[bytes, Progress | None, Workflow]:
     named_row = dict(zip(_NAMES, row, strict=True))
     return row[0].bytes, stored_progress(named_row), definition_of(named_row, catalogue)
 

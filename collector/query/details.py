@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from collector.catalogue import Catalogue
 from collector.ingest.otlp import KINDS, STATUSES
 from collector.query.held_up import incidents_of
 from collector.query.incidents import incident_row
-from collector.query.instances import definition_of, instance_row, stored_progress, stored_verdict
+from collector.query.instances import definition_of, instance_row, key_row, stored_progress, stored_verdict
 from collector.query.reader import Reader, Row, rfc3339
 from collector.query.related import related_to
+from collector.query.unread import EXPLANATION, Known, known_of
+from collector.stored_progress import readable_document
 from collector.unjoined import Unjoined, unjoined_of
 from slo_rules.arithmetic import arithmetic
 from slo_rules.durations import DAY
@@ -34,7 +33,6 @@ MOST_SPANS = 2000
 MOST_CLOSED = 120
 MOST_TOLD = 50
 MOST_DAYS = 366
-_decode = msgspec.json.Decoder().decode
 
 
 async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, id_: UUID) -> Row | None:
@@ -44,27 +42,35 @@ async def instance_details(reader: Reader, catalogue: Catalogue, marks: Marks, i
         return None
     now = await reader.now()
     at = {"id": row["id"]}
-    hubs = (await unjoined_at(reader, None)).of(row["workflow"])
-    merged, rejected, events, links, history, related = await asyncio.gather(
+    unjoined, workflow = await unjoined_at(reader, None), definition_of(row, catalogue)
+    hubs = unjoined.of(workflow.name)
+    merged, rejected, events, links, history = await asyncio.gather(
         reader.all("merged", at),
         reader.all("rejected", {"ids": [row["id"]], "known_at": None}),
         reader.all("events", at | {"limit": MOST_EVENTS}),
         reader.all("gone_and_traces", at),
         reader.all("history", at),
-        related_to(reader, row, catalogue, hubs),
     )
-    incidents = await incidents_of(reader, row, history, definition_of(row, catalogue))
-    spans = await spans_of(reader, links[0]["traces"] or [])
-    return described(row, catalogue, marks, now, events, hubs) | {
-        "events_gone": links[0]["gone"],
-        "joined": [joined_row(one) for one in merged],
-        "rejected": [rejected_row(one) for one in rejected],
-        **related,
-        "spans": [span_row(span) for span in spans],
-        "history": [change | {"at": rfc3339(change["at"])} for change in history],
-        "incidents": [incident_row(incident) for incident in incidents],
-        "told": await _told(reader, incidents),
-    }
+    gone, traces = links[0]["gone"], links[0]["traces"] or []
+    more = gone + (len(events) == MOST_EVENTS)
+    known = await known_of(reader, row, workflow, unjoined, events, gone=more)
+    related = await related_to(reader, row, catalogue, known.words(), hubs)
+    incidents = await incidents_of(reader, row, history, workflow)
+    spans = await spans_of(reader, traces)
+    return (
+        described(known.row, catalogue, marks, now, events, hubs)
+        | told_unread(known)
+        | {
+            "events_gone": gone,
+            "joined": [joined_row(one) for one in merged],
+            "rejected": [rejected_row(one) for one in rejected],
+            **related,
+            "spans": [span_row(span) for span in spans],
+            "history": [change | {"at": rfc3339(change["at"])} for change in history],
+            "incidents": [incident_row(incident) for incident in incidents],
+            "told": await _told(reader, incidents),
+        }
+    )
 
 
 async def spans_of(
@@ -103,7 +109,10 @@ def described(
     """
     workflow, progress, verdict = definition_of(row, catalogue), stored_progress(row), stored_verdict(row)
     by_key = {event["event_key"].bytes: event for event in events}
-    return instance_row(row, catalogue, marks, now) | {
+    shown = instance_row(row, catalogue, marks, now)
+    if progress is None:
+        return shown | {"journey": [], "pauses": [], "arithmetic": [], "events": [_event(event) for event in events]}
+    return shown | {
         "journey": [
             {
                 "name": step.milestone.name,
@@ -131,6 +140,17 @@ def described(
         "keys": _keys(progress, workflow.joining, by_key, hubs),
         "events": [_event(event) for event in events],
     }
+
+
+def told_unread(known: Known) -> Row:
+    """What is said, besides all that follows from its row, of an instance that cannot be read; nothing of another."""
+    if known.unreadable is None:
+        return {}
+    said: Row = {"unreadable": known.unreadable, "explanation": EXPLANATION}
+    if not known.keys:
+        return said
+    nothing_more = {"replaced_by": None, "event": None, "at": None}
+    return said | {"keys": [key_row(word) | {"joins": joins, **nothing_more} for word, joins in known.keys]}
 
 
 def _hours(step: Step, progress: Progress, workflow: Workflow, now: int) -> Row:
@@ -221,7 +241,7 @@ def _reference(event: Row) -> Row:
 
 
 def _event(event: Row) -> Row:
-    document = _decode(event["body"])
+    document = readable_document(event["body"]) or {}
     return {
         "seq": event["seq"],
         "source": event["source"],
@@ -237,7 +257,7 @@ def _event(event: Row) -> Row:
 
 def span_row(span: Row) -> Row:
     """A span as the timeline shows it."""
-    said: dict[str, Any] = _decode(span["body"])
+    said = readable_document(span["body"]) or {}
     return {
         "trace_id": span["trace_id"].hex(),
         "span_id": span["span_id"].hex(),

@@ -67,6 +67,14 @@ class _Attributes(msgspec.Struct, array_like=True, gc=False):
 _decode = msgspec.msgpack.Decoder(_Attributes).decode
 
 
+def _said(progress: bytes) -> tuple[_Said, ...] | None:
+    """None of one that cannot be read, which keeps no other from being counted."""
+    try:
+        return _decode(progress).said
+    except Exception:  # noqa: BLE001 — whatever is wrong with it, it is not what was written
+        return None
+
+
 class Attributed:
     """How many of a set of instances have which value of which attribute."""
 
@@ -80,13 +88,16 @@ class Attributed:
         alike: defaultdict[tuple[Version, tuple[str, ...]], list[Iterable[Scalar]]] = defaultdict(list)
         for workflow, version, progress in rows:
             of = (workflow, version)
+            said = _said(progress)
+            if said is None:
+                continue
             self._instances[of] += 1
-            for one in _decode(progress).said:
+            for one in said:
                 alike[of, tuple(one.values)].append(one.values.values())
         for (of, names), values in alike.items():
-            said = self._said[of]
+            by_name = self._said[of]
             for name, column in zip(names, zip(*values, strict=True), strict=True):
-                said[name].update(column)
+                by_name[name].update(column)
 
     def counts(self, catalogue: Catalogue) -> dict[str, Counts]:
         """The attributes of the instances whose definition has them; None for those of which nothing was said."""

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from collector.query.handling import with_handling
 from collector.query.instances import BadQuery, stored_progress
 from collector.query.reader import CHUNK, Reader, Row, rfc3339
+from collector.query.unread import keys_of
 from collector.store.tables import instance
 
 MOST_EXPORTED = 2_000_000
@@ -188,7 +189,11 @@ def _read(reader: Reader, part: Sequence[UUID]) -> Callable[[], Any]:
         rows = await reader.select(sa.select(instance).where(instance.c.id == sa.any_(wanted)))
         handled: list[Row] = [{"id": str(row["id"])} for row in rows]
         await with_handling(reader, handled)
-        return [{**row, **one["handling"]} for row, one in zip(rows, handled, strict=True)]
+        unread = await keys_of(reader, rows)
+        return [
+            {**row, **one["handling"], "known_keys": unread.get(row["id"], ())}
+            for row, one in zip(rows, handled, strict=True)
+        ]
 
     return read
 
@@ -200,7 +205,8 @@ def _piece(writer: Writer, part: Sequence[UUID], rows: Sequence[Row]) -> bytes:
 
 def _flat(row: Row) -> Row:
     own = {name: row[name] for name in (*_TEXTS[1:], *_TIMES)}
-    keys = "; ".join(sorted(stored_progress(row).keys))
+    progress = stored_progress(row)
+    keys = "; ".join(sorted(row["known_keys"] if progress is None else progress.keys))
     return own | {
         "id": str(row["id"]),
         "value": row["value_amount"],

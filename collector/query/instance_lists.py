@@ -29,9 +29,11 @@ from collector.query.instances import (
     InstanceFilter,
     instance_row,
     key_begins,
+    key_row,
     plain,
 )
 from collector.query.reader import Reader, Row, amounts, rfc3339
+from collector.query.unread import keys_of
 from collector.store.tables import instance, instance_count
 from slo_rules.identity import Key
 from slo_rules.judgement import Marks
@@ -94,11 +96,22 @@ async def list_instances(
     else:
         totals = Totals(len(rows), _worth((row["value_currency"], row["value_amount"]) for row in rows))
     return {
-        "items": [instance_row(row, catalogue, marks, now) for row in rows],
+        "items": await shown_of(reader, catalogue, marks, now, rows),
         "next_cursor": _cursor(sort, rows[-1]) if more else None,
         **totals.shown(),
         "looked_back_to": rfc3339(back_to),
     }
+
+
+async def shown_of(reader: Reader, catalogue: Catalogue, marks: Marks, now: datetime, rows: Sequence[Row]) -> list[Row]:
+    """Instances as lists show them; of those that cannot be read with the keys that are known all the same."""
+    items = [instance_row(row, catalogue, marks, now) for row in rows]
+    unread = [row for row, item in zip(rows, items, strict=True) if item["unreadable"]]
+    keys = await keys_of(reader, unread)
+    for item in items:
+        if item["unreadable"]:
+            item["keys"] = [key_row(word) for word in keys.get(UUID(item["id"]), ())]
+    return items
 
 
 def check_page(limit: int, offset: int | None) -> None:

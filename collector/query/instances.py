@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import msgspec
 import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
 from collector.query.attributed import MOST_CONDITIONS, NotSaid, of_attribute
 from collector.query.reader import Row, money, rfc3339
+from collector.query.unread import EXPLANATION, LOOK, told
 from collector.store.handling_tables import instance_handling
 from collector.store.tables import FINAL_VERDICTS, OPEN_VERDICTS, instance, instance_count, instance_key, instance_merge
+from collector.stored_progress import readable
 from slo_rules.explain import explain
 from slo_rules.identity import Key, spellings, split_key
 from slo_rules.instants import to_micros
@@ -45,7 +46,6 @@ LONGEST_AHEAD = 31 * 86_400
 NOBODY = "nobody"
 """As who handles an instance: those that nobody was assigned to."""
 _UNSAID = (None, None, None)
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 
 
 class BadQuery(ValueError):
@@ -269,9 +269,9 @@ def stored_verdict(row: Row) -> Verdict:
     )
 
 
-def stored_progress(row: Row) -> Progress:
-    """The progress as it is stored."""
-    return _decode_progress(row["progress"])
+def stored_progress(row: Row) -> Progress | None:
+    """The progress as it is stored; None where it cannot be read, which is logged."""
+    return readable(row["progress"], row["id"])
 
 
 def definition_of(row: Row, catalogue: Catalogue) -> Workflow:
@@ -280,12 +280,38 @@ def definition_of(row: Row, catalogue: Catalogue) -> Workflow:
 
 
 def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) -> Row:
-    """An instance as lists show it."""
+    """An instance as lists show it; `unreadable` says what is to be done where what is stored of it cannot be read."""
     progress = stored_progress(row)
     workflow = definition_of(row, catalogue)
+    if progress is None:
+        return _plain_row(row, workflow) | _UNREAD
     counts = standing(progress, workflow)
-    waiting_for = workflow.by_name.get(row["waiting_for"] or "")
     waived = row["verdict"] == VerdictKind.WAIVED
+    return _plain_row(row, workflow) | {
+        "explanation": explain(progress, workflow, stored_verdict(row), marks, to_micros(now)),
+        "waiver": _waiver(progress, workflow, marks, to_micros(now)) if waived else None,
+        "milestones": {
+            m.name: rfc3339(counts.milestones[m.name].at) for m in workflow.milestones if m.name in counts.milestones
+        },
+        "keys": [key_row(word) for word in sorted(progress.keys)],
+        "attributes": attributes(progress),
+        "unreadable": None,
+    }
+
+
+_UNREAD: Row = {
+    "explanation": EXPLANATION,
+    "waiver": None,
+    "milestones": {},
+    "keys": [],
+    "attributes": {},
+    "unreadable": told(LOOK),
+}
+
+
+def _plain_row(row: Row, workflow: Workflow) -> Row:
+    """What stands in columns of its own."""
+    waiting_for = workflow.by_name.get(row["waiting_for"] or "")
     return {
         "id": str(row["id"]),
         "workflow": row["workflow"],
@@ -295,8 +321,6 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "title": row["title"],
         "verdict": row["verdict"],
         "reason": row["reason"],
-        "explanation": explain(progress, workflow, stored_verdict(row), marks, to_micros(now)),
-        "waiver": _waiver(progress, workflow, marks, to_micros(now)) if waived else None,
         "waiting_for": row["waiting_for"],
         "waiting_for_title": waiting_for.title if waiting_for else None,
         "source_awaited": row["source_awaited"],
@@ -307,11 +331,6 @@ def instance_row(row: Row, catalogue: Catalogue, marks: Marks, now: datetime) ->
         "stuck_since": rfc3339(row["stuck_since"]),
         "started_at": rfc3339(row["started_at"]),
         "updated_at": rfc3339(row["updated_at"]),
-        "milestones": {
-            m.name: rfc3339(counts.milestones[m.name].at) for m in workflow.milestones if m.name in counts.milestones
-        },
-        "keys": [_key(word) for word in sorted(progress.keys)],
-        "attributes": attributes(progress),
         "value": money(row["value_currency"], row["value_amount"]),
     }
 
@@ -330,7 +349,8 @@ def _waiver(progress: Progress, workflow: Workflow, marks: Marks, now: int) -> R
     }
 
 
-def _key(word: str) -> Row:
+def key_row(word: Key) -> Row:
+    """A key as lists show it."""
     namespace, _, value = word.partition("=")
     return {"namespace": namespace, "value": value}
 

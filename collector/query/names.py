@@ -7,8 +7,8 @@ key, for the orders of an account, means the others too.
 from __future__ import annotations
 
 from collector.catalogue import Catalogue
-from collector.query.instances import stored_progress
 from collector.query.reader import Reader
+from collector.stored_progress import readable
 from slo_rules.identity import Key, spellings, split_key
 from slo_rules.progress import other_names
 
@@ -31,5 +31,6 @@ async def names_besides(reader: Reader, catalogue: Catalogue, asked: str) -> lis
     rows = await reader.all(
         "carriers", {"namespaces": [name for name, _ in pairs], "values": [value for _, value in pairs]}
     )
-    found = {name for row in rows for key in keys for name in other_names(stored_progress(row), key)}
+    carried = [progress for row in rows if (progress := readable(row["progress"], row["id"])) is not None]
+    found = {name for progress in carried for key in keys for name in other_names(progress, key)}
     return sorted(found - set(keys))

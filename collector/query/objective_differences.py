@@ -83,7 +83,8 @@ class _Sorting:
                 continue
             self._seen.add(row["id"])
             workflow = definition_of(row, self._catalogue)
-            half = self._half(stored_progress(row), workflow)
+            progress = stored_progress(row)
+            half = None if progress is None else self._half(progress, workflow)
             if half is not None:
                 half.take(row, workflow)
         for half in (self.bad, self.good):

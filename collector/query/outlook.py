@@ -120,9 +120,11 @@ class Outlook:
         now = await self._reader.now()
         marks = await load_marks(self._reader, self._catalogue)
         progress, workflow = stored_progress(row), definition_of(row, self._catalogue)
-        ahead = _ahead(progress, workflow, to_micros(now))
+        ahead = [] if progress is None else _ahead(progress, workflow, to_micros(now))
         learned = await self._known(workflow.name) if ahead else None
-        awaiting = [self._awaiting(str(row["id"]), workflow.name, progress, time) for time in ahead]
+        awaiting = [
+            self._awaiting(str(row["id"]), workflow.name, progress, time) for time in ahead if progress is not None
+        ]
         told = _told(awaiting, workflow, learned, marks, to_micros(now))
         return {
             "id": str(row["id"]),

@@ -29,11 +29,11 @@ from collector.query.instances import instance_row
 from collector.query.moments import Moment, Unanswerable, Unsettled
 from collector.query.reader import Reader, Row
 from collector.query.sources import load_marks
+from collector.query.unread import logged_of
 from collector.replay import Logged, Part, replay
 from collector.unjoined import Unjoined
-from slo_rules.event import Event
 from slo_rules.explain import StepState, journey
-from slo_rules.instants import rfc3339, to_datetime, to_micros
+from slo_rules.instants import rfc3339, to_datetime
 from slo_rules.judgement import Marks, Reason, Verdict, VerdictKind
 from slo_rules.judging import beneath, judge
 from slo_rules.passing import began_at
@@ -42,7 +42,6 @@ from slo_rules.workflow import AMOUNT, CURRENCY, Milestone
 
 MOST_EVENTS_READ = 50_000
 """Events that one answer may be made of."""
-_decode = msgspec.json.Decoder().decode
 _encode_progress = msgspec.msgpack.Encoder().encode
 
 
@@ -180,16 +179,10 @@ def _present(part: Part, asked: UUID, workflows: Iterable[UUID]) -> UUID:
 
 
 def _logged(event: Row) -> Logged:
-    said = Event(
-        event["source"],
-        event["type"],
-        to_micros(event["occurred_at"]),
-        to_micros(event["received_at"]),
-        event["event_key"].bytes,
-        _decode(event["body"]),
-        event["trace_id"],
-    )
-    return Logged(event["seq"], said)
+    said = logged_of(event)
+    if said is None:
+        raise Unanswerable(f"the event {event['id']} of {event['source']}, on which it stands, cannot be read")
+    return said
 
 
 async def marks_for(reader: Reader, catalogue: Catalogue, pasts: Iterable[Past], moment: Moment) -> Marks:

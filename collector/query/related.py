@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 
 from collector.catalogue import Catalogue
-from collector.query.instances import definition_of, stored_progress
+from collector.query.instances import definition_of
 from collector.query.reader import Reader, Row, rfc3339
 from slo_rules.identity import Key, split_key
 
@@ -18,8 +18,12 @@ MOST_COUNTED = 1_000
 MOST_BESIDE = 5
 
 
-async def related_to(reader: Reader, row: Row, catalogue: Catalogue, hubs: Collection[Key]) -> Row:
-    """What has to do with the instance of a row; `hubs` are the keys that join none though their namespace does.
+async def related_to(
+    reader: Reader, row: Row, catalogue: Catalogue, words: Collection[Key], hubs: Collection[Key]
+) -> Row:
+    """What has to do with the instance of a row that has these keys.
+
+    `hubs` are the keys that join none though their namespace does.
 
     `linked` are instances of other workflows. `relation` is `same` where a key identifies both, `whole` where this one
     carries what identifies the other, such as an account or the order of a shipment, and `part` where it is the other
@@ -29,7 +33,7 @@ async def related_to(reader: Reader, row: Row, catalogue: Catalogue, hubs: Colle
     `total` and `pressing` of them are counted, up to MOST_COUNTED, and `counted_all` says whether that was enough.
     """
     joining = definition_of(row, catalogue).joining
-    keys = [split_key(key) for key in sorted(stored_progress(row).keys) if key not in hubs]
+    keys = [split_key(key) for key in sorted(words) if key not in hubs]
     asked = {
         "workflow": row["workflow"],
         "namespaces": [namespace for namespace, _ in keys],

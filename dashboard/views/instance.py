@@ -38,11 +38,18 @@ def head(i: Row, now: datetime, links: Links) -> Any:
             ),
             html.Div([html.H1(i["title"]), c.badge(i["verdict"])], className="title-row"),
             html.P(wording.in_zone(i["explanation"]), className="lead"),
+            _unread(i),
             acts_bar(i),
             _facts(i, now, links),
         ],
         className="page-head",
     )
+
+
+def _unread(i: Row) -> html.P | None:
+    """Why nothing more is known of it, and what to do; None where it can be read."""
+    said = i.get("unreadable")
+    return html.P(f"{said['why']} {said['what_to_do']}", className="notice crit") if said else None
 
 
 def _facts(i: Row, now: datetime, links: Links) -> Any:
@@ -82,11 +89,16 @@ def _facts(i: Row, now: datetime, links: Links) -> Any:
 def why(i: Row) -> Any:
     lines = i.get("arithmetic") or []
     if not lines:
-        return c.quiet("No deadline is running.")
+        return c.quiet(_NOT_KNOWN if i.get("unreadable") else "No deadline is running.")
     return html.Ol([html.Li(wording.in_zone(line)) for line in lines], className="arithmetic")
 
 
+_NOT_KNOWN = "Not known any more."
+
+
 def journey_table(i: Row) -> Any:
+    if not i["journey"] and i.get("unreadable"):
+        return c.quiet(_NOT_KNOWN)
     rows = [
         [
             _milestone(j),

@@ -86,7 +86,7 @@ UNION SELECT instance_id FROM instance_split WHERE part_id = ANY (%(ids)s::uuid[
 
 -- name: instances
 -- purpose: These instances, kept from whoever would change them meanwhile.
-SELECT id, workflow, workflow_version, progress FROM instance WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+SELECT id, workflow, workflow_version, title, progress FROM instance WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR UPDATE
 
 -- name: histories
 -- purpose: The events that these instances are made of, in the order of the log; without a source where it no longer has one.

@@ -338,9 +338,18 @@ SELECT coalesce(bool_or(l.event_key = %(event_key)s), false) AS linked,
 FROM instance_event l LEFT JOIN event e ON e.seq = l.seq AND e.received_at = l.received_at
 WHERE l.instance_id = %(id)s
 
+-- name: keys_among
+-- purpose: Which of these values are keys of an instance; by its id alone no index finds them.
+SELECT namespace, value, joins FROM instance_key
+WHERE joins AND value = ANY(%(values)s) AND instance_id = %(id)s
+UNION ALL
+SELECT namespace, value, joins FROM instance_key
+WHERE NOT joins AND value = ANY(%(values)s) AND instance_id = %(id)s
+ORDER BY namespace, value
+
 -- name: carriers
 -- purpose: The instances that any of these keys identifies.
-SELECT i.progress
+SELECT i.id, i.progress
 FROM unnest(%(namespaces)s::text[], %(values)s::text[]) AS k (namespace, value)
 JOIN instance_key o ON o.joins AND o.value = k.value AND o.namespace = k.namespace
 JOIN instance i ON i.id = o.instance_id
