@@ -51,7 +51,7 @@ from collector.relief import Relief
 from collector.separation import Place
 from collector.sharing import Sharer
 from collector.store.database import PROJECTION_LOCK, Connection
-from collector.stretches import MOST_SHARES, Stretch, hands, open_stretch, write_down
+from collector.stretches import MOST_SHARES, Stretch, close_stretch, hands, open_stretch, write_down
 from collector.unjoined import load_unjoined
 from collector.unreadable import Aside, Unreadable, look_again, mend
 from slo_rules.identity import Key
@@ -389,6 +389,9 @@ class Projector:
         if self._unfinished:
             with conn.transaction():
                 stretch = open_stretch(conn)
+                if stretch is None:
+                    # What was applied of one that cannot be read is applied once more, and counts once.
+                    close_stretch(conn)
             self._unfinished = stretch is not None
         elif self._helpers is not None and self._helpers.dividing is not None:
             if self._writing is None:

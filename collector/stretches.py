@@ -13,11 +13,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
+import structlog
 from psycopg.types.json import Jsonb
 
 from collector.parsed import Parsed
 from collector.store.database import HANDS_LOCK, SHARE_LOCKS, Connection
 from collector.store.sql import load
+
+log = structlog.get_logger("milepost.projector")
 
 Q = load("sharing")
 MOST_SHARES = 32
@@ -128,9 +131,15 @@ def write_down(conn: Connection, stretch: Stretch) -> None:
 
 
 def open_stretch(conn: Connection) -> Stretch | None:
-    """The stretch that is being applied, if one is; in the caller's transaction."""
+    """The stretch that is being applied, if there is one that can be read; in the caller's transaction."""
     row = conn.execute(Q["stretch"]).fetchone()
-    return None if row is None else msgspec.msgpack.decode(row[0], type=Stretch)
+    if row is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(row[0], type=Stretch)
+    except Exception as error:  # noqa: BLE001 — whatever is wrong with it, it is not what was written
+        log.warning("stretch_given_up", reason=f"what is stored of it cannot be read: {type(error).__name__}")
+        return None
 
 
 def shares_of(conn: Connection) -> list[Share]:

@@ -102,6 +102,13 @@ class Objective(msgspec.Struct, frozen=True, dict=True):
         said = [spell(attributes.get(name)) for name in self.group_by]
         return msgspec.json.encode([None if one is None else one[:_LONGEST_VALUE] for one in said]).decode()
 
+    def has(self, group: Group) -> bool:
+        """Whether this can be one of its groups: as many values as it is grouped by."""
+        try:
+            return len(values_of(group)) == len(self.group_by)
+        except ValueError:
+            return False
+
 
 def values_of(group: Group) -> list[str | None]:
     """The values that a group has for `group_by`. ValueError when it is none."""

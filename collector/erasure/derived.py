@@ -130,7 +130,11 @@ def change_groups(conn: Connection, subject: Subject) -> int:
     """Let objectives that are told apart by the value be so by the pseudonym; how many groups."""
     done = 0
     for (group,) in conn.execute(Q["groups"], {"words": subject.words}).fetchall():
-        said = [None if one is None else subject.text(one) for one in values_of(group)]
+        try:
+            values = values_of(group)
+        except ValueError:
+            continue
+        said = [None if one is None else subject.text(one) for one in values]
         renamed = msgspec.json.encode(said).decode()
         if renamed != group:
             conn.execute(Q["rename_group"], {"old": group, "new": renamed})

@@ -100,14 +100,16 @@ async def groups_of(reader: Reader, objective: Objective, since: int, until: int
     """The groups in which anything may have been counted in a time (micros), in order, at most MOST_GROUPS of them."""
     if not objective.group_by:
         return []
-    return [row["grp"] for row in await reader.all("groups_of_objective", _in_days(objective, since, until))]
+    rows = await reader.all("groups_of_objective", _in_days(objective, since, until))
+    return [row["grp"] for row in rows if objective.has(row["grp"])]
 
 
 def groups_on(conn: Connection, objective: Objective, since: int, until: int) -> list[Group]:
     """The same, in the caller's transaction."""
     if not objective.group_by:
         return []
-    return [group for (group,) in conn.execute(Q["groups_of_objective"], _in_days(objective, since, until)).fetchall()]
+    rows = conn.execute(Q["groups_of_objective"], _in_days(objective, since, until)).fetchall()
+    return [group for (group,) in rows if objective.has(group)]
 
 
 def _in_days(objective: Objective, since: int, until: int) -> dict[str, Any]:

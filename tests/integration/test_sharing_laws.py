@@ -217,3 +217,54 @@ def test_what_the_stretch_before_will_join_is_in_one_share_before_it_is_applied(
     shares = [one.share for one in second.arrivals()]
     assert shares == [shares[0], shares[0], shares[2]] * 3
     assert shares[2] != shares[0]
+
+
+@pytest.mark.parametrize("damaged", ["stretch", "instances"])
+def test_what_cannot_be_read_of_a_stretch_or_its_instances_stops_neither_the_leader_nor_a_hand(
+    conns: list[Connection], damaged: str
+) -> None:
+    leader, helper, _, dividing = conns
+    catalogue = enroll(leader, load({"w.yaml": DEFINITIONS}))
+    orders = range(12)
+    receive(leader, [make_event("won", n, n, "crm", {"order": f"SO-{n}"}) for n in orders])
+    receive(leader, [make_event("noise", HOUR // 2, 40, "sap", {})])
+    first = Projector(catalogue)
+    assert first.acquire(leader)
+    first.apply_batch(leader)
+    receive(leader, [make_event("accepted", HOUR + n, 50 + n, "sap", {"order": f"SO-{n}"}) for n in orders])
+    if damaged == "instances":
+        with leader.transaction():
+            leader.execute("UPDATE instance SET progress = %s WHERE title IN ('SO-3', 'SO-4', 'SO-5')", (b"\xc1",))
+            leader.execute("DELETE FROM event WHERE id = 'e4'")
+    seq, received_at, _ = head_of(leader)
+    stretch = Divider(catalogue).divide(dividing, seq, received_at, 12, 3)
+    assert stretch is not None
+    with leader.transaction():
+        write_down(leader, stretch)
+    hand = Hand(helper)
+    assert hand.help(CycleReport())
+    if damaged == "stretch":
+        with leader.transaction():
+            leader.execute("UPDATE shared_stretch SET said = %s", (b"\x93\x01",))
+        hand = Hand(helper)
+        assert not hand.help(CycleReport())
+    projector = Projector(catalogue)
+    assert projector.acquire(leader)
+    while not projector.cycle(leader).caught_up:
+        while hand.help(CycleReport()):
+            pass
+    seen = "SELECT i.title FROM instance i JOIN instance_event l ON l.instance_id = i.id JOIN event e ON e.seq = l.seq "
+    heard = {title for (title,) in leader.execute(seen + "WHERE e.type = 'accepted'").fetchall()}
+    letters = leader.execute("SELECT event_id FROM dead_letter").fetchall()
+    leader.commit()
+    assert leader.execute("SELECT count(*) FROM shared_stretch").fetchone() == (0,)
+    leader.commit()
+    if damaged == "instances":
+        assert (heard, letters) == ({f"SO-{n}" for n in orders if n != 4}, [("e54",)])
+        return
+    assert (heard, letters) == ({f"SO-{n}" for n in orders}, [])
+    before = fingerprints(leader)
+    forget(leader, current_definitions=False)
+    project(leader, catalogue)
+    after = fingerprints(leader)
+    assert {name for name in before if before[name] != after[name]} <= {"source_state"}

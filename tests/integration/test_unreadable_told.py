@@ -1,4 +1,3 @@
-# ruff: noqa: F811
 """An instance that cannot be read, in every answer: the API tells of it and of the others, and never ends in a 500."""
 
 from __future__ import annotations
@@ -76,7 +75,6 @@ PATHS = (
     "/api/v1/instances/{id}",
     "/api/v1/instances/{id}/forecast",
     "/api/v1/accounts/account/ACME-7",
-    "/api/v1/account?namespace=account&value=ACME-7",
     "/api/v1/differences?verdict=stuck",
     "/api/v1/outlook",
     "/api/v1/outlook?workflow=order-to-cash",
@@ -90,7 +88,11 @@ PATHS = (
     f"{OBJECTIVE}/contributors",
     f"{OBJECTIVE}/contributors?outcome=good",
     f"{OBJECTIVE}/differences",
-    f"{OBJECTIVE}/result",
+    "/api/v1/incidents",
+    "/api/v1/region",
+    "/api/v1/dead-letters",
+    "/api/v1/sources",
+    "/api/v1/workflows/order-to-cash/flow/comparison?where=account%3DACME-7&against_where=region%3DEMEA",
     f"{OBJECTIVE}/periods",
 )
 
@@ -98,21 +100,18 @@ PATHS = (
 @pytest.mark.parametrize("packed", DAMAGE.values(), ids=DAMAGE.keys())
 async def test_every_answer_goes_on_for_the_others(three: Collector, packed: bytes | None) -> None:
     id_ = damage(three, packed)
-    told = 0
     for gone in (False, True):
         if gone:
             lose_its_events(three)
         for path in PATHS:
             answer = await three.http.get(path.format(id=id_))
-            assert answer.status_code in (200, 404, 422), (path, answer.text)
-            told += answer.status_code == 200
+            assert answer.status_code == 200, (path, answer.text)
         page = await three.get("/api/v1/instances", sort="title")
         assert [item["title"] for item in page["items"]] == ["A", "B", "C"]
         assert [item["unreadable"] is None for item in page["items"]] == [True, False, True]
         at = page["items"][1]
         assert (at["explanation"], at["keys"]) == (EXPLANATION, [{"namespace": "order", "value": "B"}])
         assert (at["verdict"], at["value"]) == ("stuck", {"amount": 10.0, "currency": "EUR"})
-    assert told >= 2 * (len(PATHS) - 3)
 
 
 @pytest.mark.parametrize("packed", DAMAGE.values(), ids=DAMAGE.keys())
