@@ -43,7 +43,7 @@ def journey_figure(instance: Row, now: datetime) -> go.Figure:
     """
     journey: list[Row] = instance.get("journey") or []
     if not journey:
-        return blank()
+        return blank().update_layout(height=ROW_PIXELS)
     figure = go.Figure()
     spans: list[Row] = instance.get("spans") or []
     y = 0.0

@@ -14,8 +14,18 @@ from milepost.options import (
     DefinitionPaths,
     Insecure,
     ReadDatabaseUrl,
+    TlsCert,
+    TlsKey,
 )
-from milepost.role_commands import Host, PrivateHosts, PublicUrl
+from milepost.role_commands import (
+    Host,
+    KafkaBrokers,
+    KafkaGroup,
+    KafkaProduce,
+    KafkaTopic,
+    PrivateHosts,
+    PublicUrl,
+)
 
 
 def doctor(
@@ -27,6 +37,12 @@ def doctor(
     host: Host = None,
     public_url: PublicUrl = None,
     private_hosts: PrivateHosts = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    kafka_brokers: KafkaBrokers = None,
+    kafka_topic: KafkaTopic = None,
+    kafka_produce: KafkaProduce = None,
+    kafka_group: KafkaGroup = None,
     auth: Auth = None,
     insecure: Insecure = None,
     config: Config = None,

@@ -28,7 +28,7 @@ Q = load("doctor")
 OF_SOURCES = load("sources")
 BRIEFLY = f"{READ_ONLY} -c statement_timeout=10s"
 
-Question = Callable[[Connection], Finding]
+Question = Callable[[Connection], Finding | list[Finding]]
 
 
 def server(conn: Connection) -> Finding:

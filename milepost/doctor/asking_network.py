@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from alerting.channels.reach import Reach, Refused
 from alerting.targets import Target
 from dashboard.oidc import OidcRefused
 from milepost.access_settings import oidc_of
+from milepost.doctor import certificates
 from milepost.doctor.finding import Finding, fail, ok, unknown
 from milepost.doctor.judging import named
 from milepost.regions.asking import NoAnswer, ask
@@ -38,13 +40,35 @@ class Attempt:
     target: str
     why: str | None = None
     tried: bool = True
+    ends: int | None = None
+    """Until when its certificate is good (micros); None where it showed none."""
 
 
-def targets(found: Iterable[Target], reach: Reach) -> list[Finding]:
-    """Whether each target can be connected to, through the guard that messages go through."""
+def targets(found: Iterable[Target], reach: Reach, now: int) -> list[Finding]:
+    """Whether each target can be connected to, through the guard that messages go through, and its certificate."""
     wanted = sorted(found, key=lambda one: one.name)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return judged(list(pool.map(lambda one: attempt(one, reach), wanted)))
+        attempts = list(pool.map(lambda one: attempt(one, reach), wanted))
+    ends = [(one.target, one.ends) for one in attempts if one.ends is not None]
+    return [*judged(attempts), *certificates.theirs(ends, now)]
+
+
+def certificate_ends(urls: Mapping[str, str], reach: Reach) -> list[tuple[str, int]]:
+    """Until when the certificates of those are good (micros) that speak TLS and are reached, by their names.
+
+    Why others are not reached is told by whoever asks them.
+    """
+    found = []
+    for name, url in urls.items():
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme != "https" or _by_proxy(parts.scheme, host):
+            continue
+        port = parts.port or _PORTS[parts.scheme]
+        with contextlib.suppress(OSError, Refused, ValueError):
+            ends = _connect(reach.addresses(host, port), port, host, SECONDS)
+            found += [] if ends is None else [(name, ends)]
+    return found
 
 
 def judged(attempts: list[Attempt]) -> list[Finding]:
@@ -73,7 +97,7 @@ def attempt(target: Target, reach: Reach, seconds: float = SECONDS) -> Attempt:
     try:
         port = parts.port or _PORTS[parts.scheme]
         addresses = reach.addresses(host, port)
-        _connect(addresses, port, host if parts.scheme in _TLS else None, seconds)
+        ends = _connect(addresses, port, host if parts.scheme in _TLS else None, seconds)
     except Refused as error:
         return Attempt(target.name, str(error))
     except ssl.SSLCertVerificationError as error:
@@ -86,23 +110,26 @@ def attempt(target: Target, reach: Reach, seconds: float = SECONDS) -> Attempt:
         return Attempt(target.name, f"no answer within {seconds:.0f} s")
     except OSError as error:
         return Attempt(target.name, (error.strerror or type(error).__name__).lower())
-    return Attempt(target.name)
+    return Attempt(target.name, ends=ends)
 
 
-def _connect(addresses: list[str], port: int, tls_name: str | None, seconds: float) -> None:
+def _connect(addresses: list[str], port: int, tls_name: str | None, seconds: float) -> int | None:
+    """Connect and hang up; with a `tls_name` speak TLS before, and say until when the certificate is good (micros)."""
     until = time.monotonic() + seconds
     for place, address in enumerate(addresses, 1):
         try:
             with socket.create_connection((address, port), timeout=seconds) as connection:
-                if tls_name is not None:
-                    ssl.create_default_context().wrap_socket(connection, server_hostname=tls_name).close()
+                if tls_name is None:
+                    return None
+                with ssl.create_default_context().wrap_socket(connection, server_hostname=tls_name) as spoken:
+                    shown = spoken.getpeercert(binary_form=True)
+                return None if shown is None else certificates.validity(shown)[1]
         except ssl.SSLError:
             raise
         except OSError:
             if place == len(addresses) or time.monotonic() > until:
                 raise
-        else:
-            return
+    return None
 
 
 def _by_proxy(scheme: str, host: str) -> bool:

@@ -18,9 +18,10 @@ from collector.store.database import connect
 from milepost.access_settings import is_loopback
 from milepost.definition_files import definition_texts, find_warnings, read_definitions
 from milepost.doctor import asking_database as database
+from milepost.doctor import asking_kafka as kafka
 from milepost.doctor import asking_machine as machine
 from milepost.doctor import asking_network as network
-from milepost.doctor import judging
+from milepost.doctor import certificates, judging
 from milepost.doctor.finding import Finding, fail, ok, unknown, warn
 from milepost.embedded import EmbeddedPostgres
 from milepost.routes import read_alerting
@@ -48,15 +49,21 @@ class Examination:
         yield from made("definitions", self._definitions)
         yield from made("secrets", self._secrets)
         now = to_micros(datetime.now(UTC))
+        chain, key = settings.tls_cert, settings.tls_key
+        if chain is not None and key is not None:
+            yield from made(certificates.CHECK, lambda: certificates.own(chain, key, now))
         yield from made("buffer", lambda: machine.buffer(settings.spool, settings.spool_limit, now))
         yield from self._of_database()
+        if settings.kafka_brokers:
+            yield from made(kafka.CHECK, lambda: kafka.brokers(settings))
         if settings.read_database_url:
             yield from made("replica", lambda: self._replica(settings.read_database_url or ""))
-        yield from made("targets", self._targets)
+        yield from made("targets", lambda: self._targets(now))
         if settings.regions:
             yield from made("regions", lambda: network.regions(settings.regions, reach_of(settings.private_hosts)))
         if settings.oidc_issuer:
             yield from made("oidc", lambda: network.provider(settings))
+        yield from made(certificates.CHECK, lambda: self._asked_by_tls(now))
 
     def _login(self) -> Finding:
         one = self.settings
@@ -87,13 +94,20 @@ class Examination:
         keys = [one.key_file for one in self.settings.regions if one.key_file is not None]
         return machine.secrets([*machine.secret_files(self.config, self.environment), *keys])
 
-    def _targets(self) -> list[Finding]:
+    def _asked_by_tls(self, now: int) -> list[Finding]:
+        """The certificates of those that are asked besides targets."""
+        urls = {f"region {one.name}": one.url for one in self.settings.regions}
+        if self.settings.oidc_issuer:
+            urls["oidc_issuer"] = self.settings.oidc_issuer
+        return certificates.theirs(network.certificate_ends(urls, reach_of(self.settings.private_hosts)), now)
+
+    def _targets(self, now: int) -> list[Finding]:
         try:
             _, setup = self._read()
         except DefinitionError:
             return [unknown("targets", "the definitions cannot be read")]
         found = {**setup.targets, **targets_by_name(setup.routes)}
-        return network.targets(found.values(), reach_of(self.settings.private_hosts))
+        return network.targets(found.values(), reach_of(self.settings.private_hosts), now)
 
     def _read(self) -> tuple[Definitions, Setup]:
         definitions = read_definitions(self.settings.definitions)
@@ -141,6 +155,8 @@ class Examination:
             "dead letters": database.dead_letters,
             "limits": database.limited,
         }
+        if self.settings.kafka_topic:
+            questions[kafka.LAG] = lambda conn: kafka.lag(self.settings, conn)
         if self.settings.auth == "on":
             questions["entrants"] = database.entrants_for(self.settings)
         if embedded:

@@ -54,6 +54,26 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A partition: the offsets that it has, from `low` on and before `high`; those before `next` are consumed.
+
+    `next` and `moved` (micros) are None where nothing was ever consumed of it.
+    """
+
+    topic: str
+    number: int
+    low: int
+    high: int
+    next: int | None = None
+    moved: int | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait."""
+        return max(0, self.high - max(self.low, self.next or 0))
+
+
+@dataclass(frozen=True, slots=True)
 class Rights:
     """What the user of the database may not do, and what of that it should be able to do."""
 
@@ -238,6 +258,41 @@ def limited(requests: Mapping[tuple[str, str], int]) -> Finding:
         "what is sent again is not lost: look at what sends so much, or allow more (milepost keys limit, source_rates)"
     )
     return warn(check, f"limited within the last hour: {said}", advice)
+
+
+def kafka_lag(group: str, parts: Sequence[Part], now: int) -> list[Finding]:
+    """What waits in the partitions of the topics that are consumed, and since when that has not become less."""
+    check = "kafka lag"
+    findings = []
+    lost = [one for one in parts if one.next is not None and one.next < one.low]
+    if lost:
+        gone = sum(one.low - (one.next or 0) for one in lost)
+        said = f"{gone:,} records of {named(_places(lost))} were gone before {group} consumed them"
+        findings.append(fail(check, said, "they are lost here: let Kafka keep records for longer, or consume sooner"))
+    behind = [one for one in parts if one.next is not None and one.next > one.high]
+    if behind:
+        said = f"{named(_places(behind))}: {group} is beyond the end, as if the topic had been made anew"
+        findings.append(warn(check, said, "a consumer reads it from its beginning: kafka_topic_is_another in its log"))
+    waiting = [one for one in parts if one.waiting]
+    total = sum(one.waiting for one in waiting)
+    if not waiting:
+        return findings or [ok(check, f"{group} has consumed everything")]
+    untouched = [one for one in waiting if one.moved is None]
+    still = max((now - one.moved for one in waiting if one.moved is not None), default=0)
+    said = f"{total:,} records wait for {group} in {named(_places(waiting))}"
+    advice = "does a process with the role consumer run, with this group? What does its log say, and /readyz?"
+    if untouched:
+        findings.append(warn(check, f"{said}; of {named(_places(untouched))} none was ever consumed", advice))
+    elif still > LAG_WARNED:
+        said = f"{said}, and in one of them none was consumed for {roughly(still)}"
+        findings.append((fail if still > LAG_FAILED else warn)(check, said, advice))
+    elif not findings:
+        findings.append(ok(check, f"{said}, which moves on"))
+    return findings
+
+
+def _places(parts: Sequence[Part]) -> list[str]:
+    return [f"{one.topic}/{one.number}" for one in sorted(parts, key=lambda one: (-one.waiting, one.topic, one.number))]
 
 
 def exposure(*, auth: bool, insecure: bool, loopback: bool, behind: str | None) -> Finding:

@@ -43,3 +43,7 @@ SELECT by, name, requests FROM rate_limited WHERE until > clock_timestamp() - in
 SELECT pg_is_in_recovery() AS recovering,
        CASE WHEN pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
             THEN clock_timestamp() - pg_last_xact_replay_timestamp() END AS lag
+
+-- name: kafka_offsets
+-- purpose: How far a group has appended each partition, and when it moved last.
+SELECT topic, partition, next_offset, moved_at FROM kafka_offset WHERE consumer_group = %(group)s
