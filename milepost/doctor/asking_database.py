@@ -114,6 +114,20 @@ def dead_letters(conn: Connection) -> Finding:
     return judging.dead_letters(dict(conn.execute(OF_SOURCES["count_open_letters"]).fetchall()))
 
 
+def receivers(conn: Connection) -> list[Finding]:
+    """What they may still have on their own disks."""
+    now = to_micros(datetime.now(UTC))
+    told = [
+        judging.Receiver(
+            name,
+            max(0, now - to_micros(told_at)),
+            None if waits_since is None else max(0, now - to_micros(waits_since)),
+        )
+        for name, told_at, waits_since in conn.execute(Q["receivers"]).fetchall()
+    ]
+    return judging.receivers(told)
+
+
 def limited(conn: Connection) -> Finding:
     """Who has sent more than he may."""
     return judging.limited({(by, name): count for by, name, count in conn.execute(Q["limited"]).fetchall()})

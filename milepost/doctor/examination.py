@@ -153,6 +153,7 @@ class Examination:
             "projection": database.projection,
             "sources": database.sources,
             "dead letters": database.dead_letters,
+            "receivers": database.receivers,
             "limits": database.limited,
         }
         if self.settings.kafka_topic:

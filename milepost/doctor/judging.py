@@ -18,6 +18,8 @@ SKEW_FAILED = 30 * SECOND
 LAG_WARNED = MINUTE
 LAG_FAILED = 15 * MINUTE
 REPLICA_LAG_WARNED = 5 * SECOND
+SILENT = MINUTE
+"""A receiver tells every other second; who has told nothing for so long is not there."""
 BUFFER_WARNED, BUFFER_FAILED = 0.5, 0.95
 """Shares of the buffer that are taken."""
 LEAST_FREE_BYTES = 10**9
@@ -71,6 +73,18 @@ class Part:
     def waiting(self) -> int:
         """How many records wait."""
         return max(0, self.high - max(self.low, self.next or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """One that keeps what arrives on disk: how long ago it told of it last, and for how long something waits (micros).
+
+    With `waits` None it ended without a word, and nobody knows whether anything lies there.
+    """
+
+    name: str
+    told: int
+    waits: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +194,27 @@ def buffer(found: Buffer) -> list[Finding]:
         what = f"{found.beside} file{'s' if found.beside != 1 else ''} in {found.path} with what could not be written"
         findings.append(warn(check, what, "see spool_record_set_aside and spool_damaged in the log, and keep them"))
     return findings or [ok(check, said)]
+
+
+def receivers(found: Sequence[Receiver]) -> list[Finding]:
+    """What receivers told the database that they keep on their disks; of one that is silent nothing is ever written."""
+    check = "receivers"
+    again = "start it again with the same spool_dir, or copy that to where another is started with it"
+    findings = []
+    for one in found:
+        silent = f"told of it last {roughly(one.told)} ago"
+        if one.told <= SILENT and one.waits is None:
+            continue
+        if one.waits is None:
+            said = f"{one.name} ended without a word {roughly(one.told)} ago: whether it kept anything is not known"
+            findings.append(warn(check, said, again))
+        elif one.told > SILENT:
+            said = f"{one.name} keeps what has waited for {roughly(one.waits)}, and {silent}"
+            findings.append(fail(check, said, again))
+        elif one.waits > LAG_WARNED:
+            said = f"{one.name} keeps what has waited for {roughly(one.waits)}, and is being written"
+            findings.append(warn(check, said, "where that does not become less: spool_waits in its log says why"))
+    return findings or [ok(check, "none keeps anything on its disk")]
 
 
 def rights(found: Rights) -> Finding:

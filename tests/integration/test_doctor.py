@@ -132,6 +132,32 @@ def test_a_user_who_may_not_read_or_write_is_told_what_he_lacks(stranger: str, d
     assert "may not write" not in said
 
 
+@pytest.mark.parametrize(
+    ("told", "waits", "given_up", "grade", "said"),
+    [
+        ("1 s", None, False, Grade.OK, "none keeps anything"),
+        ("1 s", "20 s", False, Grade.OK, "none keeps anything"),
+        ("1 s", "10 min", False, Grade.WARN, "keeps what has waited for 10m, and is being written"),
+        ("10 min", "12 min", False, Grade.FAIL, "keeps what has waited for 12m, and told of it last 10m ago"),
+        ("10 min", "12 min", True, Grade.FAIL, "told of it last 10m ago"),
+        ("10 min", None, False, Grade.WARN, "ended without a word 10m ago"),
+        ("10 min", None, True, Grade.WARN, "ended without a word 10m ago"),
+    ],
+)
+def test_receivers_that_keep_something_or_are_gone_without_a_word_are_told(
+    database_url: str, told: str, waits: str | None, given_up: bool, grade: Grade, said: str
+) -> None:
+    with connect(database_url, "test", autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO receiver_spool (id, name, told_at, waits_since, given_up) VALUES (gen_random_uuid(), "
+            "'box-1:8080', now() - %s::interval, now() - %s::interval, %s)",
+            (told, waits, given_up),
+        )
+    one = found(database_url)["receivers"]
+    assert (one.grade, said in one.said) == (grade, True), one
+    assert (one.advice == "") == (grade is Grade.OK)
+
+
 def test_nobody_who_may_enter_fails_and_looking_changes_nothing(database_url: str) -> None:
     assert found(database_url, auth="on")["entrants"].grade is Grade.FAIL
     assert found(database_url, auth="on", forward_auth_header="x-user")["entrants"].grade is Grade.OK

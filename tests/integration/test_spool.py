@@ -17,12 +17,15 @@ from collector import log as log_module
 from collector.access.audit import Entry
 from collector.awaiting import LEASE
 from collector.copyformat import span_row
+from collector.erasure.buffers import buffers_of
 from collector.log import Batch, DeadLetter, LetterReason, LogWriter, SourceRequest, Unavailable, timeline_of
 from collector.spool.draining import Draining, Elsewhere, Undecided
 from collector.spool.packing import pack
 from collector.spool.segments import Spool
 from collector.spool.spooling import Spooling
 from collector.store.database import LOG_LOCK, Connection, connect
+from milepost.doctor.asking_database import receivers
+from milepost.doctor.finding import Grade
 from tests.fix_outage import Outage
 from tests.projecting import log_row
 from tests.strategies import make_event
@@ -165,6 +168,34 @@ def test_a_process_that_is_killed_meanwhile_leaves_it_to_the_next(there: Outage,
     wait_until(second.settled)
     assert second.ids() == named(1, 2, 3, 4)
     second.writer.close()
+
+
+def test_who_was_late_once_and_ends_without_a_word_is_named_all_the_same(there: Outage, folder: Path) -> None:
+    first = Receiving(there.url, folder)
+    first.send(1)
+    there.kill()
+    first.send(2)
+    there.back()
+    wait_until(first.settled)
+    first.spooling._closing.set()
+    first.spool.close()
+    with connect(there.url, "test", autocommit=True) as conn:
+        wait_until(lambda: conn.execute("SELECT late_settled_at IS NOT NULL FROM receiver_spool").fetchone() == (True,))
+        assert buffers_of(conn) == []
+        # It was killed, and a projector has waited for it in vain.
+        conn.execute("UPDATE receiver_spool SET given_up = true")
+        assert [one.waits_since for one in buffers_of(conn)] == [None]
+        assert [one.grade for one in receivers(conn)] == [Grade.OK]
+        conn.execute("UPDATE receiver_spool SET told_at = told_at - interval '5 min'")
+        (told,) = receivers(conn)
+        assert (told.grade, "ended without a word" in told.said) == (Grade.WARN, True)
+        second = Receiving(there.url, folder)
+        second.send(3)
+        wait_until(second.settled)
+        second.writer.close()
+        assert buffers_of(conn) == []
+        assert [one.grade for one in receivers(conn)] == [Grade.OK]
+        assert second.ids() == named(1, 2, 3)
 
 
 @pytest.mark.parametrize("committed", [True, False])

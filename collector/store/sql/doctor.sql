@@ -47,3 +47,11 @@ SELECT pg_is_in_recovery() AS recovering,
 -- name: kafka_offsets
 -- purpose: How far a group has appended each partition, and when it moved last.
 SELECT topic, partition, next_offset, moved_at FROM kafka_offset WHERE consumer_group = %(group)s
+
+-- name: receivers
+-- purpose: The receivers that have something on their disks; and those that are silent without a word that nothing is left there.
+SELECT name, told_at, waits_since FROM receiver_spool
+WHERE waits_since IS NOT NULL
+   OR (CASE WHEN given_up THEN told_at IS DISTINCT FROM late_settled_at
+            ELSE told_at < clock_timestamp() - interval '1 minute' END)
+ORDER BY name, told_at

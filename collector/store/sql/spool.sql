@@ -49,10 +49,10 @@ LIMIT 1
 SELECT pg_xact_status(%(transaction)s::text::xid8)
 
 -- name: settled
--- purpose: What was late is in the log, and nothing waits.
+-- purpose: What was late is in the log, and nothing waits; that was settled before it is told.
 UPDATE receiver_spool
 SET told_at = clock_timestamp(), waits_since = NULL, late_since = %(since)s, late_until = %(until)s,
-    late_count = %(count)s, late_settled_at = clock_timestamp()
+    late_count = %(count)s, late_settled_at = statement_timestamp()
 WHERE id = %(id)s
 
 -- name: leave
@@ -60,8 +60,8 @@ WHERE id = %(id)s
 DELETE FROM receiver_spool WHERE id = %(id)s AND waits_since IS NULL AND late_settled_at IS NULL
 
 -- name: rest
--- purpose: The same, of one of which it is still told what was late.
-UPDATE receiver_spool SET given_up = true WHERE id = %(id)s AND waits_since IS NULL
+-- purpose: The same, of one of which it is still told what was late: that is its last word.
+UPDATE receiver_spool SET given_up = true, told_at = late_settled_at WHERE id = %(id)s AND waits_since IS NULL
 
 -- name: awaited
 -- purpose: The receivers that are waited for: when each told something last, and since when something waits there.
@@ -70,7 +70,7 @@ SELECT id, told_at, waits_since FROM receiver_spool WHERE NOT given_up
 -- name: keeping
 -- purpose: The receivers that have something on their disks; and those that ended without a word, of which nobody knows.
 SELECT name, told_at, waits_since FROM receiver_spool
-WHERE waits_since IS NOT NULL OR (given_up AND late_settled_at IS NULL)
+WHERE waits_since IS NOT NULL OR (given_up AND told_at IS DISTINCT FROM late_settled_at)
 ORDER BY name, told_at
 
 -- name: give_up
