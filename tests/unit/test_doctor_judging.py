@@ -349,8 +349,8 @@ def test_a_database_that_is_down_fails_once_and_leaves_what_rests_on_it_unknown(
     findings = list(Examination(settings, environment={}).findings())
     assert [one.check for one in findings if one.grade is Grade.FAIL] == ["database"]
     assert {one.check for one in findings if one.grade is Grade.UNKNOWN} == {
-        "extensions", "migrations", "clock", "rights", "projection", "sources", "dead letters", "limits", "entrants",
-        "disk",
+        "extensions", "migrations", "clock", "rights", "projection", "sources", "dead letters", "receivers", "limits",
+        "entrants", "disk",
     }  # fmt: skip
     assert "planted" not in as_text(findings)
 
