@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
+
+from collector.answers.values import ref_to
 
 Row = dict[str, Any]
 
+RETRIED = ("429", "503")
+"""What may be asked again, when `Retry-After` says."""
+RETRY: Row = {"Retry-After": {"description": "seconds", "required": True, "schema": {"type": "integer", "minimum": 1}}}
 _ANY: Row = {"schema": {"type": "object"}}
 _EVENT: Row = {
     "type": "object",
@@ -19,22 +25,23 @@ _EVENT: Row = {
         "data": {},
     },
 }
-_TAKEN: Row = {
-    "type": "object",
-    "required": ["accepted", "rejected", "faults"],
-    "properties": {
-        "accepted": {"type": "integer", "minimum": 0},
-        "rejected": {"type": "integer", "minimum": 0},
-        "faults": {"type": "array", "items": {"type": "object", "required": ["field", "message"]}},
-    },
-}
-_PROBLEM: Row = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_PROBLEM: Row = {"application/problem+json": {"schema": ref_to("Problem")}}
 _NAMED: Row = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_REST: Row = _NAMED | {"name": "rest", "description": "the token of the source, or what that system calls besides"}
+_WHATEVER: Row = {"*/*": {"schema": {}}}
+_SENT = "What a system with an adapter sends by itself, with its own signature or secret"
+_AS_SOURCE = {
+    "post": _SENT,
+    "put": _SENT,
+    "patch": _SENT,
+    "get": "How a system with an adapter asks whether it may send",
+    "options": "How a system with an adapter asks whether it may send",
+}
 
 
 def _otlp(signal: str, records: str) -> Row:
     in_otlp = {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Status"}},
+        "application/json": {"schema": ref_to("Status")},
         "application/x-protobuf": {"schema": {"type": "string", "format": "binary"}},
         # Whoever is not let in is answered before anybody asks what he sends.
         **_PROBLEM,
@@ -45,11 +52,11 @@ def _otlp(signal: str, records: str) -> Row:
         "404": "a collector that hands on to Kafka was given no topic for it",
         "413": "larger than what is taken",
         "415": "of another type or encoding than what is taken",
-        "429": "more arrives than can be stored",
+        "429": "more arrives than can be stored, or than whoever sends may",
         "503": "the database is away",
     }
     answered = {
-        "application/json": {"schema": {"type": "object", "properties": {"partialSuccess": {"type": "object"}}}},
+        "application/json": {"schema": ref_to("Exported")},
         "application/x-protobuf": {"schema": {"type": "string", "format": "binary"}},
     }
     return {
@@ -65,8 +72,33 @@ def _otlp(signal: str, records: str) -> Row:
         },
         "responses": {
             "200": {"description": "durable, but for what is counted as rejected", "content": answered},
-            **{status: {"description": said, "content": in_otlp} for status, said in refusals.items()},
+            **{
+                status: {"description": said, "content": in_otlp, **({"headers": RETRY} if status in RETRIED else {})}
+                for status, said in refusals.items()
+            },
         },
+    }
+
+
+def _sources(named: str, parameters: tuple[Row, ...]) -> Row:
+    """By method; most systems post, and some ask first whether they may."""
+    answers: Row = {
+        "2XX": {"description": "durable; status and body are what that system wants", "content": _WHATEVER},
+        "401": {"description": "not authenticated", "content": _PROBLEM},
+        "405": {"description": "that system sends by another method", "content": _PROBLEM},
+        "503": {"description": "it is to come again, in whatever form that system understands", "content": _WHATEVER},
+    }
+    sends = {"requestBody": {"required": True, "content": _WHATEVER}}
+    return {
+        method: {
+            "tags": ["send"],
+            "operationId": f"{method}_as_{named}",
+            "summary": summary,
+            "parameters": list(parameters),
+            **(sends if method not in ("get", "options") else {}),
+            "responses": deepcopy(answers),
+        }
+        for method, summary in _AS_SOURCE.items()
     }
 
 
@@ -78,7 +110,8 @@ def _inbound(kind: str) -> Row:
         "requestBody": {"required": True, "content": {"application/json": _ANY}},
         "responses": {
             "200": {"description": "done, or nothing that is done here"},
-            "401": {"description": "not theirs"},
+            # They sign: there is no scheme of HTTP to ask them for.
+            "401": {"description": "not theirs", "content": _PROBLEM},
         },
     }
 
@@ -101,7 +134,11 @@ DOORS: dict[str, Row] = {
             "responses": {
                 "200": {
                     "description": "durable, but for what is named as rejected",
-                    "content": {"application/json": {"schema": _TAKEN}},
+                    "content": {"application/json": {"schema": ref_to("Taken")}},
+                },
+                "400": {
+                    "description": "not such a request, or none of its events could be taken; every fault is named",
+                    "content": {"application/problem+json": {"schema": ref_to("NoneTaken")}},
                 },
                 "404": {
                     "description": "a collector that hands on to Kafka was given no topic for it",
@@ -118,20 +155,8 @@ DOORS: dict[str, Row] = {
     },
     "/v1/traces": {"post": _otlp("traces", "resourceSpans")},
     "/v1/logs": {"post": _otlp("logs", "resourceLogs")},
-    "/sources/{name}": {
-        "post": {
-            "tags": ["send"],
-            "operationId": "send_as_source",
-            "summary": "What a system with an adapter sends by itself, with its own signature or secret",
-            "parameters": [_NAMED],
-            "requestBody": {"required": True, "content": {"*/*": {"schema": {}}}},
-            "responses": {
-                "2XX": {"description": "durable; status and body are what that system wants"},
-                "401": {"description": "not authenticated", "content": _PROBLEM},
-                "405": {"description": "that system sends by another method", "content": _PROBLEM},
-            },
-        }
-    },
+    "/sources/{name}": _sources("source", (_NAMED,)),
+    "/sources/{name}/{rest}": _sources("source_beneath", (_NAMED, _REST)),
     "/inbound/slack": {"post": _inbound("slack")},
     "/inbound/pagerduty": {"post": _inbound("pagerduty")},
 }

@@ -1,6 +1,7 @@
 """What the application says of itself at `/openapi.json`: who may ask what, and how each route refuses.
 
-Routes say what they take and give; what holds for all of them is said here once, and attached to those it concerns.
+Routes say what they take, and `collector/answers/` what they give. What holds for all of them is said here once, and
+attached to those it concerns.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ from starlette.routing import Route
 from collector.access.guard import COOKIE
 from collector.access.policy import SAFE, need_of
 from collector.access.principal import INGEST
-from collector.described_doors import DOORS
+from collector.answers.values import ref_to
+from collector.described_answers import answer_of, shapes
+from collector.described_doors import DOORS, RETRIED, RETRY
 
 Row = dict[str, Any]
 
-_PROBLEM = "#/components/schemas/Problem"
-_RETRIED = (429, 503)
-"""What may be asked again, when `Retry-After` says."""
 _REFUSALS = {
     400: "it cannot be asked or said so; every fault is named",
     401: "nobody said who he is, or not so that it is known",
@@ -33,7 +33,8 @@ _REFUSALS = {
     413: "the body is larger than what is taken",
     415: "the body is of another type or encoding than what is taken",
     422: "what is kept cannot answer this",
-    429: "more arrives than can be stored",
+    429: "more arrives than can be stored, or than whoever asks may send",
+    500: "this failed here; the log of the server says why",
     503: "the database is away, or not everything is applied yet",
 }
 _METHODS = ("get", "put", "post", "delete", "options", "patch")
@@ -45,6 +46,13 @@ _PLAIN: dict[str, Row] = {
     },
 }
 """What is answered where it is no JSON."""
+_HEALTH = ("/healthz", "/readyz")
+_AS_OF: Row = {
+    "Milepost-As-Of": {
+        "description": "where a replica answered, of when that is",
+        "schema": {"type": "string", "format": "date-time"},
+    }
+}
 
 
 def describe(api: FastAPI) -> None:
@@ -53,7 +61,7 @@ def describe(api: FastAPI) -> None:
     def openapi() -> Row:
         if api.openapi_schema is None:
             plain = get_openapi(title=api.title, version=api.version, routes=api.routes)
-            api.openapi_schema = completed(plain, {one.path for one in api.routes if isinstance(one, Route)})
+            api.openapi_schema = completed(plain, {one.path_format for one in api.routes if isinstance(one, Route)})
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign]
@@ -66,7 +74,7 @@ def completed(description: Row, served: set[str]) -> Row:
         if path in served:
             paths.setdefault(path, {}).update(deepcopy(methods))
     components = description.setdefault("components", {})
-    components["schemas"] = {"Problem": _problem(), "Status": _status()}
+    components["schemas"] = deepcopy(shapes())
     components["responses"] = {_name(status): _refusal(status, said) for status, said in _REFUSALS.items()}
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "an API key; the scopes it needs are named"},
@@ -93,10 +101,7 @@ def _complete(path: str, method: str, operation: Row) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         # FastAPI says so of every parameter; here such faults are 400.
         del responses["422"]
-    if path in _PLAIN:
-        responses["200"]["content"] = _PLAIN[path]
-    if path in ("/healthz", "/readyz"):
-        return
+    _tell_of_good(path, method, responses)
     for status in _concerning(path, method, operation):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{_name(status)}"})
     for said, answer in responses.items():
@@ -105,8 +110,23 @@ def _complete(path: str, method: str, operation: Row) -> None:
     operation["responses"] = dict(sorted(responses.items()))
 
 
+def _tell_of_good(path: str, method: str, responses: Row) -> None:
+    """What is answered when all is well, in whatever status the route says so."""
+    good = next(answer for status, answer in responses.items() if status[0] == "2")
+    if path in _PLAIN:
+        good["content"] = deepcopy(_PLAIN[path])
+    elif (answer := answer_of(method, path)) is not None:
+        good["description"] = answer.description
+        good["content"] = {"application/json": {"schema": answer.schema}}
+        if path == "/readyz":
+            responses["503"] = {**deepcopy(good), "description": "It does not serve; `missing` says why."}
+        elif path not in _HEALTH and method == "GET":
+            good["headers"] = deepcopy(_AS_OF)
+
+
 def _concerning(path: str, method: str, operation: Row) -> Iterator[int]:
     """The statuses of refusals that a route may answer with."""
+    yield 500
     takes_body = "requestBody" in operation
     asks = need_of(method, path) is not None
     if takes_body or operation.get("parameters"):
@@ -119,10 +139,10 @@ def _concerning(path: str, method: str, operation: Row) -> Iterator[int]:
         yield 404
     if takes_body:
         yield from (413, 415)
-    if method not in SAFE:
+    if method not in SAFE and path.startswith("/api/"):
+        yield 409
+    if asks or method not in SAFE:
         yield 429
-        if path.startswith("/api/"):
-            yield 409
     if asks or takes_body:
         yield 503
 
@@ -134,41 +154,10 @@ def _name(status: int) -> str:
 def _refusal(status: int, description: str) -> Row:
     said: Row = {
         "description": description,
-        "content": {"application/problem+json": {"schema": {"$ref": _PROBLEM}}},
+        "content": {"application/problem+json": {"schema": ref_to("Problem")}},
     }
-    if status in _RETRIED:
-        said["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
+    if str(status) in RETRIED:
+        said["headers"] = deepcopy(RETRY)
     if status == 401:
-        said["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+        said["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
     return said
-
-
-def _problem() -> Row:
-    fault = {
-        "type": "object",
-        "required": ["field", "message"],
-        "properties": {
-            "index": {"type": "integer", "minimum": 0, "description": "of the event in its batch"},
-            "field": {"type": "string"},
-            "message": {"type": "string"},
-        },
-    }
-    return {
-        "description": "why a request is refused (RFC 9457)",
-        "type": "object",
-        "required": ["type", "title", "status"],
-        "properties": {
-            "type": {"type": "string", "format": "uri-reference"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "faults": {"type": "array", "items": fault, "description": "all of them, each by its field"},
-        },
-    }
-
-
-def _status() -> Row:
-    return {
-        "description": "why a request is refused, as OTLP says it: a google.rpc.Status",
-        "type": "object",
-        "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
-    }

@@ -23,6 +23,7 @@ from collector.access.roster import Roster
 from collector.store.database import Connection
 from dashboard.login import Login
 from dashboard.oidc import Oidc
+from tests.described import held
 from tests.integration.fix_doors import DEFINITIONS, Collector, running
 
 PASSWORD = "correct horse battery"
@@ -80,9 +81,10 @@ async def guarded(
     definitions: str = DEFINITIONS,
     limits: Limits | None = None,
     lengths: Lengths = USUAL,
+    environment: dict[str, str] | None = None,
 ) -> AsyncIterator[Guarded]:
     """A collector of which everybody must say who he is."""
-    async with running(url, definitions, limits=limits) as collector, contextlib.AsyncExitStack() as stack:
+    async with running(url, definitions, environment, limits=limits) as collector, contextlib.AsyncExitStack() as stack:
         roster = Roster(lengths=lengths)
         pool: ConnectionPool[Connection] = ConnectionPool(url, min_size=0, max_size=3, open=True)
         stack.callback(pool.close)
@@ -102,7 +104,12 @@ async def guarded(
         def client(key: str | None = None, peer: tuple[str, int] = PEER, scheme: str = "http") -> httpx.AsyncClient:
             headers = {"authorization": f"Bearer {key}"} if key else {}
             transport = httpx.ASGITransport(guard, client=peer)
-            made = httpx.AsyncClient(transport=transport, base_url=f"{scheme}://milepost", headers=headers)
+            made = httpx.AsyncClient(
+                transport=transport,
+                base_url=f"{scheme}://milepost",
+                headers=headers,
+                event_hooks=held(collector.api),
+            )
             stack.push_async_callback(made.aclose)
             return made
 

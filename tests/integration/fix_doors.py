@@ -38,6 +38,7 @@ from collector.store.database import BY_INDEX, Connection, connect
 from slo_rules.definitions import load
 from slo_rules.instants import to_micros
 from slo_rules.workflow import Definitions
+from tests.described import held
 
 DEFINITIONS = """
 apiVersion: milepost/v1
@@ -185,7 +186,7 @@ async def running(
         )  # type: ignore[arg-type]
         add_incident_acts(api, pool, catalogue, lambda: to_micros(datetime.now(UTC)), reader.note_write)
         transport = httpx.ASGITransport(api)
-        async with httpx.AsyncClient(transport=transport, base_url="http://milepost") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://milepost", event_hooks=held(api)) as http:
             yield Collector(
                 url, api, http, writer, catalogue, conn, Projector(catalogue), projecting, reader, receivers
             )
@@ -205,7 +206,8 @@ async def answering(url: str, catalogue: Catalogue) -> AsyncIterator[httpx.Async
 
     doors = Doors(LogWriter(url), lambda: catalogue.matcher)
     api = build_api(Query(reader, catalogue), None, doors, ready, lambda _: None)  # type: ignore[arg-type,return-value]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://milepost") as client:
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://milepost", event_hooks=held(api)) as client:
         yield client
     await reader.close()
 

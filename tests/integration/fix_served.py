@@ -26,14 +26,21 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(database_url: str, *, auth: bool, fill: Callable[[Guarded], object], definitions: str) -> Iterator[Served]:
+def served(
+    database_url: str,
+    *,
+    auth: bool,
+    fill: Callable[[Guarded], object],
+    definitions: str,
+    environment: dict[str, str] | None = None,
+) -> Iterator[Served]:
     """The application until the end of the block, with what `fill` puts into it first."""
     told: Future[Served] = Future()
     ended: list[Callable[[], None]] = []
 
     @contextlib.asynccontextmanager
     async def serving() -> AsyncIterator[Served]:
-        async with guarded(database_url, auth=auth, definitions=definitions) as behind:
+        async with guarded(database_url, auth=auth, definitions=definitions, environment=environment) as behind:
             inbound = InboundDoor({"slack": [SIGNING], "pagerduty": [SIGNING]}, lambda _: None, now)
             behind.collector.api.router.routes += inbound.paths()
             filling = fill(behind)

@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from alerting import incidents
 from slo_rules.instants import rfc3339, to_micros
+from tests.described import closed
 from tests.examples import examples
 from tests.integration.fix_access import Guarded
 from tests.integration.fix_doors import DEFINITIONS, cloud_event
@@ -45,26 +46,100 @@ TRIED = settings(
 )
 
 
+MORE = """
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: by-region}
+spec:
+  workflow: order-to-cash
+  latency: {from: order_received, to: order_accepted, within: 4h}
+  target: 0.9
+  missing_data: bad
+  group_by: [region]
+  by_value: true
+  exclude: [{from: "2026-11-01T00:00:00Z", for: 2h, reason: Maintenance}]
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: fresh}
+spec: {workflow: order-to-cash, freshness: {from: order_received, to: order_accepted, within: 30m}, target: 0.9, missing_data: bad, window: {period: week, zone: Europe/Berlin}}
+---
+apiVersion: milepost/v1
+kind: Objective
+metadata: {name: enough}
+spec: {workflow: order-to-cash, volume: {milestone: order_received, per: 1h, at_most: 3}, target: 0.9, missing_data: bad}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: crm, title: The CRM, owner: sales}
+spec: {silent_after: 15m}
+---
+apiVersion: milepost/v1
+kind: Source
+metadata: {name: desk}
+spec:
+  adapter:
+    name: generic
+    secret: "${DESK}"
+    signature: {header: X-Signature}
+    mapping: {id: id, time: at, type: what, types: {A: ticket.opened}, fields: {ticket_id: ticket}}
+"""
+
+
 async def fill(behind: Guarded) -> dict[str, dict[str, str]]:
-    """Orders that are stuck, their incident and a dead letter: what there is, by the start of the path that asks."""
+    """Orders and what people did with them, an incident, a silence, a view, a dead letter.
+
+    By the start of the path that asks for it: no answer to what is there shall be empty.
+    """
     at = datetime.now(UTC)
-    late = rfc3339(at - timedelta(hours=10))
-    sent = [cloud_event(str(number), time=late) for number in range(5)]
+    late, recent = rfc3339(at - timedelta(hours=10)), rfc3339(at - timedelta(minutes=20))
+    sent = [
+        cloud_event(
+            str(number),
+            time=late,
+            data={"order_id": f"O-{number}", "account_id": "A-1", "region": region, "amount": 90.5, "currency": "EUR"},
+        )
+        for number, region in enumerate(("EMEA", "EMEA", "APAC", "AMER", "APAC"))
+    ]
+    done = [cloud_event(f"in-time-{one}", source="sap", type="sales_order.created", time=late,
+                        data={"order_id": f"O-{one}", "sales_order": f"S-{one}"}) for one in (3, 4)]  # fmt: skip
+    begun = cloud_event("begun", time=recent, data={"order_id": "O-9", "account_id": "A-1", "region": "EMEA"})
     alive = cloud_event("alive", source="sap", type="heartbeat", time=rfc3339(at))
-    await behind.collector.events(*sent, alive, cloud_event("6", time="yesterday"))
-    behind.collector.project()
-    incidents.run_once(behind.collector.conn, to_micros(at), [])
-    ((instance,), *_) = behind.collector.rows("SELECT id::text FROM instance")
-    ((incident,),) = behind.collector.rows("SELECT id::text FROM incident")
-    ((letter,),) = behind.collector.rows("SELECT number::text FROM dead_letter")
+    collector, http = behind.collector, behind.collector.http
+    await collector.events(*sent, *done, begun, alive, cloud_event("6", time="yesterday"))
+    collector.project()
+    ids = [id_ for (id_,) in collector.rows("SELECT id::text FROM instance ORDER BY started_at, id")]
+    until = rfc3339(at + timedelta(days=1))
+    for said in (
+        {"act": "assign", "to": "maria", "text": "yours"},
+        {"act": "acknowledge"},
+        {"act": "comment", "text": "SAP says the queue is full"},
+    ):
+        assert (await http.post("/api/v1/instances/acts", json=said | {"ids": ids, "by": "jo"})).status_code == 200
+    waiver = {"by": "jo", "reason": "SAP is being mended", "until": until}
+    assert (await http.post(f"/api/v1/instances/{ids[1]}/waiver", json=waiver)).status_code == 202
+    view = {"query": "verdict=stuck", "by": "jo"}
+    assert (await http.put("/api/v1/views/mine", json=view)).status_code == 200
+    collector.project()
+    incidents.run_once(collector.conn, to_micros(at), [])
+    ((incident,),) = collector.rows("SELECT id::text FROM incident")
+    comment = {"by": "jo", "text": "we are at it"}
+    assert (await http.post(f"/api/v1/incidents/{incident}/comment", json=comment)).status_code == 200
+    silence = {"by": "jo", "reason": "migration", "match": {"domain": "orders"}, "until": until}
+    silent = await http.post("/api/v1/silences", json=silence)
+    ((letter,),) = collector.rows("SELECT number::text FROM dead_letter")
     return {
-        "/api/v1/instances/{id}": {"id": instance},
+        "/api/v1/instances/{id}": {"id": ids[0]},
         "/api/v1/incidents/{id}": {"id": incident},
+        "/api/v1/silences/{id}": {"id": silent.json()["id"]},
+        "/api/v1/views/{name}": {"name": "mine"},
         "/api/v1/dead-letters/{id}": {"id": letter},
         "/api/v1/workflows/{name}": {"name": "order-to-cash"},
-        "/api/v1/objectives/{name}": {"name": "orders-accepted-in-time"},
+        "/api/v1/objectives/{name}": {"name": "by-region"},
         "/api/v1/sources/{name}": {"name": "crm"},
-        "/api/v1/accounts/{namespace}": {"namespace": "order", "value": "O-1"},
+        "/sources/{name}": {"name": "desk"},
+        "/api/v1/accounts/{namespace}": {"namespace": "account", "value": "A-1"},
     }
 
 
@@ -136,10 +211,11 @@ def test_no_input_is_answered_otherwise_than_the_description_says(
             keys["ingest"] = behind.key("ingest", name="sends")
             keys["admin"] = behind.key("admin", "raw", name="does")
 
-    with served(database_url, auth=auth, fill=prepare, definitions=DEFINITIONS) as where:
+    secrets = {"DESK": "0f5-secret-of-the-desk"}
+    with served(database_url, auth=auth, fill=prepare, definitions=DEFINITIONS + MORE, environment=secrets) as where:
         head = {"authorization": f"Bearer {keys['admin']}"} if auth else {}
         description = requests.get(f"{where.url}/openapi.json", headers=head, timeout=30).json()
-        schema = schemathesis.openapi.from_dict(description)
+        schema = schemathesis.openapi.from_dict(closed(description))
         asked = Asked(where, keys, there)
         operations = [found.ok() for found in schema.get_all_operations()]
 
