@@ -1,16 +1,14 @@
-"""The pages on which people log in and out: plain HTML without a script."""
+"""The pages on which people log in and out, and give themselves passwords."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from html import escape
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import psycopg
@@ -26,6 +24,7 @@ from collector.access.passwords import Throttle
 from collector.access.principal import Grant, How, Principal, acting
 from collector.access.roster import Roster, Stale
 from collector.store.database import Connection
+from dashboard.login_forms import first_password_form, login_form, own_password_form, page
 from dashboard.oidc import Begun, Oidc, OidcRefused
 from slo_rules.durations import SECOND
 
@@ -33,23 +32,6 @@ _MOST_BODY = 8 * 2**10
 _AT_ONCE = 2
 """Passwords that are judged side by side: each takes 64 MiB for as long."""
 _MOST_WAITING = 50
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:0;"
-    "background:Canvas;color:CanvasText;color-scheme:light dark}form{width:20rem;display:grid;gap:.75rem}"
-    "label{display:grid;gap:.25rem}input,button{font:inherit;padding:.5rem}p.fault{color:#c33;margin:0}"
-)
-_POLICY = (
-    "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; style-src 'sha256-"
-    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'"
-)
-_HEADERS = {
-    "content-security-policy": _POLICY,
-    "cache-control": "no-store",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
 
 
 class Login:
@@ -74,8 +56,9 @@ class Login:
     def routes(self) -> Sequence[Route]:
         """What the application has besides."""
         return (
-            Route("/login", self.page, methods=["GET"]),
+            Route("/login", self.ask_to_enter, methods=["GET"]),
             Route("/login", self.enter, methods=["POST"]),
+            Route("/login/password", self.choose_password, methods=["POST"]),
             Route("/login/oidc", self.ask_provider, methods=["GET"]),
             Route("/login/callback", self.come_back, methods=["GET"]),
             Route("/logout", self.leave, methods=["POST"]),
@@ -84,54 +67,107 @@ class Login:
             Route("/password", self.change_password, methods=["POST"]),
         )
 
-    async def page(self, request: Request) -> Response:
+    async def ask_to_enter(self, request: Request) -> Response:
         """The form."""
-        return _page(self._form(request.query_params.get("next", "")))
+        return page(self._form(request.query_params.get("next", "")))
 
     async def enter(self, request: Request) -> Response:
-        """Judge name and password; a cookie and the page that was asked for, or the form once more."""
+        """Judge name and password; a cookie and the page that was asked for, or the form once more.
+
+        Whoever has a password that somebody else chose is asked for another one, and is not let in before.
+        """
         said = await _said(request)
         if said is None:
-            return _page("<p class=fault>The form cannot be read.</p>", 400)
+            return page("<p class=fault>The form cannot be read.</p>", 400)
         name, password, aim = (said.get(field, "") for field in ("name", "password", "next"))
-        name = name[: people.LONGEST_NAME + 1]
+        name, address, now = name[: people.LONGEST_NAME + 1], _address(request), time.time_ns() // 1000
+
+        def judge() -> str | None:
+            with self._pool.connection() as conn:
+                grant = people.grant_of(conn, name, password)
+                if grant is not None and people.is_provisional(conn, name):
+                    people.note_password_due(conn, grant.principal(name, How.PASSWORD, address))
+                    raise _Provisional
+                return begin(conn, self._roster, name, grant, How.PASSWORD, address, now, _tokens(request))
+
+        try:
+            found = await self._judged(
+                name, address, now, judge, lambda fault: self._form(aim, fault), "Name or password is wrong."
+            )
+        except _Provisional:
+            return page(first_password_form(name, within(aim, self._start)))
+        return found if isinstance(found, Response) else self.let_in(request, found, aim)
+
+    async def choose_password(self, request: Request) -> Response:
+        """Another password for whoever has one that somebody else chose; then he is let in."""
+        said = await _said(request)
+        if said is None:
+            return page("<p class=fault>The form cannot be read.</p>", 400)
+        name, old, new, aim = (said.get(field, "") for field in ("name", "old", "new", "next"))
+        aim = within(aim, self._start)
+        return await self._give_password(
+            request, name[: people.LONGEST_NAME + 1], old, new, aim, lambda fault: first_password_form(name, aim, fault)
+        )
+
+    async def _give_password(
+        self, request: Request, name: str, old: str, new: str, aim: str, form: Callable[[str], str]
+    ) -> Response:
         address, now = _address(request), time.time_ns() // 1000
+
+        def give() -> str | None:
+            with self._pool.connection() as conn:
+                grant = people.change_own(conn, name, old, new, address, now)
+                return begin(conn, self._roster, name, grant, How.PASSWORD, address, now, _tokens(request))
+
+        found = await self._judged(name, address, now, give, form)
+        return found if isinstance(found, Response) else self.let_in(request, found, aim)
+
+    async def _judged(
+        self,
+        name: str,
+        address: str,
+        now: int,
+        judge: Callable[[], str | None],
+        form: Callable[[str], str],
+        wrong: str = "The present password is wrong.",
+    ) -> str | Response:
+        """The token of a session that `judge` began when it was its turn, or the form with why there is none."""
         wait = self._throttle.wait(name, address, now)
         if wait:
-            answer = _page(self._form(aim, "Too many tries. Come again later."), 429)
-            answer.headers["retry-after"] = str(-(-wait // SECOND))
-            return answer
+            return page(form("Too many tries. Come again later."), 429, {"retry-after": str(-(-wait // SECOND))})
         if self._waiting >= _MOST_WAITING:
-            return _page(self._form(aim, "Too many are logging in. Try again."), 503, {"retry-after": "2"})
+            return page(form("Too many are logging in. Try again."), 503, {"retry-after": "2"})
         # Counted before it is judged: tries that come side by side count too.
         self._throttle.note(name, address, now)
         self._waiting += 1
         try:
             async with self._turn:
-                token = await run_in_threadpool(self._judge, name, password, address, now, _tokens(request))
+                token = await run_in_threadpool(judge)
         except (psycopg.Error, PoolTimeout):
             self._throttle.forget(name, address)
-            return _page(self._form(aim, "The database cannot be reached."), 503, {"retry-after": "5"})
+            return page(form("The database cannot be reached."), 503, {"retry-after": "5"})
+        except people.UserRefused as error:
+            self._throttle.forget(name, address)
+            why = str(error)
+            return page(form(f"{why[:1].upper()}{why[1:]}."), 400)
+        except _Provisional:
+            self._throttle.forget(name, address)
+            raise
         finally:
             self._waiting -= 1
         if token is None:
-            return _page(self._form(aim, "Name or password is wrong."), 401)
+            return page(form(wrong), 401)
         self._throttle.forget(name, address)
-        return self.let_in(request, token, aim)
-
-    def _judge(self, name: str, password: str, address: str, now: int, former: Sequence[str]) -> str | None:
-        with self._pool.connection() as conn:
-            grant = people.grant_of(conn, name, password)
-            return begin(conn, self._roster, name, grant, How.PASSWORD, address, now, former)
+        return token
 
     async def ask_provider(self, request: Request) -> Response:
         """Send the browser to the provider."""
         if self._oidc is None:
-            return _page("<p class=fault>There is no provider to ask.</p>", 404)
+            return page("<p class=fault>There is no provider to ask.</p>", 404)
         try:
             place, begun = await self._oidc.begin(within(request.query_params.get("next", ""), self._start))
         except OidcRefused as error:
-            return _page(self._form("", f"{error}."), 503)
+            return page(self._form("", f"{error}."), 503)
         answer = RedirectResponse(place, 303, {"cache-control": "no-store"})
         kept = base64.urlsafe_b64encode(msgspec.json.encode(begun)).decode()
         secure = request.url.scheme == "https"
@@ -157,9 +193,9 @@ class Login:
             if token is None:
                 raise OidcRefused("you are in no group that may use this")
         except OidcRefused as error:
-            answer = _page(self._form("", f"{error}."), 403)
+            answer = page(self._form("", f"{error}."), 403)
         except (psycopg.Error, PoolTimeout):
-            answer = _page(self._form("", "The database cannot be reached."), 503, {"retry-after": "5"})
+            answer = page(self._form("", "The database cannot be reached."), 503, {"retry-after": "5"})
         else:
             answer = self.let_in(request, token, begun.aim)
         answer.delete_cookie(_begun(request), path="/", secure=request.url.scheme == "https", httponly=True)
@@ -181,7 +217,7 @@ class Login:
 
     async def ask_to_leave(self, _request: Request) -> Response:
         """A button: a link that logs out could be on any page."""
-        return _page(
+        return page(
             '<form method=post action="/logout"><button>Log out</button>'
             "<button name=everywhere value=yes>Log out everywhere</button>"
             '<p><a href="/password">Change the password</a></p></form>'
@@ -214,7 +250,7 @@ class Login:
         try:
             await run_in_threadpool(end)
         except (psycopg.Error, PoolTimeout):
-            return _page("<p class=fault>The database cannot be reached: you are still logged in.</p>", 503)
+            return page("<p class=fault>The database cannot be reached: you are still logged in.</p>", 503)
         # What pages were shown is not left in the browser's cache for whoever sits there next.
         answer = RedirectResponse("/login", 303, {"clear-site-data": '"cache"'})
         for name in (COOKIE, SECURE_COOKIE):
@@ -223,52 +259,22 @@ class Login:
 
     async def ask_for_password(self, _request: Request) -> Response:
         """The form in which a local user gives himself another password."""
-        return _page(_password_form() if _is_local() else "<p>Your password is kept elsewhere.</p>")
+        return page(own_password_form() if _is_local() else "<p>Your password is kept elsewhere.</p>")
 
     async def change_password(self, request: Request) -> Response:
         """Another password for whoever knows the present one; all his sessions end, and a new one begins here."""
         who, said = acting.get(), await _said(request)
         if who is None or not _is_local() or said is None:
-            return _page("<p class=fault>The form cannot be read, or your password is kept elsewhere.</p>", 400)
-        address, now = _address(request), time.time_ns() // 1000
-        if self._throttle.wait(who.name, address, now):
-            return _page(_password_form("Too many tries. Come again later."), 429)
-        self._throttle.note(who.name, address, now)
-
-        def change() -> str | None:
-            with self._pool.connection() as conn:
-                grant = people.grant_of(conn, who.name, said.get("old", ""))
-                if grant is None:
-                    return None
-                with conn.transaction():
-                    people.change(conn, who.name, now, password=said.get("new", ""))
-                return begin(conn, self._roster, who.name, grant, How.PASSWORD, address, now)
-
-        try:
-            async with self._turn:
-                token = await run_in_threadpool(change)
-        except people.UserRefused as error:
-            self._throttle.forget(who.name, address)
-            return _page(_password_form(f"{error}."), 400)
-        except (psycopg.Error, PoolTimeout):
-            self._throttle.forget(who.name, address)
-            return _page(_password_form("The database cannot be reached."), 503, {"retry-after": "5"})
-        if token is None:
-            return _page(_password_form("The present password is wrong."), 401)
-        self._throttle.forget(who.name, address)
-        return self.let_in(request, token, self._start)
+            return page("<p class=fault>The form cannot be read, or your password is kept elsewhere.</p>", 400)
+        old, new = said.get("old", ""), said.get("new", "")
+        return await self._give_password(request, who.name, old, new, self._start, own_password_form)
 
     def _form(self, aim: str, fault: str = "") -> str:
-        told = f"<p class=fault role=alert>{escape(fault)}</p>" if fault else ""
-        aimed = within(aim, self._start)
-        provider = f'<p><a href="/login/oidc?next={quote(aimed, safe="")}">Log in with your organisation</a></p>'
-        return (
-            f'<form method=post action="/login"><h1>Milepost</h1>{told}{provider if self._oidc else ""}'
-            f'<input type=hidden name=next value="{escape(aimed, quote=True)}">'
-            "<label>Name<input name=name autocomplete=username required autofocus></label>"
-            "<label>Password<input name=password type=password autocomplete=current-password required></label>"
-            "<button>Log in</button></form>"
-        )
+        return login_form(within(aim, self._start), fault, provider=self._oidc is not None)
+
+
+class _Provisional(Exception):
+    """It is he, by a password that somebody else chose."""
 
 
 def begin(
@@ -298,16 +304,6 @@ def begin(
 def _is_local() -> bool:
     who = acting.get()
     return who is not None and who.how is How.PASSWORD
-
-
-def _password_form(fault: str = "") -> str:
-    told = f"<p class=fault role=alert>{escape(fault)}</p>" if fault else ""
-    return (
-        f'<form method=post action="/password"><h1>Change the password</h1>{told}'
-        "<label>Present password<input name=old type=password autocomplete=current-password required autofocus></label>"
-        "<label>New password<input name=new type=password autocomplete=new-password required></label>"
-        "<p>At least 12 characters. You are logged out everywhere else.</p><button>Change</button></form>"
-    )
 
 
 def within(aim: str, start: str) -> str:
@@ -343,12 +339,3 @@ async def _said(request: Request) -> dict[str, Any] | None:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _page(content: str, status: int = 200, more: dict[str, str] | None = None) -> Response:
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Milepost</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-        f"<body><main>{content}</main></body></html>"
-    )
-    return Response(page, status, _HEADERS | (more or {}), "text/html")

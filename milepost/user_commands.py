@@ -84,14 +84,17 @@ def add(
         with conn.transaction():
             people.add(conn, name, PersonRole(role), password, time.time_ns() // 1000, sees=sees, raw=raw)
             say_unknown(conn, sees)
-    typer.echo(f"{name} can log in as {role}.")
+    typer.echo(f"{name} can log in as {role}, and then chooses another password.")
 
 
 @user_commands.command()
 def change(
     name: Name,
     role: Annotated[RoleName | None, typer.Option(help="Another role, in force within seconds.")] = None,
-    password: Annotated[bool, typer.Option("--password", help="Ask for a new password; ends all sessions.")] = False,
+    password: Annotated[
+        bool,
+        typer.Option("--password", help="Ask for a new password, which the user has to change; ends all sessions."),
+    ] = False,
     disabled: Annotated[
         bool | None, typer.Option("--disable/--enable", help="Whether he may log in; ends all sessions.")
     ] = None,
@@ -156,6 +159,7 @@ def list_(database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Co
         disabled = f"  disabled {row['disabled_at']:%Y-%m-%d}" if row["disabled_at"] else ""
         sees = f"  sees {','.join(row['sees'])}" if row["sees"] is not None else ""
         raw = "  raw" if row["raw"] else ""
-        typer.echo(shown(f"{row['role']:<8}  {row['name']}{sees}{raw}{disabled}", 1_000))
+        first = "  has to change the password" if row["provisional"] else ""
+        typer.echo(shown(f"{row['role']:<8}  {row['name']}{sees}{raw}{first}{disabled}", 1_000))
     if not rows:
         typer.echo("There are no users.")

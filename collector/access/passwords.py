@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from collector.access.guessed import is_guessed
+from collector.access.guessed import PRODUCT, contains, is_common, is_guessed, words_of
 from slo_rules.durations import MINUTE, SECOND
 
 SHORTEST, LONGEST = 12, 1024
@@ -21,12 +21,23 @@ MOST_OF_NAME_AND_ADDRESS, MOST_OF_ADDRESS, MOST_OF_NAME = 5, 20, 50
 _MOST_REMEMBERED = 10_000
 
 
-def faults_of(password: str, name: str) -> list[str]:
-    """What is wrong with a new password; length is what counts (NIST SP 800-63B 5.1.1)."""
+def faults_of(password: str, name: str, former: str | None = None) -> list[str]:
+    """All that is wrong with a new password of a user; `former` is the present one, where it is known.
+
+    Length is what counts, and that it is not guessed (NIST SP 800-63B 5.1.1): nobody is made to mix characters.
+    """
     faults = []
     if not SHORTEST <= len(password) <= LONGEST:
         faults.append(f"the password must have from {SHORTEST} to {LONGEST} characters")
-    if password and is_guessed(password, name):
+    if password == former:
+        faults.append("the password is the present one")
+    if any(contains(password, word) for word in words_of(name)):
+        faults.append("the password contains the name of the user")
+    if contains(password, PRODUCT):
+        faults.append(f"the password contains the word {PRODUCT}")
+    if is_common(password):
+        faults.append("the password is one of the most common ones")
+    elif password and is_guessed(password, name):
         faults.append("the password is too easily guessed")
     return faults
 

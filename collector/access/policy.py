@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collector.access.principal import ACT, INGEST, METRICS, OVERVIEW, QUERY, RAW
 
-_OPEN = frozenset(("/healthz", "/readyz", "/login", "/login/oidc", "/login/callback", "/logout"))
+_OPEN = frozenset(("/healthz", "/readyz", "/login", "/login/oidc", "/login/callback", "/login/password", "/logout"))
 _DOORS = frozenset(("/events", "/v1/traces", "/v1/logs"))
 _FIGURES = frozenset(("/api/v1/region", "/api/v1/regions"))
 _RAW = "/api/v1/dead-letters/"

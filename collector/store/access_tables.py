@@ -69,6 +69,8 @@ person = Table(
     Column("sees", ARRAY(Text)),
     # Whether he may read what was sent as it came.
     Column("raw", Boolean, nullable=False, server_default=text("false")),
+    # Whether somebody else chose the password: then it opens nothing but the form for another.
+    Column("provisional", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
 )
 

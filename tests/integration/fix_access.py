@@ -56,10 +56,12 @@ class Guarded:
         self.refresh()
         return made
 
-    def user(self, name: str, role: str, sees: list[str] | None = None, *, raw: bool = False) -> None:
-        """A user with PASSWORD."""
+    def user(
+        self, name: str, role: str, sees: list[str] | None = None, *, raw: bool = False, provisional: bool = False
+    ) -> None:
+        """A user with PASSWORD, which he chose himself."""
         with self.conn.transaction():
-            people.add(self.conn, name, PersonRole(role), PASSWORD, now(), sees=sees, raw=raw)
+            people.add(self.conn, name, PersonRole(role), PASSWORD, now(), sees=sees, raw=raw, provisional=provisional)
 
     def refresh(self) -> None:
         """What the duty does every two seconds."""

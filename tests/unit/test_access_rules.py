@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from collector.access import passwords
 from collector.access.forwarded import GroupRoles
@@ -18,6 +19,7 @@ from dashboard.login import within
 from milepost.access_settings import faults_of_exposure, group_roles_of
 from milepost.settings import Settings, SettingsError, load
 from slo_rules.durations import MINUTE
+from tests.examples import examples
 
 
 @given(st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "WEBSOCKET", "X"]), st.text())
@@ -237,7 +239,37 @@ def test_what_is_wrong_with_sights_of_groups_is_said_for_each(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_what_is_guessed_first_is_no_password(password: str) -> None:
-    assert passwords.faults_of(password, "ada.lovelace") == ["the password is too easily guessed"]
+    faults = passwords.faults_of(password, "ada.lovelace")
+    assert faults[-1] in ("the password is too easily guessed", "the password is one of the most common ones")
+
+
+def test_all_that_is_wrong_with_a_password_is_said_at_once() -> None:
+    assert passwords.faults_of("L0velace", "ada.lovelace", former="L0velace") == [
+        "the password must have from 12 to 1024 characters",
+        "the password is the present one",
+        "the password contains the name of the user",
+        "the password is too easily guessed",
+    ]
+    assert passwords.faults_of("9 M1lepost-lamps in a barn", "ed") == ["the password contains the word milepost"]
+    assert passwords.faults_of("red lamps in a wooden shed", "ed") == []
+    assert passwords.faults_of("seven ada lamps in a barn", "ada") == ["the password contains the name of the user"]
+
+
+def test_none_of_the_most_common_passwords_is_taken_in_any_case_nor_with_what_people_put_behind_it() -> None:
+    common = list(FREQUENCY_LISTS["passwords"])
+    assert len(common) == 30_000
+    for password in common:
+        for spelled in (password, password.upper()):
+            assert "the password is one of the most common ones" in passwords.faults_of(spelled, "ada"), spelled
+    for password in [one for one in common[:3000] if len(one) > 6][::20]:
+        for longer in (f"{password.capitalize()}2026!", f"{password}123456", password * 2):
+            assert "the password is too easily guessed" in passwords.faults_of(longer, "ada"), longer
+
+
+@given(st.text(max_size=200), st.text(max_size=40))
+@settings(max_examples=examples(100), deadline=None)
+def test_any_text_is_judged_as_a_password(password: str, name: str) -> None:
+    assert all(isinstance(fault, str) for fault in passwords.faults_of(password, name))
 
 
 @pytest.mark.parametrize(

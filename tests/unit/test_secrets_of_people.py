@@ -7,12 +7,12 @@ import re
 import pytest
 
 from collector.access.passwords import LONGEST, faults_of, hashed, is_right
-from dashboard.login import Login, _password_form
+from dashboard.login_forms import first_password_form, login_form, own_password_form
 
-FORMS = [Login(None, None)._form("/"), _password_form()]  # type: ignore[arg-type]
+FORMS = [login_form("/"), own_password_form(), first_password_form("ada", "/")]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=["login", "password"])
+@pytest.mark.parametrize("form", FORMS, ids=["login", "password", "first"])
 def test_fields_of_passwords_are_masked_and_leave_managers_of_passwords_to_fill_them(form: str) -> None:
     fields = [one for one in re.findall(r"<input[^>]*>", form) if "name=next" not in one and "name=name" not in one]
     assert fields

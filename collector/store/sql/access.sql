@@ -61,16 +61,20 @@ UPDATE api_key SET last_used_at = greatest(last_used_at, %(at)s) WHERE id = %(id
 
 -- name: people
 -- purpose: Every local user, without his password.
-SELECT name, role, sees, raw, created_at, changed_at, disabled_at FROM person ORDER BY name
+SELECT name, role, sees, raw, provisional, created_at, changed_at, disabled_at FROM person ORDER BY name
 
 -- name: person
 -- purpose: A local user with what his password is judged by.
 SELECT name, role, password, sees, raw FROM person WHERE name = %(name)s AND disabled_at IS NULL
 
+-- name: provisional
+-- purpose: Whether somebody else chose the password of a user.
+SELECT provisional FROM person WHERE name = %(name)s
+
 -- name: add_person
 -- purpose: A local user; nothing where there is one of the name.
-INSERT INTO person (name, role, password, sees, raw, created_at, changed_at)
-VALUES (%(name)s, %(role)s, %(password)s, %(sees)s, %(raw)s, %(at)s, %(at)s)
+INSERT INTO person (name, role, password, sees, raw, provisional, created_at, changed_at)
+VALUES (%(name)s, %(role)s, %(password)s, %(sees)s, %(raw)s, %(provisional)s, %(at)s, %(at)s)
 ON CONFLICT (name) DO NOTHING RETURNING name
 
 -- name: change_person
@@ -79,6 +83,7 @@ WITH former AS (SELECT name, role, disabled_at, sees, raw FROM person WHERE name
 UPDATE person p
 SET role = coalesce(%(role)s, p.role), password = coalesce(%(password)s, p.password), changed_at = %(at)s,
     sees = CASE WHEN %(sees_changes)s THEN %(sees)s::text[] ELSE p.sees END, raw = coalesce(%(raw)s, p.raw),
+    provisional = coalesce(%(provisional)s, p.provisional),
     disabled_at = CASE WHEN %(disabled)s::boolean IS NULL THEN p.disabled_at WHEN %(disabled)s THEN %(at)s END
 FROM former WHERE p.name = former.name
 RETURNING former.role, former.disabled_at IS NOT NULL, former.sees, former.raw
