@@ -84,12 +84,14 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
 
         service.command("users", "add", "ada", "--role", "operator", said="too short\n", code=1)
         service.command("users", "add", "ada", "--role", "operator", said="correct horse battery\n")
-        assert service.command("users", "list") == "operator  ada"
+        assert service.command("users", "list") == "operator  ada  has to change the password"
         with asking.Client(base_url=service.url, headers={"origin": service.url}) as browser:
             page = browser.get("/dashboard/", headers={"accept": "text/html"})
             assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fdashboard%2F")
             said = {"name": "ada", "password": "correct horse battery", "next": "/dashboard/"}
-            assert browser.post("/login", data=said).headers["location"] == "/dashboard/"
+            assert "Choose a password" in browser.post("/login", data=said).text
+            chosen = {"name": "ada", "old": said["password"], "new": "seven lamps in a barn", "next": "/dashboard/"}
+            assert browser.post("/login/password", data=chosen).headers["location"] == "/dashboard/"
             page = browser.get("/dashboard/", headers={"accept": "text/html"})
             assert page.status_code == 200
             assert "_dash-" in page.text
@@ -122,8 +124,8 @@ def test_keys_users_and_audit_of_a_service_that_runs(tmp_path: Path) -> None:
         exported = [json.loads(line) for line in service.command("audit", "export").splitlines()]
         actions = [row["action"] for row in exported]
         assert actions == [
-            "key.created", "key.rotated", "key.revoked", "key.limited", "key.limited", "user.added", "login", "user.changed", "user.changed",
-            "user.logged_out", "key.created", "subject.forgotten",
+            "key.created", "key.rotated", "key.revoked", "key.limited", "key.limited", "user.added", "login.password_due",
+            "user.changed", "login", "user.changed", "user.changed", "user.logged_out", "key.created", "subject.forgotten",
         ]  # fmt: skip
         assert {row["how"] for row in exported} == {"terminal", "password"}
         service.command("audit", "verify", "--expect", noted)

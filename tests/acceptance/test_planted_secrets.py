@@ -37,6 +37,7 @@ PLANTED = {
     name: f"Planted-{name.replace('_', '-')}-4711"
     for name in (
         "database_password", "read_password", "kafka_password", "kafka_key_password", "oidc_secret", "user_password",
+        "chosen_password",
         "wrong_password", "slack_path", "teams_sig", "pagerduty_key", "pagerduty_webhook", "jira_key", "servicenow",
         "smtp", "alertmanager", "apprise", "slack_token", "slack_signing", "source_secret", "source_token", "hash_key",
         "wrong_token", "phone", "recipient", "hook_path",
@@ -312,7 +313,11 @@ def _go_wrong(http: httpx.Client, planted: dict[str, str], answers: list[str]) -
         http.get("/login/callback", params={"code": planted["wrong_token"], "state": "x"}),
     ):
         answers += [asked.text, str({k: v for k, v in asked.headers.items() if k != "set-cookie"})]
-    entered = http.post("/login", data={"name": "ada", "password": planted["user_password"]}, headers=own)
+    due = http.post("/login", data={"name": "ada", "password": planted["user_password"]}, headers=own)
+    chosen = {"name": "ada", "old": planted["user_password"], "new": planted["chosen_password"]}
+    weak = http.post("/login/password", data=chosen | {"new": planted["chosen_password"][:9]}, headers=own)
+    answers += [due.text, weak.text]
+    entered = http.post("/login/password", data=chosen, headers=own)
     planted |= {f"cookie_{name}": value for name, value in entered.cookies.items() if len(value) > 20}
     assert any(name.startswith("cookie_") for name in planted), entered.text
     answers.append(http.get("/dashboard/").text)
