@@ -121,8 +121,9 @@ def sparkline(trend: Sequence[Row], bars: int = 28, width: int = 168, height: in
 def budget_left(series: Sequence[Row], step: str, zone: str) -> go.Figure:
     """How the error budget ran down: 1 is untouched, below 0 is overspent. By hours, or by days of a zone."""
     x = [_step_at(r["t"], step, zone) for r in series]
-    y = [r["left_ratio"] for r in series]
+    y = [None if r["left_ratio"] is None else r["left_ratio"] * 100 for r in series]
     low = min([0.0, *(v for v in y if v is not None)])
+    before, after = viewing.get().percent("|").split("|")
     figure = go.Figure(
         go.Scatter(
             x=x,
@@ -131,7 +132,7 @@ def budget_left(series: Sequence[Row], step: str, zone: str) -> go.Figure:
             line={"color": palette.BLUE, "width": 2, "shape": "hv"},
             fill="tozeroy",
             fillcolor=palette.faint(palette.BLUE, 0.10),
-            hovertemplate=f"%{{x|{_step_format(step)}}}<br>%{{y:.0%}} left<extra></extra>",
+            hovertemplate=f"%{{x|{_step_format(step)}}}<br>{before}%{{y:,.0f}}{after} left<extra></extra>",
         )
     )
     figure.add_hline(y=0, line={"color": palette.BAD, "width": 1.5, "dash": "dot"})
@@ -140,10 +141,12 @@ def budget_left(series: Sequence[Row], step: str, zone: str) -> go.Figure:
             240,
             xaxis=times_axis(nticks=8),
             yaxis={
-                "tickformat": ".0%",
+                "tickformat": ",.0f",
+                "tickprefix": before,
+                "ticksuffix": after,
                 "gridcolor": GRID,
                 "zeroline": False,
-                "range": [low - 0.08, 1.05],
+                "range": [low - 8, 105],
                 "automargin": True,
             },
         )

@@ -88,7 +88,7 @@ def chance_words(one: Mapping[str, Any]) -> str:
 
 
 def _share(chance: float) -> str:
-    return "Less than 1 %" if chance < 0.005 else percent(chance)
+    return f"Less than {percent(0.01)}" if chance < 0.005 else percent(chance)
 
 
 def _group_words(group: Mapping[str, str]) -> str:

@@ -107,5 +107,5 @@ def lag_words(seconds: float) -> str:
 
 
 def share_words(part: float, whole: float) -> str:
-    """`412 (0.2 %)`."""
+    """`412 (0.2%)`."""
     return f"{wording.count(part)} ({wording.percent(part / whole, 1)})" if whole else wording.count(part)

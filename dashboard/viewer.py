@@ -91,6 +91,11 @@ class Viewer:
         """`1,234`, with so many decimals."""
         return _number(self.locale, value, digits) if self.locale else f"{value:,.{digits}f}"
 
+    def percent(self, figure: str) -> str:
+        """A figure that is spelled already, as percent: `98%`, and `98 %` where people put a space between."""
+        before, after = _around_percent(self.locale) if self.locale else ("", "%")
+        return f"{before}{figure}{after}"
+
     def money(self, amount: float, currency: str, *, compact: bool = False) -> str:
         """`$48,250`, or `$48k`; cents only where there are some and they still matter."""
         size = abs(amount)
@@ -146,6 +151,14 @@ def _known_locale(text: str) -> str:
 def _skeleton(locale: str, skeleton: str) -> DateTimePattern:
     found: DateTimePattern = Locale.parse(locale).datetime_skeletons[skeleton]
     return found
+
+
+@cache
+def _around_percent(locale: str) -> tuple[str, str]:
+    pattern = Locale.parse(locale).percent_formats[None].pattern.partition(";")[0]
+    before, digits, after = re.split(r"([#0,.]+)", pattern, maxsplit=1)
+    assert digits
+    return before, after
 
 
 @lru_cache(maxsize=20_000)

@@ -181,17 +181,35 @@ def zoned_clock(at: datetime) -> str:
 
 
 _TOLD_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC")
+_TOLD_SHARE = re.compile(r"(?<![\w.,'])(\d+)%")
+_TOLD_LENGTH = re.compile(r"(?<![\w.,:'/-])(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(?![\w'/-])")
 
 
-def in_zone(sentence: str) -> str:
-    """A sentence of the judgement, which tells times as `2026-11-21 09:14 UTC`, as the viewer reads them."""
-    return _TOLD_INSTANT.sub(_retold, sentence) if viewing.get() != PLAIN else sentence
+def retold(sentence: str) -> str:
+    """A sentence of the judgement or the API as the rest of the page spells it, and in the viewer's zone.
+
+    Such sentences tell times as `2026-11-21 09:14 UTC`, shares as `12%` and how long something is as `1d2h15m`. What
+    stands in quotes is what a system said, and stays as it is.
+    """
+    if viewing.get() != PLAIN:
+        sentence = _TOLD_INSTANT.sub(_instant_again, sentence)
+        sentence = _TOLD_SHARE.sub(lambda found: viewing.get().percent(found[1]), sentence)
+    return _TOLD_LENGTH.sub(_length_again, sentence)
 
 
-def _retold(found: re.Match[str]) -> str:
+def _instant_again(found: re.Match[str]) -> str:
     at, viewer = datetime.fromisoformat(found[0].replace(" UTC", "Z")), viewing.get()
     clock = viewer.full_clock(at) if found[1] else viewer.clock(at)
     return f"{viewer.date(at)} {clock} {viewer.zone_name(at)}"
+
+
+_LENGTH_UNITS = ("d", "h", "min", "s")
+
+
+def _length_again(found: re.Match[str]) -> str:
+    """The two largest units, as `duration` has it: `1 d 2 h`."""
+    told = [f"{part[:-1]} {unit}" for part, unit in zip(found.groups(), _LENGTH_UNITS, strict=True) if part]
+    return " ".join(told[:2])
 
 
 def count(n: float | None) -> str:
@@ -224,12 +242,13 @@ def gone_events(number: int) -> str:
 
 
 def percent(ratio: float | None, digits: int = 0) -> str:
-    """A ratio of 0.9987 reads `99.87 %` with two digits; it never rounds up to 100 %."""
+    """A ratio of 0.9987 reads `99.87%` with two digits, `99,87 %` in German; it never rounds up to 100%."""
     if ratio is None:
         return DASH
     scaled = ratio * 100 * 10**digits
     rounded = math.floor(scaled + 1e-9) if 0.5 < ratio < 1 else round(scaled)
-    return f"{viewing.get().number(rounded / 10**digits, digits)} %".replace("-", "−")
+    viewer = viewing.get()
+    return viewer.percent(viewer.number(rounded / 10**digits, digits)).replace("-", "−")
 
 
 def budget_left(ratio: float | None) -> str:
@@ -241,7 +260,7 @@ def budget_left(ratio: float | None) -> str:
 
 def target(ratio: float) -> str:
     digits = f"{ratio * 100:.6f}".rstrip("0").partition(".")[2]
-    return f"{viewing.get().number(ratio * 100, len(digits))} %"
+    return viewing.get().percent(viewing.get().number(ratio * 100, len(digits)))
 
 
 def one_money(amount: float, currency: str, *, compact: bool = False) -> str:

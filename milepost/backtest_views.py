@@ -232,7 +232,7 @@ def _alerts(head: str, alerts: list[BurnAlert], until: int) -> Iterator[str]:
 
 
 def _percent(share: float | None) -> str:
-    return "nothing to judge" if share is None else f"{share * 100:.4g} %"
+    return "nothing to judge" if share is None else f"{share * 100:.4g}%"
 
 
 def _backtest_json(found: WorkflowBacktest, until: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def progress_bar(label: str, unit: str) -> Iterator[tuple[Progress, TaskID]]:
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[count]:>10,} " + unit),
         TimeElapsedColumn(),
     )
@@ -33,7 +33,7 @@ def progress_told() -> Iterator[Told]:
     if not console.is_terminal:
         yield _nobody
         return
-    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 

@@ -142,7 +142,7 @@ class Spooling:
         said = "empty"
         if self._active:
             ago = format_duration(self._age(held.oldest))
-            said = f"accepting into the buffer: {held.count:,} events, oldest {ago}, {full} % full"
+            said = f"accepting into the buffer: {held.count:,} events, oldest {ago}, {full}% full"
             said = f"full: {self._full}" if self._full else said
         return {"state": said, "events": held.count, "bytes": held.size, "limit": self._spool.limit}
 

@@ -26,10 +26,12 @@
   const full = new Intl.DateTimeFormat(latin, {timeZone: zone, year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric', timeZoneName: 'short'});
   const parts = new Intl.DateTimeFormat('en-u-ca-gregory', {timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'});
   const numbers = new Intl.NumberFormat(latin, {useGrouping: 'always', maximumFractionDigits: 0});
+  const shares = new Intl.NumberFormat(latin, {style: 'percent', maximumFractionDigits: 0});
   const monies = {};
   viewer.moment = text => { const at = new Date(text); return days.format(at) + ' ' + clocks.format(at); };      // as wording.short_instant
   viewer.full = text => full.format(new Date(text));
   viewer.count = n => numbers.format(n);
+  viewer.percent = share => shares.format(share);      // as viewer.py
   viewer.money = function (value) {
     const currency = value.currency;
     try {

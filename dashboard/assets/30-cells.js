@@ -18,7 +18,7 @@
 
   const held = r => r.stuck_since || (['failed', 'inconsistent', 'blind'].includes(r.verdict) ? r.since : null);
 
-  const percent = x => (x > 0.5 && x < 1 ? Math.floor(x * 100 + 1e-9) : Math.round(x * 100)) + ' %';   // as wording.percent
+  const percent = x => m.viewer.percent((x > 0.5 && x < 1 ? Math.floor(x * 100 + 1e-9) : Math.round(x * 100)) / 100);   // as wording.percent
   const chance = f => !f ? '–' : f.chance != null ? percent(f.chance) : 'not known';
   const why = f => !f ? '' : f.chance == null ? m.unknown(f.unknown) : percent(f.low) + ' to ' + percent(f.high) + ', by ' + f.known + ' like it';
 

@@ -97,7 +97,7 @@ def _late(one: Row) -> Any:
     text = wording.duration(one["late_seconds"])
     if one["late_open_seconds"] is not None:
         text += f" ({wording.duration(one['late_open_seconds'])} open)"
-    return html.Span(text, title="\n".join(map(wording.in_zone, one["arithmetic"])))
+    return html.Span(text, title="\n".join(map(wording.retold, one["arithmetic"])))
 
 
 def _slice(one: Row) -> list[Any]:

@@ -142,14 +142,15 @@ def _times(step: Row, promise: str | None, longest: float) -> list[Any]:
     median, p95, allowed = step["median_seconds"], step["p95_seconds"], seconds_of(promise)
     late = f"{wording.percent(step['late'] / step['reached'], 1)} late" if promise and step["reached"] else ""
     calendar = f"in {step['calendar']} hours" if step["calendar"] else ""
+    said = wording.retold(promise) if promise else "nothing"
     words = [
         html.Span(["half ", html.Strong(_within(median))]),
-        html.Span(["95 % ", html.Strong(_within(p95))]),
-        html.Span(["promised ", html.Strong(promise or "nothing")]),
+        html.Span([f"{wording.percent(0.95)} ", html.Strong(_within(p95))]),
+        html.Span(["promised ", html.Strong(said)]),
         html.Span(late, className="bad" if step["late"] else "muted") if late else None,
         html.Span(calendar, className="muted") if calendar else None,
     ]
-    told = f"half {_within(median)}, 95 % {_within(p95)}" + (f", promised {promise}" if promise else "")
+    told = f"half {_within(median)}, {wording.percent(0.95)} {_within(p95)}" + (f", promised {said}" if promise else "")
     return [_bar(median, p95, allowed, longest, told), html.Div(words, className="flow-words")]
 
 

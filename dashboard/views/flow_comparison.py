@@ -20,7 +20,6 @@ MEASURES = {
     "dropped_share": "called off before",
     "again_share": "reached again",
     "median_seconds": "half took",
-    "p95_seconds": "95 % took",
 }
 TIMES = ranges.choices()
 THAN = [
@@ -124,7 +123,7 @@ def _largest(differences: Sequence[Row], one: str, other: str) -> Any:
     rows = [
         [
             html.Div([html.Span(d["title"] or wording.humanise(d["step"]), className="strong")], className="stacked"),
-            MEASURES[d["measure"]],
+            MEASURES.get(d["measure"]) or most_took(),
             told(d["measure"], d["one"]),
             told(d["measure"], d["other"]),
             html.Span(change(d), className="strong" if d["sure"] else "muted"),
@@ -157,7 +156,12 @@ def change(difference: Row) -> str:
     times = one / other
     if times >= 1:
         return f"{times:.1f}× as long" if times >= 1.05 else "hardly longer"
-    return f"{(1 - times) * 100:.0f} % shorter" if times <= 0.95 else "hardly shorter"
+    return f"{wording.percent(1 - times)} shorter" if times <= 0.95 else "hardly shorter"
+
+
+def most_took() -> str:
+    """What the 95th percentile is called."""
+    return f"{wording.percent(0.95)} took"
 
 
 def _steps(steps: Sequence[Row], one: str, other: str) -> Any:
@@ -169,7 +173,7 @@ def _steps(steps: Sequence[Row], one: str, other: str) -> Any:
         ]
         for s in steps
     ]
-    heads = ("Step", "Reached", "Late", "Called off", "Again", "Half took", "95 % took")
+    heads = ("Step", "Reached", "Late", "Called off", "Again", "Half took", most_took())
     caption = f"Each step: {one}, against {other}"
     return c.table(heads, rows, caption, "figures compare-steps")
 

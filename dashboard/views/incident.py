@@ -184,7 +184,7 @@ def cause(i: Row, links: Links) -> Any:
 
 
 def apart(i: Row, links: Links) -> Any:
-    """`92 % have connector 2.3, 12 % of the others`, one line and bar for each, with the lists that it parts."""
+    """`92% have connector 2.3, 12% of the others`, one line and bar for each, with the lists that it parts."""
     items: Sequence[Row] = i.get("apart") or ()
     if not items:
         return c.quiet("Nothing that is known of them sets them apart from the others.")

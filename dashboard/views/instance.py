@@ -37,7 +37,7 @@ def head(i: Row, now: datetime, links: Links) -> Any:
                 className="crumbs",
             ),
             html.Div([html.H1(i["title"]), c.badge(i["verdict"])], className="title-row"),
-            html.P(wording.in_zone(i["explanation"]), className="lead"),
+            html.P(wording.retold(i["explanation"]), className="lead"),
             _unread(i),
             acts_bar(i),
             _facts(i, now, links),
@@ -90,7 +90,7 @@ def why(i: Row) -> Any:
     lines = i.get("arithmetic") or []
     if not lines:
         return c.quiet(_NOT_KNOWN if i.get("unreadable") else "No deadline is running.")
-    return html.Ol([html.Li(wording.in_zone(line)) for line in lines], className="arithmetic")
+    return html.Ol([html.Li(wording.retold(line)) for line in lines], className="arithmetic")
 
 
 _NOT_KNOWN = "Not known any more."

@@ -24,7 +24,7 @@ def source_head(s: Row, now: datetime, links: Links) -> Any:
         ("State", c.badge(s["state"])),
         ("Owner", s["owner"] or wording.DASH),
         ("Last arrival", c.when(s["last_received_at"], now)),
-        ("Expected", s["expects"] or "nothing in particular"),
+        ("Expected", wording.retold(s["expects"] or "nothing in particular")),
         ("Arrives", phrases.rate_words(s["rate"]["per_minute"]) or wording.DASH),
         ("Behind its own clock", wording.DASH if s["lag_seconds"] is None else phrases.lag_words(s["lag_seconds"])),
         ("Clock", s["skew"]["finding"] or "as ours"),

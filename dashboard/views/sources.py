@@ -71,7 +71,7 @@ def _expected(one: Row, now: datetime) -> Any:
     due = wording.moment(one["expected_by"])
     said = None if due is None else "next " if due > now else "was due "
     by = html.Span([said, c.when(one["expected_by"], now)], className="sub") if said else None
-    return html.Div([html.Span(one["expects"]), by], className="stacked")
+    return html.Div([html.Span(wording.retold(one["expects"])), by], className="stacked")
 
 
 def _row(s: Row, now: datetime, links: Links) -> list[Any]:

@@ -13,7 +13,6 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import Links
 from dashboard.query_port import Row
-from dashboard.viewer import viewing
 
 # the controls on the page, in the order in which the browser's filter function takes them
 CONTROLS = (
@@ -50,6 +49,8 @@ WRITTEN = ("key", "incident", "attribute")
 """Filters that are written and not chosen."""
 NUMBERS = ("min_age_seconds", "min_value", "due_within_seconds")
 FLAGS = ("acknowledged",)
+LONG_INSTANT = "2026-11-22T22:23:00Z"
+"""No instant is much longer to read than this one."""
 SORTABLE = ("title", "stuck_since", "deadline_at", "chance", "value", "started_at", "updated_at")
 REASONS = tuple(wording.REASON_LABELS.items())
 MOST_IN_COMMON = 5
@@ -281,11 +282,11 @@ def in_common(data: Row, filters: Mapping[str, Any], links: Links) -> list[Any]:
 def _narrowing(item: Row, filters: Mapping[str, Any], links: Links) -> Any:
     narrowed = dict(item["filter"] or {})
     if not narrowed:
-        return item["explanation"]
+        return wording.retold(item["explanation"])
     if "attribute" in narrowed:
         narrowed["attribute"] = [*filters.get("attribute", ()), *narrowed["attribute"]]
     said = {name: str(value).lower() if name in FLAGS else value for name, value in {**filters, **narrowed}.items()}
-    return dcc.Link(item["explanation"], href=links.worklist(**said))
+    return dcc.Link(wording.retold(item["explanation"]), href=links.worklist(**said))
 
 
 def _filters(workflows: Sequence[Row], assignees: Sequence[str], filters: Mapping[str, Any]) -> list[Any]:
@@ -388,8 +389,8 @@ def grid(sort: str | None) -> dag.AgGrid:
         column("title", "Instance", 190, "Instance", flex=2, minWidth=140),
         column("waiting_for", "Waiting for", 200, "Awaited", flex=2, minWidth=150),
         column("stuck_since", "Held up for", 108, "HeldUp"),
-        # `Nov 22 10:23 PM` is longer than `22 Nov 22:23`.
-        column("deadline_at", "Deadline", 148 if viewing.get().half_days else 114, "Deadline"),
+        # `Nov 22 10:23 PM` is longer than `22. Nov. 22:23`, and that than `22 Nov 22:23`.
+        column("deadline_at", "Deadline", 12 + 9 * len(wording.short_instant(LONG_INSTANT)), "Deadline"),
         # Only what is due soon has one, so the browser shows it with that filter.
         column("chance", "Likely late", 118, "Chance", hide=True),
         column("owner", "Owner", 140, "Owner", flex=1, minWidth=120),

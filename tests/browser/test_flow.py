@@ -24,7 +24,7 @@ def test_a_number_of_a_step_opens_to_those_behind_it(served: Served, opened: Ope
     page = opened(FLOW).page
     table = page.get_by_role("table", name="Each step in figures")
     row = table.locator("tbody tr").nth(2)
-    expect(row).to_contain_text("62 %")
+    expect(row).to_contain_text("62%")
     expect(row).to_contain_text("half within 2 h 3 min of the first")
     again = row.locator("td").last.locator("details")
     again.locator("summary").click()

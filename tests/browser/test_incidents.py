@@ -95,7 +95,7 @@ def test_an_incident_says_how_it_goes_on_what_sets_it_apart_and_who_is_told(serv
     page = opened(heaviest(served)).page
     ready(page)
     expect(page.locator("#incident-going")).to_contain_text("It shrinks by 2.4 an hour: drained in")
-    expect(page.locator("#incident-apart")).to_contain_text("92 % have connector_version 2.3, 12 % of the others")
+    expect(page.locator("#incident-apart")).to_contain_text("92% have connector_version 2.3, 12% of the others")
     expect(page.locator("#incident-whom")).to_contain_text("Outside of hours")
     expect(page.locator("#incident-timeline")).to_contain_text("https://pager.example/hook is being told: it has grown")
     expect(page.locator("#incident-timeline")).to_contain_text("3 attempts, the last answered 503")

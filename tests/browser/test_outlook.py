@@ -33,7 +33,7 @@ def test_the_number_on_the_overview_opens_its_list_the_likeliest_first(served: S
     expect(page.locator("#worklist-totals strong").first).to_have_text(str(len(chances)))
     cells = page.locator(".ag-row [col-id=chance]")
     expect(cells).to_have_count(len(chances))
-    told = ["not known" if one is None else f"{round(one * 100)} %" for one in chances]
+    told = ["not known" if one is None else f"{round(one * 100)}%" for one in chances]
     expect(cells).to_have_text(told)
     expect(page.locator("#filter-due_within_seconds")).to_have_value("in 1 hour")
     assert not watched.trouble and not watched.outside

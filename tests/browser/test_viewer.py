@@ -162,7 +162,7 @@ def test_absolute_times_are_told_in_the_viewers_zone_and_asked_for_as_instants(
 def test_an_objective_says_what_the_asked_time_came_to_or_why_it_cannot(opened: Open) -> None:
     page = opened("objectives/orders-shipped-in-time?since=7d").page
     told = page.locator("#objective-asked")
-    expect(told).to_contain_text("The last 7 days, by days of Europe/Berlin: 98.73 % good, 9 bad; 9 of 14 allowed")
+    expect(told).to_contain_text("The last 7 days, by days of Europe/Berlin: 98.73% good, 9 bad; 9 of 14 allowed")
     told.get_by_role("link", name="9").click()
     expect(page).to_have_url(re.compile(r"/counted\?.*since=.*until="))
     wrong = "objectives/orders-shipped-in-time?since=between&from=2026-11-21T09:00:00Z&to=2026-11-20T09:00:00Z"

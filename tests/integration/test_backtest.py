@@ -369,7 +369,7 @@ class TestCommand:
             "    bad items           1             2",
             "    by the files: page from ",
             "Objective accepted-in-time: changed.\n  within: 4h → 2h\n",
-            "  Objective ended-well: would have come to the same, 50 % good; 0 pages, 0 tickets.",
+            "  Objective ended-well: would have come to the same, 50% good; 0 pages, 0 tickets.",
             "Backtested 7 of 16 events in the log in ",
             "Some of it would have been otherwise.",
         ):

@@ -270,7 +270,7 @@ async def test_a_closed_period_stands_beside_what_it_came_to_since(filled: Colle
     await make(filled, since=None, month=f"{month:%Y-%m}", objectives=["by-region"], output=page)
     text = Outline(page.read_text("utf-8")).text
     assert f"What was promised and kept, {month:%B %Y}" in text
-    assert "it came to 70.00 % (7 in time, 3 missed) by a target of 90 %: missed." in text
+    assert "it came to 70.00% (7 in time, 3 missed) by a target of 90%: missed." in text
     assert "Restated since: what came late has made it 0 in time, 0 missed." in text
 
 

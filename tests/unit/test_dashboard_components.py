@@ -79,7 +79,7 @@ def test_an_overspent_budget_has_an_empty_bar_of_its_own_kind() -> None:
     bar = c.budget_bar(-0.3, "Orders")
     assert bar.children.style == {"width": "0.0%"}
     assert "gone" in bar.className
-    assert getattr(bar, "aria-label") == "Orders: −30 % of the error budget left"
+    assert getattr(bar, "aria-label") == "Orders: −30% of the error budget left"
 
 
 def test_the_tightest_objective_stands_for_its_domain() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from dashboard import figures, palette
+from dashboard.viewer import viewer_of, viewing
 from dashboard.journey import MOST_SERVICES, journey_figure
 from dashboard.waterfall import MOST_SPANS, call_order, traces, waterfall_figure, worth_seeing
 
@@ -147,7 +148,15 @@ def test_an_empty_sparkline_is_still_an_image() -> None:
 
 def test_the_budget_axis_reaches_below_zero_when_overspent() -> None:
     figure = figures.budget_left([{"t": at(-60), "left_ratio": 1.0}, {"t": at(0), "left_ratio": -0.4}], "hour", "UTC")
-    assert figure.layout.yaxis.range[0] < -0.4
+    assert figure.layout.yaxis.range[0] < -40
+    assert list(figure.data[0].y) == [100, -40]
+    assert (figure.layout.yaxis.tickprefix, figure.layout.yaxis.ticksuffix) == ("", "%")
+    token = viewing.set(viewer_of("UTC|de-DE"))
+    try:
+        german = figures.budget_left([{"t": at(0), "left_ratio": 0.5}], "hour", "UTC")
+    finally:
+        viewing.reset(token)
+    assert german.layout.yaxis.ticksuffix == "\N{NO-BREAK SPACE}%"
 
 
 def test_no_figure_can_be_sent_to_a_server_outside() -> None:

@@ -111,7 +111,7 @@ def test_whatever_stands_in_an_address_is_asked_and_named(asked: dict[str, str])
 
 def test_a_difference_is_told_as_people_say_it() -> None:
     assert change({"measure": "median_seconds", "one": 30.0, "other": 10.0}) == "3.0× as long"
-    assert change({"measure": "p95_seconds", "one": 5.0, "other": 10.0}) == "50 % shorter"
+    assert change({"measure": "p95_seconds", "one": 5.0, "other": 10.0}) == "50% shorter"
     assert change({"measure": "p95_seconds", "one": 5.0, "other": 0.0}) == "longer"
     assert change({"measure": "late_share", "one": 0.25, "other": 0.125}) == "12.5 points more"
 

@@ -90,14 +90,14 @@ def test_a_backlog_says_when_it_is_clear_or_that_it_grows(said: dict[str, Any], 
 
 def test_a_chance_says_of_whom_and_how_sure() -> None:
     assert outlook_words.chance_words(chance()) == (
-        "31 % of the 214 instances that had waited this long for Invoice came too late for a deadline like this one: "
-        "between 25 % and 38 %, 19 times out of 20."
+        "31% of the 214 instances that had waited this long for Invoice came too late for a deadline like this one: "
+        "between 25% and 38%, 19 times out of 20."
     )
     assert outlook_words.chance_words(chance(chance=1.0, low=0.938)).startswith("All of the 214 instances")
-    assert "at least 93 %" in outlook_words.chance_words(chance(chance=1.0, low=0.938, high=1.0))
+    assert "at least 93%" in outlook_words.chance_words(chance(chance=1.0, low=0.938, high=1.0))
     assert "None of the 214" in outlook_words.chance_words(chance(chance=0.0, low=0.0, high=0.02))
-    assert "at most 2 %" in outlook_words.chance_words(chance(chance=0.0, low=0.0, high=0.02))
-    assert outlook_words.chance_words(chance(chance=0.004)).startswith("Less than 1 % of the ")
+    assert "at most 2%" in outlook_words.chance_words(chance(chance=0.0, low=0.0, high=0.02))
+    assert outlook_words.chance_words(chance(chance=0.004)).startswith("Less than 1% of the ")
 
 
 def test_a_chance_names_the_group_it_was_told_from() -> None:
@@ -114,7 +114,7 @@ def test_a_chance_names_the_group_it_was_told_from() -> None:
     ("said", "why"),
     [
         ({"known": 7, "unknown": "too_few"}, "of those that had waited this long it is known of 7 how they ended, of 20 it is told"),
-        ({"known": 25, "low": 0.12, "high": 0.71, "unknown": "too_few"}, "25 like it say no more than between 12 % and 71 %"),
+        ({"known": 25, "low": 0.12, "high": 0.71, "unknown": "too_few"}, "25 like it say no more than between 12% and 71%"),
         ({"unknown": "beyond_observed"}, "none was ever seen to wait that long"),
         ({"unknown": "source_silent"}, "its source is silent, so that it may have come unseen"),
     ],
@@ -200,4 +200,4 @@ def test_an_instance_without_deadline_before_it_has_no_card() -> None:
     assert view.instance_card({"later": True}) is None
     assert view.instance_card({"deadlines": []}) is None
     page = drawn(view.instance_card({"deadlines": [chance() for _ in range(7)]}))
-    assert page.count("31 % of the 214") == 5 and "and 2 more" in page
+    assert page.count("31% of the 214") == 5 and "and 2 more" in page

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dashboard import figures, outlook_words, phrases, wording
 from dashboard.mount import Mounted
 from dashboard.viewer import COOKIE, PLAIN, Viewer, viewer_of, viewing
+from slo_rules.rounding import spell_share
 
 AT = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
 TEXT = "2026-11-21T14:05:09Z"
@@ -50,12 +51,12 @@ def test_a_time_is_told_in_the_zone_and_spelling_of_whoever_looks(said: str, sho
 @pytest.mark.parametrize(
     ("said", "number", "share", "money", "short"),
     [
-        ("", "1,234,567", "99.87 %", "$48,250", "$48k"),
+        ("", "1,234,567", "99.87%", "$48,250", "$48k"),
         ("UTC|de-DE", "1.234.567", "99,87 %", "48.250 $", "48.250 $"),
-        ("UTC|hi-IN", "12,34,567", "99.87 %", "$48,250", "$48 हज़ार"),
-        ("UTC|en-GB", "1,234,567", "99.87 %", "US$48,250", "US$48K"),
+        ("UTC|hi-IN", "12,34,567", "99.87%", "$48,250", "$48 हज़ार"),
+        ("UTC|en-GB", "1,234,567", "99.87%", "US$48,250", "US$48K"),
         # Digits are the same in every locale.
-        ("UTC|ar-EG", "1,234,567", "99.87 %", "48,250 US$", "48 ألف US$"),
+        ("UTC|ar-EG", "1,234,567", "99.87%", "48,250 US$", "48 ألف US$"),
     ],
 )
 def test_numbers_and_money_are_spelled_as_the_locale_does(
@@ -118,12 +119,38 @@ def test_days_begin_and_end_where_the_viewer_is() -> None:
 
 def test_sentences_of_the_judgement_tell_their_times_in_the_viewers_zone() -> None:
     sentence = "Breach after 4h: 2026-11-21 14:05 UTC (Sat 15:05 Europe/Berlin). Now it is 2026-11-21 14:06:07 UTC."
-    assert wording.in_zone(sentence) == sentence
+    assert wording.retold(sentence) == sentence.replace("4h", "4 h")
     with seen_by("Asia/Tokyo|en-GB"):
-        told = wording.in_zone(sentence)
+        told = wording.retold(sentence)
     assert told == (
-        "Breach after 4h: 21 Nov 2026 23:05 JST (Sat 15:05 Europe/Berlin). Now it is 21 Nov 2026 23:06:07 JST."
+        "Breach after 4 h: 21 Nov 2026 23:05 JST (Sat 15:05 Europe/Berlin). Now it is 21 Nov 2026 23:06:07 JST."
     )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "plain", "german"),
+    [
+        ("36 of 37 are, against 48% of the others: 33× as likely", None, "36 of 37 are, against 48 % of the others: 33× as likely"),
+        ("none, against <1% of the others", None, "none, against <1 % of the others"),
+        ("SAP was due and has not come: 1d1h14m late.", "SAP was due and has not come: 1 d 1 h late.", None),
+        ("at least every 30m, by 45s", "at least every 30 min, by 45 s", None),
+        # What a system said is evidence, and what is a name is one.
+        ("should be '4h', found '12%'; SO-4d, v2.3.0, 2h/4h, 7days and r0m", "", ""),
+    ],
+)  # fmt: skip
+def test_sentences_of_the_api_spell_shares_and_lengths_as_the_page_does(
+    sentence: str, plain: str | None, german: str | None
+) -> None:
+    plain = plain or sentence
+    assert wording.retold(sentence) == plain
+    with seen_by("Europe/Berlin|de-DE"):
+        assert wording.retold(sentence).replace("\N{NO-BREAK SPACE}", " ") == (german or plain)
+
+
+def test_the_browser_and_the_api_spell_a_share_alike_in_plain_english() -> None:
+    assert wording.percent(0.42) == spell_share(0.42) == "42%"
+    with seen_by("UTC|tr-TR"):
+        assert wording.percent(0.42) == "%42"
 
 
 def test_the_zone_that_decides_is_told_as_it_is_also_to_those_elsewhere() -> None:

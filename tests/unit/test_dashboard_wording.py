@@ -83,16 +83,16 @@ def test_compact_money(amount: float, told: str) -> None:
 
 
 def test_a_ratio_below_one_never_reads_as_all() -> None:
-    assert wording.percent(0.99999) == "99 %"
-    assert wording.percent(0.999949, 2) == "99.99 %"
-    assert wording.percent(1.0) == "100 %"
-    assert wording.percent(-0.15) == "−15 %"
+    assert wording.percent(0.99999) == "99%"
+    assert wording.percent(0.999949, 2) == "99.99%"
+    assert wording.percent(1.0) == "100%"
+    assert wording.percent(-0.15) == "−15%"
     assert wording.percent(None) == wording.DASH
 
 
 def test_a_target_keeps_its_digits() -> None:
-    assert wording.target(0.99) == "99 %"
-    assert wording.target(0.9995) == "99.95 %"
+    assert wording.target(0.99) == "99%"
+    assert wording.target(0.9995) == "99.95%"
 
 
 def test_the_budget_is_told_in_items() -> None:
@@ -115,8 +115,8 @@ def test_every_reason_of_a_dead_letter_has_a_label() -> None:
 
 
 def test_a_budget_spent_many_times_over_says_how_many_times() -> None:
-    assert wording.budget_left(0.62) == "62 %"
-    assert wording.budget_left(-0.27) == "−27 %"
+    assert wording.budget_left(0.62) == "62%"
+    assert wording.budget_left(-0.27) == "−27%"
     assert wording.budget_left(-47.8) == "49× spent"
     assert wording.budget_left(None) == "–"
 
