@@ -41,7 +41,7 @@ from slo_rules.acts import (
 from slo_rules.event import event_key
 from slo_rules.instants import to_micros
 from slo_rules.judgement import FINAL
-from slo_rules.progress import Progress
+from slo_rules.progress import Progress, Waiver
 from slo_rules.workflow import Workflow
 
 
@@ -75,10 +75,12 @@ async def ask(
     *,
     withdraws: bool,
     request: UUID | None = None,
+    seen: Mapping[UUID, str | None] | None = None,
 ) -> Asked:
     """What waives an instance, or withdraws its waiver. Raises ActRefused with every fault.
 
-    The same `request` for the same instance makes the same event, which counts once however often it is said.
+    The same `request` for the same instance makes the same event, which counts once however often it is said. `seen`
+    has, by the ids of instances, who had waived them when they were looked at; what somebody else did since is a fault.
     """
     act_id = str(uuid4() if request is None else uuid5(request, id_))
     now, faults = to_micros(await reader.now()), list[str]()
@@ -90,12 +92,26 @@ async def ask(
             faults.insert(0, "id: the instance is not waived")
     elif found["verdict"] in FINAL:
         faults.insert(0, f"id: the instance is {found['verdict'].replace('_', ' ')}: there is nothing to waive")
+    elif waiver is not None and seen is not None and UUID(id_) in seen:
+        faults += waived_meanwhile(progress.waiver, seen[UUID(id_)], waiver.by, now)
     if faults or waiver is None:
         raise ActRefused(faults, unknown=False, conflicting=not unfit)
     key = await _key(reader, catalogue, found, progress, frozenset())
     told = {"by": waiver.by, "reason": waiver.reason, "until": rfc3339(waiver.until), "at": rfc3339(waiver.at)}
     document = waiver_document(act_id, found["workflow"], key, waiver)
     return await _asked(reader, found, document, waiver.at, {"waiver": None if withdraws else told})
+
+
+def waived_meanwhile(stands: Waiver | None, seen: str | None, by: str, now: int) -> list[str]:
+    """What somebody other than `by` did to the waiver of an instance since it was looked at, as a fault.
+
+    `seen` is who had waived it then, None for nobody. A waiver that came to its end was nobody's act.
+    """
+    if stands is None or stands.by == by:
+        return []
+    if stands.until == stands.at:
+        return [] if seen is None else [f"seen: {stands.by} has withdrawn the waiver meanwhile"]
+    return [] if stands.by == seen or stands.until <= now else [f"seen: {stands.by} has waived it meanwhile"]
 
 
 async def ask_of_join(
@@ -233,12 +249,19 @@ class Acts:
         """The instances that whoever asks may see; what he may not is none for him."""
         return reader_for_asker(self._reader, self._catalogue)
 
-    async def waive(self, id_: str, said: Mapping[str, Any], *, request: UUID | None = None) -> Row:
+    async def waive(
+        self,
+        id_: str,
+        said: Mapping[str, Any],
+        *,
+        request: UUID | None = None,
+        seen: Mapping[UUID, str | None] | None = None,
+    ) -> Row:
         """Waive an instance; the answer comes when that is durable. Raises ActRefused and Unavailable.
 
-        The same `request` for the same instance counts once.
+        The same `request` for the same instance counts once; `seen` is as for `ask`.
         """
-        asked = await ask(self._readable, self._catalogue, id_, said, withdraws=False, request=request)
+        asked = await ask(self._readable, self._catalogue, id_, said, withdraws=False, request=request, seen=seen)
         return await self._do(asked)
 
     async def withdraw(self, id_: str, said: Mapping[str, Any]) -> Row:

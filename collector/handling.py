@@ -41,7 +41,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     ACKNOWLEDGE: ("text", "seen"),
     UNACKNOWLEDGE: ("text",),
     COMMENT: ("text",),
-    WAIVE: ("text", "until"),
+    WAIVE: ("text", "until", "seen"),
 }
 _SEEN = {ASSIGN: "assigned_to", ACKNOWLEDGE: "acknowledged_by"}
 """What of an instance an act replaces, and so may have been replaced by somebody else since it was looked at."""
@@ -57,7 +57,7 @@ class Said:
 
     `to` is who handles them from now on, None for nobody; `text` is None where nothing is said; `until` is the end of a
     waiver as it was said. A `request` is acted on once. `seen` has, of instances that somebody looked at, the name that
-    stood there (None: nobody's): who handled it, or who had acknowledged it.
+    stood there (None: nobody's): who handled it, who had acknowledged it, or who had waived it.
     """
 
     act: str
@@ -204,7 +204,7 @@ class Handling:
             terms = {"by": asked.by, "reason": asked.text, "until": asked.until}
             async with side_by_side:
                 try:
-                    await self._acts.waive(str(id_), terms, request=asked.request)
+                    await self._acts.waive(str(id_), terms, request=asked.request, seen=asked.seen)
                 except ActRefused as error:
                     return _answer(id_, None, error.faults)
             return _answer(id_, None, [])

@@ -88,8 +88,8 @@
       const said = {act: act, ids: items.map(i => i.id), by: by.value.trim(), request: request};
       if (act === 'assign') said.to = to.value.trim() || null;
       if (text.value.trim()) said.text = text.value.trim().replace(/\s+/g, ' ');
-      const replaced = {assign: 'assigned_to', acknowledge: 'acknowledged_by'}[act];
-      if (replaced) said.seen = Object.fromEntries(items.map(i => [i.id, (i.handling || {})[replaced] || null]));
+      const replaced = {assign: i => (i.handling || {}).assigned_to, acknowledge: i => (i.handling || {}).acknowledged_by, waive: i => (i.waiver || {}).by}[act];
+      if (replaced) said.seen = Object.fromEntries(items.map(i => [i.id, replaced(i) || null]));
       if (act === 'waive') said.until = milepost.viewer.instant(until.value).toISOString();
       milepost.keepName(said.by);
       go.disabled = true;

@@ -9,7 +9,7 @@ from dashboard import components as c
 from dashboard.links import OPEN
 from dashboard.query_port import Row
 
-_SHOWN = ("id", "title", "verdict", "waiting_for_title", "value", "handling")
+_SHOWN = ("id", "title", "verdict", "waiting_for_title", "value", "handling", "waiver")
 """What the review of an act says of what is touched."""
 _ACTS = (("assign", "Assign"), ("acknowledge", "Acknowledge"), ("comment", "Comment"), ("waive", "Waive"))
 

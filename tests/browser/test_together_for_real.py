@@ -131,10 +131,15 @@ def test_what_one_assigns_acknowledges_and_waives_the_other_sees_and_who_comes_s
     expect(other.get_by_role("dialog", name="1 instance assigned")).to_be_visible()
     close(other)
     expect(one.locator(".ag-row", has_text="O-1").locator(".assigned")).to_have_text("Bob")
+    open_review(other, "O-2", "Waive")
     open_review(one, "O-2", "Waive")
     say(one, Your_name="Ann", Reason="SAP is being mended")
     expect(one.get_by_role("dialog", name="1 instance waived")).to_be_visible()
     close(one)
+    expect(one.locator(".ag-row", has_text="O-2").locator(".badge")).to_contain_text("Waived")
+    say(other, Your_name="Bob", Reason="SAP is down")
+    expect(other.locator("dialog.review .result")).to_have_text("Ann has waived it meanwhile")
+    close(other)
     expect(other.locator(".ag-row", has_text="O-2").locator(".badge")).to_contain_text("Waived")
     (third,) = [row["id"] for row in stuck(running) if row["title"] == "O-3"]
     reading = at(opened, running, f"instances/{third}").page

@@ -211,6 +211,32 @@ async def test_who_acknowledges_what_another_has_acknowledged_meanwhile_is_told_
     assert (await act(collector, "acknowledge", [one], seen={one: "jo"}))["done"] == 1, "nobody's is replaced"
 
 
+async def test_who_waives_what_another_has_waived_meanwhile_is_told_so(collector: Collector) -> None:
+    one, two = await orders(collector, 1, 2)
+    terms = {"text": "SAP is mended", "until": (datetime.now(UTC) + timedelta(hours=2)).isoformat()}
+    await act(collector, "waive", [one], by="sam", **terms)
+    collector.project()
+    told = await act(collector, "waive", [one, two], seen={one: None, two: None}, **terms)
+    assert [item["done"] for item in told["items"]] == [False, True]
+    assert told["items"][0]["faults"] == [{"field": "seen", "message": "sam has waived it meanwhile"}]
+    collector.project()
+    assert (await collector.get(f"/api/v1/instances/{one}"))["waiver"]["by"] == "sam"
+    assert (await act(collector, "waive", [one], by="sam", seen={one: None}, **terms))["done"] == 1, "his own"
+    assert (await act(collector, "waive", [one], seen={one: "sam"}, **terms))["done"] == 1, "what was seen"
+    collector.project()
+    path = f"/api/v1/instances/{one}/waiver"
+    answer = await collector.http.request("DELETE", path, json={"by": "maria", "reason": "it works again"})
+    assert answer.status_code == 202
+    collector.project()
+    (item,) = (await act(collector, "waive", [one], seen={one: "jo"}, **terms))["items"]
+    assert item["faults"] == [{"field": "seen", "message": "maria has withdrawn the waiver meanwhile"}]
+    assert (await act(collector, "waive", [one], seen={one: None}, **terms))["done"] == 1, (
+        "it is not waived, as was seen"
+    )
+    collector.project()
+    assert (await act(collector, "waive", [one], by="ann", **terms))["done"] == 1, "without what was seen"
+
+
 async def test_of_two_who_assign_at_once_one_is_told(collector: Collector) -> None:
     (one,) = await orders(collector, 1)
     told = await asyncio.gather(
