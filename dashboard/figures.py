@@ -32,6 +32,8 @@ CONFIG = {
 }
 
 GRID = "rgba(134,142,150,.22)"
+MOST_TICKS = 5
+"""So many times stand upright under a figure on a phone too; more would be turned on their side."""
 HOVER = {"bgcolor": "#16181b", "bordercolor": "#16181b", "font": {"color": "#fff", "size": 12}}
 
 
@@ -139,7 +141,7 @@ def budget_left(series: Sequence[Row], step: str, zone: str) -> go.Figure:
     figure.update_layout(
         layout(
             240,
-            xaxis=times_axis(nticks=8),
+            xaxis=times_axis(nticks=MOST_TICKS),
             yaxis={
                 "tickformat": ",.0f",
                 "tickprefix": before,
@@ -171,7 +173,7 @@ def good_and_bad(series: Sequence[Row], step: str, zone: str) -> go.Figure:
             240,
             barmode="stack",
             bargap=0.25,
-            xaxis=times_axis(nticks=8),
+            xaxis=times_axis(nticks=MOST_TICKS),
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero"},
             showlegend=True,
             legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
@@ -210,7 +212,7 @@ def population(incident: Row, now: datetime) -> go.Figure:
     figure.update_layout(
         layout(
             200,
-            xaxis=times_axis(nticks=8),
+            xaxis=times_axis(nticks=MOST_TICKS),
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero", "tickformat": ",d"},
         )
     )
@@ -236,7 +238,7 @@ def volume(hours: Sequence[Row]) -> go.Figure:
     figure.update_layout(
         layout(
             240,
-            xaxis=times_axis(nticks=8),
+            xaxis=times_axis(nticks=MOST_TICKS),
             yaxis={"gridcolor": GRID, "zeroline": False, "automargin": True, "rangemode": "tozero", "tickformat": ",d"},
             showlegend=True,
             legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
@@ -248,8 +250,9 @@ def volume(hours: Sequence[Row]) -> go.Figure:
 def times_axis(**more: Any) -> dict[str, Any]:
     """An axis of times as the viewer spells them; what stands on a second line is told where it changes."""
     day, clock, minute, half_day, month = _day_format(), _clock_format(), 60_000, 43_200_000, "M1"
+    seconds = "%-I:%M:%S" if viewing.get().half_days else "%H:%M:%S"
     stops = (
-        (None, minute - 1, f"%H:%M:%S\n{day}"),
+        (None, minute - 1, f"{seconds}\n{day}"),
         (minute, half_day, f"{clock}\n{day}"),
         (half_day + 1, 1_209_600_000, f"{day}\n%Y"),
         (month, "M11", "%b\n%Y"),

@@ -39,7 +39,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                                         html.P(id="incident-going", className="going"),
                                         figures.graph("incident-points", height=200),
                                     ],
-                                    "Held up over time",
+                                    "How many over time",
                                 ),
                                 c.card(html.Div(id="incident-timeline"), "What happened"),
                             ]

@@ -46,27 +46,35 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                 html.Div([dcc.Link("Objectives", href=links.objectives())], className="crumbs"),
                 html.H1(wording.humanise(name), id="objective-title"),
                 html.Div(c.skeleton(3), id="objective"),
+                # What arrives late stands beside what is used, or below all of it: it pushes nothing away.
                 html.Div(
-                    view.why_card(c.quiet("Looking for what they have in common …")),
-                    id="objective-why",
-                    **{"aria-live": "polite"},
+                    [
+                        c.card(
+                            [
+                                html.P(id="objective-asked", className="muted note"),
+                                html.H3("Error budget left", className="figure-title"),
+                                figures.graph("objective-budget", height=CHART_HEIGHT),
+                                html.H3("Good and bad", className="figure-title"),
+                                figures.graph("objective-days", height=CHART_HEIGHT),
+                            ],
+                            "History",
+                            ranges.control(
+                                "objective", asked, "The present window", ("24h", "7d", "28d", "90d", "365d")
+                            ),
+                        ),
+                        html.Div(
+                            view.why_card(c.quiet("Looking for what they have in common …")),
+                            id="objective-why",
+                            **{"aria-live": "polite"},
+                        ),
+                    ],
+                    className="columns",
                 ),
                 html.Div(id="objective-groups"),
                 html.Div(id="objective-values"),
-                html.Div(id="objective-outlook"),
-                c.card(
-                    [
-                        html.P(id="objective-asked", className="muted note"),
-                        html.H3("Error budget left", className="figure-title"),
-                        figures.graph("objective-budget", height=CHART_HEIGHT),
-                        html.H3("Good and bad", className="figure-title"),
-                        figures.graph("objective-days", height=CHART_HEIGHT),
-                    ],
-                    "History",
-                    ranges.control("objective", asked, "The present window", ("24h", "7d", "28d", "90d", "365d")),
-                ),
                 c.card(html.Div(c.skeleton(3), id="objective-periods"), "Periods"),
                 html.Div(id="objective-exclusions"),
+                html.Div(id="objective-outlook"),
             ]
         )
 
@@ -121,11 +129,13 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
             )
         except (ValueError, Unanswerable):
             # What is wrong with the time is told beside the figures.
-            return []
+            return view.why_card(c.quiet("Nothing is compared of this time."))
         except Exception:
             log.exception("comparing for the objective failed")
             return view.why_card(c.quiet("What they have in common cannot be told right now."))
-        return [] if found is None else view.apart(found, links, group)
+        if found is None:
+            return []
+        return view.apart(found, links, group) or view.why_card(c.quiet("Nothing was bad in this time."))
 
     # By itself: what is expected changes all the time, and the figures need not be drawn anew for it.
     async def foresee(asked: dict[str, Any]) -> Any:

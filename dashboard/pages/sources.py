@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import dash
-from dash import Output, html
+from dash import ClientsideFunction, Input, Output, dcc, html
 
 from dashboard import components as c
 from dashboard import figures
@@ -23,7 +23,11 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
                 *live_state("sources"),
                 c.page_head("Sources", lead=lead),
                 html.Div(
-                    c.card(figures.graph("source-map"), "Map", "dotted: something is held up on the way"),
+                    c.card(
+                        [dcc.Store(id="source-maps"), figures.graph("source-map")],
+                        "Map",
+                        "dotted: so many are held up on the way",
+                    ),
                     className="hidden",
                     id="source-map-card",
                 ),
@@ -37,8 +41,16 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
 
     def draw(data: Any, now: datetime) -> tuple[dict[str, Any], list[Any]]:
         drawn = view.source_page(data["sources"], data["flows"], data["dead"], now, links)
-        return {"sources": drawn}, [map_figure(data["sources"], data["flows"]), "" if data["flows"] else "hidden"]
+        maps = {name: map_figure(data["sources"], data["flows"], tall=name == "tall") for name in ("wide", "tall")}
+        return {"sources": drawn}, [maps, "" if data["flows"] else "hidden"]
 
-    outputs = [Output("source-map", "figure"), Output("source-map-card", "className")]
+    outputs = [Output("source-maps", "data"), Output("source-map-card", "className")]
     register_live(app, "sources", load, draw, outputs)
+    # Only the browser knows how much room there is.
+    app.clientside_callback(
+        ClientsideFunction("milepost", "sourceMap"),
+        Output("source-map", "figure"),
+        Output("source-map", "style"),
+        Input("source-maps", "data"),
+    )
     dash.register_page("sources", path="/sources", title="Sources · Milepost", layout=layout)

@@ -15,7 +15,7 @@ from dashboard.links import WITHOUT_INSTANCES, Links
 from dashboard.query_port import Row
 from dashboard.views import ranges
 
-HEADS = ("Incident", "Verdict", "Instances", "Value", "Holding since", "Owner", "At it", "Opened")
+HEADS = ("Incident", "Verdict", "How many", "Value", "Holding since", "Owner", "At it", "Opened")
 # the controls on the page, in the order in which the browser's function takes them
 CONTROLS = ("q", "status", "severity", "domain", "owner", "sort")
 STATUSES = (("firing", "open"), ("resolved", "resolved"))

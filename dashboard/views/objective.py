@@ -189,7 +189,7 @@ def apart(found: Row, links: Links, group: Sequence[str]) -> Any:
     if not told:
         others = wording.plural(found["rest"]["count"], "good one")
         return why_card(c.quiet(f"Nothing that is known of them sets them apart from {others}."))
-    return why_card(html.Ul([html.Li(_apart(one, found, links, group)) for one in told], className="apart wide"))
+    return why_card(html.Ul([html.Li(_apart(one, found, links, group)) for one in told], className="apart"))
 
 
 def _apart(one: Row, found: Row, links: Links, group: Sequence[str]) -> list[Any]:

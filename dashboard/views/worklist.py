@@ -56,7 +56,7 @@ REASONS = tuple(wording.REASON_LABELS.items())
 MOST_IN_COMMON = 5
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
 DUE = (("3600", "in 1 hour"), ("28800", "in 8 hours"), ("86400", "in 1 day"))
-VALUES = (("1000", "1,000 or more"), ("10000", "10,000 or more"), ("100000", "100,000 or more"))
+VALUES = ("1000", "10000", "100000")
 SEEN = (("false", "not yet"), ("true", "yes"))
 NOBODY = "nobody"
 LABELS = {
@@ -75,7 +75,7 @@ LABELS = {
     "min_value": "Value",
     "due_within_seconds": "Due",
 }
-_NAMED = {"min_age_seconds": dict(AGES), "due_within_seconds": dict(DUE), "min_value": dict(VALUES)}
+_NAMED = {"min_age_seconds": dict(AGES), "due_within_seconds": dict(DUE), "min_value": dict[str, str]()}
 # Those that nobody sees without choosing them stand last.
 COLUMNS = (
     ("verdict", "Verdict"),
@@ -257,7 +257,7 @@ def _told(name: str, value: Any) -> str:
         known = _NAMED[name].get(f"{value:.0f}")
         if known is None:
             before = {"min_age_seconds": "over", "due_within_seconds": "in"}.get(name)
-            known = f"{before} {wording.rough(value)}" if before else f"{value:,.0f} or more"
+            known = f"{before} {wording.rough(value)}" if before else f"{wording.count(value)} or more"
         return known
     if name == "attribute":
         return ", ".join(value)
@@ -315,7 +315,7 @@ def _filters(workflows: Sequence[Row], assignees: Sequence[str], filters: Mappin
         "waiting_for": awaited,
         "reason": REASONS,
         "min_age_seconds": AGES,
-        "min_value": VALUES,
+        "min_value": [(one, f"{wording.count(float(one))} or more") for one in VALUES],
         "due_within_seconds": DUE,
     }
     return [

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from dashboard import figures, palette
-from dashboard.viewer import viewer_of, viewing
 from dashboard.journey import MOST_SERVICES, journey_figure
+from dashboard.viewer import viewer_of, viewing
 from dashboard.waterfall import MOST_SPANS, call_order, traces, waterfall_figure, worth_seeing
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
