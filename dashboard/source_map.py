@@ -15,6 +15,8 @@ ROW_PIXELS = 92
 LEVEL_PIXELS = 104
 LOWER = 0.55
 BOW, WIDEST_BOW = 0.17, 0.7
+WORDS_WIDE, WORDS_HIGH = 0.5, 15
+"""What `9 held up` takes, in columns and in pixels."""
 SHORT_NAME = 14
 """As many letters of a name stand on one line of the tall picture."""
 # symbol and colour of a system by its state; the shape tells as much as the colour
@@ -74,9 +76,10 @@ def map_figure(sources: Sequence[Row], flows: Sequence[Row], *, tall: bool = Fal
     # each column is centred, and every other one stands lower, so that what passes by is seen
     stands = {n: (float(col), (in_column[col] - 1) / 2 - row - (col % 2) * LOWER) for n, (col, row) in at.items()}
     figure, spot = go.Figure(), (_downwards if tall else _rightwards)
+    said: list[tuple[float, float]] = []
     for (sender, receiver), found in together.items():
         if sender in stands and receiver in stands:
-            _flow(figure, stands[sender], stands[receiver], found, spot, tall=tall)
+            _flow(figure, stands[sender], stands[receiver], found, spot, said, tall=tall)
     for s in shown:
         symbol, colour = SYSTEMS.get(s["state"], SYSTEMS["unknown"])
         x, y = spot(*stands[s["source"]])
@@ -135,6 +138,7 @@ def _flow(
     end: tuple[float, float],
     flows: Sequence[Row],
     spot: Spot,
+    said: list[tuple[float, float]],
     *,
     tall: bool,
 ) -> None:
@@ -160,11 +164,23 @@ def _flow(
     if held:
         x, y = points[1]
         # on the narrow picture the words stand above it, once
-        said = wording.count(held) if tall else f"{wording.count(held)} held up"
-        beside = {"xshift": 8, "xanchor": "left"} if tall else {"yshift": -10}
-        figure.add_annotation(
-            x=x, y=y, text=said, showarrow=False, font={"size": 11, "color": palette.BAD}, **beside
-        )  # fmt: skip
+        text = wording.count(held) if tall else f"{wording.count(held)} held up"
+        beside = {"xshift": 8, "xanchor": "left"} if tall else {"yshift": _free(x, y, said)}
+        figure.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 11, "color": palette.BAD}, **beside)
+
+
+def _free(x: float, y: float, said: list[tuple[float, float]]) -> int:
+    """How far above (in pixels) a place words stand over none of those said before; that is added to them."""
+    shift = next(
+        (
+            one
+            for one in (-10, 10, -24, 24)
+            if not any(abs(x - at) < WORDS_WIDE and abs(y * ROW_PIXELS + one - high) < WORDS_HIGH for at, high in said)
+        ),
+        -10,
+    )
+    said.append((x, y * ROW_PIXELS + shift))
+    return shift
 
 
 def _system_words(s: Row) -> str:

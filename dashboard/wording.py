@@ -182,6 +182,7 @@ def zoned_clock(at: datetime) -> str:
 
 _TOLD_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC")
 _TOLD_SHARE = re.compile(r"(?<![\w.,'])(\d+)%")
+_TOLD_TIMES = re.compile(r"(?<![\w.,'])(\d+\.\d)×")
 _TOLD_LENGTH = re.compile(r"(?<![\w.,:'/-])(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?(?![\w'/-])")
 
 
@@ -194,6 +195,7 @@ def retold(sentence: str) -> str:
     if viewing.get() != PLAIN:
         sentence = _TOLD_INSTANT.sub(_instant_again, sentence)
         sentence = _TOLD_SHARE.sub(lambda found: viewing.get().percent(found[1]), sentence)
+        sentence = _TOLD_TIMES.sub(lambda found: f"{viewing.get().number(float(found[1]), 1)}×", sentence)
     return _TOLD_LENGTH.sub(_length_again, sentence)
 
 

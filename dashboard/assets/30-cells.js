@@ -13,7 +13,7 @@
     href: m.instance(row.id), className: className,
     onClick: function (e) { if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return; e.preventDefault(); m.go(m.instance(row.id)); },
   }, row.title);
-  const two = (first, second) => h('div', {className: 'two'}, h('div', {className: 'two-a'}, first), h('div', {className: 'two-b'}, second));
+  const two = (first, second) => h('div', {className: 'two'}, h('div', {className: 'two-a', title: typeof first === 'string' ? first : null}, first), h('div', {className: 'two-b'}, second));
   const words = name => { const t = (name || '').replace(/[_-]/g, ' '); return t.charAt(0).toUpperCase() + t.slice(1); };
 
   const held = r => r.stuck_since || (['failed', 'inconsistent', 'blind'].includes(r.verdict) ? r.since : null);

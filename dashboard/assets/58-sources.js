@@ -9,7 +9,13 @@
     if (maps && document.getElementById('source-map')) window.dash_clientside.set_props('source-map', {figure: fitting(), style: tall(fitting())});
   });
   Object.assign(window.dash_clientside.milepost, {sourceMap: function (found) {
-    maps = found || maps;
-    return found ? [fitting(), tall(fitting())] : [window.dash_clientside.no_update, window.dash_clientside.no_update];
+    const frame = document.getElementById('source-map'), nothing = window.dash_clientside.no_update;
+    if (!found || !frame) return [nothing, nothing];
+    maps = found;
+    // most updates change nothing of it: drawn anew it would take away what somebody points at
+    const drawn = JSON.stringify(fitting());
+    if (frame.drawn === drawn) return [nothing, nothing];
+    frame.drawn = drawn;
+    return [fitting(), tall(fitting())];
   }});
 })();

@@ -28,7 +28,7 @@ MAP = """() => {
 # What of the insides of cards stands beyond their right edge.
 BEYOND = """() => [...document.querySelectorAll('.card')].flatMap(card => {
   const edge = card.getBoundingClientRect().right;
-  return [...card.querySelectorAll('*')].filter(e => e.getBoundingClientRect().width && e.getBoundingClientRect().right > edge + 0.5)
+  return [...card.querySelectorAll('*')].filter(e => !e.matches('.table-scroll') && e.getBoundingClientRect().width && e.getBoundingClientRect().right > edge + 0.5)
     .map(e => e.className + ': ' + e.textContent.slice(0, 40));
 })"""
 

@@ -131,6 +131,7 @@ def test_sentences_of_the_judgement_tell_their_times_in_the_viewers_zone() -> No
     ("sentence", "plain", "german"),
     [
         ("36 of 37 are, against 48% of the others: 33× as likely", None, "36 of 37 are, against 48 % of the others: 33× as likely"),
+        ("against none: 1.2× as likely", None, "against none: 1,2× as likely"),
         ("none, against <1% of the others", None, "none, against <1 % of the others"),
         ("SAP was due and has not come: 1d1h14m late.", "SAP was due and has not come: 1 d 1 h late.", None),
         ("at least every 30m, by 45s", "at least every 30 min, by 45 s", None),
