@@ -227,7 +227,7 @@ class _Page:
             if step["at"] is not None or step["name"] == item["milestone"] or step["deadline_at"] is not None
         ]
         parts.append(_table(("Milestone", "When", "Its deadline", "By event", "Received"), rows, "journey"))
-        state = f"{wording.verdict_label(story['verdict'])}. {story['explanation']}"
+        state = f"{wording.verdict_label(story['verdict'])}. {wording.retold(story['explanation'])}"
         parts.append(element("p", [element("strong", "How it stands: "), state]))
         return element("article", *parts)
 
