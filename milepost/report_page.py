@@ -13,6 +13,7 @@ from collector.query.counted_items import Found
 from collector.query.reader import Row
 from collector.query.results import Result
 from dashboard import wording
+from dashboard.retelling import retold
 from milepost.html_text import Content, Markup, element, markup
 from milepost.report_style import STYLE
 from milepost.reporting import Report
@@ -227,7 +228,7 @@ class _Page:
             if step["at"] is not None or step["name"] == item["milestone"] or step["deadline_at"] is not None
         ]
         parts.append(_table(("Milestone", "When", "Its deadline", "By event", "Received"), rows, "journey"))
-        state = f"{wording.verdict_label(story['verdict'])}. {wording.retold(story['explanation'])}"
+        state = f"{wording.verdict_label(story['verdict'])}. {retold(story['explanation'])}"
         parts.append(element("p", [element("strong", "How it stands: "), state]))
         return element("article", *parts)
 

@@ -10,6 +10,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 
 ITEM_HEADS = ("Due", "Instance", "Verdict", "Came", "Late by", "Worth", "Counts")
 SLICE_HEADS = ("From", "To", "Came", "Expected", "Counts")
@@ -97,7 +98,7 @@ def _late(one: Row) -> Any:
     text = wording.duration(one["late_seconds"])
     if one["late_open_seconds"] is not None:
         text += f" ({wording.duration(one['late_open_seconds'])} open)"
-    return html.Span(text, title="\n".join(map(wording.retold, one["arithmetic"])))
+    return html.Span(text, title="\n".join(map(retold, one["arithmetic"])))
 
 
 def _slice(one: Row) -> list[Any]:

@@ -13,6 +13,7 @@ from dashboard import wording
 from dashboard.flow_layout import Place, height, lines, places
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 
 _SAID = ("stuck", "failed", "inconsistent", "blind", "due_soon")
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -142,7 +143,7 @@ def _times(step: Row, promise: str | None, longest: float) -> list[Any]:
     median, p95, allowed = step["median_seconds"], step["p95_seconds"], seconds_of(promise)
     late = f"{wording.percent(step['late'] / step['reached'], 1)} late" if promise and step["reached"] else ""
     calendar = f"in {step['calendar']} hours" if step["calendar"] else ""
-    said = wording.retold(promise) if promise else "nothing"
+    said = retold(promise) if promise else "nothing"
     words = [
         html.Span(["half ", html.Strong(_within(median))]),
         html.Span([f"{wording.percent(0.95)} ", html.Strong(_within(p95))]),

@@ -16,6 +16,7 @@ from dashboard.elements import Element, element
 from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 from dashboard.viewer import viewing
 from dashboard.views.incidents import incident_line
 from dashboard.views.instance_acts import accept_button, acts_bar, apart_button
@@ -37,7 +38,7 @@ def head(i: Row, now: datetime, links: Links) -> Any:
                 className="crumbs",
             ),
             html.Div([html.H1(i["title"]), c.badge(i["verdict"])], className="title-row"),
-            html.P(wording.retold(i["explanation"]), className="lead"),
+            html.P(retold(i["explanation"]), className="lead"),
             _unread(i),
             acts_bar(i),
             _facts(i, now, links),
@@ -90,7 +91,7 @@ def why(i: Row) -> Any:
     lines = i.get("arithmetic") or []
     if not lines:
         return c.quiet(_NOT_KNOWN if i.get("unreadable") else "No deadline is running.")
-    return html.Ol([html.Li(wording.retold(line)) for line in lines], className="arithmetic")
+    return html.Ol([html.Li(retold(line)) for line in lines], className="arithmetic")
 
 
 _NOT_KNOWN = "Not known any more."

@@ -12,6 +12,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import NEEDS_A_PERSON, Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 from slo_rules.filters import spell
 
 PERIOD_HEADS = ("Period", "Good", "Bad", "Share good", "Allowance", "Promise", "When it was over")
@@ -203,10 +204,10 @@ def _apart(one: Row, found: Row, links: Links, group: Sequence[str]) -> list[Any
     ]
     said = spell(one["value"])
     if one["kind"] != "attribute" or not said:
-        return [html.Div(wording.retold(one["explanation"])), *bars]
+        return [html.Div(retold(one["explanation"])), *bars]
     where = f"{one['attribute']}={said}"
     href = links.counted(found["name"], since=found["since"], until=found["until"], group=group, where=where)
-    return [html.Div(dcc.Link(wording.retold(one["explanation"]), href=href, className="under")), *bars]
+    return [html.Div(dcc.Link(retold(one["explanation"]), href=href, className="under")), *bars]
 
 
 def exclusions_list(o: Row) -> Any:
@@ -288,7 +289,7 @@ def _lately(o: Row) -> str:
 
 def _plain_words(o: Row) -> str:
     counted = "of all time slices" if o.get("unit") == "slices" else "of all instances"
-    what = f"Promised: {wording.retold(o['description'])}, for {wording.target(o['target'])} {counted} {_lately(o)}."
+    what = f"Promised: {retold(o['description'])}, for {wording.target(o['target'])} {counted} {_lately(o)}."
     if o["budget_left_ratio"] is None:
         return f"{what} Nothing has been counted yet."
     remaining = (o["budget_allowed"] or 0) - (o["budget_used"] or 0)

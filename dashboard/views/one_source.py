@@ -12,6 +12,7 @@ from dashboard import components as c
 from dashboard import phrases, wording
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 
 FLOW_HEADS = ("From", "To", "Step", "Waiting", "Held up", "Blind")
 LETTER_HEADS = ("Received", "Type", "Event id", "Reason", "Detail")
@@ -24,7 +25,7 @@ def source_head(s: Row, now: datetime, links: Links) -> Any:
         ("State", c.badge(s["state"])),
         ("Owner", s["owner"] or wording.DASH),
         ("Last arrival", c.when(s["last_received_at"], now)),
-        ("Expected", wording.retold(s["expects"] or "nothing in particular")),
+        ("Expected", retold(s["expects"] or "nothing in particular")),
         ("Arrives", phrases.rate_words(s["rate"]["per_minute"]) or wording.DASH),
         ("Behind its own clock", wording.DASH if s["lag_seconds"] is None else phrases.lag_words(s["lag_seconds"])),
         ("Clock", s["skew"]["finding"] or "as ours"),

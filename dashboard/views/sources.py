@@ -12,6 +12,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import OPEN, Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 from dashboard.views.one_source import flow_table
 
 HEADS = (
@@ -71,7 +72,7 @@ def _expected(one: Row, now: datetime) -> Any:
     due = wording.moment(one["expected_by"])
     said = None if due is None else "next " if due > now else "was due "
     by = html.Span([said, c.when(one["expected_by"], now)], className="sub") if said else None
-    return html.Div([html.Span(wording.retold(one["expects"])), by], className="stacked")
+    return html.Div([html.Span(retold(one["expects"])), by], className="stacked")
 
 
 def _row(s: Row, now: datetime, links: Links) -> list[Any]:

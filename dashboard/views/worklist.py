@@ -13,6 +13,7 @@ from dashboard import components as c
 from dashboard import wording
 from dashboard.links import Links
 from dashboard.query_port import Row
+from dashboard.retelling import retold
 
 # the controls on the page, in the order in which the browser's filter function takes them
 CONTROLS = (
@@ -282,11 +283,11 @@ def in_common(data: Row, filters: Mapping[str, Any], links: Links) -> list[Any]:
 def _narrowing(item: Row, filters: Mapping[str, Any], links: Links) -> Any:
     narrowed = dict(item["filter"] or {})
     if not narrowed:
-        return wording.retold(item["explanation"])
+        return retold(item["explanation"])
     if "attribute" in narrowed:
         narrowed["attribute"] = [*filters.get("attribute", ()), *narrowed["attribute"]]
     said = {name: str(value).lower() if name in FLAGS else value for name, value in {**filters, **narrowed}.items()}
-    return dcc.Link(wording.retold(item["explanation"]), href=links.worklist(**said))
+    return dcc.Link(retold(item["explanation"]), href=links.worklist(**said))
 
 
 def _filters(workflows: Sequence[Row], assignees: Sequence[str], filters: Mapping[str, Any]) -> list[Any]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dashboard import figures, outlook_words, phrases, wording
 from dashboard.mount import Mounted
+from dashboard.retelling import retold
 from dashboard.viewer import COOKIE, PLAIN, Viewer, viewer_of, viewing
 from slo_rules.rounding import spell_share
 
@@ -119,9 +120,9 @@ def test_days_begin_and_end_where_the_viewer_is() -> None:
 
 def test_sentences_of_the_judgement_tell_their_times_in_the_viewers_zone() -> None:
     sentence = "Breach after 4h: 2026-11-21 14:05 UTC (Sat 15:05 Europe/Berlin). Now it is 2026-11-21 14:06:07 UTC."
-    assert wording.retold(sentence) == sentence.replace("4h", "4 h")
+    assert retold(sentence) == sentence.replace("4h", "4 h")
     with seen_by("Asia/Tokyo|en-GB"):
-        told = wording.retold(sentence)
+        told = retold(sentence)
     assert told == (
         "Breach after 4 h: 21 Nov 2026 23:05 JST (Sat 15:05 Europe/Berlin). Now it is 21 Nov 2026 23:06:07 JST."
     )
@@ -133,7 +134,7 @@ def test_sentences_of_the_judgement_tell_their_times_in_the_viewers_zone() -> No
         ("36 of 37 are, against 48% of the others: 33× as likely", None, "36 of 37 are, against 48 % of the others: 33× as likely"),
         ("against none: 1.2× as likely", None, "against none: 1,2× as likely"),
         ("none, against <1% of the others", None, "none, against <1 % of the others"),
-        ("SAP was due and has not come: 1d1h14m late.", "SAP was due and has not come: 1 d 1 h late.", None),
+        ("SAP was due and has not come: 1d1h14m late.", "SAP was due and has not come: 1 d 1 h 14 min late.", None),
         ("at least every 30m, by 45s", "at least every 30 min, by 45 s", None),
         # What a system said is evidence, and what is a name is one.
         ("should be '4h', found '12%'; SO-4d, v2.3.0, 2h/4h, 7days and r0m", "", ""),
@@ -143,9 +144,9 @@ def test_sentences_of_the_api_spell_shares_and_lengths_as_the_page_does(
     sentence: str, plain: str | None, german: str | None
 ) -> None:
     plain = plain or sentence
-    assert wording.retold(sentence) == plain
+    assert retold(sentence) == plain
     with seen_by("Europe/Berlin|de-DE"):
-        assert wording.retold(sentence).replace("\N{NO-BREAK SPACE}", " ") == (german or plain)
+        assert retold(sentence).replace("\N{NO-BREAK SPACE}", " ") == (german or plain)
 
 
 def test_the_browser_and_the_api_spell_a_share_alike_in_plain_english() -> None:
