@@ -94,7 +94,7 @@ def map_figure(sources: Sequence[Row], flows: Sequence[Row], *, tall: bool = Fal
     near, far = min(beside for _, beside in stands.values()), max(beside for _, beside in stands.values())
     if tall:
         bows = [_middle(stands[a], stands[b], tall=True)[1] for a, b in together if a in stands and b in stands]
-        xs = [min(near - 0.62, *(at - 0.1 for at in bows)), max(far + 0.62, *(at + 0.2 for at in bows))]
+        xs = [min([near - 0.62, *(at - 0.1 for at in bows)]), max([far + 0.62, *(at + 0.2 for at in bows)])]
         height, ys = round((last + 1) * LEVEL_PIXELS), [-last - 0.25, 0.5]
     else:
         low, top = near - 0.9, far + 0.75

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from collector.query.definition_tests import workflow_tests
 from dashboard.links import Links
 from dashboard.phrases import deadline_words, usual_words
-from dashboard.source_map import map_figure, places
+from dashboard.source_map import ROW_PIXELS, WORDS_HIGH, WORDS_WIDE, map_figure, places
 from dashboard.views.definitions import one_definition
 from slo_rules.workflow import Workflow
 
@@ -22,6 +23,41 @@ def test_a_system_stands_right_of_what_hands_on_to_it_and_a_circle_is_cut() -> N
 
 def test_no_flow_is_no_map() -> None:
     assert not map_figure([{"source": "crm", "title": "CRM", "state": "live"}], []).data
+
+
+def system(name: str) -> dict[str, Any]:
+    return {"source": name, "title": name, "state": "live", "rate": {"per_minute": None}}
+
+
+def handover(sender: str, receiver: str, held: int = 0) -> dict[str, Any]:
+    return {"sender": sender, "receiver": receiver, "held": held, "waiting": held, "workflow": "w",
+            "workflow_title": "W", "title": "Accepted"}  # fmt: skip
+
+
+def test_on_a_phone_what_is_handed_on_goes_downwards_and_every_line_is_within_the_picture() -> None:
+    systems = [system(name) for name in ("crm", "hub", "erp", "bill")]
+    flows = [handover("crm", "hub", 3), handover("hub", "erp"), handover("erp", "bill"), handover("bill", "crm", 2)]
+    wide, tall = (map_figure(systems, flows, tall=one) for one in (False, True))
+    assert sorted(point.x[0] for point in wide.data[-4:]) == [0, 1, 2, 3]
+    assert [point.y[0] for point in tall.data[-4:]] == [-point.x[0] for point in wide.data[-4:]]
+    for figure in (wide, tall):
+        (left, right), (low, high) = figure.layout.xaxis.range, figure.layout.yaxis.range
+        assert all(left < x < right for line in figure.data for x in line.x)
+        assert all(low < y < high for line in figure.data for y in line.y)
+
+
+def test_what_is_handed_on_to_a_system_that_nobody_knows_is_no_line() -> None:
+    for tall in (False, True):
+        assert len(map_figure([system("crm")], [handover("crm", "ghost")], tall=tall).data) == 1
+
+
+def test_words_of_lines_that_cross_stand_over_none_of_each_other() -> None:
+    systems = [system(name) for name in ("crm", "hub", "erp")]
+    figure = map_figure(systems, [handover("crm", "erp", 3), handover("hub", "erp", 4), handover("crm", "hub", 5)])
+    said = [(a.x, a.y * ROW_PIXELS + a.yshift) for a in figure.layout.annotations if "held up" in a.text]
+    assert len(said) == 3
+    for place, (x, y) in enumerate(said):
+        assert all(abs(x - a) >= WORDS_WIDE or abs(y - b) >= WORDS_HIGH for a, b in said[place + 1 :])
 
 
 def test_what_nothing_ever_reached_is_said_so_beside_its_deadline() -> None:
