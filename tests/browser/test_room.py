@@ -104,7 +104,7 @@ def test_what_an_objective_tells_late_moves_no_control_away(
 
     monkeypatch.setattr(served.query, "objective_differences", late(why))
     monkeypatch.setattr(served.query, "outlook", late(outlook))
-    page = opened(OBJECTIVE).page
+    page = opened(OBJECTIVE, settled=False).page
     try:
         expect(page.locator("#objective-days .trace.bars").first).to_be_visible()
         expect(page.locator("#objective-periods tbody tr").first).to_be_visible()
