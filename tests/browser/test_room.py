@@ -49,14 +49,15 @@ def test_no_name_on_the_map_of_sources_stands_over_another_or_is_cut_off(size: t
 def test_the_map_turns_with_the_phone_and_stays_within_its_card(opened: Open) -> None:
     page = opened("sources", PHONE).page
     expect(page.locator("#source-map path.point").first).to_be_visible()
-    page.wait_for_function("document.querySelector('#source-map .main-svg')?.getBoundingClientRect().width < 390")
+    page.wait_for_function("() => document.querySelector('#source-map .main-svg')?.getBoundingClientRect().width < 390")
     upright = page.locator("#source-map .main-svg").first.bounding_box()
     page.set_viewport_size({"width": 844, "height": 390})
     turned = "a => { const b = document.querySelector('#source-map .main-svg')?.getBoundingClientRect(); return b && b.width > a; }"
     assert upright is not None
     page.wait_for_function(turned, arg=upright["width"] * 1.3)
     page.wait_for_function(
-        "document.querySelector('#source-map .main-svg')?.getBoundingClientRect().height < " + str(upright["height"])
+        "() => document.querySelector('#source-map .main-svg')?.getBoundingClientRect().height < "
+        + str(upright["height"])
     )
     assert bottom(page, "#source-map .main-svg") <= bottom(page, "#source-map-card .card")
     page.set_viewport_size({"width": 844, "height": 1600})
