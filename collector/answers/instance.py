@@ -56,12 +56,15 @@ class JourneyStep(TypedDict):
 
 
 class CarriedKey(Key):
-    """A key with the event that brought it; `replaced_by` is what names the same thing today."""
+    """A key with the event that brought it; `replaced_by` is what names the same thing today.
+
+    Of an instance that is `unreadable` neither event nor time need be known.
+    """
 
     joins: bool
     replaced_by: str | None
     event: EventNamed | None
-    at: Instant
+    at: Instant | None
 
 
 class CountedEvent(TypedDict):

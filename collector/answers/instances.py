@@ -33,8 +33,18 @@ class Handling(TypedDict):
     acknowledged_at: Instant | None
 
 
+class Unreadable(TypedDict):
+    """That what is stored of an instance cannot be read, and what is to be done about it."""
+
+    why: str
+    what_to_do: str
+
+
 class InstanceStanding(TypedDict):
-    """One run of a workflow, and how it stands. `milestones` says when each was reached; `handling` is of now only."""
+    """One run of a workflow, and how it stands. `milestones` says when each was reached; `handling` is of now only.
+
+    Of one that is `unreadable` milestones, attributes and keys may be missing; the rest is as it was judged last.
+    """
 
     id: Id
     workflow: str
@@ -59,6 +69,7 @@ class InstanceStanding(TypedDict):
     milestones: dict[str, Instant]
     attributes: dict[str, Any]
     value: Amount | None
+    unreadable: Unreadable | None
     handling: NotRequired[Handling]
 
 
