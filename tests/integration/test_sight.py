@@ -145,6 +145,7 @@ def questions(openapi: dict[str, Any], told: Told) -> list[tuple[str, str]]:
         "name": ["order-to-cash", "hidden-claims", "orders-accepted-in-time", "hidden-objective", "workflow:hidden-claims"],
         "namespace": ["account", "hidden_claim", "order"],
         "value": ["ACME", "HIDDEN-1", "PO-1"],
+        "rest": ["protocol"],
     }  # fmt: skip
     asked = {
         "q": ["hidden", "HIDDEN-1", "PO-1", "ACME"], "workflow": ["order-to-cash", "hidden-claims"],
