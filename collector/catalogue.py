@@ -6,7 +6,7 @@ which it was loaded, so a replay gives every instance the version it had.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -33,6 +33,21 @@ class Version:
     def in_force(self, seq: int) -> bool:
         """Whether an instance that the event `seq` creates starts under this version."""
         return self.since_seq < seq and (self.until_seq is None or seq <= self.until_seq)
+
+
+class VersionsUnreadable(msgspec.DecodeError):
+    """Versions that instances were started under and that this release cannot read.
+
+    Nothing goes on without them: by another version it would be judged otherwise, and nobody would know.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        told = "\n".join(f"- {one}" for one in faults)
+        super().__init__(
+            "These versions of workflows in the database cannot be read:\n"
+            f"{told}\nA later release has written them, or they are damaged: start that release, or restore the table "
+            "definition from a backup."
+        )
 
 
 class Catalogue:
@@ -133,6 +148,7 @@ def load_catalogue(conn: Connection) -> Catalogue:
 
     An objective or a source that cannot be read, because another release has written it, is left out and said: the
     files of whoever starts stand in for it. Without that, who goes back to the release before could start nothing.
+    Raises VersionsUnreadable.
     """
     with conn.transaction():
         versions = _load(conn)
@@ -174,5 +190,15 @@ def _insert(conn: Connection, workflow: Workflow, head: int) -> None:
 
 
 def _load(conn: Connection) -> list[Version]:
-    rows = conn.execute("SELECT body::text, since_seq, until_seq FROM definition ORDER BY workflow, version").fetchall()
-    return [Version(msgspec.json.decode(body, type=Workflow), since, until) for body, since, until in rows]
+    rows = conn.execute(
+        "SELECT workflow, version, body::text, since_seq, until_seq FROM definition ORDER BY workflow, version"
+    ).fetchall()
+    found, faults = [], []
+    for name, number, body, since, until in rows:
+        try:
+            found.append(Version(msgspec.json.decode(body, type=Workflow), since, until))
+        except msgspec.DecodeError as error:
+            faults.append(f"{name} version {number}: {error}")
+    if faults:
+        raise VersionsUnreadable(faults)
+    return found

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from collector.store.online import SchemaBlocked
@@ -509,6 +510,12 @@ def main() -> None:
     except SchemaBlocked as blocked:
         # Any command that opens the database may bring its schema up to date first.
         sys.exit(str(blocked))
+    except msgspec.DecodeError as error:
+        from collector.catalogue import VersionsUnreadable
+
+        if not isinstance(error, VersionsUnreadable):
+            raise
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from collector import metrics
+from collector.catalogue import VersionsUnreadable, load_catalogue
 from collector.projector import Projector, hold
 from collector.registration import Watch, in_force, put_in_force
 from collector.store.database import Connection, connect
@@ -47,6 +48,21 @@ def alive(conn: Connection) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def test_versions_that_cannot_be_read_are_all_named_with_what_to_do(conn: Connection) -> None:
+    both = TEXT + "---" + TEXT.split("---", maxsplit=1)[0].replace("orders", "claims")
+    put_in_force(conn, definitions(both))
+    put_in_force(conn, definitions(both.replace("within: 4h", "within: 5h")))
+    conn.execute("UPDATE definition SET body = body || '{\"keys\": 7}' WHERE workflow = 'claims' OR version = 2")
+    with pytest.raises(VersionsUnreadable) as refused:
+        load_catalogue(conn)
+    told = str(refused.value)
+    for words in ("orders version 2: ", "claims version 1: ", "claims version 2: ", "start that release", "`$.keys`"):
+        assert words in told
+    assert "orders version 1" not in told
+    with pytest.raises(VersionsUnreadable):
+        put_in_force(conn, definitions(both))
 
 
 def test_equal_definitions_disturb_nobody(conn: Connection, database_url: str) -> None:
