@@ -86,15 +86,19 @@ def newest_events(conn: Connection, window: Window) -> Iterator[Event]:
                 yield Event(source, type_, occurred_at + EPOCH_2000, received_at + EPOCH_2000, b"", document)
 
 
-def newest_instances(conn: Connection, catalogue: Catalogue, window: Window) -> Iterator[tuple[Workflow, Progress]]:
-    """The instances begun last that have moved since then, each with the definition version it was started under."""
+def newest_instances(
+    conn: Connection, catalogue: Catalogue, window: Window
+) -> Iterator[tuple[Workflow, Progress | None]]:
+    """The instances begun last that have moved since then, each with the definition version it was started under.
+
+    None stands for what is stored of one that cannot be read.
+    """
     with conn.transaction(), conn.cursor("sample", binary=True) as cursor:
         cursor.itersize = _FETCHED_AT_ONCE
         cursor.execute(Q["newest_instances"], window.parameters())
         for workflow, version, progress in cursor:
-            known = readable(progress, f"one of {workflow}")
-            if known is not None:
-                yield definition_of({"workflow": workflow, "workflow_version": version}, catalogue), known
+            named = {"workflow": workflow, "workflow_version": version}
+            yield definition_of(named, catalogue), readable(progress)
 
 
 def dead_letters(conn: Connection, window: Window) -> list[DeadLetters]:

@@ -36,6 +36,8 @@ def as_text(covered: Covered) -> str:
     if covered.not_in_force:
         names = ", ".join(covered.not_in_force)
         lines.append(f"Not what the database knows: {names}. Instances and deadlines are those of the stored versions.")
+    if covered.unreadable:
+        lines.append(f"Left out: {covered.unreadable:,} of which what is stored cannot be read.")
     for workflow in report.workflows:
         lines += ["", *_workflow(workflow, report.first_at)]
     lines += ["", *_kinds(covered)]
@@ -57,6 +59,7 @@ def as_json(covered: Covered) -> dict[str, Any]:
         "looked_at": {
             "events": report.events,
             "instances": report.instances,
+            "unreadable_instances": covered.unreadable,
             "limit": covered.window.limit,
             "limited": _limited(covered),
             "since": _instant(covered.window.since),

@@ -29,6 +29,7 @@ class NothingToCover(Exception):
 class Covered:
     """What was found within the window. `not_in_force` are workflows that the database does not know so.
 
+    So many instances are `unreadable`: what is stored of them cannot be read, and they are left out.
     Instances stand under the versions in the database, whatever the files say.
     """
 
@@ -36,6 +37,7 @@ class Covered:
     dead_letters: list[DeadLetters]
     window: Window
     not_in_force: list[str]
+    unreadable: int
 
 
 def cover(settings: Settings, since: str | None, limit: int) -> Covered:
@@ -63,11 +65,16 @@ def _cover(settings: Settings, files: Definitions | None, window: Window, now: i
         coverage = Coverage(workflows.values(), sources.values(), calendars.values())
         for event in newest_events(conn, window):
             coverage.observe(event)
+        unreadable = 0
         for workflow, progress in newest_instances(conn, catalogue, window):
+            if progress is None:
+                unreadable += 1
+                continue
             coverage.observe_instance(workflow.name, journey(progress, workflow, now))
         report = coverage.report(sources_heard(conn))
         letters = dead_letters(conn, window)
-    return Covered(report, letters, window, [name for name in workflows if not _in_force(workflows[name], catalogue)])
+    other = [name for name in workflows if not _in_force(workflows[name], catalogue)]
+    return Covered(report, letters, window, other, unreadable)
 
 
 def _calendars(catalogue: Catalogue) -> dict[str, CalendarRules]:

@@ -348,8 +348,20 @@ class TestCoverage:
         assert "There are no events since 20" in done.stdout
         assert "is not a time" in refused("coverage", "--database-url", database_url, *packs, "--since", "soon")
 
+    def test_instances_that_cannot_be_read_are_left_out_and_counted(
+        self, stored: tuple[str, Catalogue], conn: Connection
+    ) -> None:
+        looked = found("coverage", "--database-url", stored[0])["looked_at"]
+        assert (looked["instances"] > 1, looked["unreadable_instances"]) == (True, 0)
+        conn.execute("UPDATE instance SET progress = '\\x93' WHERE id = (SELECT min(id::text)::uuid FROM instance)")
+        conn.commit()
+        again = found("coverage", "--database-url", stored[0])["looked_at"]
+        assert (again["instances"], again["unreadable_instances"]) == (looked["instances"] - 1, 1)
+        told = run("coverage", "--database-url", stored[0]).stdout
+        assert "Left out: 1 of which what is stored cannot be read.\n" in told
+
     def test_what_another_version_has_written_is_said(self, stored: tuple[str, Catalogue], conn: Connection) -> None:
-        conn.execute("UPDATE instance SET progress = '\\x93'")
+        conn.execute("UPDATE definition SET body = body || '{\"keys\": 7}'")
         conn.commit()
         assert "Another version of Milepost" in refused("coverage", "--database-url", stored[0])
 
