@@ -207,7 +207,8 @@ def test_a_milestone_that_never_came_after_what_it_follows_is_told(
         assert not (verdict.next_check_at or verdict.deadline_at)
 
 
-@given(events(), LATER, MARKS)
+# The log keeps one event of an id. Of two that say otherwise one counts, and which is no matter of orphans.
+@given(events(honest=True), LATER, MARKS)
 def test_orphans_are_those_that_went_on_without_a_start(
     history: list[Event], now: int, marks: dict[str, Watermark]
 ) -> None:
