@@ -23,6 +23,7 @@ from collector.query.instances import BadQuery, stored_progress
 from collector.query.reader import CHUNK, Reader, Row, rfc3339
 from collector.query.unread import keys_of
 from collector.store.tables import instance
+from slo_rules.identity import Key
 
 MOST_EXPORTED = 2_000_000
 CSV, PARQUET = "csv", "parquet"
@@ -189,13 +190,20 @@ def _read(reader: Reader, part: Sequence[UUID]) -> Callable[[], Any]:
         rows = await reader.select(sa.select(instance).where(instance.c.id == sa.any_(wanted)))
         handled: list[Row] = [{"id": str(row["id"])} for row in rows]
         await with_handling(reader, handled)
-        unread = await keys_of(reader, rows)
+        found = await asyncio.to_thread(lambda: [_keys(row) for row in rows])
+        unread = await keys_of(reader, [row for row, keys in zip(rows, found, strict=True) if keys is None])
         return [
-            {**row, **one["handling"], "known_keys": unread.get(row["id"], ())}
-            for row, one in zip(rows, handled, strict=True)
+            {**row, **one["handling"], "known_keys": unread[row["id"]] if keys is None else keys}
+            for row, one, keys in zip(rows, handled, found, strict=True)
         ]
 
     return read
+
+
+def _keys(row: Row) -> list[Key] | None:
+    """None of an instance that cannot be read."""
+    progress = stored_progress(row)
+    return None if progress is None else list(progress.keys)
 
 
 def _piece(writer: Writer, part: Sequence[UUID], rows: Sequence[Row]) -> bytes:
@@ -205,11 +213,9 @@ def _piece(writer: Writer, part: Sequence[UUID], rows: Sequence[Row]) -> bytes:
 
 def _flat(row: Row) -> Row:
     own = {name: row[name] for name in (*_TEXTS[1:], *_TIMES)}
-    progress = stored_progress(row)
-    keys = "; ".join(sorted(row["known_keys"] if progress is None else progress.keys))
     return own | {
         "id": str(row["id"]),
         "value": row["value_amount"],
         "currency": row["value_currency"],
-        "keys": keys,
+        "keys": "; ".join(sorted(row["known_keys"])),
     }

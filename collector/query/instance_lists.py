@@ -110,7 +110,7 @@ async def shown_of(reader: Reader, catalogue: Catalogue, marks: Marks, now: date
     keys = await keys_of(reader, unread)
     for item in items:
         if item["unreadable"]:
-            item["keys"] = [key_row(word) for word in keys.get(UUID(item["id"]), ())]
+            item["keys"] = [key_row(word) for word in keys[UUID(item["id"])]]
     return items
 
 

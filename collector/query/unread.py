@@ -87,12 +87,8 @@ async def known_of(
 
 
 async def keys_of(reader: Reader, rows: Sequence[Row]) -> dict[UUID, list[Key]]:
-    """The keys of those of these instances that cannot be read, as far as their titles tell."""
-    found = {}
-    for row in rows:
-        if readable(row["progress"]) is None:
-            found[row["id"]] = [key for key, _ in await _stored_keys(reader, row, ())]
-    return found
+    """The keys of these instances, none of which can be read, as far as their titles tell."""
+    return {row["id"]: [key for key, _ in await _stored_keys(reader, row, ())] for row in rows}
 
 
 async def _stored_keys(reader: Reader, row: Row, parts: Collection[Part]) -> list[tuple[Key, bool]]:
