@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from dash_iconify import DashIconify
 from dashboard import wording
 
 Child = Any
+Make = Callable[..., Child]
+"""What a part is made of: `component`, or `elements.element` where there are hundreds in a plain region."""
 
 
 def icon(name: str, size: int = 18) -> DashIconify:
@@ -44,10 +46,15 @@ def age(text: str | None, now: datetime) -> Child:
     return html.Time(told, dateTime=text, title=wording.instant(text), **{"data-tell": "age"})
 
 
-def at_time(text: str | None) -> Child:
+def component(name: str, children: Child = None, /, **props: Any) -> Child:
+    """A component by its name in `dash.html`."""
+    return getattr(html, name)(children, **props)
+
+
+def at_time(text: str | None, of: Make = component) -> Child:
     if not text:
         return wording.DASH
-    return html.Time(wording.short_instant(text), dateTime=text, title=wording.instant(text))
+    return of("Time", wording.short_instant(text), dateTime=text, title=wording.instant(text))
 
 
 def number(value: float, href: str, label: str, tone: str = "") -> dcc.Link:
@@ -85,22 +92,17 @@ def facts(pairs: Sequence[tuple[str, Child]]) -> html.Dl:
     return html.Dl([fact(label, value) for label, value in pairs], className="facts")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, css: str = "") -> html.Div:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, css: str = "", of: Make = component
+) -> Child:
     """On a phone each row becomes a small card; the column's name then stands before its value."""
     body = [
-        html.Tr([html.Td(cell, **{"data-label": head}) for head, cell in zip(heads, row, strict=True)]) for row in rows
+        of("Tr", [of("Td", cell, **{"data-label": head}) for head, cell in zip(heads, row, strict=True)])
+        for row in rows
     ]
-    return html.Div(
-        html.Table(
-            [
-                html.Caption(caption),
-                html.Thead(html.Tr([html.Th(h, scope="col") for h in heads])),
-                html.Tbody(body),
-            ],
-            className=f"table {css}".strip(),
-        ),
-        className="table-scroll",
-    )
+    head = of("Thead", of("Tr", [of("Th", one, scope="col") for one in heads]))
+    whole = of("Table", [of("Caption", caption), head, of("Tbody", body)], className=f"table {css}".strip())
+    return of("Div", whole, className="table-scroll")
 
 
 def budget_bar(left_ratio: float | None, label: str) -> html.Div:

@@ -34,11 +34,15 @@ PATIENCE_SECONDS = 1.0
 
 def live_state(name: str, /, **arguments: Any) -> list[dcc.Store]:
     """What a layout must hold to be live: what it asks for, what comes, and the version that it shows."""
+    return _state(name, arguments)
+
+
+def _state(name: str, asked: dict[str, Any], regions: Any = None, shown: str | None = None) -> list[dcc.Store]:
     return [
-        dcc.Store(id=f"{name}-ask", data=arguments),
-        dcc.Store(id=f"{name}-regions"),
+        dcc.Store(id=f"{name}-ask", data=asked),
+        dcc.Store(id=f"{name}-regions", data=regions),
         dcc.Store(id=f"{name}-drawn"),
-        dcc.Store(id=f"{name}-shown"),
+        dcc.Store(id=f"{name}-shown", data=shown),
     ]
 
 
@@ -61,13 +65,9 @@ async def begin(name: str, load: Load, draw: Draw, asked: dict[str, Any], redraw
         regions, values = draw(payload, now)
     except Exception:
         log.debug("%s is asked for by its page", name, exc_info=True)
-        return Begun(live_state(name, **asked), None)
-    state = live_state(name, **asked)
-    for store, data in zip(
-        state, (asked, as_written(regions), None, version(payload, asked, now, redraw_seconds)), strict=True
-    ):
-        store.data = data
-    return Begun(state, values)
+        return Begun(_state(name, asked), None)
+    shown = version(payload, asked, now, redraw_seconds)
+    return Begun(_state(name, asked, as_written(regions), shown), values)
 
 
 def register_range(app: dash.Dash, name: str) -> None:

@@ -11,7 +11,7 @@ import orjson
 from dash import dcc, html
 
 from dashboard import components as c
-from dashboard import elements, phrases, wording
+from dashboard import phrases, wording
 from dashboard.elements import Element, element
 from dashboard.journey import part_words
 from dashboard.links import NEEDS_A_PERSON, OPEN, Links
@@ -332,9 +332,8 @@ def incidents_card(i: Row, now: datetime, links: Links) -> Any:
 
 def events_table(i: Row) -> Any:
     """Every event as it came; of elements alone, since there may be hundreds."""
-    listed = elements.table(
-        ("Occurred", "Source", "Type", "Arrived", "Data"), [_event_row(e) for e in i["events"]], "Events", "events"
-    )
+    heads = ("Occurred", "Source", "Type", "Arrived", "Data")
+    listed = c.table(heads, [_event_row(e) for e in i["events"]], "Events", "events", of=element)
     gone = i.get("events_gone", 0)
     masked = _masked(i) if i.get("masked") and i["events"] else None
     if not gone and masked is None:
@@ -343,12 +342,9 @@ def events_table(i: Row) -> Any:
 
 
 def _event_row(e: Row) -> list[Any]:
-    occurred: Any = wording.DASH
-    if at := e["occurred_at"]:
-        occurred = element("Time", wording.short_instant(at), dateTime=at, title=wording.instant(at))
     reached = element("Span", wording.humanise(e["milestone"]), className="sub") if e["milestone"] else None
     kind = element("Div", [element("Code", e["type"]), reached], className="stacked")
-    return [occurred, e["source"], kind, _delay(e), _raw(e)]
+    return [c.at_time(e["occurred_at"], of=element), e["source"], kind, _delay(e), _raw(e)]
 
 
 def _masked(i: Row) -> html.P:
