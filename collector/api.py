@@ -28,6 +28,7 @@ from collector.ingest.doors import Doors
 from collector.objectives_api import add_objectives
 from collector.problems import add_problems
 from collector.query import Query
+from collector.query.differences import MOST_COMPARED
 from collector.query.export import CSV, TYPES
 from collector.query.instances import CHANCE, NOBODY, SORTS
 from collector.query.replica_reader import answered_as_of
@@ -333,13 +334,16 @@ def _reads(api: FastAPI, query: Query) -> None:
             ),
         ] = None,
         limit: int = 20,
+        most: Annotated[
+            int, Parameter(description="instances that are read at most, of those that are found half as many")
+        ] = MOST_COMPARED,
     ) -> Row:
         """What the instances of a filter have in common that the others of their workflows have not, best first.
 
         Business attributes and what instances are and wait for alike, with counts, how many times as likely it is, and
         whether it is told from chance.
         """
-        return await query.differences(**asked, since=since, limit=limit)
+        return await query.differences(**asked, since=since, limit=limit, most=most)
 
     @api.get("/api/v1/forecast", tags=["query"], responses=_NO_WORKFLOW)
     async def forecast(workflow: str, by: str | None = None, since: str | None = None) -> Row:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -20,7 +21,9 @@ import sqlalchemy as sa
 
 from collector.catalogue import Catalogue
 from collector.query.attributed import named_in, spell_condition
+from collector.query.instance_lists import Stretch, bounded, page_of, stretches_of
 from collector.query.instances import BadQuery, InstanceFilter
+from collector.query.many import are, count_of, ids_of, parts_of
 from collector.query.moments import Unanswerable, instant_of
 from collector.query.reader import Reader, Row, rfc3339
 from collector.store.tables import OPEN_VERDICTS, instance
@@ -32,6 +35,8 @@ from slo_rules.progress import Scalar
 MOST_COMPARED = 100_000
 """Instances that are read for one answer; of the bad half as many, so that something is left to compare them with."""
 MOST_ITEMS = 100
+_PART = 5_000
+"""Instances that are read by one question."""
 _WAITS = ("owner", "source_awaited", "waiting_for")
 _FIELDS = ("workflow", "workflow_version", *_WAITS, "started_hour", "value_band")
 _WHOLE = ("workflow", "domain")
@@ -125,32 +130,44 @@ class _Half:
     attributes: dict[str, Counts]
 
 
-async def _half(reader: Reader, catalogue: Catalogue, most: int, *conditions: sa.ColumnElement[bool]) -> _Half:
-    """Count the newest that meet the conditions: those first heard of last, which is the order of their ids."""
-    newest = sa.select(instance).where(*conditions).order_by(instance.c.id.desc()).limit(most).subquery().c
-    open_ = newest.verdict.in_(OPEN_VERDICTS)
-    fields = (
-        newest.workflow,
-        newest.workflow_version,
-        open_.label("open"),
-        *(sa.case((open_, newest[name])).label(name) for name in _WAITS),
-        sa.cast(sa.extract("hour", newest.started_at), sa.SmallInteger).label("hour"),
-        sa.func.width_bucket(newest.value_amount, sa.literal(list(EDGES), sa.ARRAY(sa.Numeric))).label("band"),
-        newest.value_currency.label("currency"),
-    )
-    counted = sa.select(*fields, sa.func.count().label("count"), sa.func.min(newest.started_at).label("oldest"))
+async def _newest(reader: Reader, stretches: Sequence[Stretch], most: int) -> bytes:
+    """The ids of those of them that moved last: as the indexes list what is open and what has finished."""
+    return await ids_of(reader, page_of(stretches, "-updated_at", None, most, 0))
+
+
+async def _half(reader: Reader, catalogue: Catalogue, ids: bytes, most: int) -> _Half:
+    rows: list[Row] = []
     attributed = Attributed()
-    places: list[sa.ColumnElement[Any]] = [sa.literal_column(str(place)) for place, _ in enumerate(fields, 1)]
-    rows = await reader.select(counted.group_by(*places))
-    await reader.feed(sa.select(newest.workflow, newest.workflow_version, newest.progress), attributed.take)
-    count = sum(row["count"] for row in rows)
+    for part in parts_of(ids, _PART):
+        rows += await reader.select(_counted(part))
+        columns = instance.c
+        packed = sa.select(columns.workflow, columns.workflow_version, columns.progress).where(are(part))
+        await reader.feed(packed, attributed.take)
     return _Half(
-        count,
-        count >= most,
+        sum(row["count"] for row in rows),
+        count_of(ids) >= most,
         min((row["oldest"] for row in rows), default=None),
         _fields(rows, catalogue),
         await asyncio.to_thread(attributed.counts, catalogue),
     )
+
+
+def _counted(part: Sequence[UUID]) -> sa.Select[Any]:
+    """How many of these instances are alike in what they are and wait for."""
+    columns = instance.c
+    open_ = columns.verdict.in_(OPEN_VERDICTS)
+    fields = (
+        columns.workflow,
+        columns.workflow_version,
+        open_.label("open"),
+        *(sa.case((open_, columns[name])).label(name) for name in _WAITS),
+        sa.cast(sa.extract("hour", columns.started_at), sa.SmallInteger).label("hour"),
+        sa.func.width_bucket(columns.value_amount, sa.literal(list(EDGES), sa.ARRAY(sa.Numeric))).label("band"),
+        columns.value_currency.label("currency"),
+    )
+    places: list[sa.ColumnElement[Any]] = [sa.literal_column(str(place)) for place, _ in enumerate(fields, 1)]
+    counted = sa.select(*fields, sa.func.count().label("count"), sa.func.min(columns.started_at).label("oldest"))
+    return counted.where(are(part)).group_by(*places)
 
 
 def _fields(rows: Sequence[Row], catalogue: Catalogue) -> dict[str, Counts]:
@@ -193,11 +210,13 @@ async def compare(
     *,
     since: str | None,
     limit: int,
+    most: int,
 ) -> Row:
     """What the instances that are asked for have in common, against the others of their workflows.
 
-    `since` is from when on the others started; without it, from the start of the oldest bad one. `names` are other keys
-    of the one asked for. Raises BadQuery and Unanswerable.
+    `since` is from when on the others started; without it, from the start of the oldest bad one. At most `most` are
+    read, of the bad ones half as many, those that moved last. `names` are other keys of the one asked for. Raises
+    BadQuery and Unanswerable.
     """
     now = await reader.now()
     faults = asked.faults(now)
@@ -205,23 +224,42 @@ async def compare(
         faults.append("verdict: say which instances are meant, by verdict or a filter besides workflow and domain")
     if not 1 <= limit <= MOST_ITEMS:
         faults.append(f"limit: must be from 1 to {MOST_ITEMS}")
+    if not 2 <= most <= MOST_COMPARED:
+        faults.append(f"most: must be from 2 to {MOST_COMPARED}")
     begin = instant_of("since", since, now, faults)
     if faults:
         raise BadQuery(*faults)
-    meant = sa.and_(*asked.conditions(now, catalogue.key_rules, names))
+    rules = catalogue.key_rules
     try:
-        bad = await _half(reader, catalogue, MOST_COMPARED // 2, meant)
+        wanted, back_to = await bounded(reader, asked, "-updated_at", now, rules, names)
+        bad = await _half(reader, catalogue, await _newest(reader, wanted, most // 2), most // 2)
+        bad = replace(bad, cut=bad.cut or back_to is not None)
         oldest = bad.oldest if begin is None else to_datetime(begin)
-        others: list[sa.ColumnElement[bool]] = [
-            instance.c.workflow.in_(sorted(map(str, bad.fields["workflow"]))),
-            meant.is_not(sa.true()),
-        ]
-        if oldest is not None:
-            others.append(instance.c.started_at >= oldest)
-        rest = await _half(reader, catalogue, MOST_COMPARED - bad.count, *others)
+        meant = sa.and_(*asked.conditions(now, rules, names))
+        others = _others(bad, meant.is_not(sa.true()), oldest, stretches_of(InstanceFilter(), now, rules, ()))
+        left = most - bad.count
+        rest = await _half(reader, catalogue, await _newest(reader, others, left), left)
     except psycopg.errors.QueryCanceled as error:
         raise Unanswerable("there are too many instances to compare in time; narrow the question") from error
     return await asyncio.to_thread(_answer, catalogue, asked, bad, rest, oldest, limit)
+
+
+def _others(
+    bad: _Half, not_meant: sa.ColumnElement[bool], oldest: datetime | None, everything: Sequence[Stretch]
+) -> list[Stretch]:
+    """What the bad ones are compared with."""
+    columns = instance.c
+    told = [columns.workflow.in_(sorted(map(str, bad.fields["workflow"]))), not_meant]
+    found = []
+    for one in everything:
+        conditions = [*one.conditions, *told]
+        if oldest is not None:
+            conditions.append(columns.started_at >= oldest)
+        if oldest is not None and one.finished:
+            # Nothing moves before it starts, and the index of what has finished is in the order in which it moved.
+            conditions.append(columns.updated_at >= oldest)
+        found.append(replace(one, conditions=conditions))
+    return found
 
 
 def _answer(

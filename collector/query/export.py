@@ -1,7 +1,6 @@
 """Everything that a filter finds as a file: CSV, or Parquet where pyarrow is installed.
 
-Which instances they are is read first, all of it, as ids: sixteen bytes each. Then they are read and written in parts,
-each by a question of its own, so that whoever reads the file slowly holds neither a transaction nor a connection.
+It is read and written part by part, so that whoever reads the file slowly holds neither a transaction nor a connection.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from collector.query.handling import with_handling
 from collector.query.instances import BadQuery, stored_progress
+from collector.query.many import are, count_of, ids_of, parts_of
 from collector.query.reader import CHUNK, Reader, Row, rfc3339
 from collector.query.unread import keys_of
 from collector.store.tables import instance
@@ -156,26 +155,19 @@ class _Sink(io.RawIOBase):
         return b"".join(parts)
 
 
-async def ids_of(
+async def ids_to_write(
     reader: Reader, conditions: Sequence[sa.ColumnElement[bool]], order: Sequence[sa.ColumnElement[Any]]
 ) -> bytes:
-    """The ids of everything these conditions find, 16 bytes each, in this order. Raises BadQuery of too many."""
-    found = bytearray()
-
-    def take(rows: Sequence[tuple[Any, ...]]) -> None:
-        for (id_,) in rows:
-            found.extend(id_.bytes)
-
-    await reader.feed(sa.select(instance.c.id).where(*conditions).order_by(*order).limit(MOST_EXPORTED + 1), take)
-    if len(found) > 16 * MOST_EXPORTED:
+    """The ids of everything these conditions find, in this order. Raises BadQuery of too many."""
+    ids = await ids_of(reader, sa.select(instance.c.id).where(*conditions).order_by(*order).limit(MOST_EXPORTED + 1))
+    if count_of(ids) > MOST_EXPORTED:
         raise BadQuery(f"format: more than {MOST_EXPORTED:,} instances are no file; narrow the filter")
-    return bytes(found)
+    return ids
 
 
 async def written(reader: Reader, ids: bytes, writer: Writer) -> AsyncIterator[bytes]:
     """The file of these instances. Each is as it stands when its part is read; what is gone by then is left out."""
-    for first in range(0, len(ids), 16 * CHUNK):
-        part = [UUID(bytes=ids[at : at + 16]) for at in range(first, min(first + 16 * CHUNK, len(ids)), 16)]
+    for part in parts_of(ids, CHUNK):
         rows = await reader.answer(_read(reader, part))
         if piece := await asyncio.to_thread(_piece, writer, part, rows):
             yield piece
@@ -185,9 +177,7 @@ async def written(reader: Reader, ids: bytes, writer: Writer) -> AsyncIterator[b
 
 def _read(reader: Reader, part: Sequence[UUID]) -> Callable[[], Any]:
     async def read() -> list[Row]:
-        # One array: a thousand parameters would take longer to write down than to read by.
-        wanted = sa.cast(sa.bindparam("ids", list(part)), ARRAY(sa.Uuid))
-        rows = await reader.select(sa.select(instance).where(instance.c.id == sa.any_(wanted)))
+        rows = await reader.select(sa.select(instance).where(are(part)))
         handled: list[Row] = [{"id": str(row["id"])} for row in rows]
         await with_handling(reader, handled)
         found = await asyncio.to_thread(lambda: [_keys(row) for row in rows])

@@ -81,16 +81,16 @@ async def list_instances(
     now = await reader.now()
     order = order_of(sort)
     check_page(limit, offset)
-    stretches, back_to = await _bounded(reader, asked, sort, now, catalogue.key_rules, names)
+    stretches, back_to = await bounded(reader, asked, sort, now, catalogue.key_rules, names)
     place = _place(sort, cursor) if cursor else None
     # Which they are, the indexes say alone; only of these is the rest looked up.
-    ids = _page(stretches, sort, place, limit + 1, offset or 0)
+    ids = page_of(stretches, sort, place, limit + 1, offset or 0)
     rows = await reader.select(sa.select(instance).where(instance.c.id.in_(ids)).order_by(*order))
     more = len(rows) > limit
     rows = rows[:limit]
     if more or cursor or offset or back_to:
         # Words that were looked for in a part only were not counted in the rest either.
-        counted = stretches if asked.q else _stretches(asked, now, catalogue.key_rules, names)
+        counted = stretches if asked.q else stretches_of(asked, now, catalogue.key_rules, names)
         totals = await _totals(reader, asked, counted)
         totals = replace(totals, exact=totals.exact and (back_to is None or not asked.q))
     else:
@@ -123,7 +123,7 @@ def check_page(limit: int, offset: int | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
+class Stretch:
     """A part of what a filter finds that one index lists; `finished` is without end."""
 
     conditions: Conditions
@@ -139,21 +139,21 @@ class _Place:
     id: UUID
 
 
-def _stretches(
+def stretches_of(
     asked: InstanceFilter, now: datetime, rules: list[KeyRule], names: Sequence[Key]
-) -> tuple[_Stretch, ...]:
+) -> tuple[Stretch, ...]:
     """What is open and what has finished, as far as the filter reaches. Raises BadQuery."""
     if asked.names_few:
-        return (_Stretch(asked.conditions(now, rules, names), finished=False),)
+        return (Stretch(asked.conditions(now, rules, names), finished=False),)
     reached = [one for one in (False, True) if asked.reaches(finished=one)] or [False]
-    return tuple(_Stretch(asked.conditions(now, rules, names, finished=one), one) for one in reached)
+    return tuple(Stretch(asked.conditions(now, rules, names, finished=one), one) for one in reached)
 
 
-async def _bounded(
+async def bounded(
     reader: Reader, asked: InstanceFilter, sort: str, now: datetime, rules: list[KeyRule], names: Sequence[Key]
-) -> tuple[tuple[_Stretch, ...], datetime | None]:
+) -> tuple[tuple[Stretch, ...], datetime | None]:
     """The stretches, of what has finished no more than can be looked through, and since when. Raises BadQuery."""
-    stretches = _stretches(asked, now, rules, names)
+    stretches = stretches_of(asked, now, rules, names)
     if not any(one.finished for one in stretches):
         return stretches, None
     wordless = replace(asked, q=None).conditions(now, rules, names, finished=True)
@@ -161,16 +161,16 @@ async def _bounded(
     if back_to is None:
         return stretches, None
     moved = instance.c.updated_at
-    bounded = [
-        _Stretch([*one.conditions, moved >= back_to], finished=True) if one.finished else one for one in stretches
+    reached = [
+        Stretch([*one.conditions, moved >= back_to], finished=True) if one.finished else one for one in stretches
     ]
     if asked.q:
-        bounded.append(_Stretch([*wordless, moved < back_to, key_begins(plain("q", asked.q))], finished=True))
-    return tuple(bounded), back_to
+        reached.append(Stretch([*wordless, moved < back_to, key_begins(plain("q", asked.q))], finished=True))
+    return tuple(reached), back_to
 
 
-def _page(
-    stretches: Sequence[_Stretch], sort: str, place: _Place | None, limit: int, offset: int
+def page_of(
+    stretches: Sequence[Stretch], sort: str, place: _Place | None, limit: int, offset: int
 ) -> sa.Select[tuple[UUID]]:
     """The ids of a page. Each stretch brings its first ones in the order, and the order of these is the page's."""
     column, _ = _sort(sort)
@@ -191,7 +191,7 @@ def _page(
     return sa.select(both.c.id).order_by(*order).limit(limit).offset(offset)
 
 
-async def _totals(reader: Reader, asked: InstanceFilter, stretches: Sequence[_Stretch]) -> Totals:
+async def _totals(reader: Reader, asked: InstanceFilter, stretches: Sequence[Stretch]) -> Totals:
     if not any(stretch.finished for stretch in stretches):
         return await totals_of(reader, stretches[0].conditions)
     kept = await _kept_count(reader, asked)
@@ -215,7 +215,7 @@ async def _kept_count(reader: Reader, asked: InstanceFilter) -> int | None:
     return int(rows[0]["count"])
 
 
-async def _counted(reader: Reader, stretch: _Stretch) -> list[Row]:
+async def _counted(reader: Reader, stretch: Stretch) -> list[Row]:
     """What a stretch has of each currency; of what has finished one more than is counted at most."""
     found = sa.select(instance.c.value_currency, instance.c.value_amount).where(*stretch.conditions)
     counted = (found.limit(MOST_COUNTED + 1) if stretch.finished else found).subquery()
@@ -231,7 +231,7 @@ async def _counted(reader: Reader, stretch: _Stretch) -> list[Row]:
 
 async def totals_of(reader: Reader, conditions: Conditions) -> Totals:
     """How many instances these conditions find, and what they are worth, to the last one."""
-    rows = await _counted(reader, _Stretch(conditions, finished=False))
+    rows = await _counted(reader, Stretch(conditions, finished=False))
     worth = _worth((row["value_currency"], row["amount"]) for row in rows)
     return Totals(sum(row["count"] for row in rows), worth)
 
@@ -301,7 +301,7 @@ def _place(sort: str, cursor: str) -> _Place:
     return _Place(value, moved, id_)
 
 
-def _after(sort: str, place: _Place, stretch: _Stretch) -> sa.ColumnElement[bool]:
+def _after(sort: str, place: _Place, stretch: Stretch) -> sa.ColumnElement[bool]:
     column, descending = _sort(sort)
     columns = instance.c
     later = columns.id > place.id

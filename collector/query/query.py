@@ -19,7 +19,7 @@ from collector.query.defined import shown
 from collector.query.definition_tests import counts_of_tests, workflow_tests
 from collector.query.definitions import one_definition
 from collector.query.details import instance_details
-from collector.query.differences import compare
+from collector.query.differences import MOST_COMPARED, compare
 from collector.query.flow_comparison import Said, compare_flow
 from collector.query.forecast import forecast
 from collector.query.handling import notes_of, with_handling
@@ -178,15 +178,18 @@ class Query(Asking):
         return await with_chances(self._catalogue, self._outlook, asked, page)
 
     @question
-    async def differences(self, /, *, since: str | None = None, limit: int = 20, **asked: Any) -> Row:
+    async def differences(
+        self, /, *, since: str | None = None, limit: int = 20, most: int = MOST_COMPARED, **asked: Any
+    ) -> Row:
         """What the instances that filters of `instances` find have in common, against the others of their workflows.
 
-        One question at a time, for each reads many instances. Raises BadQuery and Unanswerable.
+        At most `most` are read. One question at a time, for each reads many instances. Raises BadQuery and
+        Unanswerable.
         """
         wanted = await self._looked_up(_filter(asked))
         names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
         async with self.comparing:
-            return await compare(self.reader, self._catalogue, wanted, names, since=since, limit=limit)
+            return await compare(self.reader, self._catalogue, wanted, names, since=since, limit=limit, most=most)
 
     async def _looked_up(self, asked: InstanceFilter) -> InstanceFilter:
         """The filter with the incident that it names. Raises BadQuery."""
@@ -243,7 +246,7 @@ class Query(Asking):
         wanted = await self._looked_up(_filter(asked))
         names = [] if wanted.key is None else await names_besides(self.reader, self._catalogue, wanted.key)
         conditions = wanted.conditions(await self.reader.now(), self._catalogue.key_rules, names)
-        return await export.ids_of(self.reader, conditions, () if sort is None else order_of(sort))
+        return await export.ids_to_write(self.reader, conditions, () if sort is None else order_of(sort))
 
     @question
     async def account(self, namespace: str, value: str) -> Row | None:

@@ -214,9 +214,10 @@ async def test_no_bad_ones_and_no_others_are_no_error(api: Collector) -> None:
     assert (every["bad"]["count"], every["rest"]["count"], every["items"]) == (ORDERS, 0, [])
 
 
-async def test_more_than_may_be_read_are_cut_to_the_newest(api: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(differences, "MOST_COMPARED", 30)
-    said = await api.get("/api/v1/differences", verdict="stuck", workflow="order-to-cash")
+async def test_more_than_may_be_read_are_cut_to_what_moved_last(api: Collector) -> None:
+    said = await api.get("/api/v1/differences", verdict="stuck", workflow="order-to-cash", most=30)
+    rows = (await api.get("/api/v1/instances", verdict="stuck", sort="-updated_at", limit=15))["items"]
+    assert said["rest"]["since"] == min(row["started_at"] for row in rows)
     assert said["bad"] == {"count": 15, "cut": True}
     assert (said["rest"]["count"], said["rest"]["cut"]) == (15, True)
 
@@ -230,7 +231,7 @@ async def test_words_that_say_nothing_do_not_say_which_are_meant(api: Collector)
 async def test_all_faults_are_named_at_once(api: Collector) -> None:
     answer = await api.http.get(
         "/api/v1/differences",
-        params={"verdict": "lost", "owner": "\x00", "min_age_seconds": -1, "limit": 0, "since": "yesterday"},
+        params={"verdict": "lost", "owner": "\x00", "min_age_seconds": -1, "limit": 0, "most": 1, "since": "yesterday"},
     )
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
     assert [one["field"] for one in answer.json()["faults"]] == [
@@ -238,6 +239,7 @@ async def test_all_faults_are_named_at_once(api: Collector) -> None:
         "owner",
         "min_age_seconds",
         "limit",
+        "most",
         "since",
     ]
 
@@ -249,6 +251,7 @@ async def test_all_faults_are_named_at_once(api: Collector) -> None:
         ({"workflow": "order-to-cash", "domain": "orders"}, "verdict"),
         ({"verdict": "stuck", "limit": 101}, "limit"),
         ({"verdict": "stuck", "limit": "1" * 30}, "limit"),
+        ({"verdict": "stuck", "most": 100_001}, "most"),
         ({"verdict": "stuck", "since": "2999-01-01T00:00:00Z"}, "since"),
         ({"verdict": "stuck", "since": "2026-01-01T00:00:00"}, "since"),
         ({"verdict": "stuck", "since": "0001-01-01T00:00:00+23:00"}, "since"),

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.query import finished_reach, instance_lists
-from collector.query.instance_lists import _page, _stretches
+from collector.query.instance_lists import page_of, stretches_of
 from collector.query.instances import SORTS, InstanceFilter
 from collector.query.reader import DIALECT
 from collector.store.database import connect
@@ -187,11 +187,11 @@ async def test_which_they_are_is_read_from_the_indexes_alone(collector: Collecto
         said["acknowledged"] = said["acknowledged"] == "true"
     with connect(collector.url, "test", autocommit=True) as conn:
         conn.execute("VACUUM ANALYZE instance")
-    stretches = _stretches(InstanceFilter(**said), NOW, collector.catalogue.key_rules, ())
+    stretches = stretches_of(InstanceFilter(**said), NOW, collector.catalogue.key_rules, ())
     for name in SORTS:
         if name == "title":
             continue
-        page = _page(stretches, f"-{name}", None, 10, 0)
+        page = page_of(stretches, f"-{name}", None, 10, 0)
         compiled = page.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         with collector.conn.transaction():
             for other in ("seqscan", "bitmapscan"):
