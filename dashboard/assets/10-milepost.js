@@ -133,6 +133,7 @@
       return filters;
     },
     attachGrid: function (id) { milepost.grid.attach(id); return ''; },
+    still: asked => milepost.grid.still(asked),
     refreshGrid: function (version) { milepost.grid.changed(version); return ''; },
   }});
 })();

@@ -3,13 +3,14 @@
 (function () {
   const PHONE = window.matchMedia('(max-width: 47.99em)');
   const LEAST_SECONDS = 5;       // bursts of changes are taken together
+  const STILL = 700;             // milliseconds for which a filter stands before more is asked about it than its rows
   const MOST = 500;              // rows that one question brings, and one act takes
   const milepost = window.milepost;
   const grid = milepost.grid = {sort: '', api: null, version: null, last: 0, total: 0, exact: true, columns: null, chosen: new Map()};
   const element = id => document.getElementById(id);
   const alive = () => grid.api && !grid.api.isDestroyed();
   grid.alive = () => Boolean(alive());
-  let timer = null, behind = false;
+  let timer = null, behind = false, asking = 0, still = null, told = null;
 
   const foretold = () => Boolean(milepost.filters.due_within_seconds);   // nothing else has a chance to tell
 
@@ -26,8 +27,10 @@
     const p = grid.query();
     p.set('limit', last - first);
     p.set('offset', first);
+    asking++;
     return fetch(element('milepost').dataset.instances + '?' + p, {headers: {accept: 'application/json', ...(version && {'milepost-version': version})}})
-      .then(function (answer) { if (!answer.ok) throw new Error(answer.status); return answer.json(); });
+      .then(function (answer) { if (!answer.ok) throw new Error(answer.status); return answer.json(); })
+      .finally(() => asking--);
   }
   grid.first = () => page(0, MOST);
   function state(name, value) {
@@ -123,6 +126,7 @@
       const columns = new URLSearchParams(location.search).get('columns');
       grid.api = api;
       grid.last = Date.now();
+      told = null;
       clear();
       const sorted = api.getColumnState().find(c => c.sort);
       grid.sort = sorted ? (sorted.sort === 'desc' ? '-' : '') + sorted.colId : '';
@@ -135,13 +139,11 @@
       });
       api.addEventListener('bodyScrollEnd', function () { if (behind) look(); });
       fit();
-      // dash-ag-grid sets a datasource of its own when the grid is ready, sometimes after this: win, then stop looking
-      let looks = 0;
-      (function own() {
-        if (api.isDestroyed()) return;
-        if (api.getGridOption('datasource') !== source) { api.setGridOption('datasource', source); setTimeout(fit, 0); }
-        if (looks++ < 40) setTimeout(own, 50);
-      })();
+      // dash-ag-grid sets a datasource of its own when the grid is ready, sometimes after this
+      const set = api.setGridOption;
+      api.setGridOption = (name, value) => name === 'datasource' ? undefined : set.call(api, name, value);
+      set.call(api, 'datasource', source);
+      setTimeout(fit, 0);
     });
   };
   grid.purge = function () {
@@ -215,6 +217,22 @@
       grid.last = Date.now();
       look();
     }, wait);
+  };
+
+  // --- what they have in common takes many rows to tell: it is asked for once a filter stands and its rows are there
+  grid.still = function (asked) {
+    const dash = window.dash_clientside, why = element('worklist-why'), now = still = JSON.stringify(asked);
+    if (!asked || !(asked.verdict || asked.incident)) { told = now; return asked; }
+    if (why) dash.set_props('worklist-why', {className: 'why stale', ...(!why.hasChildNodes() && {children: why.dataset.looking})});
+    const began = Date.now();
+    return new Promise(function (resolve) {
+      (function look() {
+        if (still !== now) resolve(dash.no_update);
+        else if (asking || Date.now() - began < STILL) setTimeout(look, 100);
+        else if (told === now) { dash.set_props('worklist-why', {className: 'why'}); resolve(dash.no_update); }
+        else { told = now; resolve(asked); }
+      })();
+    });
   };
 
   // --- the keyboard

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import dash
-from dash import ClientsideFunction, Input, Output, html, no_update
+from dash import ClientsideFunction, Input, Output, dcc, html, no_update
 
 from dashboard import components as c
 from dashboard.links import Links
@@ -32,6 +32,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         return html.Div(
             [
                 *live_state("worklist", pending=True),
+                dcc.Store(id="worklist-still"),
                 html.Div(id="worklist"),
                 *view.worklist(workflows, assignees, filters, asked.get("sort"), parquet=parquet),
             ],
@@ -55,15 +56,23 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
     register_live(app, "worklist", load, draw)
 
     # Only when other filters are set, not with every tick: many instances are read for it, and nothing moves by itself.
-    @app.callback(Output("worklist-why", "children"), Input("worklist-ask", "data"))
-    async def why(asked: dict[str, Any] | None) -> Any:
+    app.clientside_callback(
+        ClientsideFunction("milepost", "still"), Output("worklist-still", "data"), Input("worklist-ask", "data")
+    )
+
+    @app.callback(
+        Output("worklist-why", "children"), Output("worklist-why", "className"), Input("worklist-still", "data")
+    )
+    async def why(asked: dict[str, Any] | None) -> tuple[Any, Any]:
         if asked is None or asked.get("pending"):
-            return no_update
-        filters = view.filters_from(asked)
-        if not (filters.get("verdict") or filters.get("incident")):
+            return no_update, no_update
+        return await _why(view.filters_from(asked)), "why"
+
+    async def _why(filters: dict[str, Any]) -> Any:
+        if not view.compared(filters):
             return []
         try:
-            found = await query.differences(**filters, limit=view.MOST_IN_COMMON)
+            found = await query.differences(**filters, limit=view.MOST_IN_COMMON, most=view.MOST_COMPARED)
         except Exception:
             log.exception("comparing for the worklist failed")
             return c.quiet("What they have in common cannot be told right now.")

@@ -55,6 +55,9 @@ LONG_INSTANT = "2026-11-22T22:23:00Z"
 SORTABLE = ("title", "stuck_since", "deadline_at", "chance", "value", "started_at", "updated_at")
 REASONS = tuple(wording.REASON_LABELS.items())
 MOST_IN_COMMON = 5
+MOST_COMPARED = 20_000
+"""Instances that are read to tell what the listed have in common: enough for what a page says of shares."""
+LOOKING = "Looking for what they have in common …"
 AGES = (("3600", "over 1 hour"), ("14400", "over 4 hours"), ("86400", "over 1 day"), ("259200", "over 3 days"))
 DUE = (("3600", "in 1 hour"), ("28800", "in 8 hours"), ("86400", "in 1 day"))
 VALUES = ("1000", "10000", "100000")
@@ -144,12 +147,10 @@ def worklist(
         ),
         html.Div(_filters(workflows, assignees, filters), id="worklist-filters", className="filters"),
         html.Div(
-            c.quiet("Looking for what they have in common …")
-            if filters.get("verdict") or filters.get("incident")
-            else [],
+            LOOKING if compared(filters) else [],
             id="worklist-why",
             className="why",
-            **{"aria-live": "polite"},
+            **{"aria-live": "polite", "data-looking": LOOKING},
         ),
         html.P(id="worklist-reach", className="quiet reach", hidden=True, role="status"),
         html.Div(
@@ -267,6 +268,11 @@ def _told(name: str, value: Any) -> str:
     if name == "reason":
         return wording.REASON_LABELS.get(value, wording.humanise(value))
     return wording.humanise(value) if name in ("workflow", "domain", "waiting_for") else str(value)
+
+
+def compared(filters: Mapping[str, Any]) -> bool:
+    """Whether it is asked what the listed have in common: of everything that there is nobody wants to know."""
+    return bool(filters.get("verdict") or filters.get("incident"))
 
 
 def in_common(data: Row, filters: Mapping[str, Any], links: Links) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from conftest import PHONE, Open, Served
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 
 def count(served: Served, *verdicts: str, **wanted: str) -> int:
@@ -80,6 +80,50 @@ def test_without_a_verdict_there_is_nothing_to_compare(served: Served, opened: O
     expect(page.locator("#worklist-why li")).to_have_count(3)
     page.locator("label", has_text="Stuck").click()
     expect(page.locator("#worklist-why")).to_be_hidden()
+
+
+def test_only_a_filter_whose_rows_are_there_is_asked_what_they_have_in_common(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck").page
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    served.query.compared.clear()
+    held: list[Route] = []
+    page.route("**/api/v1/instances?*", lambda route: held.append(route))  # noqa: PLW0108 - it sets a name on it
+    for verdict in ("Failed", "Blind"):
+        page.locator("label", has_text=verdict).click()
+        expect(page.locator("#worklist-why")).to_have_class("why stale")
+    total(page, count(served, "stuck", "blind", "failed"))
+    assert served.query.compared == []
+    page.route("**/api/v1/instances?*", lambda route: route.continue_())
+    for route in held:
+        route.continue_()
+    expect(page.locator("#worklist-why")).to_have_class("why")
+    expect(page.locator("#worklist-why li").first).to_contain_text(f"{count(served, 'stuck', 'blind', 'failed')} of")
+    assert [sorted(asked["verdict"]) for asked in served.query.compared] == [["blind", "failed", "stuck"]]
+
+
+def test_whoever_comes_back_is_told_again_what_they_have_in_common(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck").page
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    page.locator("nav").get_by_role("link", name="Sources").click()
+    expect(page.locator("#worklist-why")).to_have_count(0)
+    page.go_back()
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    page.locator("label", has_text="Stuck").click()
+    expect(page.locator("#worklist-why")).to_be_hidden()
+    page.locator("label", has_text="Stuck").click()
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    expect(page.locator("#worklist-why")).to_have_class("why")
+
+
+def test_rows_are_asked_for_once_when_the_list_opens(served: Served, opened: Open) -> None:
+    page = opened("worklist?verdict=stuck").page
+    total(page, count(served, "stuck"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/v1/instances?" in request.url else None)
+    page.reload()
+    total(page, count(served, "stuck"))
+    expect(page.locator("#worklist-why li")).to_have_count(3)
+    assert len(asked) == 1
 
 
 def test_what_cannot_be_compared_is_said_quietly(served: Served, opened: Open) -> None:
