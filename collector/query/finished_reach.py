@@ -1,8 +1,8 @@
-"""How far back a list looks among what has finished, where it cannot ask an index for the order or the words.
+"""How far back a list looks among what has finished, where it cannot ask an index for what is wanted or the order.
 
-Words and titles stand in no index. To read the rows of all that ever finished would take the longer the more there is,
-so of it only what finished last is looked through, and the answer says since when. A value or a start stands in the
-index beside what it lists by: ten times as many of them are gone through in that time.
+Words, attributes and titles stand in no index. To read the rows of all that ever finished would take the longer the
+more there is, so of it only what finished last is looked through, and the answer says since when. A value or a start
+stands in the index beside what it lists by: ten times as many of them are gone through in that time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collector.query.reader import Reader
 from collector.store.tables import FINAL_VERDICTS, instance, instance_count
 
 MOST_READ = 50_000
-"""Finished instances whose rows are read for words or an order by title."""
+"""Finished instances whose rows are read for words, attributes or an order by title."""
 MOST_PASSED = 1_000_000
 """Finished instances whose entries in the index are sorted."""
 _BY_ROWS = ("title",)
@@ -30,13 +30,13 @@ async def looks_back_to(
 ) -> datetime | None:
     """What finished before this instant is not looked at; None: all of it is.
 
-    `conditions` are those on what has finished but for words. What has as many matches as are read, or fewer, is looked
-    through whole.
+    `conditions` are those on what has finished that its index answers. What has as many matches as are read, or fewer,
+    is looked through whole.
     """
     name = sort.removeprefix("-")
-    if not asked.q and name in _BY_INDEX:
+    if not asked.reads_rows and name in _BY_INDEX:
         return None
-    most = MOST_READ if asked.q or name in _BY_ROWS else MOST_PASSED
+    most = MOST_READ if asked.reads_rows or name in _BY_ROWS else MOST_PASSED
     if await _at_most(reader, asked, most):
         return None
     moved = instance.c.updated_at

@@ -89,10 +89,10 @@ async def list_instances(
     more = len(rows) > limit
     rows = rows[:limit]
     if more or cursor or offset or back_to:
-        # Words that were looked for in a part only were not counted in the rest either.
-        counted = stretches if asked.q else stretches_of(asked, now, catalogue.key_rules, names)
+        # What was looked for in a part only was not counted in the rest either.
+        counted = stretches if asked.reads_rows else stretches_of(asked, now, catalogue.key_rules, names)
         totals = await _totals(reader, asked, counted)
-        totals = replace(totals, exact=totals.exact and (back_to is None or not asked.q))
+        totals = replace(totals, exact=totals.exact and (back_to is None or not asked.reads_rows))
     else:
         totals = Totals(len(rows), _worth((row["value_currency"], row["value_amount"]) for row in rows))
     return {
@@ -156,8 +156,7 @@ async def bounded(
     stretches = stretches_of(asked, now, rules, names)
     if not any(one.finished for one in stretches):
         return stretches, None
-    wordless = replace(asked, q=None).conditions(now, rules, names, finished=True)
-    back_to = await looks_back_to(reader, asked, sort, wordless)
+    back_to = await looks_back_to(reader, asked, sort, asked.by_index.conditions(now, rules, names, finished=True))
     if back_to is None:
         return stretches, None
     moved = instance.c.updated_at
@@ -165,6 +164,7 @@ async def bounded(
         Stretch([*one.conditions, moved >= back_to], finished=True) if one.finished else one for one in stretches
     ]
     if asked.q:
+        wordless = replace(asked, q=None).conditions(now, rules, names, finished=True)
         reached.append(Stretch([*wordless, moved < back_to, key_begins(plain("q", asked.q))], finished=True))
     return tuple(reached), back_to
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -93,6 +93,16 @@ class InstanceFilter:
     def names_few(self) -> bool:
         """Whether it names instances, which are looked up by that, however many others there are."""
         return self.key is not None or self.incident is not None or self.assigned_to not in (None, NOBODY)
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether it asks for what no index has."""
+        return bool(self.q or self.attribute)
+
+    @property
+    def by_index(self) -> Self:
+        """The part of it that an index answers."""
+        return replace(self, q=None, attribute=())
 
     def reaches(self, *, finished: bool) -> tuple[str, ...]:
         """The verdicts that what it finds may have, of those that have finished or of those that are open.

@@ -42,7 +42,7 @@
     if (found.total_exact && !found.looked_back_to) return found.total;
     return found.items.length < ask.endRow - ask.startRow ? ask.startRow + found.items.length : -1;
   }
-  // of what has finished not everything is looked through for words, nor put in an order that no index has
+  // of what has finished not everything is looked through for words and attributes, nor put in an order that no index has
   function reach(since) {
     const note = element('worklist-reach');
     if (!note) return;
@@ -53,7 +53,7 @@
     time.dataset.tell = 'relative';
     time.textContent = milepost.relative(since);
     note.replaceChildren('Of what has finished, only what moved last is in this list: what moved after ', time,
-      '. A key is found however old it is; for words and other orders, narrow the filter or export it.');
+      '. A key is found however old it is; for words, attributes and other orders, narrow the filter or export it.');
   }
   const source = {
     getRows: function (ask) {

@@ -59,7 +59,7 @@ FROM instance WHERE title = 'O-0' RETURNING id
 
 async def many(collector: Collector) -> None:
     """One instance, and ninety made of it: of every verdict, with ties and gaps in all that lists are sorted by."""
-    await collector.events(cloud_event("order", data={"order_id": "O-0", "account_id": "A"}))
+    await collector.events(cloud_event("order", data={"order_id": "O-0", "account_id": "A", "region": "EMEA"}))
     collector.project()
     verdicts = [one for one in VerdictKind if one != VerdictKind.WAIVED]
     ids = []
@@ -254,3 +254,24 @@ async def test_words_are_looked_for_in_what_finished_last_and_keys_in_all_of_it(
     assert found["total"] == len(found["items"])
     by_key = await collector.get("/api/v1/instances", q="title-OLD", limit=500)
     assert [row["id"] for row in by_key["items"]] == [old["id"]]
+
+
+async def test_attributes_are_looked_for_in_what_finished_last(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await many(collector)
+    everything = (await collector.get("/api/v1/instances", sort="-updated_at", limit=500))["items"]
+    finished = [row["updated_at"] for row in everything if row["verdict"] in FINAL_VERDICTS]
+    asked: dict[str, Any] = {"attribute": "region=EMEA", "limit": 500}
+    whole = await collector.get("/api/v1/instances", **asked)
+    assert (whole["looked_back_to"], whole["total_exact"], whole["total"]) == (None, True, len(everything))
+    monkeypatch.setattr(finished_reach, "MOST_READ", 3)
+    for sort in ("-updated_at", "value", "deadline_at"):
+        found = await collector.get("/api/v1/instances", sort=sort, **asked)
+        assert (found["looked_back_to"], found["total_exact"]) == (finished[3], False)
+        wanted = {
+            row["id"] for row in everything if row["verdict"] not in FINAL_VERDICTS or row["updated_at"] >= finished[3]
+        }
+        assert len(wanted) < len(everything)
+        assert {row["id"] for row in found["items"]} == wanted
+        assert found["total"] == len(wanted)
