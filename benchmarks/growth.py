@@ -20,7 +20,7 @@ from benchmarks.report import Figure, spread_of
 from benchmarks.server import Postgres, serve
 from collector.catalogue import register
 from collector.query.query import Query
-from collector.query.reader import DIALECT, Q, Reader, Row
+from collector.query.reader import Q, Reader, Row, compiled_select
 from collector.store.database import connect
 from slo_rules.definitions import load
 
@@ -82,9 +82,12 @@ class _ExplainedReader(Reader):
         return await super().one(name, parameters)
 
     async def select(self, statement: sa.Select[Any]) -> list[Row]:
-        compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-        await self._explained(str(compiled), compiled.params)
+        await self._explained(*compiled_select(statement))
         return await super().select(statement)
+
+    async def feed(self, statement: sa.Select[Any], take: Callable[[Sequence[tuple[Any, ...]]], None]) -> None:
+        await self._explained(*compiled_select(statement))
+        await super().feed(statement, take)
 
     async def _explained(self, statement: str, parameters: Mapping[str, Any] | None) -> None:
         async with self._pool.connection() as conn:

@@ -26,6 +26,7 @@ from benchmarks.processes import PARTS, watched
 from benchmarks.report import Figure, median_of, spread_of
 from benchmarks.server import Postgres, Served, serve
 from collector.query.export import MOST_EXPORTED
+from dashboard.views.worklist import MOST_COMPARED, MOST_IN_COMMON
 
 EVENTS, SPANS = 200, 1_000
 """Of the instance whose page is opened."""
@@ -34,6 +35,7 @@ PATIENCE_MILLISECONDS = 60_000
 LIMIT_SECONDS = 120
 _SERVICES = ("storefront", "gateway", "warehouse", "billing")
 
+_EMEA: Mapping[str, Any] = {"attribute": ["region=EMEA"], "limit": 50}
 MORE_QUESTIONS = (
     Question("worklist of nobody", "instances", lambda _made, _n: _needing(assigned_to="nobody")),
     Question("worklist by free text", "instances", lambda _made, _n: _needing(q="emea")),
@@ -41,6 +43,13 @@ MORE_QUESTIONS = (
     Question("worklist by least value", "instances", lambda _made, _n: _needing(min_value=1_100.0)),
     Question("all that is open by source", "instances", lambda _made, _n: {"source_awaited": "wms", "limit": 50}),
     Question("everything of a domain", "instances", lambda _made, _n: {"domain": "orders", "limit": 50}),
+    Question("everything with an attribute", "instances", lambda _made, _n: _EMEA),
+    Question("everything with an attribute, by value", "instances", lambda _made, _n: {**_EMEA, "sort": "-value"}),
+    Question(
+        "what the listed have in common",
+        "differences",
+        lambda _made, _n: {"verdict": list(NEEDS_A_PERSON), "limit": MOST_IN_COMMON, "most": MOST_COMPARED},
+    ),
     Question("account", "account", lambda made, n: {"namespace": "account", "value": f"A{n % (made.instances // 20)}"}),
     Question("flow", "flow", lambda _made, _n: {"workflow": "order-to-cash"}),
     Question("definition", "definition", lambda _made, _n: {"workflow": "order-to-cash"}),
