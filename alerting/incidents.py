@@ -273,8 +273,9 @@ class _Run:
                 called = titled(incident, self.titles)
                 row = self._columns(incident) | parts | {"dedup_key": cause.dedup_key, "title": called}
                 self.cursor.execute(Q["open"], row)
+                held = "missed" if cause.verdict == BURNING else "held up"
                 flapping = ", again within the hour" if incident.openings > 1 else ""
-                self._event(incident, "opened", f"{incident.population.count} held up{flapping}")
+                self._event(incident, "opened", f"{incident.population.count} {held}{flapping}")
                 if parent is not None:
                     former = titled(parent, self.titles)
                     self._event(incident, "parted", f"from {former} ({parent.id})")

@@ -185,6 +185,7 @@ def good_and_bad(series: Sequence[Row], step: str, zone: str) -> go.Figure:
 def population(incident: Row, now: datetime) -> go.Figure:
     """How many an incident held up, each count until the next; dashed, how that goes on at the present pace."""
     points, over = incident.get("points") or (), incident["resolved_at"]
+    held = "missed" if incident["verdict"] == "burning" else "held up"
     end = over or now.isoformat()
     x, y = [wall(p["at"]) for p in points], [p["count"] for p in points]
     if points:
@@ -197,7 +198,7 @@ def population(incident: Row, now: datetime) -> go.Figure:
             line={"color": palette.BAD, "width": 2, "shape": "hv"},
             fill="tozeroy",
             fillcolor=palette.faint(palette.BAD, 0.10),
-            hovertemplate=f"%{{x|{_day_format()} {_clock_format()}}}<br>%{{y:,}} held up<extra></extra>",
+            hovertemplate=f"%{{x|{_day_format()} {_clock_format()}}}<br>%{{y:,}} {held}<extra></extra>",
         )
     )
     drained = None if over else (incident.get("trend") or {}).get("drained_at")

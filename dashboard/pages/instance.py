@@ -44,6 +44,7 @@ def register(app: dash.Dash, query: DashboardQuery, links: Links) -> None:
         regions = {
             "instance": view.head(data, now, links),
             "instance-incidents": view.incidents_card(data, now, links),
+            "instance-incidents-before": view.former_incidents_card(data, now, links),
             "instance-notes": view.notes_card(data, now),
             "instance-past": past.told(data, links),
             "instance-why": view.why(data),
@@ -141,6 +142,7 @@ def _sections(instance_id: str, begun: Begun) -> list[Any]:
                     className="halves",
                 ),
                 html.Div(id="instance-acts"),
+                html.Div(id="instance-incidents-before"),
                 c.card(html.Div(c.skeleton(), id="instance-journey"), "Milestones"),
                 html.Div(
                     c.card(

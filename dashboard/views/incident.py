@@ -167,6 +167,16 @@ def summary(i: Row, now: datetime, links: Links) -> Any:
 def cause(i: Row, links: Links) -> Any:
     reason = wording.REASON_LABELS.get(i.get("reason") or "", wording.humanise(i.get("reason")))
     workflow = i["workflow"]
+    why: list[tuple[str, Any]]
+    if i["verdict"] == "burning":
+        why = [("Source", i["source"])] if i["source"] else []
+        why.append(("Objective", dcc.Link(reason, href=links.held_up_by(i))))
+    else:
+        why = [
+            ("Waiting for", wording.humanise(i["waiting_for"])),
+            ("From", i["source"] or wording.DASH),
+            ("Reason", reason),
+        ]
     return c.facts(
         [
             ("Verdict", c.badge(i["verdict"])),
@@ -174,9 +184,7 @@ def cause(i: Row, links: Links) -> Any:
                 "Workflow",
                 dcc.Link(wording.humanise(workflow), href=links.flows(workflow)) if workflow else wording.DASH,
             ),
-            ("Waiting for", wording.humanise(i["waiting_for"])),
-            ("From", i["source"] or wording.DASH),
-            ("Reason", dcc.Link(reason, href=links.held_up_by(i)) if i["verdict"] == "burning" else reason),
+            *why,
             ("Owner", i["owner"] or wording.DASH),
             ("Runbook", _outside(i.get("runbook"), i.get("runbook"))),
         ]

@@ -321,13 +321,18 @@ def acts(i: Row, links: Links) -> Any:
 
 
 def incidents_card(i: Row, now: datetime, links: Links) -> Any:
-    """What holds it up, and what did."""
-    found = i.get("incidents") or ()
-    cards = []
-    for title, status in (("Held up by", "firing"), ("Was held up by", "resolved")):
-        lines = [incident_line(x, now, links) for x in found if x["status"] == status]
-        cards += [c.card(html.Div(lines, className="lines"), title)] if lines else []
-    return html.Div(cards) if cards else None
+    """What holds it up; None: nothing does."""
+    return _incidents(i, "firing", "Held up by", now, links)
+
+
+def former_incidents_card(i: Row, now: datetime, links: Links) -> Any:
+    """What held it up before; None: nothing did."""
+    return _incidents(i, "resolved", "Was held up by", now, links)
+
+
+def _incidents(i: Row, status: str, title: str, now: datetime, links: Links) -> Any:
+    lines = [incident_line(x, now, links) for x in i.get("incidents") or () if x["status"] == status]
+    return c.card(html.Div(lines, className="lines"), title) if lines else None
 
 
 def events_table(i: Row) -> Any:

@@ -279,7 +279,7 @@ def budget_card(domains: Sequence[Row], now: datetime, links: Links) -> Any:
         dcc.Link(
             [
                 html.Span(o["title"] or wording.humanise(o["name"]), className="budget-name"),
-                html.Span(wording.budget_words(o) + wording.pace_words(o, now), className="muted budget-told"),
+                _told(o, now),
                 c.budget_bar(o["budget_left_ratio"], o["title"] or o["name"]),
                 html.Span(
                     wording.budget_left(o["budget_left_ratio"]),
@@ -293,6 +293,15 @@ def budget_card(domains: Sequence[Row], now: datetime, links: Links) -> Any:
     ]
     every = dcc.Link(f"all {wording.count(len(known))}", href=links.objectives(), className="more-aside")
     return c.card(html.Div(rows), "Error budgets, the tightest first", every)
+
+
+def _told(objective: Row, now: datetime) -> Any:
+    said = wording.pace_words(objective, now)
+    return html.Span(
+        wording.budget_short(objective) + said,
+        title=wording.budget_words(objective) + said,
+        className="muted budget-told",
+    )
 
 
 def trend_image(name: str, trend: Sequence[Row]) -> html.Img:

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from alerting import incidents, outbox
-from alerting.incident import NotifyReason
+from alerting.burning import Burning
+from alerting.incident import BURNING, Cause, NotifyReason, Population
 from slo_rules.durations import MINUTE, SECOND
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ class TestOneCauseOneIncident:
         assert (incident["owner"], incident["owners"]) == ("erp-platform", ["erp-platform", "order-operations"])
         assert len(incident["samples"]) == 5
         assert [row["what"] for row in world.rows("incident_event")] == ["opened"]
+
+    def test_what_an_objective_missed_is_told_as_missed_and_instances_as_held_up(self, world: World) -> None:
+        world.stuck(2)
+        burning = Burning({Cause("order-to-cash", BURNING, reason="in-time"): Population(864, world.now)})
+        incidents.run_once(world.conn, world.now, world.routes, burning=burning)
+        assert {row["detail"] for row in world.rows("incident_event")} == {"864 missed", "2 held up"}
 
     def test_causes_are_kept_apart(self, world: World) -> None:
         world.stuck(1)

@@ -16,7 +16,7 @@ from alerting.incident import NotifyReason
 from alerting.links import list_link
 from dashboard.figures import population
 from dashboard.links import Links
-from dashboard.views import incident, incidents, messages
+from dashboard.views import incident, incidents, instance, messages
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 LINKS = Links("/dashboard/")
@@ -47,6 +47,31 @@ def spelled(component: Any) -> str:
 def buttons(row: dict[str, Any]) -> list[str]:
     (bar,) = incident.acts(row, NOW)
     return [button.to_plotly_json()["props"]["data-incident-act"] for button in bar.children]
+
+
+def test_the_cause_of_a_burning_objective_is_that_objective_and_has_no_step_that_is_waited_for() -> None:
+    about = {"verdict": "burning", "waiting_for": None, "source": None, "reason": "in-time"}
+    told = [term.children for term, *_ in (pair.children for pair in incident.cause(ROW | about, LINKS).children)]
+    assert told == ["Verdict", "Workflow", "Objective", "Owner", "Runbook"]
+    told = [term.children for term, *_ in (pair.children for pair in incident.cause(ROW, LINKS).children)]
+    assert told == ["Verdict", "Workflow", "Waiting for", "From", "Reason", "Owner", "Runbook"]
+
+
+def test_a_chart_of_a_burning_objective_counts_what_was_missed() -> None:
+    points = {"points": [{"at": "2026-11-21T08:00:00Z", "count": 3}]}
+    for verdict, word in (("burning", "missed"), ("stuck", "held up")):
+        (line,) = population(ROW | points | {"verdict": verdict}, NOW).data
+        assert f"%{{y:,}} {word}<" in line.hovertemplate
+
+
+def test_what_holds_an_instance_up_is_told_apart_from_what_held_it_up_before() -> None:
+    row = {"incidents": [ROW, ROW | {"status": "resolved", "title": "SAP was silent"}]}
+    now, before = instance.incidents_card(row, NOW, LINKS), instance.former_incidents_card(row, NOW, LINKS)
+    assert "Orders wait for SAP" in spelled(now)
+    assert "SAP was silent" not in spelled(now)
+    assert "SAP was silent" in spelled(before)
+    assert instance.incidents_card({"incidents": [row["incidents"][1]]}, NOW, LINKS) is None
+    assert instance.former_incidents_card({}, NOW, LINKS) is None
 
 
 def test_what_is_over_opens_what_it_held_up_as_its_messages_do_and_not_what_has_the_same_cause_today() -> None:
