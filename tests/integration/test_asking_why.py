@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 import pytest
 
-from collector.query import differences
+from collector.query import differences, finished_reach
 from slo_rules.progress import Progress, Reached, Said, Stamped
 from tests.fix_postgres import Server
 from tests.integration.fix_doors import Collector, cloud_event, running
@@ -121,7 +121,11 @@ def attributed(item: dict[str, Any]) -> tuple[str, str, Any]:
     return item["kind"], item["attribute"], item["value"]
 
 
-async def test_the_connector_that_holds_orders_up_comes_first(api: Collector) -> None:
+@pytest.mark.parametrize("at_a_time", [7, 5_000])
+async def test_the_connector_that_holds_orders_up_comes_first(
+    api: Collector, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(differences, "_PART", at_a_time)
     said = await api.get("/api/v1/differences", verdict="stuck", workflow="order-to-cash", limit=100)
     rows = await listed(api, "order-to-cash")
     bad = [row for row in rows if row["verdict"] == "stuck"]
@@ -220,6 +224,17 @@ async def test_more_than_may_be_read_are_cut_to_what_moved_last(api: Collector) 
     assert said["rest"]["since"] == min(row["started_at"] for row in rows)
     assert said["bad"] == {"count": 15, "cut": True}
     assert (said["rest"]["count"], said["rest"]["cut"]) == (15, True)
+
+
+async def test_where_not_everything_is_looked_through_for_words_it_is_said(
+    api: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await api.get("/api/v1/differences", q="O-0", verdict="completed")
+    assert said["bad"]["cut"] is False
+    monkeypatch.setattr(finished_reach, "MOST_READ", 3)
+    fewer = await api.get("/api/v1/differences", q="O-0", verdict="completed")
+    assert fewer["bad"]["cut"] is True
+    assert fewer["bad"]["count"] <= said["bad"]["count"]
 
 
 async def test_words_that_say_nothing_do_not_say_which_are_meant(api: Collector) -> None:
