@@ -56,7 +56,7 @@ class FakeQuery:
         self.regions = FakeRegions(self.now)
         self.compared: tuple[Said, Said] | None = None
         self.asked: dict[str, Any] = {}
-        self.compared: list[dict[str, Any]] = []
+        self.sought_in_common: list[dict[str, Any]] = []
 
     def replica(self) -> dict[str, Any]:
         as_of = z(datetime.now(UTC) - timedelta(seconds=self.behind))
@@ -234,7 +234,7 @@ class FakeQuery:
         self, *, since: str | None = None, limit: int = 20, most: int = 100_000, **asked: Any
     ) -> dict[str, Any]:
         self._up()
-        self.compared.append(asked)
+        self.sought_in_common.append(asked)
         bad = (await self.instances(**asked, limit=10_000))["items"]
         rest = [r for r in self.rows if r["id"] not in {b["id"] for b in bad}]
         items = [

@@ -85,20 +85,20 @@ def test_without_a_verdict_there_is_nothing_to_compare(served: Served, opened: O
 def test_only_a_filter_whose_rows_are_there_is_asked_what_they_have_in_common(served: Served, opened: Open) -> None:
     page = opened("worklist?verdict=stuck").page
     expect(page.locator("#worklist-why li")).to_have_count(3)
-    served.query.compared.clear()
+    served.query.sought_in_common.clear()
     held: list[Route] = []
     page.route("**/api/v1/instances?*", lambda route: held.append(route))  # noqa: PLW0108 - it sets a name on it
     for verdict in ("Failed", "Blind"):
         page.locator("label", has_text=verdict).click()
         expect(page.locator("#worklist-why")).to_have_class("why stale")
     total(page, count(served, "stuck", "blind", "failed"))
-    assert served.query.compared == []
+    assert served.query.sought_in_common == []
     page.route("**/api/v1/instances?*", lambda route: route.continue_())
     for route in held:
         route.continue_()
     expect(page.locator("#worklist-why")).to_have_class("why")
     expect(page.locator("#worklist-why li").first).to_contain_text(f"{count(served, 'stuck', 'blind', 'failed')} of")
-    assert [sorted(asked["verdict"]) for asked in served.query.compared] == [["blind", "failed", "stuck"]]
+    assert [sorted(asked["verdict"]) for asked in served.query.sought_in_common] == [["blind", "failed", "stuck"]]
 
 
 def test_whoever_comes_back_is_told_again_what_they_have_in_common(served: Served, opened: Open) -> None:
