@@ -130,19 +130,15 @@ class _Half:
     attributes: dict[str, Counts]
 
 
-async def _newest(reader: Reader, stretches: Sequence[Stretch], most: int) -> bytes:
-    """The ids of those of them that moved last: as the indexes list what is open and what has finished."""
-    return await ids_of(reader, page_of(stretches, "-updated_at", None, most, 0))
-
-
-async def _half(reader: Reader, catalogue: Catalogue, ids: bytes, most: int) -> _Half:
+async def _half(reader: Reader, catalogue: Catalogue, stretches: Sequence[Stretch], most: int) -> _Half:
+    """Count those of them that moved last: as the indexes list what is open and what has finished."""
+    ids = await ids_of(reader, page_of(stretches, "-updated_at", None, most, 0))
+    packed = sa.select(instance.c.workflow, instance.c.workflow_version, instance.c.progress)
     rows: list[Row] = []
     attributed = Attributed()
     for part in parts_of(ids, _PART):
         rows += await reader.select(_counted(part))
-        columns = instance.c
-        packed = sa.select(columns.workflow, columns.workflow_version, columns.progress).where(are(part))
-        await reader.feed(packed, attributed.take)
+        await reader.feed(packed.where(are(part)), attributed.take)
     return _Half(
         sum(row["count"] for row in rows),
         count_of(ids) >= most,
@@ -232,13 +228,12 @@ async def compare(
     rules = catalogue.key_rules
     try:
         wanted, back_to = await bounded(reader, asked, "-updated_at", now, rules, names)
-        bad = await _half(reader, catalogue, await _newest(reader, wanted, most // 2), most // 2)
+        bad = await _half(reader, catalogue, wanted, most // 2)
         bad = replace(bad, cut=bad.cut or back_to is not None)
         oldest = bad.oldest if begin is None else to_datetime(begin)
         meant = sa.and_(*asked.conditions(now, rules, names))
         others = _others(bad, meant.is_not(sa.true()), oldest, stretches_of(InstanceFilter(), now, rules, ()))
-        left = most - bad.count
-        rest = await _half(reader, catalogue, await _newest(reader, others, left), left)
+        rest = await _half(reader, catalogue, others, most - bad.count)
     except psycopg.errors.QueryCanceled as error:
         raise Unanswerable("there are too many instances to compare in time; narrow the question") from error
     return await asyncio.to_thread(_answer, catalogue, asked, bad, rest, oldest, limit)
@@ -250,16 +245,12 @@ def _others(
     """What the bad ones are compared with."""
     columns = instance.c
     told = [columns.workflow.in_(sorted(map(str, bad.fields["workflow"]))), not_meant]
-    found = []
-    for one in everything:
-        conditions = [*one.conditions, *told]
-        if oldest is not None:
-            conditions.append(columns.started_at >= oldest)
-        if oldest is not None and one.finished:
-            # Nothing moves before it starts, and the index of what has finished is in the order in which it moved.
-            conditions.append(columns.updated_at >= oldest)
-        found.append(replace(one, conditions=conditions))
-    return found
+    moved: list[sa.ColumnElement[bool]] = []
+    if oldest is not None:
+        told.append(columns.started_at >= oldest)
+        # Nothing moves before it starts, and the index of what has finished is in the order in which it moved.
+        moved.append(columns.updated_at >= oldest)
+    return [replace(one, conditions=[*one.conditions, *told, *(moved if one.finished else ())]) for one in everything]
 
 
 def _answer(
